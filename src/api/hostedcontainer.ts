@@ -1,0 +1,279 @@
+import { z } from 'zod';
+import { atomicList, cel, conditions, digest, fixedImage, imageReference, listMap, quantity, time } from './meta.ts';
+import type { KindDefinition, KindObject } from './meta.ts';
+import {
+  commandFields,
+  env,
+  envFrom,
+  podPiece,
+  ports,
+  probe,
+  resources,
+  tolerations,
+  writableList,
+} from './podfields.ts';
+
+const podTemplate = z
+  .object({
+    metadata: z
+      .object({
+        labels: z.record(z.string(), z.string().max(63)).optional(),
+        annotations: z.record(z.string(), z.string().max(262144)).optional(),
+      })
+      .optional()
+      .describe('Labels and annotations of the Pod.'),
+    nodeSelector: z.record(z.string(), z.string().max(63)).optional(),
+    affinity: podPiece.optional().describe('As in a Pod; joined with the required affinity for the image.'),
+    tolerations: tolerations.optional(),
+    topologySpreadConstraints: z.array(podPiece).max(16).meta(atomicList).optional(),
+    serviceAccountName: z.string().max(253).optional(),
+    automountServiceAccountToken: z.boolean().default(false),
+    imagePullSecrets: z
+      .array(z.object({ name: z.string().min(1).max(253) }))
+      .max(16)
+      .meta(atomicList)
+      .optional(),
+    priorityClassName: z.string().max(253).optional(),
+    runtimeClassName: z.string().max(253).optional(),
+    hostUsers: z.boolean().optional(),
+    terminationGracePeriodSeconds: z.int().min(0).max(86400).optional(),
+    securityContext: z
+      .object({
+        addCapabilities: z
+          .array(
+            z
+              .string()
+              .max(63)
+              .regex(/^[A-Z][A-Z0-9_]*$/),
+          )
+          .max(32)
+          .meta({
+            ...atomicList,
+            ...cel({
+              rule: "!self.exists(c, c in ['ALL', 'SYS_ADMIN', 'CAP_SYS_ADMIN', 'SYS_MODULE', 'CAP_SYS_MODULE'])",
+              message: 'addCapabilities must not name ALL, SYS_ADMIN or SYS_MODULE: the root is shared with others',
+            }),
+          })
+          .optional()
+          .describe('Capabilities besides those that the container has anyway.'),
+      })
+      .optional(),
+  })
+  .describe('What the Pod shall have besides; the same fields as in a Pod.');
+
+const data = z
+  .object({
+    claimName: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('An existing PersistentVolumeClaim; never changed or removed.'),
+    claimTemplate: podPiece
+      .optional()
+      .describe(
+        'Specification of a PersistentVolumeClaim `<name>-data` that is made for the container, as in a PersistentVolumeClaim.',
+      ),
+    whenDeleted: z
+      .enum(['Retain', 'Delete'])
+      .optional()
+      .describe(
+        'What becomes of the claim of claimTemplate when the HostedContainer is deleted; Retain by default. No other claim is ever removed.',
+      ),
+    ephemeral: z
+      .object({ size: quantity.describe('Most that it may hold.') })
+      .optional()
+      .describe('Disk space that lives as long as the Pod: an upgrade starts with an empty /data.'),
+  })
+  .meta(
+    cel({
+      rule: '[has(self.claimName), has(self.claimTemplate), has(self.ephemeral)].filter(x, x).size() == 1',
+      message: 'exactly one of claimName, claimTemplate and ephemeral must be set',
+    }),
+  )
+  .describe('What is mounted at /data.');
+
+const upgrade = z
+  .object({
+    onFailure: z
+      .enum(['RevertSpec', 'Hold'])
+      .default('RevertSpec')
+      .describe(
+        'RevertSpec: write the last known good image to spec.image; Hold: leave spec alone. Both run the last known good.',
+      ),
+    progressDeadlineSeconds: z.int().min(10).max(86400).default(300).describe('Longest time from start to success.'),
+    minReadySeconds: z
+      .int()
+      .min(0)
+      .max(86400)
+      .default(10)
+      .describe('How long the container must be Ready to count as good.'),
+    maxRestarts: z.int().min(1).max(100).default(3).describe('Exits during an upgrade that count as failure.'),
+    retryToken: z.string().max(253).default('').describe('Any change allows a failed version to be tried again.'),
+  })
+  .prefault({})
+  .describe('When an upgrade has succeeded or failed, and what then.');
+
+const software = z
+  .array(
+    z
+      .object({
+        name: z
+          .string()
+          .max(50)
+          .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
+          .describe('It is mounted at /sw/<name>.'),
+        image: z
+          .string()
+          .min(1)
+          .max(1024)
+          .optional()
+          .describe('Reference of an OCI image; the kubelet pulls and mounts it.'),
+        osImage: fixedImage.optional().describe('<os>:<version> of an OSImage in the store of the node.'),
+      })
+      .meta(
+        cel({
+          rule: 'has(self.image) != has(self.osImage)',
+          message: 'exactly one of image and osImage must be set',
+        }),
+      ),
+  )
+  .max(16)
+  .meta({ ...listMap('name'), description: 'Software below /sw, read-only.' });
+
+const spec = z
+  .object({
+    image: imageReference.describe('<os>:<version>, or <os> for the default version of that OS.'),
+    imagePolicy: z
+      .enum(['FallbackToDefault', 'Strict'])
+      .default('FallbackToDefault')
+      .describe('What a new container does when its image is unknown or not ready: run the default version, or wait.'),
+    ...commandFields,
+    env: env.optional(),
+    envFrom: envFrom.optional(),
+    ports: ports.optional(),
+    resources: resources.optional(),
+    readinessProbe: probe.optional(),
+    livenessProbe: probe.optional(),
+    startupProbe: probe.optional(),
+    user: z
+      .string()
+      .max(65)
+      .regex(/^([a-z_][a-z0-9_.-]{0,31}|[0-9]{1,10})(:([a-z_][a-z0-9_.-]{0,31}|[0-9]{1,10}))?$/)
+      .optional()
+      .describe('User, and group after a colon, by name or number; names are those of the image. Default root.'),
+    environment: z
+      .enum(['production', 'staging', 'development'])
+      .default('production')
+      .describe('Told to the mount script.'),
+    timeZone: z
+      .string()
+      .max(64)
+      .regex(/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/)
+      .optional()
+      .describe('Name of a time zone of the image, such as Australia/Sydney.'),
+    writable: writableList.optional().describe('Memory overlays: replace those of the image by path, or add paths.'),
+    software: software.optional(),
+    data: data.optional(),
+    services: z
+      .boolean()
+      .default(false)
+      .describe("Supervise /data/service/* with the image's own runit or s6, instead of running a command."),
+    upgrade,
+    restartToken: z.string().max(253).default('').describe('Any change restarts the container.'),
+    suspend: z.boolean().default(false).describe('true: the Pod is removed and the data kept.'),
+    podTemplate: podTemplate.optional(),
+  })
+  .meta(
+    cel(
+      {
+        rule: '!self.services || (!has(self.command) && !has(self.args))',
+        message: 'services runs the supervisor of the image: command and args must not be set',
+      },
+      { rule: '!self.services || has(self.data)', message: 'services needs data: the services are in /data/service' },
+    ),
+  );
+
+const failedImage = z.object({
+  image: fixedImage,
+  digest,
+  fingerprint: z.string().max(64).describe('Hash of the digest and of the fields that shape the container.'),
+  reason: z.string().max(128),
+  message: z.string().max(1024),
+  time,
+  attempts: z.int().min(1),
+});
+const historyEntry = z.object({
+  image: fixedImage,
+  startTime: time,
+  readyTime: time.optional(),
+  endTime: time.optional(),
+  outcome: z.enum(['Succeeded', 'Failed', 'Reverted', 'Superseded']).optional().describe('Unset while it runs.'),
+});
+
+const status = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  conditions,
+  image: fixedImage.optional().describe('Running now.'),
+  digest: digest.optional(),
+  targetImage: fixedImage.optional().describe('What it is going to, while it upgrades.'),
+  lastKnownGoodImage: fixedImage.optional(),
+  assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
+  nodeName: z.string().max(253).optional(),
+  podIP: z.string().max(64).optional(),
+  restarts: z.int().min(0).optional(),
+  failedImages: z
+    .array(failedImage)
+    .max(10)
+    .meta(atomicList)
+    .optional()
+    .describe('Failed attempts, newest first: not tried again until the fingerprint or upgrade.retryToken changes.'),
+  history: z.array(historyEntry).max(10).meta(atomicList).optional().describe('Versions that ran, newest first.'),
+});
+
+export type HostedContainerSpec = z.output<typeof spec>;
+export type HostedContainerStatus = z.output<typeof status>;
+export type FailedImage = z.output<typeof failedImage>;
+export type HistoryEntry = z.output<typeof historyEntry>;
+export type Software = z.output<typeof software>[number];
+export type PodTemplate = z.output<typeof podTemplate>;
+export type HostedContainer = KindObject<HostedContainerSpec, HostedContainerStatus>;
+
+const conditionColumn = (name: string, type: string, field: 'status' | 'reason', description: string) =>
+  ({ name, type: 'string', jsonPath: `.status.conditions[?(@.type=="${type}")].${field}`, description }) as const;
+
+export const hostedContainerDefinition: KindDefinition = {
+  kind: 'HostedContainer',
+  plural: 'hostedcontainers',
+  singular: 'hostedcontainer',
+  shortNames: ['hc'],
+  scope: 'Namespaced',
+  description: 'A container whose root is an operating system image that all containers of a node share read-only.',
+  spec,
+  status,
+  rules: [
+    {
+      rule: 'size(self.metadata.name) <= 63',
+      message: 'metadata.name must have at most 63 characters: it becomes the name of the Pod and a label',
+    },
+  ],
+  columns: [
+    { name: 'Image', type: 'string', jsonPath: '.status.image', description: 'Running now' },
+    { name: 'Target', type: 'string', jsonPath: '.status.targetImage', description: 'Upgrading to' },
+    conditionColumn('Ready', 'Ready', 'status', 'The container serves'),
+    conditionColumn('Reason', 'Ready', 'reason', 'Why'),
+    conditionColumn('Upgraded', 'Upgraded', 'reason', 'State of the upgrade'),
+    { name: 'Node', type: 'string', jsonPath: '.status.nodeName', description: 'Node' },
+    { name: 'Restarts', type: 'integer', jsonPath: '.status.restarts', description: 'Restarts of the container' },
+    { name: 'Asked', type: 'string', jsonPath: '.spec.image', description: 'spec.image', priority: 1 },
+    {
+      name: 'Last-Good',
+      type: 'string',
+      jsonPath: '.status.lastKnownGoodImage',
+      description: 'Last known good',
+      priority: 1,
+    },
+    { name: 'IP', type: 'string', jsonPath: '.status.podIP', description: 'Address of the Pod', priority: 1 },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
+  ],
+};

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { atomicList, cel, conditions, fixedImage, time } from './meta.ts';
+import type { KindDefinition, KindObject } from './meta.ts';
+import { intOrString, labelSelector, tolerations } from './podfields.ts';
+
+const spec = z.object({
+  image: fixedImage.describe('<os>:<version> that the nodes shall store.'),
+  nodeSelector: labelSelector.optional().describe('Nodes that shall store it; all when unset.'),
+  tolerations: tolerations.optional().describe('Taints that do not keep a node from storing it.'),
+  parallelism: intOrString
+    .default(10)
+    .meta(
+      cel({
+        rule: "type(self) == int ? self >= 0 : self.matches('^([0-9]|[1-9][0-9]|100)%$')",
+        message: 'parallelism must be a number of nodes (0 pauses) or a percentage such as 25%',
+      }),
+    )
+    .describe('Nodes fetching it at once, a number or a percentage of the selected nodes; 0 pauses.'),
+  download: z
+    .object({
+      timeoutSeconds: z.int().min(10).max(86400).default(900).describe('Longest time for one try.'),
+      backoffLimit: z
+        .int()
+        .min(0)
+        .max(100)
+        .default(5)
+        .describe('Tries after the first that are made before a node counts as failed.'),
+    })
+    .prefault({})
+    .describe('How a node fetches it.'),
+  activate: z
+    .object({
+      newContainers: z
+        .boolean()
+        .default(false)
+        .describe('Make it the default version of its OS for new containers, once all selected nodes have it.'),
+    })
+    .prefault({})
+    .describe('What the version becomes the default for.'),
+});
+
+const status = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  conditions,
+  activeImage: fixedImage.optional().describe('Image that this distribution made a default version.'),
+  activationTime: time.optional().describe('When it did; of several active ones of an OS the latest is the default.'),
+  nodes: z
+    .object({
+      desired: z.int().min(0).describe('Nodes that shall have it.'),
+      ready: z.int().min(0).describe('Nodes that wholly have it.'),
+      active: z.int().min(0).describe('Nodes fetching it now.'),
+      failed: z.int().min(0).describe('Nodes that could not get it.'),
+    })
+    .optional(),
+  failedNodes: z
+    .array(z.object({ node: z.string().max(253), reason: z.string().max(128), message: z.string().max(1024) }))
+    .max(20)
+    .meta(atomicList)
+    .optional()
+    .describe('Nodes that could not get it, at most 20.'),
+});
+
+export type ImageDistributionSpec = z.output<typeof spec>;
+export type ImageDistributionStatus = z.output<typeof status>;
+export type ImageDistribution = KindObject<ImageDistributionSpec, ImageDistributionStatus>;
+
+const conditionColumn = (type: string, description: string) =>
+  ({ name: type, type: 'string', jsonPath: `.status.conditions[?(@.type=="${type}")].status`, description }) as const;
+
+export const imageDistributionDefinition: KindDefinition = {
+  kind: 'ImageDistribution',
+  plural: 'imagedistributions',
+  singular: 'imagedistribution',
+  shortNames: ['imgdist'],
+  scope: 'Cluster',
+  description: 'Where a version of an operating system is stored, and whether it is the default version.',
+  spec,
+  status,
+  rules: [],
+  columns: [
+    { name: 'Image', type: 'string', jsonPath: '.spec.image', description: 'Image' },
+    { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },
+    { name: 'Ready-Nodes', type: 'integer', jsonPath: '.status.nodes.ready', description: 'Nodes that wholly have it' },
+    { name: 'Active', type: 'integer', jsonPath: '.status.nodes.active', description: 'Nodes fetching it now' },
+    { name: 'Failed', type: 'integer', jsonPath: '.status.nodes.failed', description: 'Nodes that could not get it' },
+    conditionColumn('Distributed', 'All selected nodes have it'),
+    conditionColumn('Activated', 'It is a default version'),
+    conditionColumn('Ready', 'All that spec asks for is done'),
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
+  ],
+};

@@ -1,0 +1,41 @@
+/** Every name that users, manifests or other programs may rely on. One place, so that grep finds it. */
+export const group = 'monoroot.dev';
+export const version = 'v1alpha1';
+export const apiVersion = `${group}/${version}`;
+
+/** Prefix of the node label that says "this node wholly has this image": `image.monoroot.dev/<os>.<version>`. */
+export const imageLabelPrefix = `image.${group}/`;
+
+export const labels = {
+  /** On a Pod: the name of its HostedContainer. */
+  hostedContainer: `${group}/hosted-container`,
+  /** On a Pod: `<os>.<version>` of the image that it runs. */
+  image: `${group}/image`,
+  managedBy: 'app.kubernetes.io/managed-by',
+} as const;
+
+export const annotations = {
+  /** On a Pod: what failed-before is decided by, see `fingerprint` in src/pod. */
+  fingerprint: `${group}/fingerprint`,
+  /** On a Pod: hash of everything that shapes the Pod; another value means that it must be replaced. */
+  podHash: `${group}/pod-hash`,
+  /** On a Pod: `<os>:<version>` of the image that it runs. */
+  image: `${group}/image`,
+  /** On a Pod: digest of the image that it runs. */
+  digest: `${group}/digest`,
+} as const;
+
+/** One field manager per writer; each always sends every field that it owns. */
+export const fieldManagers = {
+  operator: 'monoroot',
+  /** Writes `spec.image` of a HostedContainer when an upgrade is reverted, and nothing else. */
+  revert: 'monoroot-revert',
+  nodeLabels: 'monoroot-node-labels',
+  agent: 'monoroot-agent',
+} as const;
+
+/** Host directory of the master store, and where complete trees appear in it. */
+export const hostRoot = '/var/lib/monoroot';
+export const storeRoot = `${hostRoot}/store`;
+
+export const systemNamespace = 'monoroot-system';

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
+import type { KindDefinition, KindObject } from './meta.ts';
+import { defaults, httpSource, layout } from './osimage.ts';
+
+const identity = { os: osName, version: osVersion, digest: digest.describe('Digest of the archive.') };
+
+const wanted = z.object({
+  ...identity,
+  source: z.object({ http: httpSource }).describe('Where the agent fetches it.'),
+  mountScript: z.string().max(65536).optional().describe('Replaces the mount script of the bundle.'),
+  timeoutSeconds: z.int().min(10).max(86400).default(900),
+  backoffLimit: z.int().min(0).max(100).default(5),
+});
+
+const stored = z.object({
+  ...identity,
+  state: z
+    .enum(['Pending', 'Fetching', 'Ready', 'Failed', 'Deleting'])
+    .describe('Ready: the whole verified tree is in the store; anything else: it must not be used.'),
+  reason: z.string().max(128).optional(),
+  message: z.string().max(1024).optional(),
+  attempts: z.int().min(0).optional().describe('Tries that failed since the last success or change.'),
+  retryTime: time.optional().describe('When the agent tries again.'),
+  downloadedBytes: z.int().min(0).optional(),
+  totalBytes: z.int().min(0).optional().describe('Size of the archive, where the server tells.'),
+  unpackedBytes: z.int().min(0).optional().describe('Bytes on disk.'),
+  layout: layout.optional(),
+  defaults: defaults.optional().describe('Defaults of the bundle.'),
+  hasMountScript: z.boolean().optional(),
+  readyTime: time.optional(),
+});
+
+const spec = z.object({
+  images: z
+    .array(wanted)
+    .max(256)
+    .default([])
+    .meta({
+      ...listMap('os', 'version'),
+      description: 'Images that the node shall store; others are collected when unused.',
+    }),
+});
+
+const status = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  conditions,
+  images: z
+    .array(stored)
+    .max(256)
+    .optional()
+    .meta({ ...listMap('os', 'version'), description: 'Images that are, or are becoming, part of the store.' }),
+  counts: z
+    .object({ desired: z.int().min(0), ready: z.int().min(0), failed: z.int().min(0) })
+    .optional()
+    .describe('Images that it shall hold, and of those: wholly there, and not to be had.'),
+  store: z
+    .object({ usedBytes: z.int().min(0), freeBytes: z.int().min(0) })
+    .optional()
+    .describe('Bytes on the file system of the store; refreshed when an image comes or goes.'),
+});
+
+export type NodeStoreSpec = z.output<typeof spec>;
+export type NodeStoreStatus = z.output<typeof status>;
+export type WantedImage = z.output<typeof wanted>;
+export type StoredImage = z.output<typeof stored>;
+export type NodeStore = KindObject<NodeStoreSpec, NodeStoreStatus>;
+
+export const nodeStoreDefinition: KindDefinition = {
+  kind: 'NodeStore',
+  plural: 'nodestores',
+  singular: 'nodestore',
+  shortNames: ['nst'],
+  scope: 'Cluster',
+  description:
+    'What the master store of one node shall hold (written by the operator) and holds (written by its agent).',
+  spec,
+  status,
+  rules: [],
+  columns: [
+    { name: 'Desired', type: 'integer', jsonPath: '.status.counts.desired', description: 'Images that it shall hold' },
+    { name: 'Stored', type: 'integer', jsonPath: '.status.counts.ready', description: 'Of those, wholly there' },
+    { name: 'Failed', type: 'integer', jsonPath: '.status.counts.failed', description: 'Of those, not to be had' },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      description: 'The store holds what it shall',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      description: 'Why',
+    },
+    {
+      name: 'Used',
+      type: 'integer',
+      jsonPath: '.status.store.usedBytes',
+      description: 'Bytes in the store',
+      priority: 1,
+    },
+    { name: 'Free', type: 'integer', jsonPath: '.status.store.freeBytes', description: 'Bytes free', priority: 1 },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
+  ],
+};

@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { atomicList, cel, listMap, quantity } from './meta.ts';
+
+/** Parts of a Pod that our kinds offer under the same names and with the same meaning as in a Pod's container. */
+
+export const intOrString: z.ZodType<number | string> = z.any().meta({ 'x-kubernetes-int-or-string': true });
+/** A piece of PodSpec that is handed on as it is; the API server checks it when the Pod is tried. */
+export const podPiece: z.ZodType<Record<string, unknown>> = z
+  .any()
+  .meta({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
+
+const keyReference = z.object({
+  name: z.string().min(1).max(253),
+  key: z.string().min(1).max(253),
+  optional: z.boolean().optional(),
+});
+const port = intOrString.describe('Number or name of a port.');
+
+export const envVar = z.object({
+  name: z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/),
+  value: z.string().max(32768).optional(),
+  valueFrom: z
+    .object({
+      secretKeyRef: keyReference.optional(),
+      configMapKeyRef: keyReference.optional(),
+      fieldRef: z.object({ apiVersion: z.string().max(63).optional(), fieldPath: z.string().max(253) }).optional(),
+      resourceFieldRef: z
+        .object({
+          containerName: z.string().max(63).optional(),
+          resource: z.string().max(253),
+          divisor: quantity.optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+});
+export const env = z
+  .array(envVar)
+  .max(256)
+  .meta({ ...listMap('name'), description: 'Environment of the command, as in a Pod.' });
+
+const envSource = z.object({ name: z.string().min(1).max(253), optional: z.boolean().optional() });
+export const envFrom = z
+  .array(
+    z.object({
+      prefix: z.string().max(253).optional(),
+      secretRef: envSource.optional(),
+      configMapRef: envSource.optional(),
+    }),
+  )
+  .max(64)
+  .meta({ ...atomicList, description: 'Sources of environment, as in a Pod.' });
+
+export const ports = z
+  .array(
+    z.object({
+      name: z
+        .string()
+        .max(15)
+        .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
+        .optional(),
+      containerPort: z.int().min(1).max(65535),
+      protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP'),
+    }),
+  )
+  .max(64)
+  .meta({ ...listMap('containerPort', 'protocol'), description: 'Ports, as in a Pod.' });
+
+const quantities = z.record(z.string(), intOrString).describe('Amounts by resource name, as in a Pod.');
+export const resources = z
+  .object({ requests: quantities.optional(), limits: quantities.optional() })
+  .describe('Resources, as in a Pod. Memory must also hold the memory overlays in use.');
+
+export const probe = z
+  .object({
+    exec: z.object({ command: z.array(z.string().max(4096)).max(64).meta(atomicList) }).optional(),
+    httpGet: z
+      .object({
+        path: z.string().max(2048).optional(),
+        port,
+        host: z.string().max(253).optional(),
+        scheme: z.enum(['HTTP', 'HTTPS']).optional(),
+        httpHeaders: z
+          .array(z.object({ name: z.string().max(253), value: z.string().max(4096) }))
+          .max(64)
+          .meta(atomicList)
+          .optional(),
+      })
+      .optional(),
+    tcpSocket: z.object({ port, host: z.string().max(253).optional() }).optional(),
+    grpc: z.object({ port: z.int().min(1).max(65535), service: z.string().max(253).optional() }).optional(),
+    initialDelaySeconds: z.int().min(0).max(86400).optional(),
+    periodSeconds: z.int().min(1).max(86400).optional(),
+    timeoutSeconds: z.int().min(1).max(86400).optional(),
+    successThreshold: z.int().min(1).max(1000).optional(),
+    failureThreshold: z.int().min(1).max(1000).optional(),
+    terminationGracePeriodSeconds: z.int().min(1).max(86400).optional(),
+  })
+  .meta({
+    description: 'A probe, as in a Pod.',
+    ...cel({
+      rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(x, x).size() == 1',
+      message: 'exactly one of exec, httpGet, tcpSocket and grpc must be set',
+    }),
+  });
+
+export const toleration = z.object({
+  key: z.string().max(317).optional(),
+  operator: z.enum(['Exists', 'Equal']).optional(),
+  value: z.string().max(63).optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+  tolerationSeconds: z.int().optional(),
+});
+export type Toleration = z.output<typeof toleration>;
+export const tolerations = z.array(toleration).max(64).meta(atomicList);
+
+export const labelSelector = z
+  .object({
+    matchLabels: z.record(z.string(), z.string().max(63)).optional(),
+    matchExpressions: z
+      .array(
+        z.object({
+          key: z.string().min(1).max(317),
+          operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
+          values: z.array(z.string().max(63)).max(256).meta(atomicList).optional(),
+        }),
+      )
+      .max(64)
+      .meta(atomicList)
+      .optional(),
+  })
+  .describe('A label selector; empty selects everything.');
+export type LabelSelector = z.output<typeof labelSelector>;
+
+/** What a container runs, as in a Pod's container. */
+export const commandFields = {
+  command: z
+    .array(z.string().max(32768))
+    .max(256)
+    .meta(atomicList)
+    .optional()
+    .describe('Program; replaces the default.'),
+  args: z.array(z.string().max(32768)).max(256).meta(atomicList).optional().describe('Arguments; replace the default.'),
+  workingDir: z
+    .string()
+    .max(1024)
+    .regex(/^\/[^:]*$/)
+    .optional()
+    .describe('Absolute path in which the command starts.'),
+};
+
+export const writablePath = z
+  .string()
+  .min(2)
+  .max(255)
+  .regex(/^(\/[A-Za-z0-9_][A-Za-z0-9_.-]*){1,8}$/);
+export const writable = z.object({
+  path: writablePath.describe('Absolute path that becomes a memory overlay.'),
+  size: quantity.describe('Most that the overlay can hold, 5Mi to 200Mi.').meta(
+    cel({
+      rule: "isQuantity(self) && quantity(self).compareTo(quantity('5Mi')) >= 0 && quantity(self).compareTo(quantity('200Mi')) <= 0",
+      message: 'size must be a quantity between 5Mi and 200Mi',
+    }),
+  ),
+});
+export type Writable = z.output<typeof writable>;
+
+/** Paths that other parts of the container need and that can therefore be no overlay. */
+export const writableList = z
+  .array(writable)
+  .max(16)
+  .meta({
+    ...listMap('path'),
+    ...cel({
+      rule: "self.all(w, !['/dev', '/proc', '/sys', '/data', '/sw', '/usr', '/.monoroot'].exists(p, w.path == p || w.path.startsWith(p + '/')))",
+      message: 'path must not be below /dev, /proc, /sys, /data, /sw, /usr or /.monoroot',
+    }),
+  });
