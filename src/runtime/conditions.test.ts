@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { findCondition, isFalse, isTrue, removeConditions, setCondition } from './conditions.ts';
+import type { Condition, NewCondition } from './conditions.ts';
+
+const early = new Date('2026-01-01T00:00:00.123Z');
+const late = new Date('2026-01-02T00:00:00Z');
+const ready: NewCondition = {
+  type: 'Ready',
+  status: 'True',
+  reason: 'Running',
+  message: 'Runs',
+  observedGeneration: 1,
+};
+const before: Condition[] = [{ ...ready, lastTransitionTime: '2026-01-01T00:00:00Z' }];
+
+describe('setCondition', () => {
+  test('adds a condition with the time in whole seconds', () => {
+    expect(setCondition(undefined, ready, early)).toEqual(before);
+  });
+
+  test.each<[string, Partial<NewCondition>, string]>([
+    ['nothing changes', {}, '2026-01-01T00:00:00Z'],
+    [
+      'reason, message and generation change',
+      { reason: 'R', message: 'm', observedGeneration: 2 },
+      '2026-01-01T00:00:00Z',
+    ],
+    ['status changes', { status: 'False' }, '2026-01-02T00:00:00Z'],
+  ])('when %s', (_case, change, lastTransitionTime) => {
+    expect(setCondition(before, { ...ready, ...change }, late)).toEqual([{ ...ready, ...change, lastTransitionTime }]);
+  });
+
+  test('sorts by type, so that the same conditions are the same list', () => {
+    const list = ['Stalled', 'Accepted', 'Ready'].reduce<Condition[]>(
+      (conditions, type) => setCondition(conditions, { ...ready, type }, early),
+      [],
+    );
+    expect(list.map(({ type }) => type)).toEqual(['Accepted', 'Ready', 'Stalled']);
+  });
+
+  test('leaves the list that it was given alone', () => {
+    setCondition(Object.freeze([...before]), { ...ready, status: 'Unknown' }, late);
+    expect(before[0]?.status).toBe('True');
+  });
+});
+
+test('reading conditions', () => {
+  const unknown: Condition[] = [{ ...ready, status: 'Unknown', lastTransitionTime: '' }];
+  expect(findCondition(before, 'Ready')?.reason).toBe('Running');
+  expect(findCondition(undefined, 'Ready')).toBeUndefined();
+  expect([isTrue(before, 'Ready'), isTrue(unknown, 'Ready'), isTrue([], 'Ready')]).toEqual([true, false, false]);
+  expect([isFalse(before, 'Ready'), isFalse(unknown, 'Ready'), isFalse([], 'Ready')]).toEqual([false, false, false]);
+  expect(removeConditions(before, 'Stalled', 'Ready')).toEqual([]);
+});

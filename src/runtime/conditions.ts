@@ -1,0 +1,50 @@
+import { formatTime } from './time.ts';
+
+/** `meta/v1.Condition`. */
+export interface Condition {
+  type: string;
+  status: 'True' | 'False' | 'Unknown';
+  observedGeneration?: number | undefined;
+  lastTransitionTime: string;
+  reason: string;
+  message: string;
+}
+
+/** A condition as a planner states it: when it came about is for `setCondition` to find out. */
+export type NewCondition = Omit<Condition, 'lastTransitionTime'>;
+
+/**
+ * The conditions with one more or one replaced, sorted by type. `lastTransitionTime` moves only when `status` does, as the
+ * API conventions have it, so that setting the same condition again gives an equal list.
+ */
+export function setCondition(
+  conditions: readonly Condition[] | undefined,
+  condition: NewCondition,
+  now: Date,
+): Condition[] {
+  const others = (conditions ?? []).filter(({ type }) => type !== condition.type);
+  const before = findCondition(conditions, condition.type);
+  const lastTransitionTime = before?.status === condition.status ? before.lastTransitionTime : formatTime(now);
+  return [...others, { ...condition, lastTransitionTime }].sort(byType);
+}
+
+/** The conditions without those of these types. */
+export function removeConditions(conditions: readonly Condition[] | undefined, ...types: string[]): Condition[] {
+  return (conditions ?? []).filter(({ type }) => !types.includes(type));
+}
+
+export function findCondition(conditions: readonly Condition[] | undefined, type: string): Condition | undefined {
+  return conditions?.find((condition) => condition.type === type);
+}
+
+/** Whether the condition is there and True. */
+export function isTrue(conditions: readonly Condition[] | undefined, type: string): boolean {
+  return findCondition(conditions, type)?.status === 'True';
+}
+
+/** Whether the condition is there and False. Not the opposite of `isTrue`: Unknown and absent are neither. */
+export function isFalse(conditions: readonly Condition[] | undefined, type: string): boolean {
+  return findCondition(conditions, type)?.status === 'False';
+}
+
+const byType = (a: Condition, b: Condition) => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0);

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import { TerminalError, isConflict, retryAfterSeconds } from './errors.ts';
+import { keyOf, parseKey } from './object.ts';
+import type { KubeObject } from './object.ts';
+import { WorkQueue } from './queue.ts';
+import type { QueueHooks, QueueOptions } from './queue.ts';
+import type { Reflector } from './reflector.ts';
+import { aborted, monotonic } from './time.ts';
+import type { Monotonic } from './time.ts';
+
+/** What to reconcile: only a name. The state of the object is read anew by every run, so no event can be missed. */
+export interface Request {
+  key: string;
+  /** '' for what lives in no namespace. */
+  namespace: string;
+  name: string;
+}
+
+export interface Result {
+  /** Look again after this time even if nothing changes. Waiting is a result, not an error. */
+  requeueAfterSeconds?: number | undefined;
+}
+
+export interface ReconcileContext {
+  /** Carries the controller, the object and an id of this run. */
+  logger: Logger;
+  /** Aborts when the process stops or leadership is lost; hand it to everything that waits. */
+  signal: AbortSignal;
+}
+
+/**
+ * Brings one object closer to what is desired. Throw TerminalError when a person must act first (not retried until something
+ * changes), anything else to be called again with growing delays.
+ */
+export type Reconcile = (request: Request, context: ReconcileContext) => Promise<Result>;
+
+/** Where keys come from. */
+export interface Source {
+  readonly name: string;
+  /** Resolves when all that exists at the start has been seen; also when the signal aborts. */
+  synced(signal: AbortSignal): Promise<void>;
+  /** Adds keys until the returned function is called, first of all those that are known already. */
+  start(add: (key: string) => void): () => void;
+}
+
+export interface WatchOptions<T> {
+  /** The keys to reconcile when this object changes, also those of its state before the change; by default its own key. */
+  keys?: (object: T) => Iterable<string>;
+  /** Skips changes that do not matter to this controller; new and deleted objects always count. */
+  when?: (old: T, current: T) => boolean;
+}
+
+/** A source of keys from the changes that a reflector sees. The reflector is run by somebody else and may be shared. */
+export function watch<T extends KubeObject>(reflector: Reflector<T>, options: WatchOptions<T> = {}): Source {
+  const keys = options.keys ?? ((object: T) => [keyOf(object.metadata)]);
+  return {
+    name: reflector.name,
+    synced: (signal) => reflector.synced(signal),
+    start: (add) =>
+      reflector.store.subscribe((_key, old, current) => {
+        if (old && current && options.when && !options.when(old, current)) return;
+        if (old) for (const key of keys(old)) add(key);
+        if (current) for (const key of keys(current)) add(key);
+      }),
+  };
+}
+
+export type ReconcileOutcome = 'success' | 'requeue_after' | 'error' | 'terminal_error';
+
+export interface ControllerHooks {
+  queue: QueueHooks;
+  reconciled(outcome: ReconcileOutcome, seconds: number): void;
+}
+
+export interface ControllerOptions {
+  name: string;
+  sources: readonly Source[];
+  reconcile: Reconcile;
+  logger: Logger;
+  /** How many different keys are reconciled at the same time; 1 by default. */
+  workers?: number;
+  hooks?: ControllerHooks;
+  queue?: Omit<QueueOptions, 'hooks'>;
+  now?: Monotonic;
+}
+
+export interface Controller {
+  readonly name: string;
+  /** Asks for a run of this key, from outside of all sources. */
+  enqueue(key: string): void;
+  /** Reconciles until the signal aborts; resolves when the last run has ended. To be called once. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Joins sources, a queue and a reconcile function. It waits for all sources before the first run. */
+export function createController(options: ControllerOptions): Controller {
+  const { name, hooks } = options;
+  const queue = new WorkQueue({ ...options.queue, ...(hooks && { hooks: hooks.queue }) });
+  const logger = options.logger.child({ controller: name });
+
+  async function work(signal: AbortSignal): Promise<void> {
+    for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+      await reconcileKey(key, signal);
+      queue.done(key);
+    }
+  }
+
+  /** The only place that decides about retries. */
+  async function reconcileKey(key: string, signal: AbortSignal): Promise<void> {
+    const now = options.now ?? monotonic;
+    const started = now();
+    const run = logger.child({ object: key, reconcileID: randomUUID() });
+    let outcome: ReconcileOutcome = 'success';
+    try {
+      const result = await options.reconcile({ key, ...parseKey(key) }, { logger: run, signal });
+      queue.forget(key);
+      if (result.requeueAfterSeconds !== undefined) {
+        outcome = 'requeue_after';
+        queue.addAfter(key, result.requeueAfterSeconds * 1000);
+      }
+    } catch (error) {
+      if (error instanceof TerminalError) {
+        outcome = 'terminal_error';
+        queue.forget(key);
+        run.error({ err: error, reason: error.reason }, 'Reconciling failed for good');
+      } else {
+        outcome = 'error';
+        queue.addRateLimited(key, (retryAfterSeconds(error) ?? 0) * 1000);
+        // A lost race is ordinary, and what comes of it after the stop interests nobody.
+        run[isConflict(error) || signal.aborted ? 'debug' : 'error']({ err: error }, 'Reconciling failed');
+      }
+    }
+    hooks?.reconciled(outcome, (now() - started) / 1000);
+  }
+
+  return {
+    name,
+    enqueue: (key) => queue.add(key),
+    run: async (signal) => {
+      const stops = options.sources.map((source) => source.start((key) => queue.add(key)));
+      await Promise.all(options.sources.map((source) => source.synced(signal)));
+      const workers = signal.aborted ? [] : Array.from({ length: options.workers ?? 1 }, () => work(signal));
+      if (!signal.aborted) logger.info({ workers: workers.length }, 'Started controller');
+      await aborted(signal);
+      for (const stop of stops) stop();
+      await queue.drain();
+      await Promise.all(workers);
+      logger.info('Stopped controller');
+    },
+  };
+}

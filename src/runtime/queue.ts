@@ -1,0 +1,154 @@
+import { backoffMilliseconds, monotonic } from './time.ts';
+import type { BackoffOptions, Monotonic, Random } from './time.ts';
+
+/** What a queue tells about itself; all durations in seconds. */
+export interface QueueHooks {
+  depth(keys: number): void;
+  added(): void;
+  retried(): void;
+  waited(seconds: number): void;
+  worked(seconds: number): void;
+}
+
+export interface QueueOptions {
+  backoff?: BackoffOptions;
+  hooks?: QueueHooks;
+  now?: Monotonic;
+  random?: Random;
+}
+
+/** Timers cannot wait longer than 24.8 days, and waking once a day for nothing costs nothing. */
+const longestDelayMilliseconds = 24 * 3600 * 1000;
+const defaultBackoff: BackoffOptions = { initialMilliseconds: 100, maxMilliseconds: 300_000 };
+
+/**
+ * Keys to work on. A key that is added many times before its turn is handed out once; a key that is added while it is being
+ * worked on is handed out again afterwards; no key is ever worked on twice at the same time.
+ */
+export class WorkQueue {
+  readonly #backoff: BackoffOptions;
+  readonly #hooks: QueueHooks | undefined;
+  readonly #now: Monotonic;
+  readonly #random: Random;
+  /** Waiting keys and since when; a Map keeps the order in which they came. */
+  readonly #waiting = new Map<string, number>();
+  /** Keys being worked on and since when. */
+  readonly #working = new Map<string, number>();
+  /** Keys that were added while being worked on. */
+  readonly #again = new Set<string>();
+  readonly #delayed = new Map<string, { at: number; timer: NodeJS.Timeout }>();
+  readonly #failures = new Map<string, number>();
+  readonly #takers: ((key: string | undefined) => void)[] = [];
+  readonly #idle: (() => void)[] = [];
+  #closed = false;
+
+  constructor(options: QueueOptions = {}) {
+    this.#backoff = options.backoff ?? defaultBackoff;
+    this.#hooks = options.hooks;
+    this.#now = options.now ?? monotonic;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Keys that wait for a worker now; delayed keys are not counted. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  add(key: string): void {
+    if (this.#closed || this.#waiting.has(key) || this.#again.has(key)) return;
+    this.#hooks?.added();
+    if (this.#working.has(key)) {
+      this.#again.add(key);
+      return;
+    }
+    this.#waiting.set(key, this.#now());
+    this.#handOut();
+  }
+
+  /** Adds the key after a delay. Of several delayed adds of a key the earliest counts; handing the key out cancels it. */
+  addAfter(key: string, milliseconds: number): void {
+    if (this.#closed) return;
+    if (milliseconds <= 0) {
+      this.add(key);
+      return;
+    }
+    const delay = Math.min(milliseconds, longestDelayMilliseconds);
+    const at = this.#now() + delay;
+    const earlier = this.#delayed.get(key);
+    if (earlier && earlier.at <= at) return;
+    clearTimeout(earlier?.timer);
+    const timer = setTimeout(() => {
+      this.#delayed.delete(key);
+      this.add(key);
+    }, delay);
+    this.#delayed.set(key, { at, timer });
+  }
+
+  /** Adds the key after its own back-off, which grows with every call until `forget`; never before `atLeastMilliseconds`. */
+  addRateLimited(key: string, atLeastMilliseconds = 0): void {
+    const failures = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, failures + 1);
+    this.#hooks?.retried();
+    const delay = backoffMilliseconds(failures, this.#backoff, this.#random);
+    this.addAfter(key, Math.max(delay, atLeastMilliseconds));
+  }
+
+  /** Ends the back-off of a key. */
+  forget(key: string): void {
+    this.#failures.delete(key);
+  }
+
+  /** How often the key was added with back-off since it was last forgotten. */
+  retries(key: string): number {
+    return this.#failures.get(key) ?? 0;
+  }
+
+  /** The next key, as soon as there is one; undefined once the queue is closed. Call `done` when the work on it ends. */
+  take(): Promise<string | undefined> {
+    if (this.#closed) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      this.#takers.push(resolve);
+      this.#handOut();
+    });
+  }
+
+  done(key: string): void {
+    const since = this.#working.get(key);
+    if (since === undefined) return;
+    this.#working.delete(key);
+    this.#hooks?.worked((this.#now() - since) / 1000);
+    if (this.#again.delete(key) && !this.#closed) {
+      this.#waiting.set(key, this.#now());
+      this.#handOut();
+    }
+    if (this.#working.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Hands out no more keys, forgets those that wait, and resolves when the work under way has ended. */
+  async drain(): Promise<void> {
+    this.#closed = true;
+    for (const { timer } of this.#delayed.values()) clearTimeout(timer);
+    this.#delayed.clear();
+    this.#waiting.clear();
+    this.#again.clear();
+    this.#failures.clear();
+    this.#hooks?.depth(0);
+    for (const resolve of this.#takers.splice(0)) resolve(undefined);
+    if (this.#working.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #handOut(): void {
+    for (const [key, since] of this.#waiting) {
+      const taker = this.#takers.shift();
+      if (!taker) break;
+      this.#waiting.delete(key);
+      this.#working.set(key, this.#now());
+      this.#hooks?.waited((this.#now() - since) / 1000);
+      // What the coming run finds out decides when the next one is due, so an older appointment is void.
+      clearTimeout(this.#delayed.get(key)?.timer);
+      this.#delayed.delete(key);
+      taker(key);
+    }
+    this.#hooks?.depth(this.#waiting.size);
+  }
+}
