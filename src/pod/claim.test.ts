@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { container } from '../../test/fixtures/builders.ts';
+import type { HostedContainerSpec } from '../api/hostedcontainer.ts';
+import { claimFromTemplate, claimNameOf } from './claim.ts';
+
+const web = (data?: HostedContainerSpec['data']) => container({ image: 'os:v1', ...(data && { data }) });
+const template = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+
+test.each<[string, HostedContainerSpec['data'], string | undefined]>([
+  ['no data', undefined, undefined],
+  ['an existing claim', { claimName: 'mine' }, 'mine'],
+  ['a template', { claimTemplate: template }, 'web-data'],
+  ['ephemeral data', { ephemeral: { size: '1Gi' } }, undefined],
+])('the claim of a container with %s', (_name, data, expected) => {
+  expect(claimNameOf(web(data))).toBe(expected);
+});
+
+test('a claim is made only from a template, in the namespace of the container', () => {
+  expect(claimFromTemplate(web({ claimName: 'mine' }))).toBeUndefined();
+  expect(claimFromTemplate(web())).toBeUndefined();
+  expect(claimFromTemplate(web({ claimTemplate: template }))).toMatchObject({
+    metadata: { name: 'web-data', namespace: 'shop', labels: { 'monoroot.dev/hosted-container': 'web' } },
+    spec: template,
+  });
+});
+
+test('data is kept when the container is deleted, unless it is said otherwise', () => {
+  const owners = (data: NonNullable<HostedContainerSpec['data']>) =>
+    claimFromTemplate(web(data))?.metadata.ownerReferences;
+  expect(owners({ claimTemplate: template })).toEqual([]);
+  expect(owners({ claimTemplate: template, whenDeleted: 'Retain' })).toEqual([]);
+  expect(owners({ claimTemplate: template, whenDeleted: 'Delete' })).toEqual([
+    { apiVersion: 'monoroot.dev/v1alpha1', kind: 'HostedContainer', name: 'web', uid: 'uid-web' },
+  ]);
+});

@@ -1,0 +1,65 @@
+import type { LabelSelector, Toleration } from '../api/podfields.ts';
+import { imageLabel } from './image.ts';
+import type { Node, NodeSelector, NodeSelectorRequirement } from './types.ts';
+
+/** Does the node wholly have these bytes of the image? Only the label with the right digest says so. */
+export function nodeHasImage(node: Node, image: { os: string; version: string; digest: string }): boolean {
+  const { key, value } = imageLabel(image);
+  return node.metadata.labels?.[key] === value;
+}
+
+/** Label selector of Kubernetes; an absent or empty one selects everything. */
+export function matchesLabels(
+  labels: Record<string, string> | undefined,
+  selector: LabelSelector | undefined,
+): boolean {
+  const equal = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labels?.[key] === value);
+  return equal && (selector?.matchExpressions ?? []).every((r) => matchesRequirement(labels ?? {}, r));
+}
+
+function matchesRequirement(
+  labels: Record<string, string>,
+  r: { key: string; operator: string; values?: string[] | undefined },
+) {
+  const value = labels[r.key];
+  switch (r.operator) {
+    case 'In':
+      return value !== undefined && (r.values ?? []).includes(value);
+    case 'NotIn':
+      return value === undefined || !(r.values ?? []).includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    case 'Gt':
+      return value !== undefined && Number(value) > Number(r.values?.[0]);
+    case 'Lt':
+      return value !== undefined && Number(value) < Number(r.values?.[0]);
+    default:
+      return false;
+  }
+}
+
+/** Node selector of Kubernetes (of an affinity or of a volume): one term must hold, and in it everything. */
+export function matchesNodeSelector(node: Node, selector: NodeSelector | undefined): boolean {
+  if (!selector) return true;
+  const fields: Record<string, string> = { 'metadata.name': node.metadata.name };
+  const holds = (source: Record<string, string>, rs: NodeSelectorRequirement[] | undefined) =>
+    (rs ?? []).every((r) => matchesRequirement(source, r));
+  return selector.nodeSelectorTerms.some(
+    (term) => holds(node.metadata.labels ?? {}, term.matchExpressions) && holds(fields, term.matchFields),
+  );
+}
+
+/** Taints that keep new Pods away must all be tolerated. */
+export function toleratesTaints(node: Node, tolerations: readonly Toleration[] | undefined): boolean {
+  const hard = (node.spec?.taints ?? []).filter((taint) => taint.effect !== 'PreferNoSchedule');
+  return hard.every((taint) =>
+    (tolerations ?? []).some(
+      (t) =>
+        (t.effect === undefined || t.effect === taint.effect) &&
+        (t.key === undefined ? t.operator === 'Exists' : t.key === taint.key) &&
+        (t.operator === 'Exists' || (t.value ?? '') === (taint.value ?? '')),
+    ),
+  );
+}

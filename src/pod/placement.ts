@@ -1,0 +1,82 @@
+import type { HostedContainer } from '../api/hostedcontainer.ts';
+import { imageLabel, imageName, storedImages } from './image.ts';
+import type { UsableImage } from './image.ts';
+import { matchesNodeSelector, nodeHasImage, toleratesTaints } from './nodes.ts';
+import type { Node, NodeSelector } from './types.ts';
+
+interface NodeAffinity {
+  requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector;
+}
+
+const askedNodeAffinity = (container: HostedContainer): NodeAffinity =>
+  (container.spec.podTemplate?.affinity as { nodeAffinity?: NodeAffinity } | undefined)?.nodeAffinity ?? {};
+
+/**
+ * The affinity of the user with the image made a requirement: the scheduler can then choose only a node that wholly has
+ * the image. Terms are alternatives, so each of them must ask for it.
+ */
+export function affinityFor(container: HostedContainer, image: UsableImage): object {
+  const hasImages = storedImages(image).map((stored) => {
+    const { key, value } = imageLabel(stored);
+    return { key, operator: 'In' as const, values: [value] };
+  });
+  const nodeAffinity = askedNodeAffinity(container);
+  const terms = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [{}];
+  return {
+    ...container.spec.podTemplate?.affinity,
+    nodeAffinity: {
+      ...nodeAffinity,
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: terms.map((term) => ({
+          ...term,
+          matchExpressions: [...(term.matchExpressions ?? []), ...hasImages],
+        })),
+      },
+    },
+  };
+}
+
+export interface Placement {
+  /** Nodes that could run the container, image or not. */
+  candidates: string[];
+  /** Those of them that wholly have the image and all stored software. */
+  withImage: string[];
+  /** `<os>:<version>` of each stored image that some candidate lacks, with the candidates that do. */
+  missing: { image: string; nodes: string[] }[];
+}
+
+/**
+ * Where the container could run now, as far as its own constraints, its data and taints say. The scheduler decides; this
+ * answers whether it is worth asking it, before anything that runs is touched.
+ */
+export function placementOf(
+  container: HostedContainer,
+  image: UsableImage,
+  nodes: readonly Node[],
+  dataAffinity: NodeSelector | undefined,
+): Placement {
+  const template = container.spec.podTemplate;
+  const images = storedImages(image);
+  const asked = Object.entries(template?.nodeSelector ?? {});
+  const candidates = nodes.filter(
+    (node) =>
+      !node.spec?.unschedulable &&
+      node.metadata.labels?.['kubernetes.io/arch'] === image.architecture &&
+      asked.every(([key, value]) => node.metadata.labels?.[key] === value) &&
+      matchesNodeSelector(node, askedNodeAffinity(container).requiredDuringSchedulingIgnoredDuringExecution) &&
+      matchesNodeSelector(node, dataAffinity) &&
+      toleratesTaints(node, template?.tolerations),
+  );
+  return {
+    candidates: namesOf(candidates),
+    withImage: namesOf(candidates.filter((node) => images.every((stored) => nodeHasImage(node, stored)))),
+    missing: images
+      .map((stored) => ({
+        image: imageName(stored),
+        nodes: namesOf(candidates.filter((node) => !nodeHasImage(node, stored))),
+      }))
+      .filter(({ nodes: without }) => without.length > 0),
+  };
+}
+
+const namesOf = (nodes: readonly Node[]): string[] => nodes.map((node) => node.metadata.name);

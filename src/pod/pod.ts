@@ -1,0 +1,160 @@
+import type { HostedContainer } from '../api/hostedcontainer.ts';
+import { annotations, apiVersion, labels } from '../api/names.ts';
+import { fingerprint, podHash } from './fingerprint.ts';
+import { imageName, imageObjectName } from './image.ts';
+import type { UsableImage } from './image.ts';
+import { affinityFor } from './placement.ts';
+import type { Container, EnvVar, Pod, PodSpec } from './types.ts';
+import { defaultsRoot, effectiveWritable, volumesOf } from './volumes.ts';
+
+/** Names of the scaffold images, one a layout. */
+export type Scaffolds = Record<'merged' | 'split', string>;
+
+export const containerName = 'main';
+const launch = ['/.monoroot/busybox', 'sh', '/.monoroot/launch'];
+
+/**
+ * What `launch` needs to fill the overlays and to change user, and what services that start as root and give up their
+ * rights need to signal their workers and to listen below 1024. Never SYS_ADMIN: the root is shared.
+ */
+const capabilities = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'NET_BIND_SERVICE',
+  'SETFCAP',
+  'SETGID',
+  'SETUID',
+];
+
+/**
+ * The command that the container runs: its own, else that of the image. As in a Pod, a command of its own drops default
+ * args, and an empty list is as good as none.
+ */
+export function effectiveCommand(container: HostedContainer, image: UsableImage): string[] {
+  if (container.spec.services) return [];
+  const { command, args } = container.spec;
+  if (command?.length) return [...command, ...(args ?? [])];
+  return [...(image.defaults.command ?? []), ...(args?.length ? args : (image.defaults.args ?? []))];
+}
+
+/** The one Pod of a HostedContainer on an image. Pure: the same input gives the same Pod. */
+export function buildPod(container: HostedContainer, image: UsableImage, scaffolds: Scaffolds): Pod {
+  const { metadata, spec } = container;
+  const template = spec.podTemplate;
+  const { volumes, mounts } = volumesOf(container, image);
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: metadata.name,
+      ...(metadata.namespace && { namespace: metadata.namespace }),
+      labels: {
+        ...template?.metadata?.labels,
+        [labels.hostedContainer]: metadata.name,
+        [labels.image]: imageObjectName(image),
+        [labels.managedBy]: 'monoroot',
+      },
+      annotations: {
+        ...template?.metadata?.annotations,
+        [annotations.image]: imageName(image),
+        [annotations.digest]: image.digest,
+        [annotations.fingerprint]: fingerprint(container, image),
+        [annotations.podHash]: podHash(container, image),
+      },
+      ownerReferences: [
+        {
+          apiVersion,
+          kind: 'HostedContainer',
+          name: metadata.name,
+          uid: metadata.uid ?? '',
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    },
+    spec: {
+      ...scheduling(container),
+      affinity: affinityFor(container, image),
+      restartPolicy: 'Always',
+      enableServiceLinks: false,
+      automountServiceAccountToken: template?.automountServiceAccountToken ?? false,
+      containers: [{ ...mainContainer(container, image, scaffolds), volumeMounts: mounts }],
+      volumes,
+    },
+  };
+}
+
+function scheduling(container: HostedContainer): Partial<PodSpec> {
+  const template = container.spec.podTemplate ?? { automountServiceAccountToken: false };
+  const { metadata: _m, affinity: _a, securityContext: _s, automountServiceAccountToken: _t, ...handedOn } = template;
+  return defined(handedOn);
+}
+
+function mainContainer(
+  container: HostedContainer,
+  image: UsableImage,
+  scaffolds: Scaffolds,
+): Omit<Container, 'volumeMounts'> {
+  const { spec } = container;
+  return {
+    name: containerName,
+    image: scaffolds[image.layout.kind],
+    imagePullPolicy: 'IfNotPresent',
+    command: launch,
+    args: effectiveCommand(container, image),
+    env: environment(container, image),
+    // A service that dies without a word is told by the end of its log.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    securityContext: {
+      runAsUser: 0,
+      runAsGroup: 0,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+      capabilities: {
+        drop: ['ALL'],
+        add: [...new Set([...capabilities, ...(spec.podTemplate?.securityContext?.addCapabilities ?? [])])],
+      },
+    },
+    ...defined({
+      envFrom: spec.envFrom,
+      ports: spec.ports,
+      resources: spec.resources,
+      readinessProbe: spec.readinessProbe,
+      livenessProbe: spec.livenessProbe,
+      startupProbe: spec.startupProbe,
+    }),
+  };
+}
+
+function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
+  const { metadata, spec } = container;
+  const byName = new Map<string, EnvVar>();
+  for (const variable of [...(image.defaults.env ?? []), ...(spec.env ?? [])]) byName.set(variable.name, variable);
+  const ours = {
+    MONOROOT_NAME: metadata.name,
+    MONOROOT_NAMESPACE: metadata.namespace ?? '',
+    MONOROOT_OS: image.os,
+    MONOROOT_VERSION: image.version,
+    MONOROOT_ENVIRONMENT: spec.environment,
+    MONOROOT_DEFAULTS: defaultsRoot,
+    MONOROOT_WRITABLE: effectiveWritable(container, image).map((w) => w.path).join(':'), // prettier-ignore
+    MONOROOT_USER: spec.user ?? '',
+    MONOROOT_WORKDIR: spec.workingDir ?? image.defaults.workingDir ?? '',
+    MONOROOT_SERVICES: spec.services ? 'true' : '',
+    TZ: spec.timeZone ?? '',
+  };
+  for (const [name, value] of Object.entries(ours)) if (value !== '') byName.set(name, { name, value });
+  return [...byName.values()];
+}
+
+/** The object without its undefined members: an absent field and an undefined one are different things in a manifest. */
+function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

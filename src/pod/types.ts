@@ -1,0 +1,119 @@
+import type { ObjectMeta } from '../api/meta.ts';
+import type { Toleration } from '../api/podfields.ts';
+
+/** What we read and write of the objects of Kubernetes itself: only the fields that some rule of ours looks at. */
+
+export interface NodeSelectorRequirement {
+  key: string;
+  operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';
+  values?: string[];
+}
+export interface NodeSelectorTerm {
+  matchExpressions?: NodeSelectorRequirement[];
+  matchFields?: NodeSelectorRequirement[];
+}
+export interface NodeSelector {
+  nodeSelectorTerms: NodeSelectorTerm[];
+}
+
+export interface Node {
+  metadata: ObjectMeta;
+  spec?: { unschedulable?: boolean; taints?: { key: string; value?: string; effect: string }[] };
+  status?: { conditions?: { type: string; status: string }[] };
+}
+
+export interface ContainerState {
+  waiting?: { reason?: string; message?: string };
+  running?: { startedAt?: string };
+  terminated?: { exitCode: number; reason?: string; message?: string; startedAt?: string; finishedAt?: string };
+}
+export interface ContainerStatus {
+  name: string;
+  ready: boolean;
+  restartCount: number;
+  state?: ContainerState;
+  lastState?: ContainerState;
+}
+export interface PodCondition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+export interface Volume {
+  name: string;
+  hostPath?: { path: string; type: string };
+  emptyDir?: { medium?: string; sizeLimit?: string };
+  persistentVolumeClaim?: { claimName: string };
+  image?: { reference: string; pullPolicy: string };
+}
+export interface VolumeMount {
+  name: string;
+  mountPath: string;
+  readOnly?: boolean;
+  recursiveReadOnly?: string;
+}
+export interface EnvVar {
+  name: string;
+  value?: string | undefined;
+  valueFrom?: object | undefined;
+}
+export interface Container {
+  name: string;
+  image: string;
+  imagePullPolicy: string;
+  command: string[];
+  args: string[];
+  env: EnvVar[];
+  volumeMounts: VolumeMount[];
+  securityContext: object;
+  terminationMessagePolicy: string;
+  envFrom?: object[];
+  ports?: object[];
+  resources?: object;
+  readinessProbe?: object;
+  livenessProbe?: object;
+  startupProbe?: object;
+}
+export interface PodSpec {
+  containers: Container[];
+  volumes: Volume[];
+  restartPolicy: string;
+  enableServiceLinks: boolean;
+  automountServiceAccountToken: boolean;
+  affinity: object;
+  nodeName?: string;
+  nodeSelector?: Record<string, string>;
+  tolerations?: Toleration[];
+  topologySpreadConstraints?: object[];
+  serviceAccountName?: string;
+  imagePullSecrets?: { name: string }[];
+  priorityClassName?: string;
+  runtimeClassName?: string;
+  hostUsers?: boolean;
+  terminationGracePeriodSeconds?: number;
+}
+export interface PodStatus {
+  phase?: string;
+  reason?: string;
+  message?: string;
+  podIP?: string;
+  conditions?: PodCondition[];
+  containerStatuses?: ContainerStatus[];
+}
+export interface Pod {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
+  spec: PodSpec;
+  status?: PodStatus;
+}

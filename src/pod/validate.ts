@@ -1,0 +1,54 @@
+import type { HostedContainer } from '../api/hostedcontainer.ts';
+import type { UsableImage } from './image.ts';
+import { effectiveCommand } from './pod.ts';
+import { parseQuantity } from './quantity.ts';
+import { effectiveWritable } from './volumes.ts';
+
+type Rule = (container: HostedContainer, image: UsableImage) => string | undefined;
+
+const hasCommand: Rule = (container, image) =>
+  container.spec.services || effectiveCommand(container, image).length > 0
+    ? undefined
+    : `spec.command is empty and ${image.os}:${image.version} has no default command: set spec.command`;
+
+/** Overlays count against the memory limit: a limit below them lets the kernel kill the container for using its /tmp. */
+const overlaysFitMemory: Rule = (container, image) => {
+  const limit = container.spec.resources?.limits?.memory;
+  const bytes = limit === undefined ? undefined : parseQuantity(limit);
+  if (bytes === undefined) return undefined;
+  const writable = effectiveWritable(container, image);
+  const sum = writable.reduce((total, w) => total + (parseQuantity(w.size) ?? 0), 0);
+  return bytes > sum
+    ? undefined
+    : `spec.resources.limits.memory is ${limit ?? ''}, but the memory overlays may take ${Math.ceil(sum / 2 ** 20)}Mi (${writable
+        .map((w) => `${w.path} ${w.size}`)
+        .join(', ')}): raise the limit or lower spec.writable`;
+};
+
+/** `launch` would find out too, but only after the Pod that runs now is gone. */
+const defaultsFitOverlays: Rule = (container, image) => {
+  const writable = effectiveWritable(container, image);
+  for (const { path, size } of writable) {
+    const needed = image.layout.overlayBytes?.[path.slice(1)];
+    const limit = parseQuantity(size);
+    // What lies in an overlay of its own below this one does not count here; only `launch` knows how much that is.
+    if (needed === undefined || limit === undefined || writable.some((w) => w.path.startsWith(`${path}/`))) continue;
+    if (needed > limit) {
+      return `The defaults of ${path} in ${image.os}:${image.version} take ${mebibytes(needed)}, and its overlay has ${size}: set a larger size for ${path} in spec.writable`;
+    }
+  }
+  return undefined;
+};
+
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)}Mi`;
+
+const rules: readonly Rule[] = [hasCommand, overlaysFitMemory, defaultsFitOverlays];
+
+/** What only the operator can see to be wrong, because it needs the image; undefined when the container is fine. */
+export function invalidity(container: HostedContainer, image: UsableImage): string | undefined {
+  for (const rule of rules) {
+    const message = rule(container, image);
+    if (message !== undefined) return message;
+  }
+  return undefined;
+}
