@@ -1,0 +1,117 @@
+import type { Logger } from 'pino';
+import type { HostedContainer } from '../api/hostedcontainer.ts';
+import type { ImageDistribution } from '../api/imagedistribution.ts';
+import { labels } from '../api/names.ts';
+import type { NodeStore } from '../api/nodestore.ts';
+import type { OSImage } from '../api/osimage.ts';
+import type { Client } from '../kube/client.ts';
+import { hostedContainers, imageDistributions, nodeStores, osImages } from '../kube/kinds.ts';
+import { defineResource } from '../kube/resources.ts';
+import { imageObjectName, parseReference } from '../pod/image.ts';
+import type { Claim } from '../pod/claim.ts';
+import type { Node, Pod } from '../pod/types.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { KubeObject } from '../runtime/object.ts';
+import { Reflector } from '../runtime/reflector.ts';
+
+/** Pods and nodes as far as our rules look at them. */
+export const pods = defineResource<Pod>({ group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true });
+export const nodes = defineResource<Node & KubeObject>({
+  group: '',
+  version: 'v1',
+  plural: 'nodes',
+  kind: 'Node',
+  namespaced: false,
+});
+
+export const claims = defineResource<Claim>({
+  group: '',
+  version: 'v1',
+  plural: 'persistentvolumeclaims',
+  kind: 'PersistentVolumeClaim',
+  namespaced: true,
+});
+
+/** Everything that the operator watches; a type and no interface, so that all of them can be gone through. */
+export type Caches = {
+  images: Reflector<OSImage>;
+  distributions: Reflector<ImageDistribution>;
+  stores: Reflector<NodeStore>;
+  containers: Reflector<HostedContainer>;
+  nodes: Reflector<Node & KubeObject>;
+  pods: Reflector<Pod>;
+  /** Those that were made from templates. */
+  claims: Reflector<Claim>;
+};
+
+/** Index of HostedContainers by the OSes that they ask for, as root and as software. */
+export const byOS = 'os';
+
+export function createCaches(client: Client, logger: Logger, metrics: Metrics): Caches {
+  const common = (name: string) => ({ name, logger, hooks: metrics.reflector(name) });
+  const caches: Caches = {
+    images: new Reflector({ ...common('osimages'), source: client.listWatcher(osImages) }),
+    distributions: new Reflector({ ...common('imagedistributions'), source: client.listWatcher(imageDistributions) }),
+    stores: new Reflector({ ...common('nodestores'), source: client.listWatcher(nodeStores) }),
+    containers: new Reflector({
+      ...common('hostedcontainers'),
+      source: client.listWatcher(hostedContainers),
+      transform: withoutLastApplied,
+    }),
+    nodes: new Reflector({ ...common('nodes'), source: client.listWatcher(nodes), transform: onlyWhatPlacementNeeds }),
+    pods: new Reflector({
+      ...common('pods'),
+      source: client.listWatcher(pods, { labelSelector: `${labels.managedBy}=monoroot` }),
+      transform: withoutVolumes,
+    }),
+    claims: new Reflector({
+      ...common('persistentvolumeclaims'),
+      source: client.listWatcher(claims, { labelSelector: `${labels.managedBy}=monoroot` }),
+    }),
+  };
+  caches.containers.store.addIndex(byOS, ({ spec }) => {
+    const references = [spec.image, ...(spec.software ?? []).flatMap(({ osImage }) => osImage ?? [])];
+    return new Set(references.map((reference) => parseReference(reference).os));
+  });
+  return caches;
+}
+
+/** The OSImage that a reference names, if it names a version. */
+export function imageOf(caches: Caches, reference: string): OSImage | undefined {
+  const { os, version } = parseReference(reference);
+  return version === undefined ? undefined : caches.images.store.get(imageObjectName({ os, version }));
+}
+
+/** kubectl keeps a second copy of the whole object there. */
+function withoutLastApplied<T extends KubeObject>(object: T): T {
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _copy, ...annotations } =
+    object.metadata.annotations ?? {};
+  return { ...object, metadata: { ...object.metadata, annotations } };
+}
+
+/** Images and addresses make up most of a Node, and change with every heartbeat. */
+function onlyWhatPlacementNeeds(node: Node & KubeObject): Node & KubeObject {
+  const { name, uid, labels, deletionTimestamp, resourceVersion } = node.metadata;
+  return {
+    apiVersion: node.apiVersion,
+    kind: node.kind,
+    metadata: {
+      name,
+      ...(uid !== undefined && { uid }),
+      ...(labels && { labels }),
+      ...(deletionTimestamp !== undefined && { deletionTimestamp }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
+    },
+    ...(node.spec && {
+      spec: {
+        ...(node.spec.unschedulable !== undefined && { unschedulable: node.spec.unschedulable }),
+        ...(node.spec.taints && { taints: node.spec.taints }),
+      },
+    }),
+  };
+}
+
+/** What the Pod was made of is in its annotations as a hash; of its spec only the node is asked for. */
+function withoutVolumes(pod: Pod): Pod {
+  return { ...pod, spec: { ...pod.spec, volumes: [], containers: [] } };
+}

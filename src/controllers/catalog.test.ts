@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { distribution, osImage, sha256Of } from '../../test/fixtures/builders.ts';
+import type { ImageDistribution } from '../api/imagedistribution.ts';
+import { defaultVersion, digestOf, isActive } from './catalog.ts';
+
+/** A distribution that became active at that time of day. */
+const active = (image: string, hour: number): ImageDistribution =>
+  distribution(
+    image,
+    { activate: { newContainers: true } },
+    { activeImage: image, activationTime: `2026-01-01T${String(hour).padStart(2, '0')}:00:00Z` },
+  );
+const withSpec = (d: ImageDistribution, spec: Partial<ImageDistribution['spec']>) => ({
+  ...d,
+  spec: { ...d.spec, ...spec },
+});
+const deleted = (d: ImageDistribution) => ({
+  ...d,
+  metadata: { ...d.metadata, deletionTimestamp: '2026-01-02T00:00:00Z' },
+});
+
+describe('the default version of an OS', () => {
+  test.each<[string, ImageDistribution[], string | undefined]>([
+    ['is none when nothing is distributed', [], undefined],
+    ['is none when no distribution asks to be it', [distribution('os:v1')], undefined],
+    [
+      'is none while the distribution that asks for it is under way',
+      [distribution('os:v1', { activate: { newContainers: true } })],
+      undefined,
+    ],
+    ['is the active one', [active('os:v1', 1)], 'v1'],
+    [
+      'is the one that was activated last, whatever its version is called',
+      [active('os:v1', 3), active('os:v9', 2), active('os:v2', 1)],
+      'v1',
+    ],
+    ['goes back to the one before when the last is deleted', [active('os:v1', 1)], 'v1'],
+    ['goes back as soon as the deletion begins', [active('os:v1', 1), deleted(active('os:v2', 2))], 'v1'],
+    [
+      'goes back when the last does not ask for it any more',
+      [active('os:v1', 1), withSpec(active('os:v2', 2), { activate: { newContainers: false } })],
+      'v1',
+    ],
+    [
+      'stays while the last distribution is edited to another image that is not everywhere yet',
+      [active('os:v1', 1), withSpec(active('os:v2', 2), { image: 'os:v3' })],
+      'v1',
+    ],
+    ['is none of another OS', [active('other:v1', 1)], undefined],
+    ['is none of an OS whose name begins the same', [active('os-x:v1', 2), active('os:v2', 1)], 'v2'],
+  ])('%s', (_name, distributions, expected) => {
+    expect(defaultVersion('os', distributions)).toBe(expected);
+    expect(defaultVersion('os', [...distributions].reverse())).toBe(expected);
+  });
+
+  test('is the same for everybody when two were activated at the same moment', () => {
+    const both = [active('os:v2', 1), active('os:v1', 1)];
+    expect(defaultVersion('os', both)).toBe(defaultVersion('os', [...both].reverse()));
+  });
+});
+
+test('a distribution is active for the image that it names now, and only once it has a time', () => {
+  expect(isActive(active('os:v1', 1))).toBe(true);
+  expect(isActive(distribution('os:v1', { activate: { newContainers: true } }, { activeImage: 'os:v1' }))).toBe(false);
+});
+
+test('the digest of an image is known before any node has it', () => {
+  expect(digestOf(osImage('os:v1', { ready: false }))).toBe(`sha256:${sha256Of('os:v1')}`);
+});

@@ -1,0 +1,26 @@
+import type { ImageDistribution } from '../api/imagedistribution.ts';
+import type { OSImage } from '../api/osimage.ts';
+import { parseReference } from '../pod/image.ts';
+
+/**
+ * The default version of an OS: of the distributions that are active for it, the one activated last. When that one is
+ * deleted, the one before it is the last again.
+ */
+export function defaultVersion(os: string, distributions: readonly ImageDistribution[]): string | undefined {
+  const active = distributions
+    .filter((d) => d.metadata.deletionTimestamp === undefined && isActive(d) && parseReference(d.spec.image).os === os)
+    .sort(
+      (a, b) =>
+        compare(b.status?.activationTime, a.status?.activationTime) || compare(a.metadata.name, b.metadata.name),
+    );
+  return active[0] && parseReference(active[0].spec.image).version;
+}
+
+/** It asks to be the default, and has been for the image that it names now. */
+export const isActive = (d: ImageDistribution): boolean =>
+  d.spec.activate.newContainers && d.status?.activeImage === d.spec.image && d.status.activationTime !== undefined;
+
+const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** The digest of the archive that the image is made of; known before any node has it. */
+export const digestOf = (image: OSImage): string => `sha256:${image.spec.source.http?.sha256 ?? ''}`;

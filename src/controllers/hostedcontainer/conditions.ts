@@ -1,0 +1,205 @@
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import { imageName } from '../../pod/image.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import type { NewCondition } from '../../runtime/conditions.ts';
+import { isFollower } from './course.ts';
+import type { Course } from './course.ts';
+import type { Observed } from './observed.ts';
+import { newest } from './record.ts';
+import { exits, launchFailure, mainStatus, notReadyBecause, readySince, startError } from './verdict.ts';
+
+/** Why the next Pod is not made yet. */
+export interface Hindrance {
+  reason: 'InvalidSpec' | 'SoftwareNotReady' | 'DataUnavailable' | 'WaitingForNode' | 'PodForbidden' | 'PodConflict';
+  message: string;
+}
+
+/** What the conditions are computed from: what was seen, and the status as this run leaves it. */
+export interface Situation {
+  observed: Observed;
+  course: Course;
+  hindrance?: Hindrance | undefined;
+  status: HostedContainerStatus;
+}
+
+type Stated = Omit<NewCondition, 'observedGeneration'>;
+
+/** All conditions; Ready is computed last. */
+export function conditionsOf(s: Situation): Stated[] {
+  const upgraded = upgradedCondition(s);
+  const ready = readyCondition(s);
+  const stalled = stalledCondition(s, upgraded);
+  return [imageResolvedCondition(s), upgraded, stalled, reconcilingCondition(s, upgraded, ready, stalled), ready];
+}
+
+function imageResolvedCondition({ course }: Situation): Stated {
+  const { status, reason, message } = course.resolution;
+  return { type: 'ImageResolved', status, reason, message };
+}
+
+function upgradedCondition(s: Situation): Stated {
+  const { course, hindrance, status, observed } = s;
+  const state = (status: 'True' | 'False' | 'Unknown', reason: string, message: string): Stated => ({
+    type: 'Upgraded',
+    status,
+    reason,
+    message,
+  });
+  const { image, blockedBy, failedWithoutWayBack, resolution } = course;
+
+  if (observed.container.spec.suspend) return state('Unknown', 'Suspended', 'spec.suspend is true');
+  if (!image || resolution.status === 'False') return state('Unknown', 'ImageNotResolved', resolution.message);
+  const name = imageName(image);
+  if (blockedBy) return { type: 'Upgraded', status: 'False', ...blockedReason(s, blockedBy, name) };
+  if (failedWithoutWayBack) {
+    const { image: failed, attempts, message } = failedWithoutWayBack;
+    return state(
+      'False',
+      'Failed',
+      `${failed} failed (${tries(attempts)}) and there is no last known good version to go back to. ${message}`,
+    );
+  }
+  if (!course.isAttempt) {
+    const last = newest(status);
+    const failure = status.failedImages?.find((f) => f.image === last?.image);
+    if (last?.outcome === 'Reverted' && failure && !acceptedGood(observed)) {
+      return state(
+        'False',
+        'Reverted',
+        `Went back from ${failure.image} to ${name}. ${failure.reason}: ${failure.message}`,
+      );
+    }
+    return state('True', 'UpToDate', `${name} is what is asked for`);
+  }
+  if (hindrance) return state('Unknown', hindrance.reason, hindrance.message);
+  return state('Unknown', 'InProgress', `Going to ${name}`);
+}
+
+function blockedReason({ observed, status }: Situation, failure: NonNullable<Course['blockedBy']>, good: string) {
+  const { onFailure } = observed.container.spec.upgrade;
+  const how = `${failure.image} failed (${tries(failure.attempts)}). ${failure.reason}: ${failure.message}`;
+  if (onFailure === 'Hold') {
+    return {
+      reason: 'Held',
+      message: `${good} is held, because ${how}. Change spec.image, or upgrade.retryToken to try again`,
+    };
+  }
+  if (newest(status)?.outcome === 'Reverted' && !isFollower(observed)) {
+    return {
+      reason: 'FailedBefore',
+      message: `${good} keeps running, because ${how}. Change spec.image, or upgrade.retryToken to try again`,
+    };
+  }
+  return { reason: 'Reverted', message: `Going back to ${good}, because ${how}` };
+}
+
+/** Somebody saw that the asked version failed before and has asked for the good one since: nothing is wrong any more. */
+function acceptedGood(o: Observed): boolean {
+  const before = findCondition(o.container.status?.conditions, 'Upgraded')?.reason;
+  return before === 'FailedBefore' || before === 'Held' || before === 'UpToDate';
+}
+
+const tries = (attempts: number): string => (attempts === 1 ? 'tried once' : `tried ${attempts} times`);
+
+type ReadyRule = (s: Situation) => { status?: 'True'; reason: string; message: string } | undefined;
+
+const suspended: ReadyRule = ({ observed }) =>
+  observed.container.spec.suspend
+    ? { reason: 'Suspended', message: 'spec.suspend is true: set it to false to start the container' }
+    : undefined;
+
+const podConflict: ReadyRule = ({ hindrance }) => (hindrance?.reason === 'PodConflict' ? hindrance : undefined);
+
+const serving: ReadyRule = ({ observed, status }) =>
+  readySince(observed.pod) === undefined
+    ? undefined
+    : {
+        status: 'True',
+        reason: 'Running',
+        message: `${status.image ?? 'The container'} is running on ${observed.pod?.spec.nodeName ?? 'its node'}`,
+      };
+
+const noPodYet: ReadyRule = ({ observed, course, hindrance }) => {
+  if (observed.pod) return undefined;
+  if (!course.image) return { reason: course.resolution.reason, message: course.resolution.message };
+  if (!hindrance) return { reason: 'Starting', message: 'The Pod is being created' };
+  return {
+    reason: hindrance.reason === 'WaitingForNode' ? 'PodPending' : hindrance.reason,
+    message: hindrance.message,
+  };
+};
+
+/** Its node does not answer: nothing more is known of the Pod, and no other may run before it is known to be gone. */
+const nodeLost: ReadyRule = ({ observed: { pod, nodes } }) => {
+  const node = nodes.find(({ metadata }) => metadata.name === pod?.spec.nodeName);
+  const lost = node?.spec?.taints?.some(({ key }) => key === 'node.kubernetes.io/unreachable');
+  return lost
+    ? {
+        reason: 'NodeUnreachable',
+        message: `${node?.metadata.name ?? ''} does not answer. The container starts again when the node returns, or elsewhere once its Pod is gone (delete the Node, or taint it node.kubernetes.io/out-of-service)`,
+      }
+    : undefined;
+};
+
+const stopping: ReadyRule = ({ observed }) =>
+  observed.pod?.metadata.deletionTimestamp === undefined
+    ? undefined
+    : { reason: 'Starting', message: 'The earlier Pod is stopping' };
+
+const launchGaveUp: ReadyRule = ({ observed }) => launchFailure(observed.pod);
+
+const crashing: ReadyRule = ({ observed: { pod } }) => {
+  const main = mainStatus(pod);
+  const ended = main?.state?.terminated ?? main?.lastState?.terminated;
+  if (exits(pod) === 0 || !ended) return undefined;
+  const tail = ended.message?.trim().slice(-300);
+  return {
+    reason: 'CrashLooping',
+    message: `The command exited ${exits(pod)} times, last with code ${ended.exitCode}${tail ? `: ${tail}` : ''}`,
+  };
+};
+
+const pending: ReadyRule = ({ observed: { pod } }) =>
+  pod?.status?.conditions?.some((c) => c.type === 'PodScheduled' && c.status === 'False')
+    ? { reason: 'PodPending', message: notReadyBecause(pod) }
+    : startError(pod);
+
+/** First hit wins. */
+const readyRules: readonly ReadyRule[] = [
+  suspended,
+  podConflict,
+  serving,
+  noPodYet,
+  nodeLost,
+  stopping,
+  launchGaveUp,
+  crashing,
+  pending,
+];
+
+function readyCondition(s: Situation): Stated {
+  for (const rule of readyRules) {
+    const hit = rule(s);
+    if (hit) return { type: 'Ready', status: hit.status ?? 'False', reason: hit.reason, message: hit.message };
+  }
+  return { type: 'Ready', status: 'False', reason: 'Starting', message: notReadyBecause(s.observed.pod) };
+}
+
+const needsAPerson = new Set(['InvalidSpec', 'PodForbidden', 'PodConflict']);
+const upgradeNeedsAPerson = new Set(['Held', 'FailedBefore', 'Failed']);
+
+function stalledCondition({ hindrance }: Situation, upgraded: Stated): Stated {
+  if (hindrance && needsAPerson.has(hindrance.reason)) return { type: 'Stalled', status: 'True', ...hindrance };
+  if (upgradeNeedsAPerson.has(upgraded.reason)) return { ...upgraded, type: 'Stalled', status: 'True' };
+  return { type: 'Stalled', status: 'False', reason: 'NotStalled', message: 'Nobody needs to act' };
+}
+
+/** True while the operator is at work; a container that waits for a person, or is meant to be down, is not. */
+function reconcilingCondition({ hindrance }: Situation, upgraded: Stated, ready: Stated, stalled: Stated): Stated {
+  const type = 'Reconciling';
+  const done = upgraded.status !== 'Unknown' && ready.status === 'True' && !hindrance;
+  if (done || stalled.status === 'True' || ready.reason === 'Suspended')
+    return { type, status: 'False', reason: 'Settled', message: 'Nothing is being changed' };
+  const what = hindrance ?? (upgraded.status === 'Unknown' ? upgraded : ready);
+  return { type, status: 'True', reason: what.reason, message: what.message };
+}

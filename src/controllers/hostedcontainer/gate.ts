@@ -1,0 +1,83 @@
+import { parseReference } from '../../pod/image.ts';
+import type { UsableImage } from '../../pod/image.ts';
+import { placementOf } from '../../pod/placement.ts';
+import { buildPod } from '../../pod/pod.ts';
+import type { Claim } from '../../pod/claim.ts';
+import type { Pod } from '../../pod/types.ts';
+import { invalidity } from '../../pod/validate.ts';
+import { claimNameOf } from '../../pod/claim.ts';
+import type { Hindrance } from './conditions.ts';
+import type { Need, Observed } from './observed.ts';
+import { lookUp } from './resolve.ts';
+
+/** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
+export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hindrance } | { need: Need };
+
+/**
+ * Everything that must hold before the Pod that runs now is touched, cheapest first: the specification makes sense for this
+ * image, the software and the data are there, a node that can run the container wholly has all images, and the API server
+ * takes the Pod.
+ */
+export function gate(o: Observed, image: UsableImage): Passage {
+  for (const check of checks) {
+    const stop = check(o, image);
+    if (stop) return stop;
+  }
+  const pod = buildPod(o.container, image, o.scaffolds);
+  if (!o.trial) return { need: { type: 'Trial', pod } };
+  return o.trial.refusal === undefined || isQuotaOfOld(o)
+    ? { pod, claim: o.data?.toCreate }
+    : hindered('PodForbidden', o.trial.refusal);
+}
+
+type Check = (o: Observed, image: UsableImage) => { hindrance: Hindrance } | { need: Need } | undefined;
+
+const hindered = (reason: Hindrance['reason'], message: string): { hindrance: Hindrance } => ({
+  hindrance: { reason, message },
+});
+
+const isValid: Check = ({ container }, image) => {
+  const problem = invalidity(container, image);
+  return problem === undefined ? undefined : hindered('InvalidSpec', problem);
+};
+
+const hasSoftware: Check = ({ container, catalog }) => {
+  for (const { osImage } of container.spec.software ?? []) {
+    if (osImage === undefined) continue;
+    const { os, version = '' } = parseReference(osImage);
+    const found = lookUp(catalog, os, version);
+    if (!('digest' in found)) return hindered('SoftwareNotReady', found.message);
+  }
+  return undefined;
+};
+
+const hasData: Check = ({ container, data }) => {
+  const claimName = claimNameOf(container);
+  if (claimName !== undefined && !data) return { need: { type: 'DataLocation', claimName } };
+  return data?.problem === undefined ? undefined : hindered('DataUnavailable', data.problem);
+};
+
+const hasNode: Check = (o, image) => {
+  const problem = noNode(o, image);
+  return problem === undefined ? undefined : hindered('WaitingForNode', problem);
+};
+
+/** First hit wins. */
+const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
+
+/** The running Pod still counts against a quota that the next one needs: only its removal will tell. */
+const isQuotaOfOld = (o: Observed): boolean => o.pod !== undefined && /exceeded quota/.test(o.trial?.refusal ?? '');
+
+function noNode(o: Observed, image: UsableImage): string | undefined {
+  const { candidates, withImage, missing } = placementOf(o.container, image, o.nodes, o.data?.affinity);
+  if (withImage.length > 0) return undefined;
+  const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';
+  if (candidates.length === 0) {
+    return `No node can run the container: none${bound} fits its node selector, affinity, tolerations and architecture ${image.architecture}`;
+  }
+  const lacks = missing.map(({ image: name, nodes }) => `${name} is not on ${shown(nodes)}`).join('; ');
+  return `No node${bound} where the container can run has all that it needs: ${lacks}. Distribute it there, or wait until it is`;
+}
+
+const shown = (nodes: readonly string[]): string =>
+  nodes.slice(0, 3).join(', ') + (nodes.length > 3 ? ` and ${nodes.length - 3} more` : '');

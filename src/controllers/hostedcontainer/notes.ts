@@ -1,0 +1,88 @@
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import type { Note, Observed } from './observed.ts';
+import { newest } from './record.ts';
+
+/** Events for what has changed between the status that was seen and the one that will be written. */
+export function notesOf(o: Observed, after: HostedContainerStatus): Note[] {
+  const before = o.container.status ?? {};
+  return rules.map((rule) => rule(before, after)).filter((note) => note !== undefined);
+}
+
+type NoteRule = (before: HostedContainerStatus, after: HostedContainerStatus) => Note | undefined;
+
+const was = (status: HostedContainerStatus, type: string) => findCondition(status.conditions, type)?.reason;
+
+const attemptBegan: NoteRule = (before, after) => {
+  const now = newest(after);
+  const earlier = newest(before);
+  // Times are whole seconds: two attempts can begin in the same one.
+  const isSame = earlier?.startTime === now?.startTime && earlier?.image === now?.image;
+  if (!now || now.outcome !== undefined || isSame) return undefined;
+  return before.lastKnownGoodImage === undefined
+    ? { type: 'Normal', reason: 'StartBegan', message: `Starting ${now.image}` }
+    : { type: 'Normal', reason: 'UpgradeStarted', message: `Going from ${before.lastKnownGoodImage} to ${now.image}` };
+};
+
+const attemptSucceeded: NoteRule = (before, after) => {
+  if (before.lastKnownGoodImage === after.lastKnownGoodImage) return undefined;
+  return before.lastKnownGoodImage === undefined
+    ? { type: 'Normal', reason: 'Started', message: `${after.lastKnownGoodImage ?? ''} is running and Ready` }
+    : {
+        type: 'Normal',
+        reason: 'UpgradeSucceeded',
+        message: `Went from ${before.lastKnownGoodImage} to ${after.lastKnownGoodImage ?? ''}`,
+      };
+};
+
+const attemptFailed: NoteRule = (before, after) => {
+  const failure = after.failedImages?.[0];
+  if (!failure || before.failedImages?.some((f) => f.fingerprint === failure.fingerprint)) return undefined;
+  return {
+    type: 'Warning',
+    reason: after.lastKnownGoodImage ? 'UpgradeFailed' : 'StartFailed',
+    message: `${failure.image} failed. ${failure.reason}: ${failure.message}`,
+  };
+};
+
+const reverted: NoteRule = (before, after) => {
+  const last = newest(after);
+  if (last?.outcome !== 'Reverted' || newest(before)?.outcome === 'Reverted') return undefined;
+  const failure = after.failedImages?.find((f) => f.image === last.image);
+  return {
+    type: 'Warning',
+    reason: 'UpgradeReverted',
+    message: `Went back from ${last.image} to ${after.lastKnownGoodImage ?? ''}. ${failure?.reason ?? ''}: ${failure?.message ?? ''}`,
+  };
+};
+
+const fellBack: NoteRule = (before, after) =>
+  was(after, 'ImageResolved') === 'FallbackToDefault' && was(before, 'ImageResolved') !== 'FallbackToDefault'
+    ? {
+        type: 'Warning',
+        reason: 'FallbackToDefault',
+        message: findCondition(after.conditions, 'ImageResolved')?.message ?? '',
+      }
+    : undefined;
+
+const failedBefore: NoteRule = (before, after) =>
+  was(after, 'Upgraded') === 'FailedBefore' && was(before, 'Upgraded') !== 'FailedBefore'
+    ? { type: 'Warning', reason: 'FailedBefore', message: findCondition(after.conditions, 'Upgraded')?.message ?? '' }
+    : undefined;
+
+const invalid: NoteRule = (before, after) => {
+  const stalled = findCondition(after.conditions, 'Stalled');
+  return stalled?.reason === 'InvalidSpec' && was(before, 'Stalled') !== 'InvalidSpec'
+    ? { type: 'Warning', reason: 'InvalidSpec', message: stalled.message }
+    : undefined;
+};
+
+const rules: readonly NoteRule[] = [
+  fellBack,
+  attemptBegan,
+  attemptSucceeded,
+  attemptFailed,
+  reverted,
+  failedBefore,
+  invalid,
+];

@@ -1,0 +1,116 @@
+import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { Client } from '../../kube/client.ts';
+import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
+import { claimFromTemplate, claimNameOf } from '../../pod/claim.ts';
+import { containerName } from '../../pod/pod.ts';
+import type { Scaffolds } from '../../pod/pod.ts';
+import type { NodeSelector, Pod } from '../../pod/types.ts';
+import { ApiError } from '../../runtime/errors.ts';
+import { defaultVersion } from '../catalog.ts';
+import { claims, imageOf, pods } from '../caches.ts';
+import type { Caches } from '../caches.ts';
+import type { DataLocation, Need, Observed } from './observed.ts';
+
+const logLines = 20;
+const logBytes = 4096;
+
+/** All reads that every plan needs; from caches, but for a Pod that the cache does not know. */
+export async function observe(
+  client: Client,
+  caches: Caches,
+  scaffolds: Scaffolds,
+  container: HostedContainer,
+  signal: AbortSignal,
+): Promise<Observed> {
+  const { namespace = '', name } = container.metadata;
+  const cached = caches.pods.store.get(`${namespace}/${name}`);
+  return {
+    container,
+    scaffolds,
+    // Before a Pod is made, the API server itself is asked: the cache may lag, and it knows no Pods of others.
+    pod: cached ?? (await client.get(pods, { namespace, name }, { signal })),
+    claim: caches.claims.store.get(`${namespace}/${claimNameOf(container) ?? ''}`),
+    nodes: caches.nodes.store.list(),
+    catalog: {
+      find: (os, version) => imageOf(caches, `${os}:${version}`),
+      defaultVersion: (os) => defaultVersion(os, caches.distributions.store.list()),
+    },
+    now: new Date(),
+  };
+}
+
+/** Sees what a plan asked to see. */
+export async function look(client: Client, observed: Observed, need: Need, signal: AbortSignal): Promise<Observed> {
+  const { namespace = '', name } = observed.container.metadata;
+  switch (need.type) {
+    case 'DataLocation':
+      return { ...observed, data: await locateData(client, observed.container, need.claimName, signal) };
+    case 'Trial':
+      return { ...observed, trial: await tryPod(client, need.pod, signal) };
+    case 'LogTail':
+      return { ...observed, logTail: await logTail(client, { namespace, name }, need.previous, signal) };
+  }
+}
+
+async function locateData(
+  client: Client,
+  container: HostedContainer,
+  name: string,
+  signal: AbortSignal,
+): Promise<DataLocation> {
+  const { namespace = '' } = container.metadata;
+  const claim = await client.get(persistentVolumeClaims, { namespace, name }, { signal });
+  const toCreate = claimFromTemplate(container);
+  if (!claim && toCreate) {
+    const refusal = await refusalOf(() => client.create(claims, toCreate, { dryRun: true, signal }));
+    return refusal === undefined ? { toCreate } : { problem: `spec.data.claimTemplate was refused: ${refusal}` };
+  }
+  if (!claim) return { problem: `PersistentVolumeClaim ${name} does not exist: create it, or change spec.data` };
+  if (claim.metadata.deletionTimestamp !== undefined)
+    return { problem: `PersistentVolumeClaim ${name} is being deleted` };
+  if (claim.status?.phase === 'Lost') return { problem: `PersistentVolumeClaim ${name} has lost its volume` };
+  const volumeName = claim.spec?.volumeName;
+  const volume = volumeName ? await client.get(persistentVolumes, { name: volumeName }, { signal }) : undefined;
+  return { affinity: volume?.spec?.nodeAffinity?.required as NodeSelector | undefined };
+}
+
+/** Lets the API server check the Pod, with all admission, without making it; under another name, as that one may be taken. */
+async function tryPod(client: Client, pod: Pod, signal: AbortSignal): Promise<{ refusal?: string }> {
+  const trial = { ...pod, metadata: { ...pod.metadata, name: `${pod.metadata.name}-trial` } };
+  const refusal = await refusalOf(() => client.create(pods, trial, { dryRun: true, signal }));
+  return refusal === undefined ? {} : { refusal };
+}
+
+/** What the API server said against it; undefined when it would take it. */
+async function refusalOf(create: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await create();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ApiError && [400, 403, 422].includes(error.code)) return error.message;
+    throw error;
+  }
+}
+
+/** The end of the log of the run that failed; '' when it cannot be had, for a revert must not wait for a log. */
+async function logTail(
+  client: Client,
+  pod: { namespace: string; name: string },
+  previous: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  const read = (before: boolean) =>
+    client.podLog(pod, {
+      container: containerName,
+      tailLines: logLines,
+      limitBytes: logBytes,
+      previous: before,
+      timeoutSeconds: 5,
+      signal,
+    });
+  for (const before of previous ? [false, true] : [false]) {
+    const text = await read(before).catch(() => '');
+    if (text.trim() !== '') return text;
+  }
+  return '';
+}

@@ -1,0 +1,67 @@
+import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { OSImage } from '../../api/osimage.ts';
+import type { Scaffolds } from '../../pod/pod.ts';
+import type { Claim } from '../../pod/claim.ts';
+import type { Node, NodeSelector, OwnerReference, Pod } from '../../pod/types.ts';
+
+/** What is known of images; answered from caches. */
+export interface Catalog {
+  find(os: string, version: string): OSImage | undefined;
+  /** The default version of an OS, if one is activated. */
+  defaultVersion(os: string): string | undefined;
+}
+
+/** Where the data of the container is, as far as that limits where it can run. */
+export interface DataLocation {
+  /** Nodes that can reach the data; unset when all can. */
+  affinity?: NodeSelector | undefined;
+  /** Why the data cannot be mounted at all. */
+  problem?: string | undefined;
+  /** The claim of the template is still to be made. */
+  toCreate?: Claim | undefined;
+}
+
+/** Everything that the plan looks at. The last three cost a call each and are read only when a plan asks for them. */
+export interface Observed {
+  container: HostedContainer;
+  catalog: Catalog;
+  /** The Pod of that name, whoever owns it. */
+  pod: Pod | undefined;
+  nodes: readonly Node[];
+  scaffolds: Scaffolds;
+  now: Date;
+  /** The claim that was made from the template, if it was. */
+  claim?: Claim | undefined;
+  data?: DataLocation | undefined;
+  /** What the API server said to the next Pod when it was tried without being created. */
+  trial?: { refusal?: string | undefined } | undefined;
+  /** The last lines of the log of the failing container. */
+  logTail?: string | undefined;
+}
+
+/** Something the plan must see before it can decide. */
+export type Need =
+  { type: 'DataLocation'; claimName: string } | { type: 'Trial'; pod: Pod } | { type: 'LogTail'; previous: boolean };
+
+export type Action =
+  | { type: 'CreateClaim'; claim: Claim }
+  | { type: 'OwnClaim'; claim: Claim; owners: OwnerReference[] }
+  | { type: 'CreatePod'; pod: Pod }
+  | { type: 'DeletePod'; uid: string; why: string }
+  | { type: 'RevertSpec'; image: string };
+
+/** An event for the user; emitted when the status that tells it has been written. */
+export interface Note {
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+}
+
+export interface Plan {
+  /** Set: look at this and plan again; the rest of the plan is void. */
+  need?: Need;
+  actions: Action[];
+  status: HostedContainerStatus;
+  notes: Note[];
+  requeueAfterSeconds?: number;
+}

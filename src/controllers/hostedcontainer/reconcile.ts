@@ -1,0 +1,138 @@
+import type { Logger } from 'pino';
+import { fieldManagers, labels } from '../../api/names.ts';
+import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { OSImage } from '../../api/osimage.ts';
+import type { Client } from '../../kube/client.ts';
+import { hostedContainers } from '../../kube/kinds.ts';
+import type { Scaffolds } from '../../pod/pod.ts';
+import { parseReference, usableImage } from '../../pod/image.ts';
+import { isTrue } from '../../runtime/conditions.ts';
+import { watch } from '../../runtime/controller.ts';
+import type { ControllerOptions } from '../../runtime/controller.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
+import { keyOf } from '../../runtime/object.ts';
+import { byOS, claims, pods } from '../caches.ts';
+import type { Caches } from '../caches.ts';
+import { placementChanged } from '../changes.ts';
+import { writeStatus } from '../status.ts';
+import { look, observe } from './observe.ts';
+import type { Action, Note } from './observed.ts';
+import { planHostedContainer } from './plan.ts';
+
+export interface HostedContainerDependencies {
+  client: Client;
+  caches: Caches;
+  scaffolds: Scaffolds;
+  events: EventRecorder;
+}
+
+/** Runs the one Pod of every HostedContainer. */
+export function hostedContainerController(
+  deps: HostedContainerDependencies,
+): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
+  const { client, caches, scaffolds, events } = deps;
+  const keysOfOS = (os: string) =>
+    caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
+  const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
+  return {
+    name: 'hostedcontainer',
+    sources: [
+      watch(caches.containers),
+      watch(caches.pods, {
+        keys: ({ metadata }) => [
+          keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? metadata.name }),
+        ],
+      }),
+      watch(caches.images, { keys: (image) => keysOfOS(image.spec.os), when: usabilityChanged }),
+      watch(caches.distributions, {
+        keys: (distribution) => keysOfOS(parseReference(distribution.spec.image).os),
+        when: (old, current) => !sameStatus(old.status?.activeImage, current.status?.activeImage),
+      }),
+      watch(caches.claims, {
+        keys: ({ metadata }) => [
+          keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? '' }),
+        ],
+      }),
+      watch(caches.nodes, { keys: waiting, when: placementChanged }),
+    ],
+    reconcile: async ({ key }, { logger, signal }) => {
+      const container = caches.containers.store.get(key);
+      if (!container) return {};
+      let observed = await observe(client, caches, scaffolds, container, signal);
+      let plan = planHostedContainer(observed);
+      while (plan.need) {
+        observed = await look(client, observed, plan.need, signal);
+        plan = planHostedContainer(observed);
+      }
+      let current = container;
+      await actThenWriteStatus({
+        observed: container.status,
+        act: async () => {
+          for (const action of plan.actions) current = await act(client, current, action, logger, signal);
+        },
+        status: () => plan.status,
+        write: async (status) => {
+          await writeStatus(client, hostedContainers, current, status, signal);
+          tell(events, container, plan.notes);
+        },
+      });
+      return { requeueAfterSeconds: plan.requeueAfterSeconds };
+    },
+  };
+}
+
+/** Does one thing; returns the container in its newest revision. */
+async function act(
+  client: Client,
+  container: HostedContainer,
+  action: Action,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<HostedContainer> {
+  const { name, namespace = '', uid } = container.metadata;
+  switch (action.type) {
+    case 'CreatePod':
+      await client.create(pods, action.pod, { fieldManager: fieldManagers.operator, signal });
+      logger.info({ image: action.pod.metadata.annotations }, 'Created Pod');
+      return container;
+    case 'CreateClaim':
+      await client.create(claims, action.claim, { fieldManager: fieldManagers.operator, signal });
+      logger.info({ claim: action.claim.metadata.name }, 'Created PersistentVolumeClaim');
+      return container;
+    case 'OwnClaim': {
+      const { name: claimName, uid: claimUID } = action.claim.metadata;
+      const owned = { name: claimName, namespace, ...(claimUID !== undefined && { uid: claimUID }) };
+      const patch = { metadata: { ...owned, ownerReferences: action.owners } };
+      await client.mergePatch(claims, owned, patch, { fieldManager: fieldManagers.operator, signal });
+      return container;
+    }
+    case 'DeletePod':
+      await client.delete(pods, { name, namespace }, { uid: action.uid, signal });
+      logger.info({ why: action.why }, 'Deleted Pod');
+      return container;
+    case 'RevertSpec': {
+      const metadata = { name, namespace, ...(uid !== undefined && { uid }) };
+      const object = { metadata, spec: { image: action.image } };
+      const reverted = await client.apply(hostedContainers, object, {
+        fieldManager: fieldManagers.revert,
+        force: true,
+        signal,
+      });
+      logger.info({ from: container.spec.image, to: action.image }, 'Reverted spec.image');
+      return reverted;
+    }
+  }
+}
+
+function tell(events: EventRecorder, container: HostedContainer, notes: readonly Note[]): void {
+  for (const { type, reason, message } of notes) events.record(container, { type, reason, note: message });
+}
+
+/** Something about nodes could let it go on. */
+const isWaiting = ({ status }: HostedContainer): boolean => isTrue(status?.conditions, 'Reconciling');
+
+/** How many nodes have an image changes nothing for who runs it. */
+function usabilityChanged(old: OSImage, current: OSImage): boolean {
+  return !sameStatus(usableImage(old), usableImage(current));
+}

@@ -1,0 +1,89 @@
+import type { FailedImage, HistoryEntry, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import { imageName } from '../../pod/image.ts';
+import type { UsableImage } from '../../pod/image.ts';
+
+/** The memory of a container: what it ran (history) and what it must not try again (ledger). Pure list work. */
+
+const limit = 10;
+const messageLimit = 1000;
+
+const iso = (now: Date): string => now.toISOString().replace(/\.\d+Z$/, 'Z');
+
+export const newest = (status: HostedContainerStatus): HistoryEntry | undefined => status.history?.[0];
+
+/** The attempt that is under way: the newest entry without an outcome. */
+export const openAttempt = (status: HostedContainerStatus): HistoryEntry | undefined =>
+  newest(status)?.outcome === undefined ? newest(status) : undefined;
+
+/** Begins an attempt; one that was under way for something else ends as Superseded. */
+export function beginAttempt(status: HostedContainerStatus, image: string, now: Date): HostedContainerStatus {
+  const open = openAttempt(status);
+  const earlier = open ? closeNewest(status, { outcome: 'Superseded', endTime: iso(now) }) : status;
+  return { ...earlier, history: [{ image, startTime: iso(now) }, ...(earlier.history ?? [])].slice(0, limit) };
+}
+
+export function closeNewest(status: HostedContainerStatus, end: Partial<HistoryEntry>): HostedContainerStatus {
+  const [first, ...rest] = status.history ?? [];
+  return first ? { ...status, history: [{ ...first, ...end }, ...rest] } : status;
+}
+
+/** The image is good: it is what a later failure goes back to, and its own failures are forgotten. */
+export function recordSuccess(
+  status: HostedContainerStatus,
+  image: UsableImage,
+  print: string,
+  readyTime: string,
+): HostedContainerStatus {
+  const closed = closeNewest(status, { outcome: 'Succeeded', readyTime });
+  const history = (closed.history ?? []).map((entry, i) =>
+    i > 0 && entry.outcome === 'Succeeded' && entry.endTime === undefined
+      ? { ...entry, endTime: newest(closed)?.startTime ?? readyTime }
+      : entry,
+  );
+  const failedImages = (status.failedImages ?? []).filter((f) => f.fingerprint !== print);
+  return { ...closed, history, failedImages, lastKnownGoodImage: imageName(image) };
+}
+
+export interface Failure {
+  reason: string;
+  message: string;
+  logTail?: string | undefined;
+}
+
+/** The image failed in this shape: it goes into the ledger, once an image, counting the attempts. */
+export function recordFailure(
+  status: HostedContainerStatus,
+  image: UsableImage,
+  print: string,
+  failure: Failure,
+  now: Date,
+): HostedContainerStatus {
+  const ledger = status.failedImages ?? [];
+  const name = imageName(image);
+  const before = ledger.find((f) => f.image === name && f.digest === image.digest);
+  const entry: FailedImage = {
+    image: name,
+    digest: image.digest,
+    fingerprint: print,
+    reason: failure.reason,
+    message: withLog(failure),
+    time: iso(now),
+    attempts: (before?.attempts ?? 0) + 1,
+  };
+  // A failure in another shape stays: going back to that shape is no new attempt either.
+  const others = ledger.filter((f) => f.fingerprint !== print);
+  const closed = closeNewest(status, { outcome: 'Failed', endTime: iso(now) });
+  return { ...closed, failedImages: [entry, ...others].slice(0, limit) };
+}
+
+export const findFailure = (status: HostedContainerStatus, print: string): FailedImage | undefined =>
+  status.failedImages?.find((f) => f.fingerprint === print);
+
+/** The message with as much of the end of the log as fits. */
+function withLog({ message, logTail }: Failure): string {
+  const text = message.slice(0, messageLimit);
+  const log = logTail?.trim();
+  if (!log || text.includes(log)) return text;
+  const room = messageLimit - text.length - 20;
+  return room < 40 ? text : `${text}. Last log lines: ${log.slice(-room)}`;
+}

@@ -1,0 +1,220 @@
+import { describe, expect, test } from 'vitest';
+import { distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
+import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
+import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
+import { planImageDistribution } from './plan.ts';
+import type { Observed } from './plan.ts';
+
+const now = new Date('2026-02-03T04:05:06Z');
+type State = StoredImage['state'] | 'asked' | 'none';
+
+/** The stores of nodes n1, n2, …, one of each state; `none` has not been asked yet, `asked` has not answered. */
+const storesIn = (...states: State[]): Map<string, NodeStore> =>
+  new Map(
+    states.map((state, i) => {
+      const name = `n${i + 1}`;
+      if (state === 'none') return [name, nodeStore(name, [])];
+      return [
+        name,
+        nodeStore(
+          name,
+          ['os:v1'],
+          state === 'asked'
+            ? []
+            : [stored('os:v1', state, state === 'Failed' ? { reason: 'NoSpace', message: 'disk is full' } : {})],
+        ),
+      ];
+    }),
+  );
+function plan(o: Partial<Observed> & { states?: State[] } = {}): ImageDistributionStatus {
+  const { states = ['Ready', 'Ready'], ...observed } = o;
+  const it = observed.distribution ?? distribution('os:v1');
+  const nodes = states.map((_, i) => node(`n${i + 1}`));
+  const status = planImageDistribution({
+    distribution: it,
+    image: osImage('os:v1'),
+    nodes,
+    stores: storesIn(...states),
+    now,
+    ...observed,
+  });
+  expectValidStatus({ ...it, status });
+  return status;
+}
+const condition = (status: ImageDistributionStatus, type: string) => {
+  const found = findCondition(status.conditions, type);
+  return `${found?.status ?? 'absent'}/${found?.reason ?? ''}`;
+};
+const all = (status: ImageDistributionStatus) =>
+  Object.fromEntries(
+    ['Distributed', 'Activated', 'Ready', 'Reconciling', 'Stalled'].map((type) => [type, condition(status, type)]),
+  );
+const activating = (status?: ImageDistributionStatus) =>
+  distribution('os:v1', { activate: { newContainers: true } }, status);
+
+describe('conditions', () => {
+  test.each<[string, Parameters<typeof plan>[0], Record<string, string>]>([
+    [
+      'all nodes have it',
+      {},
+      {
+        Distributed: 'True',
+        Activated: 'False/NotRequested',
+        Ready: 'True',
+        Reconciling: 'False/Settled',
+        Stalled: 'False/Settled',
+      },
+    ],
+    [
+      'one node is fetching it',
+      { states: ['Ready', 'Fetching'] },
+      {
+        Distributed: 'False/InProgress',
+        Ready: 'False/InProgress',
+        Reconciling: 'True/InProgress',
+        Stalled: 'False/Settled',
+      },
+    ],
+    [
+      'a node failed: a person must look, whatever the others do',
+      { states: ['Failed', 'Fetching', 'Ready'] },
+      {
+        Distributed: 'False/NodesFailed',
+        Ready: 'False/NodesFailed',
+        Reconciling: 'False/Settled',
+        Stalled: 'True/NodesFailed',
+      },
+    ],
+    [
+      'its image does not exist: nothing happens until a person creates it',
+      { image: undefined },
+      {
+        Distributed: 'False/UnknownImage',
+        Ready: 'False/UnknownImage',
+        Stalled: 'True/UnknownImage',
+        Reconciling: 'False/Settled',
+      },
+    ],
+    [
+      'it selects no node',
+      { states: [] },
+      { Distributed: 'False/NoNodes', Ready: 'False/NoNodes', Stalled: 'True/NoNodes', Reconciling: 'False/Settled' },
+    ],
+    [
+      'it is paused in the middle by a number',
+      { states: ['Ready', 'none'], distribution: distribution('os:v1', { parallelism: 0 }) },
+      { Distributed: 'False/Paused', Ready: 'False/Paused' },
+    ],
+    [
+      'it is paused in the middle by a percentage',
+      { states: ['Ready', 'none'], distribution: distribution('os:v1', { parallelism: '0%' }) },
+      { Distributed: 'False/Paused' },
+    ],
+    [
+      'it is paused when all have it',
+      { distribution: distribution('os:v1', { parallelism: 0 }) },
+      { Distributed: 'True', Ready: 'True' },
+    ],
+    [
+      'it shall be the default and is not everywhere yet',
+      { states: ['Ready', 'Fetching'], distribution: activating() },
+      { Activated: 'False/WaitingForNodes', Ready: 'False/InProgress', Reconciling: 'True/InProgress' },
+    ],
+    [
+      'it shall be the default and is everywhere',
+      { distribution: activating() },
+      { Activated: 'True/NewContainers', Ready: 'True', Reconciling: 'False/Settled', Stalled: 'False/Settled' },
+    ],
+  ])('%s', (_name, observed, expected) => {
+    const seen = all(plan(observed));
+    for (const [type, value] of Object.entries(expected))
+      expect(`${type} ${seen[type] ?? ''}`).toContain(`${type} ${value}`);
+  });
+
+  test('messages say what happened, to what, and what to do', () => {
+    const message = (type: string, observed: Parameters<typeof plan>[0]) =>
+      findCondition(plan(observed).conditions, type)?.message;
+    expect(message('Ready', { image: undefined })).toBe('There is no OSImage os.v1: create it');
+    expect(message('Stalled', { states: ['Ready', 'Failed'] })).toBe(
+      '1 of 2 nodes could not get it. n2: NoSpace: disk is full',
+    );
+    expect(
+      message('Ready', { states: ['Ready', 'none'], distribution: distribution('os:v1', { parallelism: 0 }) }),
+    ).toContain('1 of 2 nodes have it; paused by spec.parallelism 0');
+  });
+});
+
+describe('counts', () => {
+  test.each<[State[], object]>([
+    [['Ready', 'Fetching', 'Failed', 'none'], { desired: 4, ready: 1, active: 1, failed: 1 }],
+    [['Pending', 'asked', 'Deleting'], { desired: 3, ready: 0, active: 3, failed: 0 }],
+    [[], { desired: 0, ready: 0, active: 0, failed: 0 }],
+  ])('%j', (states, nodes) => {
+    expect(plan({ states }).nodes).toEqual(nodes);
+  });
+
+  test('at most 20 failed nodes are named, all are counted', () => {
+    const status = plan({ states: Array<State>(30).fill('Failed') });
+    expect(status.nodes?.failed).toBe(30);
+    expect(status.failedNodes).toHaveLength(20);
+    expect(status.failedNodes?.[0]).toEqual({ node: 'n1', reason: 'NoSpace', message: 'disk is full' });
+  });
+
+  test('a node that recovered is named no more', () => {
+    const failed = plan({ states: ['Failed'] });
+    expect(plan({ states: ['Ready'], distribution: distribution('os:v1', {}, failed) }).failedNodes).toEqual([]);
+  });
+
+  test('an image that does not exist has no nodes', () => {
+    expect(plan({ image: undefined }).nodes).toEqual({ desired: 0, ready: 0, active: 0, failed: 0 });
+  });
+});
+
+describe('activation', () => {
+  const active = { activeImage: 'os:v1', activationTime: '2026-01-01T00:00:00Z' };
+
+  test('happens at the moment when all nodes have it', () => {
+    expect(plan({ distribution: activating(), states: ['Ready', 'Fetching'] }).activationTime).toBeUndefined();
+    expect(plan({ distribution: activating() })).toMatchObject({
+      activeImage: 'os:v1',
+      activationTime: expect.stringMatching(/^2026-02-03T04:05:06(\.000)?Z$/) as string,
+    });
+  });
+
+  test.each<[string, State[]]>([
+    ['a new node comes that has it not yet', ['Ready', 'none']],
+    ['a node fails', ['Ready', 'Failed']],
+    ['all nodes go', []],
+  ])('stays, with its time, when %s', (_name, states) => {
+    expect(plan({ distribution: activating(active), states })).toMatchObject(active);
+  });
+
+  test('ends when it is not asked for any more', () => {
+    const status = plan({ distribution: distribution('os:v1', {}, active) });
+    expect(status.activeImage).toBeUndefined();
+    expect(status.activationTime).toBeUndefined();
+    expect(condition(status, 'Activated')).toBe('False/NotRequested');
+  });
+
+  test('of an edited distribution begins anew with the new image', () => {
+    const edited: ImageDistribution = {
+      ...activating({ activeImage: 'os:v0', activationTime: '2026-01-01T00:00:00Z' }),
+    };
+    expect(plan({ distribution: edited, states: ['Fetching'] }).activeImage).toBeUndefined();
+    const done = plan({ distribution: edited });
+    expect(done.activeImage).toBe('os:v1');
+    expect(done.activationTime).not.toBe('2026-01-01T00:00:00Z');
+  });
+
+  test('does not happen on no node at all', () => {
+    expect(plan({ distribution: activating(), states: [] }).activeImage).toBeUndefined();
+  });
+});
+
+test('planning again changes nothing', () => {
+  const first = plan({ distribution: activating(), states: ['Ready', 'Ready'] });
+  const second = plan({ distribution: activating(first), now: new Date('2027-01-01T00:00:00Z') });
+  expect(sameStatus(first, second)).toBe(true);
+});

@@ -1,0 +1,266 @@
+import { describe, expect, test } from 'vitest';
+import {
+  container,
+  distribution,
+  node,
+  nodeStore,
+  osImage,
+  sha256Of,
+  stored,
+} from '../../../test/fixtures/builders.ts';
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { ImageDistributionSpec } from '../../api/imagedistribution.ts';
+import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
+import { imageLabel, imageName } from '../../pod/image.ts';
+import type { Node } from '../../pod/types.ts';
+import { currentImageLabels, planFleet, slots } from './plan.ts';
+import type { Fleet } from './plan.ts';
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `n${String(i + 1).padStart(3, '0')}`);
+const labelOf = (image: string) => {
+  const [os = '', version = ''] = image.split(':');
+  return imageLabel({ os, version, digest: `sha256:${sha256Of(image)}` });
+};
+const runs = (nodeName: string, status: HostedContainerStatus) =>
+  container({ image: 'os:v1' }, { nodeName, ...status });
+
+/** A fleet whose stores are given as a list. */
+const fleet = (o: Partial<Omit<Fleet, 'stores'>> & { stores?: readonly NodeStore[] }): Fleet => ({
+  nodes: [node('n1')],
+  images: [osImage('os:v1'), osImage('os:v2')],
+  distributions: [],
+  containers: [],
+  ...o,
+  stores: new Map((o.stores ?? []).map((store) => [store.metadata.name, store])),
+});
+/** By node the names of the images that it is told to store. */
+const wanted = (f: Fleet) =>
+  Object.fromEntries(planFleet(f).map((plan) => [plan.node.metadata.name, plan.images.map(imageName)]));
+const nodesTold = (f: Fleet, image = 'os:v1') =>
+  Object.entries(wanted(f)).filter(([, images]) => images.includes(image)).map(([name]) => name); // prettier-ignore
+const labelsOf = (f: Fleet, name = 'n1') => planFleet(f).find((plan) => plan.node.metadata.name === name)?.labels;
+
+describe('distributions', () => {
+  test('a node that nothing is distributed to stores nothing', () => {
+    expect(wanted(fleet({}))).toEqual({ n1: [] });
+  });
+
+  test('all images of a node, sorted, each once', () => {
+    const distributions = [distribution('os:v2'), distribution('os:v1'), distribution('os:v1')];
+    expect(wanted(fleet({ distributions }))).toEqual({ n1: ['os:v1', 'os:v2'] });
+  });
+
+  test.each<[string, Node, Partial<ImageDistributionSpec>, boolean]>([
+    [
+      'a node that it selects',
+      node('n1', [], {}, { pool: 'a' }),
+      { nodeSelector: { matchLabels: { pool: 'a' } } },
+      true,
+    ],
+    ['not one that it does not select', node('n1'), { nodeSelector: { matchLabels: { pool: 'a' } } }, false],
+    ['a cordoned node too', node('n1', [], { unschedulable: true }), {}, true],
+    ['not a node of another architecture', node('n1', [], {}, { 'kubernetes.io/arch': 'arm64' }), {}, false],
+    ['not a tainted node', node('n1', [], { taints: [{ key: 'k', effect: 'NoExecute' }] }), {}, false],
+    [
+      'a tainted node that it tolerates',
+      node('n1', [], { taints: [{ key: 'k', effect: 'NoExecute' }] }),
+      { tolerations: [{ operator: 'Exists' }] },
+      true,
+    ],
+  ])('tell %s', (_name, it, spec, expected) => {
+    expect(wanted(fleet({ nodes: [it], distributions: [distribution('os:v1', spec)] }))).toEqual({
+      n1: expected ? ['os:v1'] : [],
+    });
+  });
+
+  test('without an OSImage tell nothing', () => {
+    expect(wanted(fleet({ distributions: [distribution('os:v9')] }))).toEqual({ n1: [] });
+  });
+
+  test('take the image off the nodes when they are deleted, as soon as the deletion begins', () => {
+    const gone = distribution('os:v1');
+    gone.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
+    const stores = [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready')])];
+    expect(wanted(fleet({ stores, distributions: [gone] }))).toEqual({ n1: [] });
+    expect(wanted(fleet({ stores }))).toEqual({ n1: [] });
+  });
+
+  test('take the image off a node that is not selected any more, and leave it on the others', () => {
+    const nodes = [node('n1', ['os:v1']), node('n2', ['os:v1'], {}, { pool: 'a' })];
+    const stores = ['n1', 'n2'].map((name) => nodeStore(name, ['os:v1'], [stored('os:v1', 'Ready')]));
+    const distributions = [distribution('os:v1', { nodeSelector: { matchLabels: { pool: 'a' } } })];
+    expect(wanted(fleet({ nodes, stores, distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
+  });
+
+  test('hand on source, digest, mount script and limits', () => {
+    const image = osImage('os:v1', { spec: { mountScript: 'true' } });
+    const distributions = [distribution('os:v1', { download: { timeoutSeconds: 60, backoffLimit: 1 } })];
+    const [plan] = planFleet(fleet({ images: [image], distributions }));
+    expect(plan?.images).toEqual([
+      {
+        os: 'os',
+        version: 'v1',
+        digest: image.status?.digest,
+        source: image.spec.source,
+        mountScript: 'true',
+        timeoutSeconds: 60,
+        backoffLimit: 1,
+      },
+    ]);
+  });
+});
+
+describe('parallelism', () => {
+  test.each<[number | string, number, number]>([
+    [10, 100, 10],
+    [0, 100, 0],
+    [200, 100, 200],
+    ['25%', 100, 25],
+    ['25%', 10, 2],
+    ['10%', 3, 1],
+    ['1%', 3, 1],
+    ['100%', 3, 3],
+    ['0%', 100, 0],
+  ])('%s of %d nodes is %d at once', (parallelism, total, expected) => {
+    expect(slots(parallelism, total)).toBe(expected);
+  });
+
+  const nodes = names(10).map((name) => node(name));
+  const first = (count: number, state: StoredImage['state'] | undefined) =>
+    names(count).map((name) => nodeStore(name, ['os:v1'], state ? [stored('os:v1', state)] : []));
+  const told = (parallelism: number | string, stores: readonly NodeStore[]) =>
+    nodesTold(fleet({ nodes, stores, distributions: [distribution('os:v1', { parallelism })] }));
+
+  test.each<[string, number | string, NodeStore[], number]>([
+    ['only so many nodes begin', 3, [], 3],
+    ['nobody begins while it is paused', 0, [], 0],
+    ['nobody begins while it is paused by 0%', '0%', [], 0],
+    ['a percentage of the selected nodes begins', '40%', [], 4],
+    ['no further node begins while the first ones fetch', 3, first(3, 'Fetching'), 3],
+    ['nodes that were told and have not answered hold their places', 3, first(3, undefined), 3],
+    ['nodes that are done make room', 3, first(3, 'Ready'), 6],
+    ['nodes that failed make room, so that one bad disk does not stop a fleet', 3, first(3, 'Failed'), 6],
+    ['lowering it takes nothing from those that have begun', 1, first(3, 'Fetching'), 3],
+    ['pausing takes nothing from those that have it', 0, first(3, 'Ready'), 3],
+    ['all have it', 1, first(10, 'Ready'), 10],
+  ])('%s', (_name, parallelism, stores, count) => {
+    expect(told(parallelism, stores)).toEqual(names(count));
+  });
+
+  test('planning again before anybody has answered tells the same nodes', () => {
+    const once = told(4, []);
+    expect(
+      told(
+        4,
+        once.map((name) => nodeStore(name, ['os:v1'])),
+      ),
+    ).toEqual(once);
+  });
+
+  test('counts each image for itself', () => {
+    const distributions = [distribution('os:v1', { parallelism: 2 }), distribution('os:v2', { parallelism: 3 })];
+    const f = fleet({ nodes, distributions });
+    expect([nodesTold(f).length, nodesTold(f, 'os:v2').length]).toEqual([2, 3]);
+  });
+});
+
+describe('pins', () => {
+  const store = nodeStore('n1', ['os:v1', 'os:v2'], [stored('os:v1', 'Ready'), stored('os:v2', 'Ready')]);
+
+  test('what a container runs and what it would go back to stay on its node, though nothing distributes them', () => {
+    const containers = [runs('n1', { image: 'os:v2', lastKnownGoodImage: 'os:v1' })];
+    expect(wanted(fleet({ nodes: [node('n1'), node('n2')], stores: [store], containers }))).toEqual({
+      n1: ['os:v1', 'os:v2'],
+      n2: [],
+    });
+  });
+
+  test('a container without a node pins nothing', () => {
+    expect(wanted(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { image: 'os:v1' })] }))).toEqual(
+      { n1: [] },
+    );
+  });
+
+  test('a container that only asks for an image pins nothing', () => {
+    expect(wanted(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { nodeName: 'n1' })] }))).toEqual(
+      { n1: [] },
+    );
+  });
+
+  test('an image whose OSImage is deleted is told as before while it is pinned, and gone after', () => {
+    const images = [osImage('os:v2')];
+    const pinned = planFleet(fleet({ images, stores: [store], containers: [runs('n1', { image: 'os:v1' })] }))[0]
+      ?.images;
+    expect(pinned).toEqual(store.spec.images.filter((i) => i.version === 'v1'));
+    expect(wanted(fleet({ images, stores: [store] }))).toEqual({ n1: [] });
+  });
+
+  test('a pin for an image that nobody knows any more tells nothing that the API server would refuse', () => {
+    expect(wanted(fleet({ images: [], containers: [runs('n1', { image: 'os:v1' })] }))).toEqual({ n1: [] });
+  });
+
+  test('a pin waits for no place', () => {
+    const containers = [runs('n1', { image: 'os:v1' })];
+    expect(wanted(fleet({ containers, distributions: [distribution('os:v1', { parallelism: 0 })] }))).toEqual({
+      n1: ['os:v1'],
+    });
+  });
+});
+
+describe('labels', () => {
+  const { key, value } = labelOf('os:v1');
+  const distributions = [distribution('os:v1')];
+  const withStore = (...images: StoredImage[]) =>
+    fleet({ distributions, stores: [nodeStore('n1', ['os:v1'], images)] });
+
+  test('a node says of itself what it is told to store and wholly has', () => {
+    expect(labelsOf(withStore(stored('os:v1', 'Ready')))).toEqual({ [key]: value });
+  });
+
+  test.each<StoredImage['state']>(['Pending', 'Fetching', 'Failed', 'Deleting'])(
+    'an image that is %s has no label',
+    (state) => {
+      expect(labelsOf(withStore(stored('os:v1', state)))).toEqual({});
+    },
+  );
+
+  test('other bytes under the same name have no label', () => {
+    expect(labelsOf(withStore(stored('os:v1', 'Ready', { digest: `sha256:${'0'.repeat(64)}` })))).toEqual({});
+  });
+
+  test('an image that is not wanted any more loses its label while it is still there', () => {
+    expect(labelsOf(fleet({ stores: [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready')])] }))).toEqual({});
+  });
+
+  test('a node without a store has no label', () => {
+    expect(labelsOf(fleet({ distributions }))).toEqual({});
+  });
+
+  test('a pinned image keeps its label', () => {
+    const stores = [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready')])];
+    expect(labelsOf(fleet({ stores, containers: [runs('n1', { lastKnownGoodImage: 'os:v1' })] }))).toEqual({
+      [key]: value,
+    });
+  });
+
+  test('those of a node are told from its other labels', () => {
+    expect(currentImageLabels(node('n1', ['os:v1'], {}, { zone: 'a' }))).toEqual({ [key]: value });
+    expect(currentImageLabels({ metadata: { name: 'n1' } })).toEqual({});
+  });
+});
+
+test('a fleet of 1000 nodes and 10000 containers is planned in well under a second', () => {
+  const many = names(1000);
+  const f = fleet({
+    nodes: many.map((name) => node(name, ['os:v1'])),
+    stores: many.map((name) => nodeStore(name, ['os:v1'], [stored('os:v1', 'Ready')])),
+    distributions: [distribution('os:v1'), distribution('os:v2', { parallelism: '25%' })],
+    containers: Array.from({ length: 10_000 }, (_, i) =>
+      runs(many[i % 1000] ?? '', { image: 'os:v1', lastKnownGoodImage: 'os:v1' }),
+    ),
+  });
+  planFleet(f);
+  const began = performance.now();
+  expect(nodesTold(f, 'os:v2')).toHaveLength(250);
+  expect(performance.now() - began).toBeLessThan(1000);
+});

@@ -1,0 +1,112 @@
+import type { Logger } from 'pino';
+import { fieldManagers } from '../../api/names.ts';
+import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { NodeStore } from '../../api/nodestore.ts';
+import type { Client } from '../../kube/client.ts';
+import { nodeStores } from '../../kube/kinds.ts';
+import { watch } from '../../runtime/controller.ts';
+import type { ControllerOptions } from '../../runtime/controller.ts';
+import { sameStatus } from '../../runtime/status.ts';
+import { nodes } from '../caches.ts';
+import type { Caches } from '../caches.ts';
+import { placementChanged } from '../changes.ts';
+import { currentImageLabels, planFleet } from './plan.ts';
+import type { NodePlan } from './plan.ts';
+
+/** One key for the whole fleet: how many nodes fetch at once is a rule over all of them. */
+const fleetKey = 'fleet';
+const writesAtOnce = 8;
+
+/** Tells every node what to store, and labels it with what it has. */
+export function nodeStoreController(
+  client: Client,
+  caches: Caches,
+): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
+  const keys = () => [fleetKey];
+  return {
+    name: 'nodestore',
+    sources: [
+      watch(caches.nodes, { keys, when: placementChanged }),
+      watch(caches.stores, { keys, when: imagesChanged }),
+      watch(caches.images, { keys }),
+      watch(caches.distributions, { keys }),
+      watch(caches.containers, { keys, when: pinsChanged }),
+    ],
+    reconcile: async (_request, { logger, signal }) => {
+      const stores = new Map(caches.stores.store.list().map((store) => [store.metadata.name, store]));
+      const plans = planFleet({
+        nodes: caches.nodes.store.list(),
+        stores,
+        images: caches.images.store.list(),
+        distributions: caches.distributions.store.list(),
+        containers: caches.containers.store.list(),
+      });
+      const writes = plans.flatMap((plan) =>
+        writesFor(client, plan, stores.get(plan.node.metadata.name), logger, signal),
+      );
+      await allOf(writes, writesAtOnce);
+      return {};
+    },
+  };
+}
+
+/** What must be written for one node, as one thing to do, because its parts have an order; empty when all is as planned. */
+function writesFor(
+  client: Client,
+  plan: NodePlan,
+  store: NodeStore | undefined,
+  logger: Logger,
+  signal: AbortSignal,
+): (() => Promise<void>)[] {
+  const { name, uid } = plan.node.metadata;
+  const node = { name, ...(uid !== undefined && { uid }) };
+  const relabel = !sameStatus(currentImageLabels(plan.node), plan.labels);
+  const retell = !store || !sameStatus(store.spec.images, plan.images);
+  if (!relabel && !retell) return [];
+  return [
+    async () => {
+      // Labels first: no Pod may be sent any more to an image that the node is about to drop.
+      if (relabel) {
+        const labelled = { metadata: { ...node, labels: plan.labels } };
+        await client.apply(nodes, labelled, { fieldManager: fieldManagers.nodeLabels, signal });
+        logger.info({ node: name, labels: Object.keys(plan.labels) }, 'Labelled node');
+      }
+      if (retell) {
+        const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name, uid: uid ?? '' }];
+        const told = { metadata: { name, ownerReferences }, spec: { images: plan.images } };
+        await client.apply(nodeStores, told, { fieldManager: fieldManagers.operator, signal });
+        logger.info({ node: name, images: plan.images.map((i) => `${i.os}:${i.version}`) }, 'Told node what to store');
+      }
+    },
+  ];
+}
+
+/** Makes all writes, so many at once, also when some fail; then throws the first failure. */
+async function allOf(writes: readonly (() => Promise<void>)[], atOnce: number): Promise<void> {
+  const failures: unknown[] = [];
+  const waiting = writes.values();
+  const worker = async () => {
+    for (const write of waiting) await write().catch((error: unknown) => failures.push(error));
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, writes.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Progress in bytes changes no plan. */
+function imagesChanged(old: NodeStore, current: NodeStore): boolean {
+  const seen = (store: NodeStore) => [
+    store.spec,
+    store.status?.images?.map(({ os, version, digest, state }) => [os, version, digest, state]),
+  ];
+  return !sameStatus(seen(old), seen(current));
+}
+
+function pinsChanged(old: HostedContainer, current: HostedContainer): boolean {
+  const seen = ({ spec, status }: HostedContainer) => [
+    spec.software,
+    status?.nodeName,
+    status?.image,
+    status?.lastKnownGoodImage,
+  ];
+  return !sameStatus(seen(old), seen(current));
+}

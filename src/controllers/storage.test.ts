@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { distribution, node, nodeStore, osImage, stored } from '../../test/fixtures/builders.ts';
+import type { ImageDistributionSpec } from '../api/imagedistribution.ts';
+import type { NodeStore, StoredImage } from '../api/nodestore.ts';
+import type { Node } from '../pod/types.ts';
+import { nodeState, selectedNodes } from './storage.ts';
+import type { NodeState } from './storage.ts';
+
+describe('a distribution selects', () => {
+  const taint = (key: string, effect = 'NoSchedule') => ({ taints: [{ key, effect }] });
+  test.each<[string, Node, Partial<ImageDistributionSpec>, boolean]>([
+    ['every node by default', node('n1'), {}, true],
+    [
+      'a node whose labels it wants',
+      node('n1', [], {}, { pool: 'a' }),
+      { nodeSelector: { matchLabels: { pool: 'a' } } },
+      true,
+    ],
+    ['no node with other labels', node('n1'), { nodeSelector: { matchLabels: { pool: 'a' } } }, false],
+    ['no node of another architecture', node('n1', [], {}, { 'kubernetes.io/arch': 'arm64' }), {}, false],
+    ['no node that has no architecture yet', { metadata: { name: 'n1', labels: {} } }, {}, false],
+    ['no node with a taint of its owner', node('n1', [], taint('dedicated')), {}, false],
+    [
+      'a node whose taint it tolerates',
+      node('n1', [], taint('dedicated')),
+      { tolerations: [{ key: 'dedicated', operator: 'Exists' }] },
+      true,
+    ],
+    [
+      'a cordoned node, which shall have the image when it is back',
+      node('n1', [], { unschedulable: true, ...taint('node.kubernetes.io/unschedulable') }),
+      {},
+      true,
+    ],
+    [
+      'a node that is not ready at the moment',
+      node('n1', [], taint('node.kubernetes.io/not-ready', 'NoExecute')),
+      {},
+      true,
+    ],
+    [
+      'no node that is being removed',
+      { ...node('n1'), metadata: { ...node('n1').metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } },
+      {},
+      false,
+    ],
+  ])('%s', (_name, it, spec, expected) => {
+    expect(selectedNodes(distribution('os:v1', spec), osImage('os:v1'), [it])).toEqual(expected ? [it] : []);
+  });
+
+  test('nodes of the architecture of the image', () => {
+    const arm = node('n1', [], {}, { 'kubernetes.io/arch': 'arm64' });
+    const image = osImage('os:v1', { spec: { architecture: 'arm64' } });
+    expect(selectedNodes(distribution('os:v1'), image, [arm, node('n2')])).toEqual([arm]);
+  });
+});
+
+describe('a node stands with an image as', () => {
+  const asked = (...images: StoredImage[]) => nodeStore('n1', ['os:v1'], images);
+  test.each<[NodeState, string, NodeStore | undefined]>([
+    ['Waiting', 'when it has no store', undefined],
+    ['Waiting', 'when its store is not asked for it', nodeStore('n1', ['os:v2'])],
+    [
+      'Waiting',
+      'when it is not asked for it any more, though it still has it',
+      nodeStore('n1', [], [stored('os:v1', 'Ready')]),
+    ],
+    ['Fetching', 'when its agent has not answered yet', asked()],
+    ['Fetching', 'while its agent is at work', asked(stored('os:v1', 'Fetching'))],
+    ['Fetching', 'while its agent waits', asked(stored('os:v1', 'Pending'))],
+    ['Fetching', 'while an earlier copy is being removed', asked(stored('os:v1', 'Deleting'))],
+    [
+      'Fetching',
+      'when what it has are other bytes of that name',
+      asked(stored('os:v1', 'Ready', { digest: `sha256:${'0'.repeat(64)}` })),
+    ],
+    ['Ready', 'when it wholly has it', asked(stored('os:v1', 'Ready'))],
+    ['Failed', 'when its agent gave up', asked(stored('os:v1', 'Failed'))],
+  ])('%s %s', (state, _name, store) => {
+    expect(nodeState(store, osImage('os:v1'))).toBe(state);
+  });
+});
