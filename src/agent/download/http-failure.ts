@@ -1,0 +1,41 @@
+import { FetchError, errorCode } from '../failure.ts';
+
+/** Why a server's answer is no archive. The query of a URL is left out: it may hold a signature. */
+export function statusFailure(status: number, url: URL): FetchError {
+  const where = `${url.origin}${url.pathname}`;
+  if (status === 401 || status === 403) {
+    const message = `${url.host} refused the credentials with ${status} for ${where}; check source.http.secretRef and its Secret`;
+    return new FetchError('Unauthorized', message);
+  }
+  const advice = status === 404 ? 'upload the archive or correct the URL' : 'check the server';
+  return new FetchError('HTTPStatus', `${url.host} answered ${status} for ${where}; ${advice}`);
+}
+
+const certificate =
+  /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH|ERR_OSSL_)/;
+const idle = ['UND_ERR_BODY_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'];
+
+/** Why a server could not be asked, or with `progress` why the answer stopped in the middle. */
+export function connectionFailure(
+  error: unknown,
+  host: string,
+  progress?: { received: number; totalBytes: number | undefined },
+): FetchError {
+  const code = errorCode(error) || 'error';
+  if (certificate.test(code)) {
+    const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in source.http.caRef`;
+    return new FetchError('CertificateUntrusted', message, { cause: error });
+  }
+  const said = `${error instanceof Error ? error.message : String(error)} (${code})`;
+  if (!progress) {
+    const message = `${host} cannot be reached: ${said}; check the URL, the server and the network of the node`;
+    return new FetchError('UnreachableSource', message, { cause: error });
+  }
+  const of = progress.totalBytes === undefined ? '' : ` of ${progress.totalBytes}`;
+  const got = `after ${progress.received}${of} bytes`;
+  if (idle.includes(code)) {
+    const message = `${host} sent nothing more ${got}: ${said}; check the server and the network of the node`;
+    return new FetchError('UnreachableSource', message, { cause: error });
+  }
+  return new FetchError('TruncatedArchive', `${host} ended ${got}: ${said}; check the server`, { cause: error });
+}

@@ -1,0 +1,78 @@
+import { lstat, readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { osName, osVersion } from '../../api/meta.ts';
+import { defaults } from '../../api/osimage.ts';
+import type { Defaults } from '../../api/osimage.ts';
+import { FetchError } from '../failure.ts';
+import { imageKey } from '../store/paths.ts';
+import type { ImageName } from '../store/paths.ts';
+
+const bundleFile = z.object({
+  os: osName,
+  version: osVersion,
+  architecture: z.enum(['amd64', 'arm64']).optional(),
+  defaults: defaults.optional(),
+});
+
+/** What an unpacked archive turned out to be. Paths are absolute. */
+export interface Unpacked {
+  root: string;
+  /** The script of the bundle; undefined when it has none. */
+  mountScript?: string;
+  defaults?: Defaults;
+  architecture?: 'amd64' | 'arm64';
+}
+
+const bundleEntries = ['root', 'mount.sh', 'bundle.json'];
+const largest = 1024 * 1024;
+
+/**
+ * Tells a bundle (nothing but `root/`, `mount.sh` and `bundle.json` on top) from a bare root file system. Throws BundleMismatch
+ * when a bundle is not for this image, or its files are not what they must be.
+ */
+export async function readUnpacked(directory: string, image: ImageName): Promise<Unpacked> {
+  const names = await readdir(directory);
+  const isBundle = names.includes('root') && names.every((name) => bundleEntries.includes(name));
+  const root = join(directory, 'root');
+  if (!isBundle || !(await lstat(root)).isDirectory()) return { root: directory };
+  const script = names.includes('mount.sh') ? await readFileOf(directory, 'mount.sh') : undefined;
+  const text = names.includes('bundle.json') ? await readFileOf(directory, 'bundle.json') : undefined;
+  const bundle = text === undefined ? {} : parseBundle(text, image);
+  return { root, ...(script !== undefined && { mountScript: script }), ...bundle };
+}
+
+/** Reads a small regular file: never through a link, which could lead to a file of the node. */
+async function readFileOf(directory: string, name: string): Promise<string> {
+  const path = join(directory, name);
+  const stat = await lstat(path);
+  if (!stat.isFile()) throw new FetchError('BundleMismatch', `${name} of the bundle is no regular file; make it one`);
+  if (stat.size > largest)
+    throw new FetchError('TooLarge', `${name} of the bundle has more than 1 MiB; make it smaller`);
+  return readFile(path, 'utf8');
+}
+
+function parseBundle(text: string, image: ImageName): Pick<Unpacked, 'architecture' | 'defaults'> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new FetchError('BundleMismatch', `bundle.json is no JSON: ${String(error)}; mend the bundle`, {
+      cause: error,
+    });
+  }
+  const parsed = bundleFile.safeParse(json);
+  if (!parsed.success) {
+    throw new FetchError(
+      'BundleMismatch',
+      `bundle.json is not valid: ${z.prettifyError(parsed.error)}; mend the bundle`,
+    );
+  }
+  const bundle = parsed.data;
+  if (imageKey(bundle) !== imageKey(image)) {
+    const message = `The bundle is ${imageKey(bundle)}, not ${imageKey(image)}; point the OSImage to the right archive`;
+    throw new FetchError('BundleMismatch', message);
+  }
+  const { architecture, defaults: of } = bundle;
+  return { ...(architecture && { architecture }), ...(of && { defaults: of }) };
+}

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { diagnose, isHarmless, isSummary } from './diagnose.ts';
+import type { Ending } from './diagnose.ts';
+
+const ended = (command: string, code: number | null, complaint = ''): Ending => ({
+  command,
+  code,
+  signal: code === null ? 'SIGPIPE' : null,
+  complaint,
+});
+
+test('programs that end well are no failure', () => {
+  expect(diagnose([ended('zstd', 0), ended('bsdtar', 0)])).toBeUndefined();
+});
+
+test.each([
+  ['a path with ..', [ended('bsdtar', 1, "../evil: Path contains '..': Unknown error -1")], 'UnsafeArchive'],
+  ['a link as parent', [ended('bsdtar', 1, 'x/evil: Cannot extract through symlink x/evil: Success')], 'UnsafeArchive'],
+  ['a full disk', [ended('zstd', null), ended('bsdtar', 1, "usr/x: Can't write: No space left on device")], 'NoSpace'],
+  [
+    'a zstd stream that ends',
+    [ended('zstd', 1, 'zstd: /*stdin*\\: Read error (39) : premature end')],
+    'TruncatedArchive',
+  ],
+  ['a gzip stream that ends', [ended('gzip', 1, 'gzip: stdin: unexpected end of file')], 'TruncatedArchive'],
+  ['an xz stream that ends', [ended('xz', 1, 'xz: (stdin): Unexpected end of input')], 'TruncatedArchive'],
+  ['a tar stream that ends', [ended('bsdtar', 1, 'r: Truncated tar archive: Unknown error -1')], 'TruncatedArchive'],
+  ['a bad checksum', [ended('gzip', 1, 'gzip: stdin: invalid compressed data--crc error')], 'CorruptArchive'],
+  ['a program that was killed', [ended('zstd', null), ended('bsdtar', 0)], 'CorruptArchive'],
+  ['a program that is missing', [ended('zstd', -2, 'spawn zstd ENOENT')], 'CorruptArchive'],
+])('%s has its own reason', (_name, endings, reason) => expect(diagnose(endings)?.reason).toBe(reason));
+
+test('what one program said explains more than that another was cut off by it', () => {
+  const failure = diagnose([ended('zstd', null), ended('bsdtar', 1, 'Damaged tar archive')]);
+  expect(failure?.message).toContain('Damaged tar archive');
+});
+
+test('a damaged stream is not taken for a short one because it ends where it is damaged', () => {
+  const endings = [ended('zstd', 1, 'zstd: /*stdin*\\: Decoding error (36) : Data corruption detected')];
+  expect(diagnose([...endings, ended('bsdtar', 1, 'Truncated tar archive')])?.reason).toBe('CorruptArchive');
+});
+
+test.each([
+  ['usr/a: Cannot restore extended attributes: security.selinux: Unknown error -1', true],
+  ['g: Cannot restore extended attributes: trusted.foo: Unknown error -1', true],
+  ['g: Cannot restore extended attributes: security.selinux trusted.foo : Unknown error -1', true],
+  ['usr/bin/ping: Cannot restore extended attributes: security.capability: Unknown error -1', false],
+  ['a: Cannot restore extended attributes: security.selinux security.capability : Unknown error -1', false],
+  ["bsdtar: Removing leading '/' from member names", true],
+  ["bsdtar: Pathname can't be converted from UTF-8 to current locale.", true],
+  ['usr/bin/sh: Can not set owner', false],
+])('%s: harmless is %s', (line, harmless) => expect(isHarmless(line)).toBe(harmless));
+
+test('the last line of bsdtar only sums up', () => {
+  expect(isSummary('bsdtar: Error exit delayed from previous errors.')).toBe(true);
+});

@@ -1,0 +1,57 @@
+import { FetchError } from '../failure.ts';
+
+/** How one of the programs ended that unpack an archive. */
+export interface Ending {
+  command: string;
+  /** null when a signal ended it. */
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Its last complaint that matters; '' when there is none. */
+  complaint: string;
+}
+
+// Attributes that only the kernel of the machine where they were set understands, or that need the administrator of the node.
+const harmless = [
+  /: Cannot restore extended attributes: (?:(?:security\.(?:selinux|ima|evm)|trusted\.\S+) )*(?:security\.(?:selinux|ima|evm)|trusted\.\S+) ?(?:: [^:]*)?$/,
+  /: Cannot restore extended attributes on this file system\.?(?:: [^:]*)?$/,
+  // A name that is no UTF-8 is written byte by byte as it is.
+  /^bsdtar: (?:Pathname|Linkname) can't be converted from UTF-8 to current locale\.$/,
+  /^bsdtar: Removing leading '\/' from member names$/,
+];
+const summary = /^bsdtar: Error exit delayed from previous errors\.?$/;
+
+/** Whether a line of bsdtar says that nothing is lost which a container could miss. */
+export const isHarmless = (line: string) => harmless.some((it) => it.test(line));
+/** Whether a line of bsdtar only says that there were others. */
+export const isSummary = (line: string) => summary.test(line);
+
+const unsafe = /Path contains '\.\.'|Cannot extract through symlink|Path is absolute/;
+const full = /No space left on device|Disk quota exceeded/;
+const truncated = /unexpected end|premature end|Truncated|Unexpected EOF/i;
+
+/** Why unpacking failed, told from the programs' ends, the first of the pipeline first; undefined when all went well. */
+export function diagnose(endings: readonly Ending[]): FetchError | undefined {
+  const failed = endings.filter(({ code, complaint }) => code !== 0 || complaint !== '');
+  const complaints = failed.map(({ complaint }) => complaint);
+  // A program that dies takes the one before it along with SIGPIPE, so what was said counts for more than how it ended.
+  const find = (pattern: RegExp) => complaints.find((it) => pattern.test(it));
+  const unsafeLine = find(unsafe);
+  if (unsafeLine !== undefined) {
+    return new FetchError(
+      'UnsafeArchive',
+      `The archive tries to write outside of its root: ${unsafeLine}; do not trust its source`,
+    );
+  }
+  const fullLine = find(full);
+  if (fullLine !== undefined) return new FetchError('NoSpace', `${fullLine}; free space on the node`);
+  // What broke first is what the decompressor says; after it the archive looks truncated to bsdtar in any case.
+  const worst = failed.find(({ complaint }) => complaint !== '' && !/Broken pipe/.test(complaint)) ?? failed[0];
+  if (!worst) return undefined;
+  if (truncated.test(worst.complaint)) {
+    const message = `The archive ends too early although its digest is right: ${worst.complaint}; build and upload it anew`;
+    return new FetchError('TruncatedArchive', message);
+  }
+  const end = worst.signal ?? `exit code ${worst.code ?? 'unknown'}`;
+  const message = `The archive cannot be unpacked: ${worst.complaint || `${worst.command} ended with ${end}`}`;
+  return new FetchError('CorruptArchive', `${message}; build and upload it anew`);
+}

@@ -1,0 +1,47 @@
+/** Why an image could not be fetched, as it stands in `status.images[].reason`. One word for one thing that a person can do. */
+export type FailureReason =
+  | 'UnreachableSource'
+  | 'HTTPStatus'
+  | 'Unauthorized'
+  | 'SecretMissing'
+  | 'CertificateUntrusted'
+  | 'TooManyRedirects'
+  | 'DigestMismatch'
+  | 'TruncatedArchive'
+  | 'CorruptArchive'
+  | 'UnsupportedArchive'
+  | 'UnsafeArchive'
+  | 'NoRootFileSystem'
+  | 'BundleMismatch'
+  | 'ArchitectureMismatch'
+  | 'NoSpace'
+  | 'TooLarge'
+  | 'TimedOut'
+  | 'StoreFailed';
+
+/** An image could not be fetched. `message` says what happened, to what, and what to do next; never a secret's value. */
+export class FetchError extends Error {
+  override readonly name = 'FetchError';
+  readonly reason: FailureReason;
+
+  constructor(reason: FailureReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** Makes a FetchError of whatever was thrown; what nobody foresaw is a failure of this node's own disk or programs. */
+export function toFetchError(error: unknown): FetchError {
+  if (error instanceof FetchError) return error;
+  if (errorCode(error) === 'ENOSPC') {
+    return new FetchError('NoSpace', 'The file system of the store is full; free space on the node', { cause: error });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new FetchError('StoreFailed', `${message}; look at the log of the agent on this node`, { cause: error });
+}
+
+/** The `code` of a system or library error, '' when it has none. */
+export function errorCode(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
+}

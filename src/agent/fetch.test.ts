@@ -1,0 +1,223 @@
+import { spawn } from 'node:child_process';
+import { lstat, readFile, readdir, readlink, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { fetchImage } from './fetch.ts';
+import type { Progress } from './fetch.ts';
+import { listStore } from './store/list.ts';
+import { entryPath } from './store/paths.ts';
+import { prepareStore } from './store/remove.ts';
+import { compress, rootEntries, sha256, tar } from './testing/archive.ts';
+import { whyNoUnpacking } from './testing/environment.ts';
+import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from './testing/fetching.ts';
+import { fetchPorts, wantedImage } from './testing/images.ts';
+import { serve } from './testing/server.ts';
+
+const unable = whyNoUnpacking();
+
+/** So big that it is still being unpacked when the last bytes have not come yet. */
+const bigTar = tar([
+  ...rootEntries(),
+  ...Array.from({ length: 40 }, (_, i) => ({ name: `usr/lib/${i}`, content: noise(i) })),
+]);
+function noise(seed: number): Buffer {
+  const bytes = Buffer.alloc(100_000);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * (seed + 7)) ^ (i >> 8) ^ (i * i);
+  return bytes;
+}
+
+describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', () => {
+  describe('a good archive', () => {
+    test.each([
+      ['plain', (bytes: Buffer) => bytes],
+      ['zstd', (bytes: Buffer) => compress('zstd', bytes)],
+      ['gzip', (bytes: Buffer) => compress('gzip', bytes)],
+      ['xz', (bytes: Buffer) => compress('xz', bytes)],
+    ])('(%s) is stored as it is', async (_name, pack) => {
+      const ports = await fetchPorts();
+      const archive = pack(bigTar);
+      const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+      expect((await listStore(ports.paths)).images).toEqual([stored]);
+      expect(stored).toMatchObject({
+        digest: `sha256:${sha256(archive)}`,
+        layout: { kind: 'merged', directories: ['etc', 'srv', 'tmp', 'usr', 'var'] },
+        hasMountScript: false,
+        archiveBytes: archive.length,
+      });
+      expect(stored.unpackedBytes).toBeGreaterThan(40 * 100_000);
+      const root = join(entryPath(ports.paths, stored), 'root');
+      expect((await stat(join(root, 'usr/bin/hello'))).mode & 0o7777).toBe(0o4755);
+      expect(await readlink(join(root, 'bin'))).toBe('usr/bin');
+      expect((await readFile(join(root, 'usr/lib/39'))).equals(noise(39))).toBe(true);
+      expect(await readdir(ports.paths.staging)).toEqual([]);
+    });
+
+    test('may be a bundle with a mount script and defaults', async () => {
+      const bundle = { os: 'debian-12', version: 'v1', architecture: 'amd64', defaults: { command: ['/bin/hello'] } };
+      const archive = tar([
+        ...rootEntries('root/'),
+        { name: 'mount.sh', content: 'echo bundle' },
+        { name: 'bundle.json', content: JSON.stringify(bundle) },
+      ]);
+      const ports = await fetchPorts();
+      const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+      expect(stored).toMatchObject({ hasMountScript: true, defaults: bundle.defaults });
+      const entry = entryPath(ports.paths, stored);
+      expect(await readdir(entry)).toEqual(['image.json', 'mount.sh', 'root']);
+      expect(await readFile(join(entry, 'mount.sh'), 'utf8')).toBe('echo bundle');
+    });
+
+    test('gets the mount script of the spec instead of its own', async () => {
+      const archive = tar([...rootEntries('root/'), { name: 'mount.sh', content: 'echo bundle' }]);
+      const ports = await fetchPorts();
+      const stored = await fetchImage(await wantedBytes(archive, { mountScript: 'echo spec' }), ports, signal);
+      expect(await readFile(join(entryPath(ports.paths, stored), 'mount.sh'), 'utf8')).toBe('echo spec');
+      expect(stored.mountScriptSha).toBe(sha256(Buffer.from('echo spec')));
+    });
+
+    test('tells how far it is', async () => {
+      const archive = await wantedBytes(bigTar);
+      const seen: Progress[] = [];
+      await fetchImage(archive, await fetchPorts(), signal, (progress) => seen.push({ ...progress }));
+      expect(seen.at(-1)).toEqual({ downloadedBytes: bigTar.length, totalBytes: bigTar.length });
+      expect(seen.length).toBeGreaterThan(1);
+    });
+
+    test('may hold devices in dev, names that are no UTF-8, and much after its end', async () => {
+      const archive = tar([
+        ...rootEntries(),
+        { name: 'dev/null', type: 'character', device: [1, 3] },
+        { name: 'usr/caf\xe9', content: 'x' },
+      ]);
+      const ports = await fetchPorts();
+      const stored = await fetchImage(
+        await wantedBytes(Buffer.concat([archive, Buffer.alloc(5_000_000)])),
+        ports,
+        signal,
+      );
+      const root = join(entryPath(ports.paths, stored), 'root');
+      expect((await lstat(join(root, 'dev/null'))).isCharacterDevice()).toBe(true);
+      expect(await readdir(join(root, 'usr'), 'latin1')).toContain('caf\xe9');
+    });
+  });
+
+  describe('a bad archive', () => {
+    test('of another digest is not stored, and both digests are told', async () => {
+      const other = wantedImage().digest;
+      const { reason, message } = await failure(await wantedBytes(bigTar, { digest: other }), await fetchPorts());
+      expect(reason).toBe('DigestMismatch');
+      expect(message).toContain(other);
+      expect(message).toContain(sha256(bigTar));
+    });
+
+    test('of another digest that cannot even be unpacked is told as the former', async () => {
+      const page = Buffer.from('<html>Please log in</html>');
+      expect(await reasonOf(page, { digest: wantedImage().digest })).toBe('DigestMismatch');
+      const damaged = compress('gzip', bigTar).fill(0, 2000);
+      expect(await reasonOf(damaged, { digest: wantedImage().digest })).toBe('DigestMismatch');
+    });
+
+    test.each([
+      ['truncated zstd', () => compress('zstd', bigTar).subarray(0, -3000), 'TruncatedArchive'],
+      ['truncated gzip', () => compress('gzip', bigTar).subarray(0, -3000), 'TruncatedArchive'],
+      ['truncated xz', () => compress('xz', bigTar).subarray(0, -3000), 'TruncatedArchive'],
+      ['truncated tar', () => bigTar.subarray(0, 1_000_100), 'TruncatedArchive'],
+      ['damaged gzip', () => compress('gzip', bigTar).fill(0, 2000, 2100), 'CorruptArchive'],
+      ['damaged zstd', () => compress('zstd', bigTar).fill(0, 2000, 2100), 'CorruptArchive'],
+      ['a compressed something', () => compress('zstd', Buffer.from('no tar at all')), 'CorruptArchive'],
+      ['a web page', () => Buffer.from('<html></html>'), 'UnsupportedArchive'],
+      ['nothing', () => Buffer.alloc(0), 'UnsupportedArchive'],
+      ['an empty tar', () => compress('zstd', tar([])), 'NoRootFileSystem'],
+      ['a directory around the root', () => tar(rootEntries('debian/')), 'NoRootFileSystem'],
+    ])('(%s) is refused', async (_name, archive, reason) => expect(await reasonOf(archive())).toBe(reason));
+
+    test('that the server cuts off is told as truncated', async () => {
+      const origin = await serve((_request, response) => {
+        response.writeHead(200, { 'content-length': bigTar.length });
+        response.write(bigTar.subarray(0, 2_000_000), () => response.destroy());
+      });
+      const image = await wantedBytes(bigTar);
+      image.source.http.url = `${origin}/image`;
+      expect((await failure(image, await fetchPorts())).reason).toBe('TruncatedArchive');
+    });
+
+    test('that takes too long is told as such', async () => {
+      const origin = await serve((_request, response) => response.writeHead(200).write(bigTar.subarray(0, 2_000_000)));
+      const http = { url: `${origin}/image`, sha256: sha256(bigTar) };
+      const image = wantedImage('v1', { source: { http }, timeoutSeconds: 0.5 });
+      expect((await failure(image, await fetchPorts())).reason).toBe('TimedOut');
+    });
+
+    test('whose Secret is missing is not even asked for', async () => {
+      const image = await wantedBytes(bigTar);
+      image.source.http.secretRef = { name: 'login' };
+      expect((await failure(image, await fetchPorts())).reason).toBe('SecretMissing');
+    });
+
+    test.each([
+      ['of another image', { os: 'debian-12', version: 'v2' }],
+      ['without a version', { os: 'debian-12' }],
+      ['with bad defaults', { os: 'debian-12', version: 'v1', defaults: { command: 'hello' } }],
+    ])('(a bundle %s) is refused', async (_name, bundle) => {
+      const archive = tar([...rootEntries('root/'), { name: 'bundle.json', content: JSON.stringify(bundle) }]);
+      expect(await reasonOf(archive)).toBe('BundleMismatch');
+    });
+
+    test('for another processor is refused, by bundle.json or by its programs', async () => {
+      const bundle = { os: 'debian-12', version: 'v1', architecture: 'arm64' };
+      const told = tar([...rootEntries('root/'), { name: 'bundle.json', content: JSON.stringify(bundle) }]);
+      expect(await reasonOf(told)).toBe('ArchitectureMismatch');
+      const elf = Buffer.alloc(64);
+      elf.write('\x7fELF\x02\x01\x01', 'latin1');
+      elf.writeUInt16LE(183, 18);
+      const found = tar([...rootEntries(), { name: 'usr/bin/ls', content: elf }]);
+      expect(await reasonOf(found)).toBe('ArchitectureMismatch');
+    });
+  });
+
+  describe('being stopped', () => {
+    /** A server that sends most of an archive and then waits. */
+    const stalling = () =>
+      serve((_request, response) => {
+        response.writeHead(200, { 'content-length': bigTar.length });
+        response.write(bigTar.subarray(0, 3_500_000));
+      });
+
+    test('in the middle leaves nothing behind', async () => {
+      const ports = await fetchPorts();
+      const stop = new AbortController();
+      const http = { url: `${await stalling()}/image`, sha256: sha256(bigTar) };
+      const done = fetchImage(wantedImage('v1', { source: { http } }), ports, stop.signal, () =>
+        stop.abort(new Error('stopped')),
+      );
+      await expect(done).rejects.toThrow('stopped');
+      await expectNothingLeft(ports);
+    });
+
+    test('by a kill leaves an empty store, and the next start removes the rest', async () => {
+      const ports = await fetchPorts();
+      const http = { url: `${await stalling()}/image`, sha256: sha256(bigTar) };
+      const image = wantedImage('v1', { source: { http } });
+      const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+      const program = `
+        const { fetchImage } = await import(${module('./fetch.ts')});
+        const paths = ${JSON.stringify(ports.paths)};
+        const ports = { paths, architecture: 'amd64', now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
+        await fetchImage(${JSON.stringify(image)}, ports, new AbortController().signal);`;
+      const agent = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
+      const file = join(ports.paths.staging, 'debian-12.v1.x/tree/usr/lib/20');
+      const deadline = Date.now() + 20_000;
+      while (!(await stat(file).catch(() => undefined))) {
+        if (Date.now() > deadline) throw new Error('Nothing was unpacked within 20 s');
+        await setTimeout(20);
+      }
+      agent.kill('SIGKILL');
+      await new Promise((resolve) => agent.once('close', resolve));
+      expect(await listStore(ports.paths)).toEqual({ images: [], broken: [] });
+      expect(await readdir(ports.paths.staging)).toEqual(['debian-12.v1.x']);
+      await prepareStore(ports.paths);
+      await expectNothingLeft(ports);
+    });
+  });
+});

@@ -1,0 +1,64 @@
+import type { StoredImage, WantedImage } from '../api/nodestore.ts';
+import { formatTime } from '../runtime/time.ts';
+import { exhausted } from './backoff.ts';
+import type { Fetching, Tries } from './memory.ts';
+import type { ImageFile } from './store/image-file.ts';
+
+/** What a status says about one image, in each of its states. */
+
+const longestMessage = 1024;
+const retrying = 'Tries again; the last try failed: ';
+const identity = ({ os, version, digest }: WantedImage | ImageFile) => ({ os, version, digest });
+
+export function pendingImage(image: WantedImage, reason: string, message: string): StoredImage {
+  return { ...identity(image), state: 'Pending', reason, message: message.slice(0, longestMessage) };
+}
+
+/** Pending until all granted retries are used up, Failed from then on. */
+export function failedImage(image: WantedImage, { attempts, reason, message, retryTime }: Tries): StoredImage {
+  return {
+    ...pendingImage(image, reason, message),
+    state: exhausted(attempts, image.backoffLimit) ? 'Failed' : 'Pending',
+    attempts,
+    retryTime: formatTime(new Date(retryTime)),
+  };
+}
+
+export function fetchingImage(image: WantedImage, tries: Tries | undefined, progress?: Fetching): StoredImage {
+  return {
+    ...identity(image),
+    state: 'Fetching',
+    ...(tries && {
+      attempts: tries.attempts,
+      reason: tries.reason,
+      message: `${retrying}${tries.message}`.slice(0, longestMessage),
+    }),
+    downloadedBytes: progress?.downloadedBytes ?? 0,
+    ...(progress?.totalBytes !== undefined && { totalBytes: progress.totalBytes }),
+  };
+}
+
+/** What {@link failedImage} and {@link fetchingImage} were told, read back from a status; undefined when nothing had failed. */
+export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {
+  const { attempts, reason, message = '', retryTime } = image;
+  if (!attempts || reason === undefined) return undefined;
+  return { attempts, reason, message: message.replace(retrying, ''), retryTime: retryTime ? Date.parse(retryTime) : 0 };
+}
+
+export function readyImage(stored: ImageFile): StoredImage {
+  const { layout, defaults, hasMountScript, unpackedBytes, publishTime } = stored;
+  return {
+    ...identity(stored),
+    state: 'Ready',
+    unpackedBytes,
+    layout,
+    ...(defaults && { defaults }),
+    hasMountScript,
+    readyTime: publishTime,
+  };
+}
+
+export function deletingImage(stored: ImageFile): StoredImage {
+  const message = 'Nobody wants it any more and no Pod uses it';
+  return { ...readyImage(stored), state: 'Deleting', reason: 'NotWanted', message };
+}

@@ -1,0 +1,25 @@
+/** What the agent remembers between two plans. All times are milliseconds since 1970. */
+
+/** What is remembered about an image that could not be fetched yet. Void as soon as the wanted entry is another one. */
+export interface Tries {
+  fingerprint: string;
+  attempts: number;
+  reason: string;
+  message: string;
+  retryTime: number;
+}
+
+/** The fetch that is running. */
+export interface Fetching {
+  key: string;
+  fingerprint: string;
+  downloadedBytes: number;
+  totalBytes?: number;
+}
+
+/**
+ * What is remembered about an image that has to go. `Used`: a Pod needs it; look again at `checkTime`. `Leaving`: no Pod needs
+ * it and the status says that it must not be used; it goes at `removeTime`, which is unknown until that status is written.
+ */
+export type Departure =
+  { phase: 'Used'; checkTime: number; message: string } | { phase: 'Leaving'; removeTime: number | undefined };

@@ -1,0 +1,155 @@
+import { mkdir } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
+import { expectValidStatus } from '../runtime/status.ts';
+import { FetchError } from './failure.ts';
+import { createAgent } from './reconcile.ts';
+import type { AgentPorts } from './reconcile.ts';
+import { writeImageFile } from './store/image-file.ts';
+import { entryPath } from './store/paths.ts';
+import { fetchPorts, storedImage, wantedImage } from './testing/images.ts';
+
+const name = 'node-1';
+const logger = pino({ level: 'silent' });
+
+/** An agent on a real disk whose NodeStore is a variable. `settle` reconciles as long as it is asked to. */
+async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {}, status?: NodeStoreStatus) {
+  const { paths, uniqueId } = await fetchPorts();
+  const writes: NodeStoreStatus[] = [];
+  const store: NodeStore = {
+    apiVersion: '',
+    kind: '',
+    metadata: { name, generation: 1 },
+    spec: { images },
+    ...(status && { status }),
+  };
+  const clock = { now: Date.parse('2026-01-01T12:00:00Z') };
+  let asked = 0;
+  const publish = async (image: WantedImage) => {
+    await mkdir(entryPath(paths, image), { recursive: true });
+    await writeImageFile(entryPath(paths, image), storedImage(image.version, { digest: image.digest }));
+  };
+  const agent = createAgent({
+    paths,
+    uniqueId,
+    now: () => new Date(clock.now),
+    random: () => 0,
+    readNodeStore: () => store,
+    writeStatus: (written) => {
+      store.status = written;
+      writes.push(written);
+      expectValidStatus(store);
+      return Promise.resolve();
+    },
+    listPods: () => Promise.resolve([]),
+    fetch: publish,
+    enqueue: () => (asked += 1),
+    logger,
+    ...changes,
+  });
+  const context = { logger, signal: new AbortController().signal };
+  const states = () =>
+    (store.status?.images ?? []).map(({ version, state, reason = '' }) => `${version} ${state} ${reason}`.trim());
+  /** Reconciles as often as asked to, at least once, until the status tells these states; gives what was thrown. */
+  const settle = async (...expected: string[]) => {
+    const failures: unknown[] = [];
+    const deadline = performance.now() + 10_000;
+    let before: number;
+    do {
+      before = asked;
+      await agent
+        .reconcile({ key: name, namespace: '', name }, context)
+        .catch((error: unknown) => failures.push(error));
+      await setImmediate();
+    } while ((asked > before || !isDeepStrictEqual(states(), expected)) && performance.now() < deadline);
+    expect(states()).toEqual(expected);
+    return failures;
+  };
+  return { agent, store, clock, writes, settle, publish, paths };
+}
+
+test('all that is wanted is stored, one after the other', async () => {
+  const it = await agentOf([wantedImage(), wantedImage('v2')]);
+  await it.settle('v1 Ready', 'v2 Ready');
+});
+
+test('nothing is written when nothing has changed', async () => {
+  const it = await agentOf([wantedImage()]);
+  await it.settle('v1 Ready');
+  const before = it.writes.length;
+  it.clock.now += 3_600_000;
+  await it.settle('v1 Ready');
+  expect(it.writes).toHaveLength(before);
+});
+
+test('an image is announced as Deleting before it goes, and goes after the time of grace', async () => {
+  const it = await agentOf([]);
+  await it.publish(wantedImage());
+  await it.settle('v1 Deleting NotWanted');
+  it.clock.now += 9_999;
+  await it.settle('v1 Deleting NotWanted');
+  it.clock.now += 1;
+  await it.settle();
+});
+
+test('nothing goes before its announcement is written', async () => {
+  const it = await agentOf([], { writeStatus: () => Promise.reject(new Error('The API server is away')) });
+  await it.publish(wantedImage());
+  await it.settle();
+  it.clock.now += 3_600_000;
+  expect(await it.settle()).not.toEqual([]);
+  await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+});
+
+test('Pods that cannot be listed keep what they may use, and keep nothing else from being stored', async () => {
+  const it = await agentOf([wantedImage('v2')], {
+    listPods: () => Promise.reject(new Error('The API server is away')),
+  });
+  await it.publish(wantedImage());
+  expect(await it.settle('v2 Ready', 'v1 Ready')).not.toEqual([]);
+});
+
+test('back-off survives a restart of the agent', async () => {
+  const failing = { fetch: () => Promise.reject(new FetchError('NoSpace', 'The disk is full')) };
+  const first = await agentOf([wantedImage()], failing);
+  await first.settle('v1 Pending NoSpace');
+  expect(first.store.status?.images).toMatchObject([
+    { state: 'Pending', attempts: 1, retryTime: '2026-01-01T12:00:05Z' },
+  ]);
+
+  const second = await agentOf([wantedImage()], failing, first.store.status);
+  await second.settle('v1 Pending NoSpace');
+  expect(second.store.status?.images).toMatchObject([{ attempts: 1 }]);
+  second.clock.now += 5_000;
+  await second.settle('v1 Pending NoSpace');
+  expect(second.store.status?.images).toMatchObject([{ attempts: 2, reason: 'NoSpace', message: 'The disk is full' }]);
+});
+
+test('a fetch that nobody wants any more is cancelled', async () => {
+  const stopped: string[] = [];
+  const fetch: AgentPorts['fetch'] = (image, signal) =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        stopped.push(image.version);
+        reject(new Error('stopped'));
+      });
+    });
+  const it = await agentOf([wantedImage()], { fetch });
+  await it.settle('v1 Fetching');
+  it.store.spec.images = [wantedImage('v2')];
+  await it.settle('v2 Fetching');
+  expect(stopped).toEqual(['v1']);
+  await it.agent.stop();
+  expect(stopped).toEqual(['v1', 'v2']);
+});
+
+test('without a NodeStore nothing is touched', async () => {
+  const it = await agentOf([], { readNodeStore: () => undefined });
+  await it.publish(wantedImage());
+  await it.settle();
+  expect(it.writes).toEqual([]);
+  await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+});

@@ -1,0 +1,66 @@
+import type { NodeStoreStatus, StoredImage } from '../api/nodestore.ts';
+import { setCondition } from '../runtime/conditions.ts';
+import type { NewCondition } from '../runtime/conditions.ts';
+import { imageKey } from './store/paths.ts';
+import type { ImageName } from './store/paths.ts';
+
+export interface StatusInput {
+  generation: number | undefined;
+  /** The status as it is, for the times of its conditions. */
+  before: NodeStoreStatus | undefined;
+  wanted: readonly ImageName[];
+  images: readonly StoredImage[];
+  store: NonNullable<NodeStoreStatus['store']>;
+  now: Date;
+}
+
+type Case = Pick<NewCondition, 'status' | 'reason' | 'message'>;
+
+/** The whole status of a NodeStore; equal to the one before when nothing has changed. */
+export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
+  const { generation, before, now } = input;
+  const observedGeneration = generation !== undefined ? { observedGeneration: generation } : {};
+  const add = (conditions: NodeStoreStatus['conditions'], type: string, of: Case) =>
+    setCondition(conditions, { type, ...of, ...observedGeneration }, now) as NonNullable<typeof conditions>;
+  let conditions = add(before?.conditions, 'Reconciling', reconciling(input));
+  conditions = add(conditions, 'Stalled', stalled(input));
+  conditions = add(conditions, 'Ready', ready(input));
+  return { ...observedGeneration, conditions, images: [...input.images], counts: countsOf(input), store: input.store };
+}
+
+function countsOf({ wanted, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
+  const keys = new Set(wanted.map(imageKey));
+  const of = (state: StoredImage['state']) =>
+    images.filter((it) => keys.has(imageKey(it)) && it.state === state).length;
+  return { desired: wanted.length, ready: of('Ready'), failed: of('Failed') };
+}
+
+const first = (images: readonly StoredImage[], state: StoredImage['state']) => images.find((it) => it.state === state);
+const told = (image: StoredImage) => `${imageKey(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
+
+/** First hit wins. */
+function ready({ wanted, images }: StatusInput): Case {
+  const failed = first(images, 'Failed');
+  if (failed) return { status: 'False', reason: 'FetchFailed', message: told(failed) };
+  const retrying = images.find((it) => it.state === 'Pending' && it.attempts);
+  if (retrying) return { status: 'False', reason: 'FetchRetrying', message: told(retrying) };
+  const fetching = first(images, 'Fetching');
+  if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageKey(fetching)}` };
+  const pending = first(images, 'Pending');
+  if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: told(pending) };
+  return { status: 'True', reason: 'AllStored', message: `Stores all ${wanted.length} wanted images` };
+}
+
+function reconciling({ images }: StatusInput): Case {
+  const busy = first(images, 'Fetching') ?? first(images, 'Pending');
+  if (busy) return { status: 'True', reason: 'Fetching', message: `Is about to store ${imageKey(busy)}` };
+  const deleting = first(images, 'Deleting');
+  if (deleting) return { status: 'True', reason: 'Deleting', message: `Is about to delete ${imageKey(deleting)}` };
+  return { status: 'False', reason: 'Done', message: 'Nothing is to be done' };
+}
+
+function stalled({ images }: StatusInput): Case {
+  const failed = first(images, 'Failed');
+  if (failed) return { status: 'True', reason: 'FetchFailed', message: told(failed) };
+  return { status: 'False', reason: 'Done', message: 'Nobody has to act' };
+}

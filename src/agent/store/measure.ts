@@ -1,0 +1,63 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { FetchError, errorCode } from '../failure.ts';
+
+export interface TreeSize {
+  /** On disk; a file with several names counts once. */
+  bytes: number;
+  files: number;
+  /** Memory that a copy of each top-level directory takes in a tmpfs, by its name; names that are no UTF-8 are left out. */
+  overlayBytes: Record<string, number>;
+}
+
+const pageBytes = 4096;
+
+/**
+ * Measures a tree without following links. Throws UnsafeArchive for a device outside its top-level `dev`: no container sees
+ * that directory of an image, all others would offer the device.
+ */
+export async function measureTree(root: string): Promise<TreeSize> {
+  const size: TreeSize = { bytes: 0, files: 0, overlayBytes: {} };
+  const linked = new Set<number>();
+  const pending = [''];
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    // One directory at once: a call for each file would take ten times as long, the whole tree at once would block all else.
+    await setImmediate();
+    for (const name of list(bytes(root, path))) {
+      const child = path === '' ? name : `${path}/${name}`;
+      const stat = lstatSync(bytes(root, child));
+      if (stat.isDirectory()) pending.push(child);
+      else if ((stat.isBlockDevice() || stat.isCharacterDevice()) && !child.startsWith('dev/')) {
+        throw new FetchError('UnsafeArchive', `${child} is a device; build the archive without devices outside of dev`);
+      }
+      size.files += 1;
+      if (stat.nlink > 1 && !stat.isDirectory()) {
+        if (linked.has(stat.ino)) continue;
+        linked.add(stat.ino);
+      }
+      size.bytes += stat.blocks * 512;
+      if (stat.isFile()) addToOverlay(size.overlayBytes, child, stat.size);
+    }
+  }
+  return size;
+}
+
+/** A tmpfs holds whole pages. */
+function addToOverlay(sizes: Record<string, number>, path: string, bytes: number): void {
+  const top = path.split('/', 1)[0] ?? '';
+  if (path !== top) sizes[top] = (sizes[top] ?? 0) + Math.ceil(bytes / pageBytes) * pageBytes;
+}
+
+/** Names need not be UTF-8, so they are kept as latin1 strings: one character a byte. */
+const bytes = (root: string, path: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
+
+function list(path: Buffer): string[] {
+  try {
+    return readdirSync(path, 'latin1');
+  } catch (error) {
+    if (errorCode(error) !== 'ENAMETOOLONG') throw error;
+    throw new FetchError('UnsafeArchive', `A path is longer than 4096 bytes; no program could use it`, {
+      cause: error,
+    });
+  }
+}

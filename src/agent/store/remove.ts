@@ -1,0 +1,55 @@
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { runProgram } from '../program.ts';
+import { readImageFile } from './image-file.ts';
+import { entryPath } from './paths.ts';
+import type { ImageName, StorePaths } from './paths.ts';
+import { exists } from './publish.ts';
+import { syncDirectory } from './sync.ts';
+
+/** Removes a tree. `rm` goes down directory by directory, so unlike fs.rm it also removes paths longer than 4096 bytes. */
+export async function removeTree(path: string): Promise<void> {
+  await runProgram('rm', ['-rf', '--one-file-system', '--', path]);
+}
+
+/** Takes an image out of the store in one step and gives the place from which it can be put back. */
+export async function moveToTrash(paths: StorePaths, image: ImageName, id: string): Promise<string> {
+  const entry = entryPath(paths, image);
+  const trashed = join(paths.trash, `${image.os}.${image.version}.${id}`);
+  await rename(entry, trashed);
+  await syncDirectory(dirname(entry));
+  return trashed;
+}
+
+/** Undoes {@link moveToTrash}. */
+export async function putBack(paths: StorePaths, image: ImageName, trashed: string): Promise<void> {
+  const entry = entryPath(paths, image);
+  await mkdir(dirname(entry), { recursive: true, mode: 0o700 });
+  await rename(trashed, entry);
+  await syncDirectory(dirname(entry));
+}
+
+/** Deletes what {@link moveToTrash} moved: first the image.json, so that what still has one is known to be whole. */
+export async function deleteTrashed(paths: StorePaths, image: ImageName, trashed: string): Promise<void> {
+  await rm(join(trashed, 'image.json'), { force: true });
+  await syncDirectory(trashed);
+  await removeTree(trashed);
+  // The directory of an operating system goes with its last version; it is not empty as long as there is another.
+  await rmdir(dirname(entryPath(paths, image))).catch(() => undefined);
+}
+
+/**
+ * To be called once, when the agent starts: makes its directories, which are closed to other users of the node because images
+ * hold setuid programs, and cleans up after an agent that was killed. What was being made goes. What was being deleted goes
+ * on being deleted, but a whole image is put back: nobody had made sure yet that no Pod uses it.
+ */
+export async function prepareStore(paths: StorePaths): Promise<void> {
+  for (const path of [paths.store, paths.staging, paths.trash]) await mkdir(path, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(paths.staging)) await removeTree(join(paths.staging, name));
+  for (const name of await readdir(paths.trash)) {
+    const trashed = join(paths.trash, name);
+    const image = await readImageFile(trashed).catch(() => undefined);
+    if (image && !(await exists(entryPath(paths, image)))) await putBack(paths, image, trashed);
+    else await removeTree(trashed);
+  }
+}

@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { fetchPorts, storedImage } from '../testing/images.ts';
+import { writeImageFile } from './image-file.ts';
+import { listStore } from './list.ts';
+import { entryPath } from './paths.ts';
+import type { StorePaths } from './paths.ts';
+import { publish } from './publish.ts';
+import { moveToTrash, prepareStore } from './remove.ts';
+
+const image = { os: 'debian-12', version: 'v1' };
+
+async function prepared(paths: StorePaths, name = 'x'): Promise<string> {
+  const directory = join(paths.staging, name);
+  await mkdir(join(directory, 'root'), { recursive: true });
+  return directory;
+}
+
+const signal = new AbortController().signal;
+const never = AbortSignal.abort();
+
+test('an image is in the store when it is published, and was not before', async () => {
+  const { paths } = await fetchPorts();
+  const directory = await prepared(paths);
+  expect((await listStore(paths)).images).toEqual([]);
+  await publish(paths, directory, storedImage(), signal);
+  expect((await listStore(paths)).images).toEqual([storedImage()]);
+  expect(await readdir(paths.staging)).toEqual([]);
+});
+
+test('what is in the store is never overwritten', async () => {
+  const { paths } = await fetchPorts();
+  await publish(paths, await prepared(paths), storedImage(), signal);
+  const other = storedImage('v1', { digestOf: 'b' });
+  await expect(publish(paths, await prepared(paths, 'y'), other, signal)).rejects.toThrow('exists already');
+  expect((await listStore(paths)).images).toEqual([storedImage()]);
+});
+
+test('nothing is published after a stop', async () => {
+  const { paths } = await fetchPorts();
+  await expect(publish(paths, await prepared(paths), storedImage(), never)).rejects.toThrow('abort');
+  expect((await listStore(paths)).images).toEqual([]);
+});
+
+test('an entry with a bad image.json, or that of another image, is broken', async () => {
+  const { paths } = await fetchPorts();
+  for (const version of ['v1', 'v2', 'v3']) await mkdir(entryPath(paths, { ...image, version }), { recursive: true });
+  await writeFile(join(entryPath(paths, { ...image, version: 'v2' }), 'image.json'), '{');
+  await writeImageFile(entryPath(paths, { ...image, version: 'v3' }), storedImage('v4'));
+  const { images, broken } = await listStore(paths);
+  expect([images, broken.map(({ version }) => version)]).toEqual([[], ['v1', 'v2', 'v3']]);
+});
+
+test('what is not named like an image is left alone', async () => {
+  const { paths } = await fetchPorts();
+  await mkdir(join(paths.store, 'lost+found'));
+  await writeFile(join(paths.store, 'notes'), '');
+  expect(await listStore(paths)).toEqual({ images: [], broken: [] });
+});
+
+test('a start removes what was being made or deleted, and keeps the store', async () => {
+  const { paths } = await fetchPorts();
+  await publish(paths, await prepared(paths), storedImage(), signal);
+  await prepared(paths, 'half-made');
+  await mkdir(join(paths.trash, 'half-deleted', 'root'), { recursive: true });
+  await prepareStore(paths);
+  expect([await readdir(paths.staging), await readdir(paths.trash)]).toEqual([[], []]);
+  expect((await listStore(paths)).images).toEqual([storedImage()]);
+});
+
+test('a start puts back a whole image of which nobody knew yet whether a Pod uses it', async () => {
+  const { paths } = await fetchPorts();
+  await publish(paths, await prepared(paths), storedImage(), signal);
+  await moveToTrash(paths, image, 'x');
+  expect((await listStore(paths)).images).toEqual([]);
+  await prepareStore(paths);
+  expect((await listStore(paths)).images).toEqual([storedImage()]);
+});
+
+test('trees with paths longer than any program can use are removed', async () => {
+  const { paths } = await fetchPorts();
+  const directory = await prepared(paths);
+  // Step by step, because no call takes such a path as a whole.
+  const deep = `for (let i = 0; i < 50; i++) { fs.mkdirSync('d'.repeat(200)); process.chdir('d'.repeat(200)); }`;
+  execFileSync(process.execPath, ['-e', deep], { cwd: directory });
+  await prepareStore(paths);
+  expect(await readdir(paths.staging)).toEqual([]);
+});

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import type { Download } from './download/http.ts';
+import { unpackArchive } from './extract/archive.ts';
+import { FetchError, toFetchError } from './failure.ts';
+import { guardSpace } from './space-guard.ts';
+import { readSpace } from './store/space.ts';
+
+export interface TransferOptions {
+  /** An existing, empty directory; nothing outside of it is written. */
+  directory: string;
+  /** `sha256:…` of the bytes as they are served. */
+  digest: string;
+  signal: AbortSignal;
+  onBytes: (bytes: number) => void;
+}
+
+/**
+ * Downloads, unpacks and verifies in one go; gives the number of bytes downloaded. The tree must not be used before this
+ * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
+ */
+export async function transfer(download: Download, options: TransferOptions): Promise<number> {
+  const { directory, digest, onBytes } = options;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const archive = unpackArchive(directory, signal);
+  let downloadedBytes = 0;
+  let outOfSpace: FetchError | undefined;
+
+  const guard = guardSpace(async () => {
+    const [{ freeBytes }, unpackedBytes] = await Promise.all([readSpace(directory), archive.unpackedBytes()]);
+    return { freeBytes, downloadedBytes, unpackedBytes };
+  }, signal).catch((error: unknown) => {
+    if (signal.aborted) return;
+    outOfSpace = toFetchError(error);
+    stop.abort(outOfSpace);
+  });
+
+  try {
+    const hash = createHash('sha256');
+    for await (const chunk of download.body) {
+      signal.throwIfAborted();
+      hash.update(chunk);
+      downloadedBytes += chunk.length;
+      onBytes(chunk.length);
+      await archive.write(chunk);
+    }
+    const actual = `sha256:${hash.digest('hex')}`;
+    // First of all: when these are the wrong bytes, how they failed to unpack tells nothing.
+    if (actual !== digest) throw wrongDigest(digest, actual, downloadedBytes);
+    await archive.finish();
+    return downloadedBytes;
+  } catch (error) {
+    throw outOfSpace ?? error;
+  } finally {
+    stop.abort();
+    await Promise.all([guard, archive.finish().catch(() => undefined)]);
+  }
+}
+
+function wrongDigest(expected: string, actual: string, bytes: number): FetchError {
+  const message = `The archive (${bytes} bytes) has digest ${actual} and not ${expected}; upload the right archive or create a new version`;
+  return new FetchError('DigestMismatch', message);
+}
