@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { hostRoot } from '../api/names.ts';
+import { fetchImage } from '../agent/fetch.ts';
+import { createAgentClient } from '../agent/kube.ts';
+import { createAgentMetrics } from '../agent/metrics.ts';
+import { createAgent } from '../agent/reconcile.ts';
+import { storePaths } from '../agent/store/paths.ts';
+import { prepareStore } from '../agent/store/remove.ts';
+import { createClient } from '../kube/client.ts';
+import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
+import { nodeStores } from '../kube/kinds.ts';
+import { createController, watch } from '../runtime/controller.ts';
+import { serveHealth } from '../runtime/health.ts';
+import { runTasks } from '../runtime/lifecycle.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { Reflector } from '../runtime/reflector.ts';
+import { runProgram } from './program.ts';
+import type { Program } from './program.ts';
+import { packageVersion } from './version.ts';
+
+/** The agent: one process on each node that keeps the store of the node equal to its NodeStore. */
+
+/** A reflector recovers by itself from an API server that was away; only a silence longer than any outage means that it hangs. */
+const silenceLimitSeconds = 1800;
+
+async function main({ env, logger, signal, required }: Program): Promise<void> {
+  const nodeName = required('NODE_NAME');
+  const paths = storePaths(env.MONOROOT_ROOT ?? hostRoot);
+  const metrics = createMetrics();
+  const agentMetrics = createAgentMetrics(metrics.registry);
+  const connection = createConnection({
+    config: loadKubeConfig(),
+    userAgent: userAgent(packageVersion, 'agent'),
+    onAnswer: metrics.onAnswer,
+  });
+  const client = createClient(connection);
+  const reflector = new Reflector({
+    name: 'nodestores',
+    source: client.listWatcher(nodeStores, { fieldSelector: `metadata.name=${nodeName}` }),
+    logger,
+    hooks: metrics.reflector('nodestores'),
+  });
+  const { readSecret, ...calls } = createAgentClient(client, nodeName);
+  const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
+  const fetchPorts = { ...common, readSecret, architecture: architecture(), countBytes: agentMetrics.countBytes };
+
+  await prepareStore(paths);
+  const agent = createAgent({
+    ...common,
+    ...calls,
+    readNodeStore: () => reflector.store.get(nodeName),
+    fetch: (image, fetchSignal, onProgress) => fetchImage(image, fetchPorts, fetchSignal, onProgress),
+    enqueue: () => controller.enqueue(nodeName),
+    random: Math.random,
+    logger,
+    hooks: agentMetrics,
+  });
+  const controller = createController({
+    name: 'agent',
+    sources: [watch(reflector)],
+    reconcile: agent.reconcile,
+    logger,
+    hooks: metrics.controller('agent'),
+  });
+
+  const health = await serveHealth({
+    port: Number(env.HEALTH_PORT ?? 8080),
+    registry: metrics.registry,
+    livez: [
+      { name: 'watch', check: () => (reflector.silentSeconds() > silenceLimitSeconds ? 'heard nothing' : undefined) },
+    ],
+    readyz: [{ name: 'cache', check: () => (reflector.hasSynced() ? undefined : 'not read yet') }],
+  });
+  try {
+    await runTasks({
+      signal,
+      logger,
+      graceSeconds: 15,
+      tasks: [
+        { name: 'nodestores', run: (s) => reflector.run(s) },
+        { name: 'agent', run: (s) => controller.run(s).finally(() => agent.stop()) },
+      ],
+    });
+  } finally {
+    await health.close();
+    await connection.close();
+  }
+}
+
+function architecture(): 'amd64' | 'arm64' {
+  const known: Partial<Record<string, 'amd64' | 'arm64'>> = { x64: 'amd64', arm64: 'arm64' };
+  const found = known[process.arch];
+  if (!found) throw new Error(`There are no images for ${process.arch}`);
+  return found;
+}
+
+runProgram(main);

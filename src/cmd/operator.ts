@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { systemNamespace } from '../api/names.ts';
+import { createCaches } from '../controllers/caches.ts';
+import { hostedContainerController } from '../controllers/hostedcontainer/reconcile.ts';
+import { imageDistributionController } from '../controllers/imagedistribution/reconcile.ts';
+import { nodeStoreController } from '../controllers/nodestore/reconcile.ts';
+import { osImageController } from '../controllers/osimage/reconcile.ts';
+import { createClient } from '../kube/client.ts';
+import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
+import { eventSink } from '../kube/events.ts';
+import { leasePort } from '../kube/leases.ts';
+import { createController } from '../runtime/controller.ts';
+import { createEventRecorder } from '../runtime/events.ts';
+import { serveHealth } from '../runtime/health.ts';
+import { LeaderElector } from '../runtime/leader.ts';
+import { runTasks } from '../runtime/lifecycle.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { runProgram } from './program.ts';
+import type { Program } from './program.ts';
+import { packageVersion } from './version.ts';
+
+/** The operator: one process that leads, and others that stand by with warm caches. */
+
+/** A reflector recovers by itself from an API server that was away; only a silence longer than any outage means that it hangs. */
+const silenceLimitSeconds = 1800;
+
+async function main({ env, logger, signal, required }: Program): Promise<void> {
+  const metrics = createMetrics();
+  const identity = `${env.POD_NAME ?? 'operator'}_${randomUUID()}`;
+  const connection = createConnection({
+    config: loadKubeConfig(),
+    userAgent: userAgent(packageVersion, 'operator'),
+    onAnswer: metrics.onAnswer,
+  });
+  const unfenced = createClient(connection);
+  const elector = new LeaderElector({
+    lease: leasePort(unfenced, { namespace: env.POD_NAMESPACE ?? systemNamespace, name: 'monoroot-operator' }),
+    identity,
+    logger,
+  });
+  const client = createClient(connection, { mayWrite: () => elector.isLeader() });
+  const events = createEventRecorder({
+    sink: eventSink(client),
+    reportingController: 'monoroot.dev/operator',
+    reportingInstance: env.POD_NAME ?? identity,
+    logger,
+  });
+  const caches = createCaches(unfenced, logger, metrics);
+  const reflectors = Object.values(caches);
+  const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
+
+  const controllers = [
+    { ...osImageController(client, caches), workers: 1 },
+    { ...imageDistributionController(client, caches), workers: 1 },
+    { ...nodeStoreController(client, caches), workers: 1 },
+    { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
+  ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));
+
+  const health = await serveHealth({
+    port: Number(env.HEALTH_PORT ?? 8080),
+    registry: metrics.registry,
+    livez: reflectors.map((reflector) => ({
+      name: `watch-${reflector.name}`,
+      check: () =>
+        reflector.silentSeconds() > silenceLimitSeconds ? `heard nothing for ${silenceLimitSeconds} s` : undefined,
+    })),
+    readyz: reflectors.map((reflector) => ({
+      name: `cache-${reflector.name}`,
+      check: () => (reflector.hasSynced() ? undefined : 'not read yet'),
+    })),
+  });
+  try {
+    await runTasks({
+      signal,
+      logger,
+      tasks: [
+        ...reflectors.map((reflector) => ({ name: reflector.name, run: (s: AbortSignal) => reflector.run(s) })),
+        {
+          name: 'leader',
+          run: (s) =>
+            elector.run(s, async (leading) => {
+              metrics.leading('monoroot-operator', true);
+              await runTasks({ signal: leading, logger, tasks: controllers });
+              await events.flush();
+            }),
+        },
+      ],
+    });
+  } finally {
+    await health.close();
+    await connection.close();
+  }
+}
+
+runProgram(main);
