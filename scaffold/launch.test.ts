@@ -1,0 +1,225 @@
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Container, failure, initOf, whyNoContainers } from './testing.ts';
+
+const missing = whyNoContainers();
+if (missing !== undefined) console.warn(`Tests of scaffold/launch are skipped: ${missing}`);
+
+describe.skipIf(missing !== undefined)('mount script', { timeout: 30_000 }, () => {
+  test('runs in the filled container as root, and what it writes to $MONOROOT_ENV reaches the command literally', async () => {
+    await using container = await Container.create({
+      mountScript: `
+        cat /etc/passwd >/var/seen
+        echo "for $MONOROOT_NAMESPACE/$MONOROOT_NAME from $MONOROOT_DEFAULTS, $MONOROOT_ENVIRONMENT, $(id -u)"
+        printf '%s\\n' '# comment' '' 'A=$(id) "x" \\n ' "B='q'=r" 'name=kept' 'PATH=/usr/bin' >>"$MONOROOT_ENV"
+        printf 'LAST=no newline' >>"$MONOROOT_ENV"`,
+    });
+    const { status, stdout } = container.run(['env']);
+    expect(status).toBe(0);
+    expect(stdout.split('\n')).toEqual(
+      expect.arrayContaining([
+        'for customers/shop from /.monoroot/defaults, staging, 0',
+        'A=$(id) "x" \\n ',
+        "B='q'=r",
+        'name=kept',
+        'PATH=/usr/bin',
+        'LAST=no newline',
+      ]),
+    );
+    expect(container.read('/var/seen')).toContain('app');
+    expect(fs.readdirSync(container.path('/run'))).toEqual([]);
+  });
+
+  test('that fails stops the start, with its exit code and last lines', async () => {
+    await using container = await Container.create({
+      mountScript: 'for i in $(/.monoroot/busybox seq 30); do echo "line $i"; done; printf "no newline" >&2; exit 3',
+    });
+    const { status, stdout, terminationLog } = container.run(['true']);
+    expect(status).toBe(125);
+    expect(stdout).toContain('line 1\n');
+    const lines = terminationLog.trimEnd().split('\n');
+    expect(lines[0]).toBe('monoroot: MountScriptFailed: the mount script of tiny:v1 exited with code 3');
+    expect(lines.slice(1)).toEqual([...Array.from({ length: 19 }, (_, i) => `line ${i + 12}`), 'no newline']);
+  });
+
+  test('leaves a message that the kubelet does not cut, whatever it printed', async () => {
+    await using container = await Container.create({
+      mountScript: `/.monoroot/busybox yes ${'x'.repeat(1000)} | /.monoroot/busybox head -n 50; exit 1`,
+    });
+    const { terminationLog } = container.run(['true']);
+    expect(terminationLog).toMatch(/^monoroot: MountScriptFailed: /);
+    expect(terminationLog.length).toBeLessThan(4096);
+  });
+
+  test.each(['not an assignment', '1A=x', 'A-B=x', '=x', 'A =secret'])(
+    'must write KEY=value, not "%s"',
+    async (line) => {
+      await using container = await Container.create({
+        mountScript: `echo "OK=1" >"$MONOROOT_ENV"; echo '${line}' >>"$MONOROOT_ENV"`,
+      });
+      expect(failure(container.run(['true']))).toEqual({
+        status: 125,
+        line: 'monoroot: MountScriptFailed: the mount script of tiny:v1 wrote line 2 of $MONOROOT_ENV not as KEY=value',
+      });
+    },
+  );
+
+  test('may leave a process behind without holding up the start', async () => {
+    await using container = await Container.create({ mountScript: 'sleep 1000 & echo started' });
+    expect(container.run(['true'])).toMatchObject({ status: 0, stdout: 'started\n' });
+  });
+
+  test('that hangs is ended by SIGTERM', async () => {
+    await using container = await Container.create({ mountScript: 'echo hanging; sleep 1000' });
+    const running = container.start(['true']);
+    await once(running.stdout ?? running, 'data');
+    process.kill(initOf(running), 'SIGTERM');
+    expect(await once(running, 'exit')).toEqual([143, null]);
+  });
+
+  test('that does not end in time is stopped with its children, and its last words are told', async () => {
+    await using container = await Container.create({
+      mountScript: `
+        echo first
+        (trap '' TERM; while sleep 0.1; do echo x >>/var/alive; done) &
+        printf 'Waiting for the licence server'
+        sleep 1000`,
+    });
+    const began = Date.now();
+    const { status, terminationLog } = container.run(['true'], { MONOROOT_MOUNT_SCRIPT_TIMEOUT: '1' });
+    expect(Date.now() - began).toBeLessThan(10_000);
+    expect({ status, terminationLog }).toEqual({
+      status: 125,
+      terminationLog:
+        'monoroot: MountScriptFailed: the mount script of tiny:v1 did not end within 1 s\nfirst\nWaiting for the licence server\n',
+    });
+  });
+
+  test('that ends in time leaves no clock behind', async () => {
+    await using container = await Container.create({ mountScript: 'true' });
+    for (const seconds of ['1', '1000', ''])
+      expect(container.run(['sh', '-c', 'echo /proc/[0-9]*'], { MONOROOT_MOUNT_SCRIPT_TIMEOUT: seconds }).stdout).toBe(
+        '/proc/1\n',
+      );
+  });
+
+  test('runs in an image without a shell', async () => {
+    await using container = await Container.create({
+      image: (root) => fs.rmSync(join(root, 'usr/bin/sh')),
+      mountScript: 'echo "A=b" >"$MONOROOT_ENV"',
+    });
+    expect(container.run(['env']).stdout).toContain('A=b\n');
+  });
+});
+
+describe.skipIf(missing !== undefined)('user', { timeout: 30_000 }, () => {
+  const id = 'uid=$(id -u) gid=$(id -g) groups=$(id -G) $HOME ${USER-none} pid=$$';
+  test.each([
+    ['', 'uid=0 gid=0 groups=0 /root root pid=1'],
+    ['root', 'uid=0 gid=0 groups=0 /root root pid=1'],
+    ['app', 'uid=1000 gid=1001 groups=1001 44 45 /srv/app app pid=1'],
+    ['1000', 'uid=1000 gid=1001 groups=1001 44 45 /srv/app app pid=1'],
+    ['app:ops', 'uid=1000 gid=46 groups=46 /srv/app app pid=1'],
+    ['app:2000', 'uid=1000 gid=2000 groups=2000 /srv/app app pid=1'],
+    ['1234', 'uid=1234 gid=0 groups=0 / none pid=1'],
+    ['1234:5678', 'uid=1234 gid=5678 groups=5678 / none pid=1'],
+    ['0:44', 'uid=0 gid=44 groups=44 /root root pid=1'],
+  ])('"%s" is %s', async (user, expected) => {
+    await using container = await Container.create();
+    const { stdout, stderr } = container.run(['sh', '-c', `echo "${id}"`], { MONOROOT_USER: user });
+    expect({ stdout, stderr }).toEqual({ stdout: `${expected}\n`, stderr: '' });
+  });
+
+  test.each([
+    ['nobody', "user 'nobody' is not in /etc/passwd of tiny:v1"],
+    ['app:wheel', "group 'wheel' is not in /etc/group of tiny:v1"],
+  ])('"%s" is refused', async (user, message) => {
+    await using container = await Container.create();
+    expect(failure(container.run(['true'], { MONOROOT_USER: user }))).toEqual({
+      status: 125,
+      line: `monoroot: UnknownUser: ${message}`,
+    });
+  });
+
+  test('needs no /etc/passwd when it is a number', async () => {
+    await using container = await Container.create({ image: (root) => fs.rmSync(join(root, 'etc/passwd')) });
+    expect(container.run(['id', '-u'], { MONOROOT_USER: '7:8' }).stdout).toBe('7\n');
+  });
+});
+
+describe.skipIf(missing !== undefined)('command', { timeout: 30_000 }, () => {
+  test.each(['', 'app'])('gets its arguments and its environment as the Pod has them (user "%s")', async (user) => {
+    await using container = await Container.create();
+    const odd = { 'spring.profiles.active': 'a b\nc', 'x-y': '1', dir: 'mine', name: 'mine', HOME: '/mine' };
+    const args = ['a b', 'new\nline', `q'u"o`, '$HOME', '', '*', '--', '-c'];
+    const script =
+      'while IFS= read -r -d "" line; do echo "$line"; done </proc/$$/environ; for arg; do echo "[$arg]"; done';
+    const { stdout } = container.run(['sh', '-c', script, ...args], {
+      ...odd,
+      MONOROOT_USER: user,
+      MONOROOT_WORKDIR: '/var/lib',
+    });
+    expect(stdout).toContain(
+      args
+        .slice(1)
+        .map((arg) => `[${arg}]\n`)
+        .join(''),
+    );
+    for (const [name, value] of Object.entries(odd)) expect(stdout).toContain(`${name}=${value}\n`);
+    expect([...stdout.matchAll(/^(MONOROOT_\w+|PWD|OLDPWD|SHLVL)=/gm)].map((match) => match[1]).sort()).toEqual([
+      'MONOROOT_ENVIRONMENT',
+      'MONOROOT_NAME',
+      'MONOROOT_NAMESPACE',
+      'MONOROOT_OS',
+      'MONOROOT_VERSION',
+    ]);
+  });
+
+  test('runs in the working directory, as the only process', async () => {
+    await using container = await Container.create();
+    const { stdout } = container.run(['sh', '-c', 'pwd; echo /proc/[0-9]*'], { MONOROOT_WORKDIR: '/var/lib' });
+    expect(stdout).toBe('/var/lib\n/proc/1\n');
+  });
+
+  test('keeps the exit code', async () => {
+    await using container = await Container.create();
+    expect(container.run(['sh', '-c', 'exit 7'])).toMatchObject({ status: 7, terminationLog: '' });
+  });
+
+  test.each<[string, string[], Record<string, string>, string]>([
+    ['nothing', [], {}, 'no command: set spec.command, or spec.defaults.command of image tiny:v1'],
+    ['unknown', ['jira', 'x'], { PATH: '/bin:/usr/sbin' }, "'jira' is not in tiny:v1: looked in /bin:/usr/sbin"],
+    ['missing path', ['/opt/jira'], {}, "'/opt/jira' is not in tiny:v1"],
+    ['not executable', ['/etc/passwd'], {}, "'/etc/passwd' of tiny:v1 is not an executable file"],
+    ['a directory', ['/etc'], {}, "'/etc' of tiny:v1 is not an executable file"],
+    [
+      'missing interpreter',
+      ['/etc/script'],
+      {},
+      "'/etc/script' of tiny:v1 did not start: it, its interpreter or its dynamic loader is missing",
+    ],
+    [
+      'missing interpreter, as user',
+      ['/etc/script'],
+      { MONOROOT_USER: 'app' },
+      "'/etc/script' of tiny:v1 did not start: it, its interpreter or its dynamic loader is missing",
+    ],
+    [
+      'forbidden',
+      ['/etc/private'],
+      { MONOROOT_USER: 'app' },
+      "'/etc/private' of tiny:v1 may not be executed by uid 1000",
+    ],
+    ['no such working directory', ['true'], { MONOROOT_WORKDIR: '/no' }, "working directory '/no' is not in tiny:v1"],
+  ])('that cannot start is reported: %s', async (_, args, env, message) => {
+    await using container = await Container.create({
+      image: (root) => {
+        fs.writeFileSync(join(root, 'etc/script'), '#!/usr/bin/python9\n', { mode: 0o755 });
+        fs.writeFileSync(join(root, 'etc/private'), '#!/bin/sh\n', { mode: 0o700 });
+      },
+    });
+    expect(failure(container.run(args, env))).toEqual({ status: 125, line: `monoroot: CommandNotFound: ${message}` });
+  });
+});

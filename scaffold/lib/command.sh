@@ -1,0 +1,63 @@
+# Finds the command and becomes it.
+
+# Sets launch_path to the program that the kernel would run.
+find_command() {
+  local IFS=: dir
+  launch_path=''
+  case $1 in
+    */*) launch_path=$1 ;;
+    *)
+      set -f
+      for dir in $PATH; do
+        if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then
+          launch_path=$dir/$1
+          break
+        fi
+      done
+      set +f
+      [ -n "$launch_path" ] || fail CommandNotFound "'$1' is not in $(image): looked in $PATH"
+      ;;
+  esac
+  exists "$launch_path" || fail CommandNotFound "'$1' is not in $(image)"
+  [ -f "$launch_path" ] && [ -x "$launch_path" ] || fail CommandNotFound "'$1' of $(image) is not an executable file"
+}
+
+# execute NAME PATH [ARG ...]: becomes the program PATH, with NAME as its argv[0].
+execute() {
+  launch_command=$1
+  shift
+  trap 'execute_failed $?' EXIT
+  # The shell drops variables that it cannot name (spring.profiles.active): they are given to env(1) instead.
+  launch_odd=''
+  if grep -qzE '^([0-9]|[^=]*[^A-Za-z0-9_=])' "/proc/$$/environ"; then
+    while IFS= read -r -d '' launch_line; do
+      case ${launch_line%%=*} in
+        [0-9]* | *[!A-Za-z0-9_]*) launch_odd=yes && set -- "$launch_line" "$@" ;;
+      esac
+    done <"/proc/$$/environ"
+  fi
+  unset PWD OLDPWD SHLVL # of this shell, not of the container
+  [ -z "$launch_odd" ] || exec "$launch_busybox" env "$@"
+  exec -a "$launch_command" "$@"
+}
+
+execute_failed() {
+  case $1 in
+    126) fail CommandNotFound "'$launch_command' of $(image) may not be executed by uid $(id -u)" ;;
+    *) fail CommandNotFound "'$launch_command' of $(image) did not start: it, its interpreter or its dynamic loader is missing" ;;
+  esac
+}
+
+# become COMMAND [ARG ...]: execute as the user that resolve_user found.
+# Of busybox's programs two change the user in place: start-stop-daemon knows supplementary groups but needs an entry in
+# /etc/passwd, nsenter needs none and clears them. The empty pid file keeps the former from looking for "already running"
+# processes.
+become() {
+  launch_argv0=$1
+  shift
+  [ "$launch_uid:$launch_gid" != 0:0 ] || execute "$launch_argv0" "$launch_path" "$@"
+  set -- sh "$0" --as-user "$launch_argv0" "$launch_path" "$@"
+  [ -z "$launch_member" ] ||
+    execute busybox "$launch_busybox" start-stop-daemon -S -q -p /dev/null -c "$launch_uid" -x "$launch_busybox" -a busybox -- "$@"
+  execute busybox "$launch_busybox" nsenter -G "$launch_gid" -S "$launch_uid" "$launch_busybox" "$@"
+}

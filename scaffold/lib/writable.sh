@@ -1,0 +1,82 @@
+# Makes the writable directories as new.
+
+# Prints what to remove from a directory, each ending in NUL: everything but mount points and the directories on the
+# way to one. One `rm` for all of it: a process for each entry would cost more than all the rest.
+removable() {
+  local entry
+  [ ! -g "$1" ] || chmod g-s "$1" # what is copied into it would inherit that
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if ! exists "$entry" || is_mount "$entry"; then
+      continue
+    elif holds_mount "$entry"; then
+      removable "$entry"
+    else
+      printf '%s\0' "$entry"
+    fi
+  done
+}
+
+set_time_zone() {
+  local zone=/usr/share/zoneinfo/$TZ
+  case $TZ in
+    /* | *..* | *[!A-Za-z0-9_+/-]*) fail InvalidTimeZone "'$TZ' is not a time zone name: use one like Europe/Berlin" ;;
+  esac
+  if [ ! -f "$zone" ]; then
+    [ "$TZ" != UTC ] || return 0 # needs no file: it is what there is without one
+    fail InvalidTimeZone "$(image) has no time zone '$TZ': $zone does not exist (package tzdata has the zones)"
+  fi
+  case :$MONOROOT_WRITABLE: in *:/etc:*) ;; *) return 0 ;; esac
+  if ! is_mount /etc/localtime; then
+    rm -f /etc/localtime && ln -s "$zone" /etc/localtime
+  fi
+  if ! is_mount /etc/timezone; then
+    rm -f /etc/timezone && printf '%s\n' "$TZ" >/etc/timezone
+  fi
+}
+
+# Makes one writable directory as new.
+refill_directory() {
+  local dir=$1 output
+  output=$({ removable "$dir" | xargs -0 -r rm -rf --; } 2>&1) ||
+    fail DefaultsFailed "$dir could not be cleared" "$(printf '%s' "$output" | tail -n 5)"
+  if has_defaults "$dir"; then
+    output=$(copy "$dir" 2>&1) || copy_failed "$dir" "$output"
+    [ -z "$output" ] || copy_incomplete "$dir" "$output"
+  else
+    chown 0:0 "$dir" && chmod 0755 "$dir"
+  fi
+  # World-writable whatever the archive says: an emptyDir and a careless tar both lose the sticky bit.
+  case $dir in /tmp | /var/tmp) chmod 1777 "$dir" ;; esac
+}
+
+# All of the above, in a subshell to keep its variables out of the environment. The directories are separate mounts and
+# are filled side by side.
+refill() (
+  exec 3>&2
+  defaults=${MONOROOT_DEFAULTS:-/.monoroot/defaults}
+  IFS=:
+  set -f
+  set -- ${MONOROOT_WRITABLE:-}
+  set +f
+  unset IFS
+  read_mounts
+  moved=''
+  for dir; do
+    # Without this check a mistake in the Pod would empty a directory of the image or of the customer.
+    is_mount "$dir" || fail DefaultsFailed "$dir is in MONOROOT_WRITABLE but is not a mounted volume"
+    step_aside "$dir"
+  done
+  [ -z "$moved" ] || read_mounts
+  jobs=''
+  for dir; do
+    refill_directory "$dir" &
+    jobs="$jobs $!"
+  done
+  for job in $jobs; do
+    wait "$job" || exit
+  done
+  link_mounts
+  # What systemd makes at boot elsewhere: without it nobody can take a lock.
+  [ ! -L /var/lock ] || [ -e /var/lock ] || mkdir -p -m 1777 /run/lock 2>/dev/null
+  [ -z "${TZ:-}" ] || set_time_zone
+)
