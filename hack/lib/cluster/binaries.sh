@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# Builds the cluster's programs from the pinned Go modules in hack/cluster-modules into the cache, each module once per change.
+
+CORE_MODULES=(etcd kubernetes containerd cni coredns)
+
+# build_binaries [MODULE...]: makes sure that the programs of these modules (default: all that a cluster needs) are in $BIN.
+build_binaries() {
+  local module dir modules=("${@:-${CORE_MODULES[@]}}")
+  need_go
+  mkdir -p "$BIN"
+  exec 8>"$CACHE/bin/lock"
+  flock 8
+  for module in "${modules[@]}"; do
+    [ -f "$MODULES/$module/go.mod" ] || die "there is no module '$module'; there are: $(cd "$MODULES" && echo *)"
+    dir=$(module_dir "$module")
+    [ -d "$dir" ] || build_module "$module" "$dir"
+    link_module "$module" "$dir"
+  done
+  exec 8>&-
+}
+
+need_go() {
+  command -v go >/dev/null || die "Go is missing. Install Go 1.26 or newer (https://go.dev/dl) and put it on the PATH"
+  # An older Go fetches the version that a module asks for by itself, unless it is too old for that or told not to.
+  local message
+  message=$(cd "$MODULES/containerd" && go version 2>&1) || die "this Go cannot build the cluster, 1.26 or newer is needed: $message"
+}
+
+module_version() { sed -nE "s#^(require|[[:space:]])[[:space:]]*$2 (v[^ ]+).*#\2#p" "$MODULES/$1/go.mod" | head -n 1; }
+
+# build_flags MODULE: flags of go build; a change of them is a change of the module's directory in the cache.
+build_flags() {
+  local version minor
+  case $1 in
+    kubernetes)
+      version=$(module_version kubernetes k8s.io/kubernetes)
+      minor=${version#v1.}
+      printf -- '-s -w -X k8s.io/component-base/version.gitVersion=%s' "$version"
+      printf -- ' -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=%s' "${minor%%.*}"
+      ;;
+    containerd) printf -- '-s -w -X github.com/containerd/containerd/v2/version.Version=%s' "$(module_version containerd github.com/containerd/containerd/v2)" ;;
+    *) printf -- '-s -w' ;;
+  esac
+}
+
+module_dir() {
+  local hash
+  hash=$({
+    cat "$MODULES/$1/go.mod" "$MODULES/$1/go.sum"
+    build_flags "$1"
+    go env GOARCH
+  } | sha256sum)
+  printf '%s/bin/%s-%s\n' "$CACHE" "$1" "${hash:0:12}"
+}
+
+# build_module MODULE DIR: the directory appears only when the build is whole.
+build_module() {
+  local new=$2.new
+  rm -rf "$new"
+  mkdir -p "$new"
+  run_go_build "$1" "$new" "$CACHE/bin/$1.log"
+  # The main package of etcd lives in a directory called "server".
+  [ "$1" != etcd ] || mv "$new/server" "$new/etcd"
+  mv "$new" "$2"
+}
+
+run_go_build() {
+  local module=$1 out=$2 log=$3 began=$SECONDS next=$((SECONDS + 10)) cgo='' pid last
+  # A static program needs no C library in its image.
+  [ "$module" != coredns ] || cgo=0
+  say "Building $module (log: $log)"
+  (
+    cd "$MODULES/$module" || exit
+    [ -z "$cgo" ] || export CGO_ENABLED=$cgo
+    exec go build -v -mod=readonly -ldflags "$(build_flags "$module")" -o "$out/" tool
+  ) >"$log" 2>&1 8>&- 9>&- &
+  pid=$!
+  # The shell makes background commands deaf to Ctrl-C.
+  trap 'kill "$pid"; exit 130' INT TERM
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.5
+    [ "$SECONDS" -ge "$next" ] || continue
+    next=$((SECONDS + 10))
+    last=$(tail -n 1 "$log")
+    say "  $module: $((SECONDS - began)) s, $(grep -vc '^go: ' "$log" || true) packages compiled, now: ${last:-reading the build cache, linking}"
+  done
+  wait "$pid" || {
+    tail -n 15 "$log" >&2
+    die "building $module failed after $((SECONDS - began)) s"
+  }
+  trap - INT TERM
+  say "Built $module in $((SECONDS - began)) s"
+}
+
+# link_module MODULE DIR: current/ always shows the newest build; plugins have a directory of their own, as containerd wants one.
+link_module() {
+  local file
+  if [ "$1" = cni ]; then
+    ln -sfn "$2" "$BIN/cni"
+    return
+  fi
+  for file in "$2"/*; do ln -sfn "$file" "$BIN/${file##*/}"; done
+}

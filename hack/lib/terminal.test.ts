@@ -1,0 +1,45 @@
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { createScreen, duration, table } from './terminal.ts';
+
+/** A screen on a stream that is a terminal or is none, and what was written to it. */
+function screenOn(isTTY: boolean, now: () => number) {
+  const stream = Object.assign(new PassThrough({ encoding: 'utf8' }), {
+    isTTY,
+    columns: 20,
+  }) as unknown as NodeJS.WriteStream;
+  return { screen: createScreen(stream, now), written: () => String((stream as unknown as PassThrough).read() ?? '') };
+}
+
+test('columns are as wide as their widest cell, whatever its colour', () => {
+  expect(table([['\x1b[32mok\x1b[39m', 'one'], ['failed', '']])).toEqual(['\x1b[32mok\x1b[39m      one', 'failed']); // prettier-ignore
+});
+
+test.each([
+  [0.04, '0.0 s'],
+  [9.96, '10.0 s'],
+  [59.4, '59 s'],
+  [65, '1 min 05 s'],
+])('%d seconds are %s', (seconds, text) => {
+  expect(duration(seconds)).toBe(text);
+});
+
+test('on a terminal progress is one line, cut at its width, that the next line replaces', () => {
+  const { screen, written } = screenOn(true, () => 0);
+  screen.progress('fetching a very long file');
+  screen.line('done');
+  expect(written()).toBe('fetching a very lon\r\x1b[2Kdone\n');
+});
+
+test('elsewhere progress is a line now and then, and only when it has changed', () => {
+  let time = 0;
+  const { screen, written } = screenOn(false, () => time);
+  screen.progress('1 of 3');
+  screen.progress('2 of 3');
+  time = 6;
+  screen.progress('1 of 3');
+  expect(written()).toBe('1 of 3\n');
+  screen.progress('3 of 3');
+  screen.line('done');
+  expect(written()).toBe('3 of 3\ndone\n');
+});
