@@ -1,0 +1,60 @@
+import { afterAll, describe, expect, inject, test } from 'vitest';
+import { nodeStores } from '../../../src/kube/kinds.ts';
+import { connect } from '../environment.ts';
+import { attemptsOf, expectSays, http, refusal } from './attempts.ts';
+import type { Row } from './attempts.ts';
+
+// Every rule of the CustomResourceDefinition, in the words that a user reads at `kubectl apply`.
+const { connection, client } = connect(inject('kubeconfig'));
+afterAll(() => connection.close());
+const { dryRun } = attemptsOf(client, nodeStores);
+const wanted = { os: 'os', version: 'v1', digest: `sha256:${http.sha256}`, source: { http } };
+
+describe('NodeStore', () => {
+  test.each<Row>([
+    [
+      'an image without a digest',
+      { images: [{ ...wanted, digest: undefined }] },
+      'spec.images[0].digest',
+      'Required value',
+    ],
+    ['a digest of another kind', { images: [{ ...wanted, digest: 'md5:1' }] }, 'spec.images[0].digest', 'should match'],
+    ['an image twice', { images: [wanted, wanted] }, 'spec.images[1]', 'Duplicate value'],
+    ['a path as an OS', { images: [{ ...wanted, os: '..' }] }, 'spec.images[0].os', 'should match'],
+    [
+      '257 images',
+      { images: Array.from({ length: 257 }, (_, i) => ({ ...wanted, version: `v${i}` })) },
+      'spec.images',
+      'Too many',
+    ],
+  ])('refuses %s', async (_name, spec, ...parts) => {
+    expectSays(await refusal(dryRun('n1', spec)), parts);
+  });
+
+  test('fills in the defaults', async () => {
+    expect((await dryRun('n1', { images: [wanted] })).spec.images).toEqual([
+      { ...wanted, timeoutSeconds: 900, backoffLimit: 5 },
+    ]);
+    expect((await dryRun('n1', {})).spec).toEqual({ images: [] });
+  });
+
+  test('has a status of its own that spec does not touch', async () => {
+    const metadata = { name: 'status-test' };
+    await client.create(nodeStores, { metadata, spec: { images: [] }, status: { images: [] } });
+    expect((await client.get(nodeStores, metadata))?.status).toBeUndefined();
+    const stored = { os: 'os', version: 'v1', digest: `sha256:${http.sha256}`, state: 'Ready' as const };
+    const written = await client.applyStatus(
+      nodeStores,
+      { metadata, status: { images: [stored] } },
+      { fieldManager: 'test' },
+    );
+    expect(written).toMatchObject({ spec: { images: [] }, status: { images: [stored] }, metadata: { generation: 1 } });
+    const bad = client.applyStatus(
+      nodeStores,
+      { metadata, status: { images: [{ ...stored, state: 'Half' as never }] } },
+      { fieldManager: 'test' },
+    );
+    expectSays(await refusal(bad), ['status.images[0].state', 'Unsupported value']);
+    await client.delete(nodeStores, metadata);
+  });
+});

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadAll } from 'js-yaml';
+import { isAlreadyExists } from '../../src/kube/client.ts';
+import type { Client } from '../../src/kube/client.ts';
+import { createConnection, loadKubeConfig } from '../../src/kube/connection.ts';
+import type { Connection } from '../../src/kube/connection.ts';
+import { defineResource, namespaces } from '../../src/kube/resources.ts';
+import type { KubeObject } from '../../src/runtime/object.ts';
+
+export const systemNamespace = 'monoroot-system';
+
+const resource = (group: string, plural: string, kind: string, namespaced: boolean) =>
+  defineResource<KubeObject>({ group, version: 'v1', plural, kind, namespaced });
+const rbac = 'rbac.authorization.k8s.io';
+const admission = 'admissionregistration.k8s.io';
+export const policyBindings = resource(
+  admission,
+  'validatingadmissionpolicybindings',
+  'ValidatingAdmissionPolicyBinding',
+  false,
+);
+const applicable = [
+  resource(admission, 'validatingadmissionpolicies', 'ValidatingAdmissionPolicy', false),
+  policyBindings,
+  resource(rbac, 'clusterroles', 'ClusterRole', false),
+  resource(rbac, 'clusterrolebindings', 'ClusterRoleBinding', false),
+  resource(rbac, 'roles', 'Role', true),
+  resource(rbac, 'rolebindings', 'RoleBinding', true),
+  resource('', 'serviceaccounts', 'ServiceAccount', true),
+];
+
+/** The objects of one file of deploy/. */
+export const manifests = (file: string): KubeObject[] =>
+  loadAll(readFileSync(join(import.meta.dirname, '../../deploy', file), 'utf8')) as KubeObject[];
+
+/** Applies files of deploy/ that hold rights, policies and service accounts, after making the namespace for them. */
+export async function applyManifests(client: Client, ...files: string[]): Promise<void> {
+  await client.create(namespaces, { metadata: { name: systemNamespace } }).catch((error: unknown) => {
+    if (!isAlreadyExists(error)) throw error;
+  });
+  for (const object of files.flatMap(manifests)) {
+    const found = applicable.find(({ kind }) => kind === object.kind);
+    if (!found) throw new Error(`deploy/ has a ${object.kind}, which this helper does not know`);
+    await client.apply(found, object, { fieldManager: 'test' });
+  }
+}
+
+/** A connection with a real token of a service account of ours, bound to a Pod if one is given. */
+export async function connectAs(
+  kubeconfig: string,
+  admin: Connection,
+  serviceAccount: string,
+  options: { pod?: KubeObject; onAnswer?: (method: string, code: string, seconds: number) => void } = {},
+): Promise<Connection> {
+  const { pod, ...rest } = options;
+  const boundObjectRef = pod && { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid };
+  const answer = await admin.request({
+    method: 'POST',
+    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${serviceAccount}/token`,
+    body: JSON.stringify({
+      kind: 'TokenRequest',
+      apiVersion: 'authentication.k8s.io/v1',
+      spec: { boundObjectRef, expirationSeconds: 3600 },
+    }),
+  });
+  const { status } = JSON.parse(answer) as { status: { token: string } };
+  const config = loadKubeConfig({ path: kubeconfig });
+  config.users = config.users.map(({ name }) => ({ name, token: status.token }));
+  return createConnection({ config, userAgent: 'monoroot/0.0.0 (test)', ...rest });
+}

@@ -1,0 +1,132 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StoredImage } from '../../../src/api/nodestore.ts';
+import { annotations, imageLabelPrefix, labels } from '../../../src/api/names.ts';
+import { isConflict, isNotFound } from '../../../src/kube/client.ts';
+import type { Client } from '../../../src/kube/client.ts';
+import type { Connection } from '../../../src/kube/connection.ts';
+import { nodeStores } from '../../../src/kube/kinds.ts';
+import { nodes, pods } from '../../../src/kube/resources.ts';
+import type { Pod } from '../../../src/kube/types.ts';
+import { imageObjectName } from '../../../src/pod/image.ts';
+import { formatTime } from '../../../src/runtime/time.ts';
+import { sameStatus } from '../../../src/runtime/status.ts';
+
+/** How agents and kubelets behave; may be changed at any time. */
+export interface Behaviour {
+  /** What the agent of a node makes of an image. */
+  stored(node: string, image: string): StoredImage['state'];
+  /** What becomes of a container on an image. */
+  container(image: string): 'good' | 'crashes' | 'starting';
+  /** Nothing happens to Pods. */
+  kubeletsDown: boolean;
+}
+
+/** Writes to the API server, in place of agents, scheduler and kubelets, what those would write; only what has changed. */
+export function startActors(connection: Connection, client: Client, behaviour: Behaviour): { stop(): Promise<void> } {
+  const stop = new AbortController();
+  const running = (async () => {
+    while (!stop.signal.aborted) {
+      await agents(client, behaviour).catch(ignoreLostRaces);
+      if (!behaviour.kubeletsDown) await kubelets(connection, client, behaviour).catch(ignoreLostRaces);
+      await delay(20);
+    }
+  })();
+  return {
+    stop: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+function ignoreLostRaces(error: unknown): void {
+  if (!isConflict(error) && !isNotFound(error)) throw error;
+}
+
+async function agents(client: Client, behaviour: Behaviour): Promise<void> {
+  for (const store of await client.list(nodeStores)) {
+    const { name } = store.metadata;
+    const images = store.spec.images.map(({ os, version, digest }): StoredImage => {
+      const state = behaviour.stored(name, `${os}:${version}`);
+      const failure = state === 'Failed' && { reason: 'DigestMismatch', message: 'the archive has another digest' };
+      const layout = { kind: 'merged' as const, directories: ['etc', 'tmp', 'usr', 'var'] };
+      return { os, version, digest, state, ...failure, ...(state === 'Ready' && { layout, hasMountScript: false }) };
+    });
+    if (sameStatus(store.status?.images ?? [], images)) continue;
+    await client.applyStatus(
+      nodeStores,
+      { metadata: { name }, status: { images } },
+      { fieldManager: 'monoroot-agent' },
+    );
+  }
+}
+
+async function kubelets(connection: Connection, client: Client, behaviour: Behaviour): Promise<void> {
+  for (const pod of await client.list(pods, { labelSelector: `${labels.managedBy}=monoroot` })) {
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      await client.delete(pods, pod.metadata, { uid: pod.metadata.uid, gracePeriodSeconds: 0 });
+    } else if (pod.spec?.nodeName === undefined) {
+      await bind(connection, client, pod);
+    } else {
+      await run(client, pod, behaviour);
+    }
+  }
+}
+
+/** As the scheduler: the first node that has the image. */
+async function bind(connection: Connection, client: Client, pod: Pod): Promise<void> {
+  const { name, namespace = '' } = pod.metadata;
+  const [os = '', version = ''] = (pod.metadata.annotations?.[annotations.image] ?? '').split(':');
+  const key = imageLabelPrefix + imageObjectName({ os, version });
+  const node = (await client.list(nodes)).find((it) => it.metadata.labels?.[key] !== undefined);
+  if (!node) return;
+  await connection.request({
+    method: 'POST',
+    path: `/api/v1/namespaces/${namespace}/pods/${name}/binding`,
+    body: JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name },
+      target: { kind: 'Node', name: node.metadata.name },
+    }),
+  });
+}
+
+async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
+  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '');
+  const seen = pod.status?.containerStatuses?.[0]?.state;
+  const now = formatTime(new Date());
+  const common = { name: 'main', image: '', imageID: '' };
+  const terminated = { exitCode: 1, message: 'nginx: unexpected end of file', startedAt: now, finishedAt: now };
+  const statuses = {
+    good: { ...common, ready: true, restartCount: 0, state: { running: { startedAt: now } } },
+    starting: { ...common, ready: false, restartCount: 0, state: { waiting: { reason: 'ContainerCreating' } } },
+    crashes: {
+      ...common,
+      ready: false,
+      restartCount: 5,
+      state: { waiting: { reason: 'CrashLoopBackOff' } },
+      lastState: { terminated },
+    },
+  };
+  const next = statuses[how];
+  if (
+    seen &&
+    Object.keys(seen)[0] === Object.keys(next.state)[0] &&
+    seen.waiting?.reason === (next.state as typeof seen).waiting?.reason
+  )
+    return;
+  const conditions = [{ type: 'Ready', status: how === 'good' ? 'True' : 'False', lastTransitionTime: now }];
+  const status = {
+    phase: how === 'starting' ? 'Pending' : 'Running',
+    conditions,
+    containerStatuses: [next],
+    podIP: '10.0.0.1',
+  };
+  await client.mergePatch(
+    pods,
+    pod.metadata,
+    { metadata: { uid: pod.metadata.uid }, status },
+    { subresource: 'status' },
+  );
+}

@@ -1,0 +1,255 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
+import { nodes, pods } from '../../../src/kube/resources.ts';
+import type { Resource } from '../../../src/kube/resources.ts';
+import { findCondition } from '../../../src/runtime/conditions.ts';
+import type { KubeObject } from '../../../src/runtime/object.ts';
+import { eventually } from '../eventually.ts';
+import { nodeNames, objectName, openStage, quick } from './stage.ts';
+
+const stage = await openStage();
+const {
+  client,
+  namespace,
+  behaviour,
+  behaviours,
+  operator,
+  createImage,
+  distribute,
+  start,
+  ask,
+  until,
+  good,
+  told,
+  podOf,
+  eventsOf,
+  owners,
+} = stage;
+afterEach(() => stage.reset());
+afterAll(() => stage.close());
+
+describe('a container', () => {
+  beforeAll(async () => {
+    await createImage('base:v1');
+    await distribute('base:v1', { activate: { newContainers: true } });
+    for (const image of ['app:v1', 'app:v2', 'app:v3']) await createImage(image);
+    for (const image of ['app:v1', 'app:v3']) await distribute(image);
+    for (const image of ['app:v1', 'app:v3', 'base:v1'])
+      await until(imageDistributions, objectName(image), { Ready: 'True/AllNodes' });
+  });
+
+  test('is started, upgraded when a node has the new version, and reverted when that fails', async () => {
+    await ask('web', 'app:v1');
+    await good('web', 'app:v1');
+    const first = await podOf('web');
+    expect(first?.metadata.ownerReferences?.[0]).toMatchObject({ kind: 'HostedContainer', name: 'web' });
+    expect(await eventsOf('web')).toEqual(expect.arrayContaining(['StartBegan', 'Started']));
+
+    // Nobody has v2 yet: the old Pod goes on serving.
+    await ask('web', 'app:v2');
+    await until(hostedContainers, 'web', { ImageResolved: 'False/ImageNotReady', Ready: 'True/Running' });
+    expect((await podOf('web'))?.metadata.uid).toBe(first?.metadata.uid);
+    await distribute('app:v2');
+    const second = await good('web', 'app:v2');
+    expect((await podOf('web'))?.metadata.uid).not.toBe(first?.metadata.uid);
+    expect(second.status?.history?.map((h) => `${h.image} ${h.outcome ?? ''}`)).toEqual([
+      'app:v2 Succeeded',
+      'app:v1 Succeeded',
+    ]);
+
+    behaviours.set('app:v3', 'crashes');
+    await ask('web', 'app:v3');
+    const back = await until(hostedContainers, 'web', {
+      Ready: 'True/Running',
+      Upgraded: 'False/Reverted',
+      Stalled: 'False/NotStalled',
+    });
+    expect(back.spec.image).toBe('app:v2');
+    expect(back.status).toMatchObject({ image: 'app:v2', lastKnownGoodImage: 'app:v2' });
+    expect(back.status?.failedImages?.[0]).toMatchObject({ image: 'app:v3', reason: 'CrashLooping', attempts: 1 });
+    expect(back.status?.history?.[0]).toMatchObject({ image: 'app:v3', outcome: 'Reverted' });
+    await eventually(async () =>
+      expect(await eventsOf('web')).toEqual(
+        expect.arrayContaining(['UpgradeStarted', 'UpgradeSucceeded', 'UpgradeFailed', 'UpgradeReverted']),
+      ),
+    );
+  });
+
+  test('is owned field by field: spec.image by the revert, status by the operator, the rest by who asked', async () => {
+    expect(await owners(hostedContainers, 'web', 'f:spec', 'f:image')).toEqual(['monoroot-revert Apply']);
+    expect(await owners(hostedContainers, 'web', 'f:spec', 'f:command')).toEqual(['gitops Apply']);
+    expect(await owners(hostedContainers, 'web', 'f:status')).toEqual(['monoroot Apply status']);
+    expect(await owners(pods, 'web', 'f:spec', 'f:containers')).toEqual(['monoroot Update']);
+    expect(await owners(nodeStores, 'n1', 'f:spec')).toEqual(['monoroot Apply']);
+    expect(await owners(nodeStores, 'n1', 'f:status')).toEqual(['monoroot-agent Apply status']);
+    expect(await owners(osImages, 'app.v1', 'f:status')).toEqual(['monoroot Apply status']);
+    expect(await owners(imageDistributions, 'app.v1', 'f:status')).toEqual(['monoroot Apply status']);
+    const label = 'f:image.monoroot.dev/app.v1';
+    expect(await owners(nodes, 'n1', 'f:metadata', 'f:labels', label)).toEqual(['monoroot-node-labels Apply']);
+    expect(await owners(nodes, 'n1', 'f:metadata', 'f:labels', 'f:kubernetes.io/arch')).not.toContain(
+      'monoroot-node-labels Apply',
+    );
+  });
+
+  test('is not tried again when a GitOps tool writes the failed version again, and spec is left alone then', async () => {
+    behaviours.set('app:v3', 'crashes');
+    const pod = await podOf('web');
+    await ask('web', 'app:v3');
+    const held = await until(hostedContainers, 'web', {
+      Ready: 'True/Running',
+      Upgraded: 'False/FailedBefore',
+      Stalled: 'True/FailedBefore',
+    });
+    expect(held.spec.image).toBe('app:v3');
+    expect(held.status?.failedImages?.[0]?.attempts).toBe(1);
+    const { runs } = await operator.counts();
+    operator.reconcileAll();
+    await eventually(async () => expect((await operator.counts()).runs).toBeGreaterThan(runs + 5));
+    expect((await client.get(hostedContainers, { name: 'web', namespace }))?.spec.image).toBe('app:v3');
+    expect((await podOf('web'))?.metadata.uid).toBe(pod?.metadata.uid);
+    expect(await owners(hostedContainers, 'web', 'f:spec', 'f:image')).toEqual(['gitops Apply']);
+  });
+
+  test('is tried again with another retryToken, and is good when the version has been mended', async () => {
+    await ask('web', 'app:v3', { upgrade: { ...quick, retryToken: '1' } });
+    await good('web', 'app:v3');
+  });
+
+  test('that asks for an unknown version starts on the default one with a warning', async () => {
+    await start('lost', 'base:v9');
+    await until(hostedContainers, 'lost', { ImageResolved: 'True/FallbackToDefault', Ready: 'True/Running' });
+    await eventually(async () => expect(await eventsOf('lost')).toContain('FallbackToDefault'));
+  });
+
+  test('keeps its image on its node while it runs, though nothing distributes it any more', async () => {
+    const node = (await good('web', 'app:v3')).status?.nodeName ?? '';
+    await client.delete(imageDistributions, { name: 'app.v3' });
+    const others = nodeNames.filter((name) => name !== node);
+    await eventually(async () => {
+      for (const other of others) expect(await told(other)).not.toContain('app:v3');
+    });
+    expect(await told(node)).toContain('app:v3');
+    await client.delete(hostedContainers, { name: 'web', namespace });
+    await eventually(async () => expect(await told(node)).not.toContain('app:v3'));
+    await client.delete(pods, { name: 'web', namespace });
+  });
+
+  test('that the API server refuses leaves the running Pod alone', async () => {
+    await start('refused', 'app:v1');
+    await good('refused', 'app:v1');
+    const before = await podOf('refused');
+    await client.mergePatch(
+      hostedContainers,
+      { name: 'refused', namespace },
+      { spec: { podTemplate: { metadata: { labels: { 'not a label': 'x' } } } } },
+    );
+    const refused = await until(hostedContainers, 'refused', { Stalled: 'True/PodForbidden', Ready: 'True/Running' });
+    expect(findCondition(refused.status?.conditions, 'Stalled')?.message).toContain('not a label');
+    expect((await podOf('refused'))?.metadata.uid).toBe(before?.metadata.uid);
+  });
+
+  test('whose name is taken by a Pod of somebody else does not touch it', async () => {
+    const foreign = await client.create(pods, {
+      metadata: { name: 'taken', namespace },
+      spec: { containers: [{ name: 'x', image: 'x' }] },
+    });
+    await start('taken', 'app:v1');
+    await until(hostedContainers, 'taken', { Stalled: 'True/PodConflict' });
+    expect((await podOf('taken'))?.metadata.uid).toBe(foreign.metadata.uid);
+    await client.delete(pods, { name: 'taken', namespace }, { gracePeriodSeconds: 0 });
+    // It looks again by itself after half a minute; this test does not wait for that.
+    await eventually(() => {
+      operator.reconcileAll();
+      return until(hostedContainers, 'taken', { Stalled: 'False/NotStalled' }, 1);
+    });
+    await good('taken', 'app:v1');
+  });
+});
+
+describe('the operator', () => {
+  /** The names and revisions of everything that it could write. */
+  async function revisions(): Promise<string[]> {
+    const lists = await Promise.all(
+      [osImages, imageDistributions, hostedContainers, nodeStores, pods, nodes].map((it) =>
+        client.list(it as Resource<KubeObject>),
+      ),
+    );
+    return lists.flat().map((it) => `${it.kind} ${it.metadata.name} ${it.metadata.resourceVersion ?? ''}`);
+  }
+
+  test('writes nothing when nothing changes, however often it looks', async () => {
+    await eventually(async () => {
+      const before = await operator.counts();
+      const seen = await revisions();
+      for (let i = 0; i < 3; i++) {
+        const { runs } = await operator.counts();
+        operator.reconcileAll();
+        await eventually(async () => expect((await operator.counts()).runs).toBeGreaterThan(runs + 10));
+      }
+      expect((await operator.counts()).writes).toBe(before.writes);
+      expect(await revisions()).toEqual(seen);
+    });
+    expect((await revisions()).length).toBeGreaterThan(15);
+  });
+
+  test('that is ended at any step of an upgrade is continued by the next one', async () => {
+    await start('survivor', 'app:v1');
+    await good('survivor', 'app:v1');
+    const restart = async () => {
+      await operator.stop();
+      await operator.start();
+    };
+    // While the old Pod stops.
+    behaviour.kubeletsDown = true;
+    const old = await podOf('survivor');
+    await ask('survivor', 'app:v2');
+    await eventually(async () => expect((await podOf('survivor'))?.metadata.deletionTimestamp).toBeDefined());
+    await restart();
+    // While no operator runs, the old Pod goes.
+    await operator.stop();
+    behaviours.set('app:v2', 'starting');
+    behaviour.kubeletsDown = false;
+    await eventually(async () => expect(await podOf('survivor')).toBeUndefined());
+    await operator.start();
+    const next = await eventually(async () => {
+      const pod = await podOf('survivor');
+      expect(pod?.status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('ContainerCreating');
+      return pod;
+    });
+    expect(next?.metadata.uid).not.toBe(old?.metadata.uid);
+    // While the new Pod starts.
+    await restart();
+    behaviours.delete('app:v2');
+    const done = await good('survivor', 'app:v2');
+    expect((await podOf('survivor'))?.metadata.uid).toBe(next?.metadata.uid);
+    expect(done.status?.history?.map((h) => `${h.image} ${h.outcome ?? ''}`)).toEqual([
+      'app:v2 Succeeded',
+      'app:v1 Succeeded',
+    ]);
+    expect(done.status?.failedImages ?? []).toEqual([]);
+  });
+
+  test('that is ended again and again during a revert still makes one attempt and one revert', async () => {
+    await start('tough', 'app:v1');
+    await good('tough', 'app:v1');
+    await createImage('app:v4');
+    await distribute('app:v4');
+    await until(imageDistributions, 'app.v4', { Ready: 'True/AllNodes' });
+    behaviours.set('app:v4', 'crashes');
+    await ask('tough', 'app:v4');
+    for (let i = 0; i < 6; i++) {
+      await operator.stop();
+      await operator.start();
+    }
+    const back = await until(hostedContainers, 'tough', { Ready: 'True/Running', Upgraded: 'False/Reverted' });
+    expect(back.spec.image).toBe('app:v1');
+    expect(back.status?.failedImages?.map((f) => `${f.image} ${f.attempts}`)).toEqual(['app:v4 1']);
+    expect(back.status?.history?.map((h) => `${h.image} ${h.outcome ?? ''}`)).toEqual([
+      'app:v4 Reverted',
+      'app:v1 Succeeded',
+    ]);
+    await eventually(async () =>
+      expect((await eventsOf('tough')).filter((reason) => reason === 'UpgradeReverted').length).toBeLessThanOrEqual(1),
+    );
+  });
+});

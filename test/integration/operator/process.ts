@@ -1,0 +1,85 @@
+import { createCaches } from '../../../src/controllers/caches.ts';
+import { hostedContainerController } from '../../../src/controllers/hostedcontainer/reconcile.ts';
+import { imageDistributionController } from '../../../src/controllers/imagedistribution/reconcile.ts';
+import { nodeStoreController } from '../../../src/controllers/nodestore/reconcile.ts';
+import { osImageController } from '../../../src/controllers/osimage/reconcile.ts';
+import { createClient } from '../../../src/kube/client.ts';
+import { eventSink } from '../../../src/kube/events.ts';
+import type { Connection } from '../../../src/kube/connection.ts';
+import { createController } from '../../../src/runtime/controller.ts';
+import { createEventRecorder } from '../../../src/runtime/events.ts';
+import { createMetrics } from '../../../src/runtime/metrics.ts';
+import { logger } from '../environment.ts';
+import { connectAs } from '../manifests.ts';
+
+/** The operator as src/cmd/operator.ts puts it together, but for the election of a leader. */
+export interface RunningOperator {
+  /** Asks for a run of everything, though nothing has changed. */
+  reconcileAll(): void;
+  /** Runs of reconcile so far, and changes that it asked the API server for; trials of Pods are no changes. */
+  counts(): Promise<{ runs: number; failures: number; writes: number }>;
+  /** Ends it between two steps, as a crash would: what it has not done is left to the next one. */
+  stop(): Promise<void>;
+}
+
+/** Starts it with the rights that deploy/operator-rbac.yaml gives to its service account. */
+export async function startOperator(kubeconfig: string, admin: Connection): Promise<RunningOperator> {
+  const metrics = createMetrics();
+  let writes = 0;
+  const connection = await connectAs(kubeconfig, admin, 'monoroot-operator', { onAnswer: metrics.onAnswer });
+  const counted: Connection = {
+    ...connection,
+    request: (call) => {
+      if (call.method !== 'GET' && call.query?.['dryRun'] === undefined) writes += 1;
+      return connection.request(call);
+    },
+  };
+  const client = createClient(counted);
+  const sink = eventSink(client);
+  const events = createEventRecorder({ sink, reportingController: 'test', reportingInstance: 'test', logger });
+  const caches = createCaches(client, logger, metrics);
+  const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
+  const options = [
+    osImageController(client, caches),
+    imageDistributionController(client, caches),
+    nodeStoreController(client, caches),
+    { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
+  ];
+  let [runs, failures] = [0, 0];
+  const controllers = options.map((it) => {
+    const hooks = metrics.controller(it.name);
+    const reconciled: typeof hooks.reconciled = (outcome, seconds) => {
+      runs += 1;
+      if (outcome === 'error' || outcome === 'terminal_error') failures += 1;
+      hooks.reconciled(outcome, seconds);
+    };
+    // Fast, because tests wait for it.
+    const queue = { backoff: { initialMilliseconds: 20, maxMilliseconds: 500 } };
+    return createController({ ...it, logger, queue, hooks: { ...hooks, reconciled } });
+  });
+  const stop = new AbortController();
+  const running = Promise.all([
+    ...Object.values(caches).map((reflector) => reflector.run(stop.signal)),
+    ...controllers.map((controller) => controller.run(stop.signal)),
+  ]);
+  await Promise.all(Object.values(caches).map((reflector) => reflector.synced(AbortSignal.timeout(20_000))));
+  const keys: Record<string, () => string[]> = {
+    osimage: () => caches.images.store.list().map((it) => it.metadata.name),
+    imagedistribution: () => caches.distributions.store.list().map((it) => it.metadata.name),
+    nodestore: () => ['fleet'],
+    hostedcontainer: () =>
+      caches.containers.store.list().map((it) => `${it.metadata.namespace ?? ''}/${it.metadata.name}`),
+  };
+  return {
+    reconcileAll: () => {
+      for (const controller of controllers) for (const key of keys[controller.name]?.() ?? []) controller.enqueue(key);
+    },
+    counts: () => Promise.resolve({ runs, failures, writes }),
+    stop: async () => {
+      stop.abort();
+      await running;
+      await events.flush();
+      await connection.close();
+    },
+  };
+}

@@ -1,0 +1,184 @@
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { HostedContainer, HostedContainerSpec } from '../../../src/api/hostedcontainer.ts';
+import type { ImageDistributionSpec } from '../../../src/api/imagedistribution.ts';
+import type { StoredImage } from '../../../src/api/nodestore.ts';
+import type { NewObject } from '../../../src/kube/client.ts';
+import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
+import { defineResource, events, nodes, pods } from '../../../src/kube/resources.ts';
+import type { Resource } from '../../../src/kube/resources.ts';
+import type { Node } from '../../../src/kube/types.ts';
+import { findCondition } from '../../../src/runtime/conditions.ts';
+import type { Condition } from '../../../src/runtime/conditions.ts';
+import type { KubeObject } from '../../../src/runtime/object.ts';
+import { expectValidStatus } from '../../../src/runtime/status.ts';
+import { sha256Of } from '../../fixtures/builders.ts';
+import { startTestCluster } from '../apiserver.ts';
+import { connect, createNamespace } from '../environment.ts';
+import { eventually } from '../eventually.ts';
+import { applyManifests } from '../manifests.ts';
+import { installCrds } from '../setup.ts';
+import { startActors } from './actors.ts';
+import type { Behaviour } from './actors.ts';
+import { startOperator } from './process.ts';
+
+interface WithConditions extends KubeObject {
+  status?: { conditions?: readonly Condition[] | undefined } | undefined;
+}
+interface Managed extends KubeObject {
+  metadata: KubeObject['metadata'] & {
+    managedFields?: { manager: string; operation: string; subresource?: string; fieldsV1: Record<string, object> }[];
+  };
+}
+/** As quick as the API allows. */
+export const quick = { minReadySeconds: 0, progressDeadlineSeconds: 60, maxRestarts: 3 };
+export const nodeNames = ['n1', 'n2', 'n3'];
+
+/**
+ * The real operator with the rights of its service account, on an API server of its own (because it labels every node), with
+ * three nodes and the policies of deploy/ in force. Agents, scheduler and kubelets are played by the test: `states` and
+ * `behaviours` say what they do.
+ */
+export async function openStage() {
+  const cluster = await startTestCluster();
+  const { client, connection } = connect(cluster.kubeconfig);
+  await installCrds(cluster.kubeconfig, join(import.meta.dirname, '../../../crds'));
+  await applyManifests(client, 'operator-rbac.yaml', 'policies.yaml');
+  const namespace = await createNamespace(client);
+  /** By `<node> <image>` what the agent makes of it; Ready unless it is said. */
+  const states = new Map<string, StoredImage['state']>();
+  /** By image what becomes of its containers; good unless it is said. */
+  const behaviours = new Map<string, 'good' | 'crashes' | 'starting'>();
+  const behaviour: Behaviour = {
+    stored: (node, image) => states.get(`${node} ${image}`) ?? 'Ready',
+    container: (image) => behaviours.get(image) ?? 'good',
+    kubeletsDown: false,
+  };
+
+  /** A new node is tainted until its kubelet is ready, by the API server itself. */
+  async function createNode(name: string): Promise<Node> {
+    await client.create(nodes, { metadata: { name, labels: { 'kubernetes.io/arch': 'amd64' } } });
+    return client.mergePatch(nodes, { name }, { spec: { taints: null } });
+  }
+  for (const name of nodeNames) await createNode(name);
+  const actors = startActors(connection, client, behaviour);
+  let operator = await startOperator(cluster.kubeconfig, connection);
+
+  function create<T extends KubeObject>(resource: Resource<T>, metadata: T['metadata'], spec: object): Promise<T> {
+    return client.create(resource, { metadata, spec } as unknown as NewObject<T>, { fieldManager: 'kubectl' });
+  }
+  async function createImage(image: string): Promise<void> {
+    const [os = '', version = ''] = image.split(':');
+    const http = { url: `http://web/${os}-${version}.tar`, sha256: sha256Of(image) };
+    await create(osImages, { name: objectName(image) }, { os, version, source: { http } });
+  }
+  const distribute = (image: string, spec: Partial<ImageDistributionSpec> = {}) =>
+    create(imageDistributions, { name: objectName(image) }, { image, ...spec });
+  const start = (name: string, image: string, spec: Partial<HostedContainerSpec> = {}) =>
+    create(hostedContainers, { name, namespace }, { image, command: ['/bin/app'], upgrade: quick, ...spec });
+  /** As a person or a GitOps tool: server-side apply of all that they own. */
+  const ask = (name: string, image: string, spec: object = {}) =>
+    client.apply(
+      hostedContainers,
+      { metadata: { name, namespace }, spec: { image, command: ['/bin/app'], upgrade: quick, ...spec } },
+      { fieldManager: 'gitops' },
+    );
+
+  /** Waits until the conditions are as given, `status/reason` by type, and gives the object. */
+  function until<T extends WithConditions>(
+    resource: Resource<T>,
+    name: string,
+    wanted: Record<string, string>,
+    seconds = 20,
+  ): Promise<T> {
+    return eventually(async () => {
+      const object = await client.get(resource, resource.namespaced ? { name, namespace } : { name });
+      const seen = Object.keys(wanted).map((type) => {
+        const found = findCondition(object?.status?.conditions, type);
+        return [type, `${found?.status ?? 'absent'}/${found?.reason ?? ''}`];
+      });
+      expect(Object.fromEntries(seen)).toEqual(wanted);
+      if (!object) throw new Error(`${resource.kind} ${name} is gone`);
+      expectValidStatus(object);
+      return object;
+    }, seconds);
+  }
+  const upToDate = { Ready: 'True/Running', Upgraded: 'True/UpToDate' };
+  /** Waits until the container is good on the image. */
+  async function good(name: string, image: string): Promise<HostedContainer> {
+    return eventually(async () => {
+      const container = await until(hostedContainers, name, upToDate, 1);
+      expect(container.status).toMatchObject({ image, lastKnownGoodImage: image });
+      return container;
+    });
+  }
+  const told = async (node: string) =>
+    (await client.get(nodeStores, { name: node }))?.spec.images.map((i) => `${i.os}:${i.version}`);
+  const labelsOf = async (node: string) =>
+    Object.entries((await client.get(nodes, { name: node }))?.metadata.labels ?? {})
+      .filter(([key]) => key.startsWith('image.monoroot.dev/'))
+      .map(([key, value]) => `${key.slice('image.monoroot.dev/'.length)}=${value}`);
+  const podOf = (name: string) => client.get(pods, { name, namespace });
+  const eventsOf = async (name: string) =>
+    (await client.list(events, { namespace })).filter((e) => e.regarding?.name === name).map((e) => e.reason);
+
+  /** `manager operation subresource` of those who own something below this field, such as `f:spec`. */
+  async function owners<T extends KubeObject>(
+    resource: Resource<T>,
+    name: string,
+    ...path: string[]
+  ): Promise<string[]> {
+    const { group, version, plural, kind, namespaced } = resource;
+    const managed = defineResource<Managed>({ group, version, plural, kind, namespaced });
+    const object = await client.get(managed, namespaced ? { name, namespace } : { name });
+    const owns = (fields: object | undefined) =>
+      path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], fields) !== undefined;
+    return (object?.metadata.managedFields ?? [])
+      .filter((entry) => owns(entry.fieldsV1))
+      .map((entry) => `${entry.manager} ${entry.operation}${entry.subresource ? ` ${entry.subresource}` : ''}`)
+      .sort();
+  }
+
+  return {
+    client,
+    namespace,
+    states,
+    behaviours,
+    behaviour,
+    createNode,
+    createImage,
+    distribute,
+    start,
+    ask,
+    until,
+    good,
+    told,
+    labelsOf,
+    podOf,
+    eventsOf,
+    owners,
+    operator: {
+      counts: () => operator.counts(),
+      reconcileAll: () => operator.reconcileAll(),
+      stop: () => operator.stop(),
+      start: async () => {
+        operator = await startOperator(cluster.kubeconfig, connection);
+      },
+    },
+    /** Everybody behaves again. */
+    reset: () => {
+      states.clear();
+      behaviours.clear();
+      behaviour.kubeletsDown = false;
+    },
+    close: async () => {
+      await actors.stop();
+      await operator.stop();
+      await connection.close();
+      await cluster.stop();
+    },
+  };
+}
+
+/** The name of the objects of an image. */
+export const objectName = (image: string): string => image.replace(':', '.');

@@ -1,0 +1,261 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createClient } from '../../src/kube/client.ts';
+import type { Client, NewObject } from '../../src/kube/client.ts';
+import type { Connection } from '../../src/kube/connection.ts';
+import { nodeStores } from '../../src/kube/kinds.ts';
+import { nodes, pods, secrets } from '../../src/kube/resources.ts';
+import type { Pod } from '../../src/kube/types.ts';
+import type { KubeObject } from '../../src/runtime/object.ts';
+import { refusal } from './api/attempts.ts';
+import { connect, createNamespace } from './environment.ts';
+import { eventually } from './eventually.ts';
+import { applyManifests, connectAs, manifests, policyBindings, systemNamespace as system } from './manifests.ts';
+
+// The admission policies of deploy/ in front of a real API server, attacked by those whom they are for.
+const { connection, client } = connect(inject('kubeconfig'));
+const suffix = Math.random().toString(36).slice(2, 8);
+const ownNode = `own-${suffix}`;
+const otherNode = `other-${suffix}`;
+let namespace: string;
+const connections: Connection[] = [connection];
+
+type Volume = NonNullable<NonNullable<Pod['spec']>['volumes']>[number];
+type Container = NonNullable<Pod['spec']>['containers'][number];
+const store = '/var/lib/monoroot/store/debian-12/v35';
+const usr = `${store}/root/usr`;
+
+interface Shape {
+  path?: string;
+  mount?: object;
+  where?: 'containers' | 'initContainers';
+  namespace?: string;
+  extra?: object;
+}
+/** A Pod that mounts a host path as ours do, with the differences. */
+function podOf(
+  name: string,
+  { path = usr, mount = {}, where = 'containers', namespace: ns = namespace, extra = {} }: Shape,
+): NewObject<Pod> {
+  const volumeMounts = [{ name: 'v', mountPath: '/usr', readOnly: true, ...mount }];
+  const plain: Container = { name: 'plain', image: 'x' };
+  const mounting = { name: 'mounting', image: 'x', volumeMounts } as Container;
+  const volume: Volume = { name: 'v', hostPath: { path, type: 'Directory' } };
+  const containers = where === 'containers' ? [plain, mounting] : [plain];
+  return {
+    metadata: { name, namespace: ns },
+    spec: {
+      containers,
+      ...(where === 'initContainers' && { initContainers: [mounting] }),
+      volumes: [volume],
+      ...extra,
+    },
+  };
+}
+const tryPod = (shape: Shape) => client.create(pods, podOf('attack', shape), { dryRun: true });
+
+beforeAll(async () => {
+  namespace = await createNamespace(client);
+  await applyManifests(client, 'agent-rbac.yaml', 'policies.yaml');
+  // A policy is in force a moment after it is stored.
+  await eventually(async () => expect(await refusal(tryPod({ mount: { readOnly: false } }))).toContain('master store'));
+});
+afterAll(() => Promise.all(connections.map((it) => it.close())));
+
+describe('the master store', () => {
+  test.each<[string, Shape]>([
+    ['a directory of an image', {}],
+    ['the whole root of an image', { path: `${store}/root` }],
+    ['the whole root of an image, as software', { path: `${store}/root` }],
+    ['the mount script of an image', { path: `${store}/mount.sh` }],
+    ['a directory of an image in an init container', { where: 'initContainers' }],
+    ['a directory with capitals, dots and dashes', { path: `${store}/root/Weird_dir-1.x` }],
+    ['a hidden directory', { path: `${store}/root/.hidden` }],
+    ['with the strictest mount', { mount: { recursiveReadOnly: 'Enabled', mountPropagation: 'None' } }],
+    ['a directory of the host that is not ours', { path: '/var/lib/other', mount: { readOnly: false, subPath: 'x' } }],
+    ['a directory whose name only begins like ours', { path: '/var/lib/monoroot-cluster', mount: { readOnly: false } }],
+    [
+      'the root of the host read-only, as monitoring does',
+      { path: '/', mount: { mountPropagation: 'HostToContainer' } },
+    ],
+    [
+      'the root of the host writable in kube-system',
+      { path: '/', mount: { readOnly: false }, namespace: 'kube-system' },
+    ],
+  ])('may be mounted: %s', async (_name, shape) => {
+    await tryPod(shape);
+  });
+
+  const readOnly = 'must be mounted with readOnly, and without subPath, subPathExpr and mountPropagation';
+  const paths = 'only store/<os>/<version>/root, one directory in it, and store/<os>/<version>/mount.sh may be mounted';
+  const above = 'a directory above the master store (/, /var, /var/lib) must be mounted with readOnly';
+  test.each<[string, Shape, string]>([
+    ['writable', { mount: { readOnly: false } }, readOnly],
+    ['writable, because nothing is said', { mount: { readOnly: undefined } }, readOnly],
+    ['writable in an init container', { mount: { readOnly: false }, where: 'initContainers' }, readOnly],
+    ['with subPath, for which the kubelet makes directories', { mount: { subPath: 'bin' } }, readOnly],
+    ['with subPathExpr', { mount: { subPathExpr: '$(A)' } }, readOnly],
+    ['with mounts that come back to the host', { mount: { mountPropagation: 'HostToContainer' } }, readOnly],
+    [
+      'writable from another namespace of the system',
+      { mount: { readOnly: false }, namespace: 'kube-system' },
+      readOnly,
+    ],
+    [
+      'writable in the namespace of the agent by somebody else',
+      { mount: { readOnly: false }, namespace: system },
+      readOnly,
+    ],
+    ...[
+      '/var/lib/monoroot',
+      '/var/lib/monoroot/',
+      '/var/lib/monoroot/store',
+      '/var/lib/monoroot/staging',
+      '/var/lib/monoroot/store/debian-12',
+      store,
+      `${store}/`,
+      `${store}/root/`,
+      `${store}/root/.`,
+      `${store}/root/usr/bin`,
+      `${store}/root/usr/`,
+      `${store}/image.json`,
+      `${store}/mount.sh/x`,
+      '/var/lib/monoroot/store/Debian/v35/root/usr',
+      '/var//lib/monoroot/store',
+      '//var/lib/monoroot/store',
+      '/var/./lib/././/monoroot/store',
+      './var/lib/monoroot/store',
+      'var/lib/monoroot/store',
+    ].map((path): [string, Shape, string] => [`as ${path}`, { path }, paths]),
+    ...['/', '/var', '/var/lib', '/var/lib/', '//var//lib', '/./var/lib/.'].map((path): [string, Shape, string] => [
+      `writable through ${path}`,
+      { path, mount: { readOnly: false } },
+      above,
+    ]),
+  ])('may not be mounted %s', async (_name, shape, message) => {
+    expect(await refusal(tryPod(shape))).toContain(message);
+  });
+
+  test.each([`${store}/root/..`, `${store}/../../../etc`, `${store}/root/../../v36/root/usr`])(
+    'may not be left upwards: %s',
+    async (path) => {
+      expect(await refusal(tryPod({ path }))).toMatch(/must not contain '\.\.'|may be mounted/);
+    },
+  );
+
+  test('may not be mounted writable by a container for debugging that is added later', async () => {
+    const made = await client.create(pods, podOf('debugged', {}));
+    const debug = (mount: object) =>
+      connection.request({
+        method: 'PATCH',
+        path: `/api/v1/namespaces/${namespace}/pods/debugged/ephemeralcontainers`,
+        contentType: 'application/strategic-merge-patch+json',
+        body: JSON.stringify({
+          spec: {
+            ephemeralContainers: [
+              { name: 'debug', image: 'x', volumeMounts: [{ name: 'v', mountPath: '/v', ...mount }] },
+            ],
+          },
+        }),
+      });
+    expect(await refusal(debug({}))).toContain(readOnly);
+    expect(await refusal(debug({ readOnly: true, subPath: 'bin' }))).toMatch(/subPath/);
+    await debug({ readOnly: true });
+    await client.delete(pods, made.metadata, { gracePeriodSeconds: 0 });
+  });
+
+  test('is mounted writable by the agent, as deploy/agent.yaml has it', async () => {
+    interface DaemonSet extends KubeObject {
+      spec: { template: { spec: Pod['spec'] } };
+    }
+    const [agent] = manifests('agent.yaml') as DaemonSet[];
+    const { priorityClassName: _class, ...spec } = agent?.spec.template.spec ?? { containers: [] };
+    const name = 'agent-as-deployed';
+    await client.create(pods, { metadata: { name, namespace: system }, spec }, { dryRun: true });
+    const elsewhere = client.create(pods, { metadata: { name, namespace }, spec }, { dryRun: true });
+    expect(await refusal(elsewhere)).toContain(paths);
+  });
+
+  test('a Pod that was there before may still be changed where its mounts are not', async () => {
+    await client.delete(policyBindings, { name: 'monoroot-store-read-only' });
+    const old = podOf('old', { mount: { readOnly: false } });
+    old.metadata.finalizers = ['example.org/hold'];
+    await eventually(() => client.create(pods, old));
+    await applyManifests(client, 'policies.yaml');
+    await eventually(async () =>
+      expect(await refusal(tryPod({ mount: { readOnly: false } }))).toContain('master store'),
+    );
+    await client.mergePatch(pods, { name: 'old', namespace }, { metadata: { finalizers: null, labels: { a: 'b' } } });
+    await client.delete(pods, { name: 'old', namespace }, { gracePeriodSeconds: 0 });
+    await eventually(async () => expect(await client.get(pods, { name: 'old', namespace })).toBeUndefined());
+  });
+});
+
+describe('an agent', () => {
+  const image = { os: 'os', version: 'v1', digest: `sha256:${'a'.repeat(64)}`, state: 'Ready' as const };
+  const write = (as: Client, name: string) =>
+    as.applyStatus(nodeStores, { metadata: { name }, status: { images: [image] } }, { fieldManager: 'monoroot-agent' });
+  let agent: Client;
+  let agentWithoutNode: Client;
+
+  /** A client with a real token of the service account of the agent, bound to a Pod if one is named. */
+  async function agentClient(pod?: Pod): Promise<Client> {
+    const own = await connectAs(inject('kubeconfig'), connection, 'monoroot-agent', pod ? { pod } : {});
+    connections.push(own);
+    return createClient(own);
+  }
+
+  beforeAll(async () => {
+    for (const name of [ownNode, otherNode]) {
+      await client.create(nodes, { metadata: { name } });
+      await client.create(nodeStores, { metadata: { name }, spec: { images: [] } });
+    }
+    const spec = {
+      serviceAccountName: 'monoroot-agent',
+      nodeName: ownNode,
+      containers: [{ name: 'agent', image: 'x' }],
+    };
+    const pod = await client.create(pods, { metadata: { name: `agent-${suffix}`, namespace: system }, spec });
+    agent = await agentClient(pod);
+    agentWithoutNode = await agentClient();
+  });
+
+  test('writes the status of its own node', async () => {
+    const written = await eventually(() => write(agent, ownNode));
+    expect(written.status?.images).toEqual([image]);
+  });
+
+  test('may not write that of another node', async () => {
+    expect(await refusal(write(agent, otherNode))).toContain(
+      'an agent may write only the NodeStore of the node that its token is bound to',
+    );
+    expect((await client.get(nodeStores, { name: otherNode }))?.status).toBeUndefined();
+  });
+
+  test('may write none with a token that is bound to no node', async () => {
+    expect(await refusal(write(agentWithoutNode, ownNode))).toContain('that its token is bound to');
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['what its node shall store', () => agent.mergePatch(nodeStores, { name: ownNode }, { spec: { images: [] } })],
+    [
+      'a NodeStore of its own making',
+      () => agent.create(nodeStores, { metadata: { name: 'new' }, spec: { images: [] } }),
+    ],
+    ['the labels of its node', () => agent.mergePatch(nodes, { name: ownNode }, { metadata: { labels: { a: 'b' } } })],
+    ['the end of its NodeStore', () => agent.delete(nodeStores, { name: ownNode })],
+  ])('may not write %s', async (_name, attempt) => {
+    expect(await refusal(attempt())).toContain('forbidden');
+  });
+
+  test('may read a Secret of its namespace by name, but list none, and none elsewhere', async () => {
+    await client.apply(secrets, { metadata: { name: 'credentials', namespace: system } }, { fieldManager: 'test' });
+    expect(await agent.get(secrets, { name: 'credentials', namespace: system })).toBeDefined();
+    expect(await refusal(agent.list(secrets, { namespace: system }))).toContain('forbidden');
+    expect(await refusal(agent.get(secrets, { name: 'credentials', namespace }))).toContain('forbidden');
+  });
+
+  test('sees the Pods of the cluster, and changes none', async () => {
+    expect((await agent.list(pods)).map(({ metadata }) => metadata.name)).toContain(`agent-${suffix}`);
+    expect(await refusal(agent.delete(pods, { name: `agent-${suffix}`, namespace: system }))).toContain('forbidden');
+  });
+});
