@@ -62,9 +62,9 @@ export async function containerNamed({ kubectl }: Demo, name: string): Promise<H
   return container;
 }
 
-/** Runs a shell command as root in a container. */
+/** Runs a shell command, which may run twice, as root in a container. */
 export function shell({ kubectl }: Demo, container: string, command: string): Promise<Finished> {
-  return kubectl.exec({ namespace: demoNamespace, name: container }, ['sh', '-c', command]);
+  return kubectl.shell({ namespace: demoNamespace, name: container }, command);
 }
 
 /** What a shell command prints in a container, trimmed; throws when it fails. */

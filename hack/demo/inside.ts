@@ -3,7 +3,7 @@ import { table } from '../lib/terminal.ts';
 import { waitForContainer } from './containers.ts';
 import { ask, containerNamed, shell, showLines } from './demo.ts';
 import type { Demo } from './demo.ts';
-import { customersPage } from './objects.ts';
+import { customersPage, demoNamespace } from './objects.ts';
 
 interface Mount {
   path: string;
@@ -75,7 +75,7 @@ export async function checkReset(demo: Demo): Promise<void> {
   const page = `mkdir -p /data/www; echo '${customersPage}' >/data/www/index.html`;
   await ask(demo, 'web-1', `echo dropped >/etc/dropped; rm /etc/debian_version; ${page}`);
   const before = (await containerNamed(demo, 'web-1')).status?.restarts ?? 0;
-  await shell(demo, 'web-1', 'kill 1');
+  await demo.kubectl.exec({ namespace: demoNamespace, name: 'web-1' }, ['kill', '1']);
   const isBack = ({ status }: Awaited<ReturnType<typeof containerNamed>>) =>
     (status?.restarts ?? 0) > before &&
     status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') === true;

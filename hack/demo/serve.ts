@@ -66,7 +66,7 @@ async function fetchPage({ kubectl }: Demo, service: string): Promise<string> {
   const url = `http://${service}:${port}/`;
   const program = `fetch('${url}', { signal: AbortSignal.timeout(3000) }).then((r) => r.text()).then(console.log)
     .catch((error) => { console.error(String(error.cause ?? error)); process.exitCode = 1; })`;
-  const { code, stdout, stderr } = await kubectl.exec(target, ['node', '--eval', program]);
+  const { code, stdout, stderr } = await kubectl.shell(target, 'node --eval "$1"', program);
   if (code !== 0) throw new Error(`${url} does not answer: ${stderr.split('\n')[0] ?? ''}`);
   return stdout.trim();
 }

@@ -23,7 +23,8 @@ quietly() {
 ensure_packages() {
   local pair packages=()
   for pair; do
-    command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+    # Not `command -v`: that is content with a function of the name, such as buildah in hack/images.
+    type -P "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
   done
   [ ${#packages[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || die "${packages[*]} (names of Debian packages) must be installed first"

@@ -261,7 +261,7 @@ test.concurrent('after the kubelet killed it for its liveness, the overlays are 
   };
   await applyContainer('alive', { image: good, livenessProbe });
   await upToDate('alive', good);
-  await inside('alive', 'touch /etc/mine /tmp/stuck');
+  await kubectl.exec({ name: 'alive', namespace }, ['touch', '/etc/mine', '/tmp/stuck']);
   await untilContainer('alive', 'was restarted', (c) => c.status?.restarts === 1 && has(c, 'Ready', 'True/Running'));
   expect(await inside('alive', 'ls -d /etc/mine /tmp/stuck /etc/motd 2>/dev/null')).toBe('/etc/motd');
 });
@@ -271,7 +271,7 @@ test.concurrent('after the kernel killed it for its memory, the overlays are as 
   const command = ['/bin/sh', '-c', 'serve & while [ ! -e /tmp/hungry ]; do sleep 0.2; done; exec tail -n 1 /dev/zero'];
   await applyContainer('hungry', { image: good, writable, command, resources: { limits: { memory: '48Mi' } } });
   await upToDate('hungry', good);
-  await inside('hungry', 'touch /etc/mine /tmp/hungry');
+  await kubectl.exec({ name: 'hungry', namespace }, ['touch', '/etc/mine', '/tmp/hungry']);
   await untilContainer(
     'hungry',
     'was restarted',

@@ -140,7 +140,7 @@ test.concurrent('an image that is deleted while it is in use goes on being used'
   const before = await podOf('orphan');
   await kubectl.run(['delete', 'osimage', 'tiny.out-gone', '--wait=false']);
   await untilContainer('orphan', 'knows that its image is gone', (c) => has(c, 'ImageResolved', 'False/UnknownImage'));
-  await inside('orphan', 'kill 1');
+  await kubectl.exec({ name: 'orphan', namespace }, ['kill', '1']);
   const container = await untilContainer(
     'orphan',
     'was restarted',

@@ -36,7 +36,7 @@ test.each([
   await applyContainer(name, { image, services: true, data: { ephemeral: { size: '10Mi' } } });
   await upToDate(name, image);
   expect(await page(name)).toContain(`on ${image}`);
-  const processes = await kubectl.exec({ name, namespace }, ['sh', '-c', 'cat /proc/[0-9]*/comm']);
+  const processes = await kubectl.shell({ name, namespace }, 'cat /proc/[0-9]*/comm');
   expect(processes.stdout).toContain(program);
 });
 

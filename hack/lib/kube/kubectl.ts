@@ -5,6 +5,7 @@ import { pathOf } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
 import type { KubeObject, ObjectName } from '../../../src/runtime/object.ts';
 import { run } from '../process.ts';
+import { waitFor } from './wait.ts';
 import type { Finished, RunOptions } from '../process.ts';
 
 /** kubectl with typed answers: what a user would type, so that what the demo and the tests see is what users see. */
@@ -23,9 +24,21 @@ export interface Kubectl {
   ): Promise<T[]>;
   /** Server-side apply under the name of one field manager. */
   apply(objects: readonly object[], fieldManager: string): Promise<void>;
-  /** Runs a command in the first container of `target` (a Pod, or deployment/NAME). */
+  /**
+   * Runs a command in the first container of `target` (a Pod, or deployment/NAME). Its output may be lost although its code is 0
+   * (kubernetes issue 124571): where the output counts, use `shell`.
+   */
   exec(target: ObjectName, command: readonly string[], options?: RunOptions): Promise<Finished>;
+  /**
+   * Runs a script, with `args` as $1 and so on, in the first container of `target` and gives its whole output and its code. It
+   * is run again when kubectl lost the connection or the end of the output, so it must be one that may run twice.
+   */
+  shell(target: ObjectName, script: string, ...args: string[]): Promise<Finished>;
 }
+
+/** What a script prints last; without it, some of the output is missing. */
+const endMark = 'end-of-output';
+const endOfOutput = new RegExp(`^([^]*)\\n${endMark} (\\d+)$`);
 
 /** The kubectl of hack/cluster, or the one on the PATH where there is none. */
 export function createKubectl(kubeconfig: string, env: NodeJS.ProcessEnv = process.env): Kubectl {
@@ -37,6 +50,10 @@ export function createKubectl(kubeconfig: string, env: NodeJS.ProcessEnv = proce
   const attempt = (args: readonly string[], options: RunOptions = {}) =>
     run('kubectl', args, { timeoutSeconds: 300, ...options, env: own });
   const must = async (args: readonly string[], options?: RunOptions) => succeeded(args, await attempt(args, options));
+  const exec: Kubectl['exec'] = ({ name, namespace }, command, options = {}) => {
+    const stdin = options.input === undefined ? [] : ['--stdin'];
+    return attempt(['exec', ...stdin, `--namespace=${namespace ?? 'default'}`, name, '--', ...command], options);
+  };
   const raw = (path: string) => attempt(['get', '--raw', path], { timeoutSeconds: 20 });
 
   return {
@@ -64,10 +81,19 @@ export function createKubectl(kubeconfig: string, env: NodeJS.ProcessEnv = proce
         input,
       });
     },
-    exec({ name, namespace }, command, options = {}) {
-      const stdin = options.input === undefined ? [] : ['--stdin'];
-      return attempt(['exec', ...stdin, `--namespace=${namespace ?? 'default'}`, name, '--', ...command], options);
-    },
+    exec,
+    shell: (target, script, ...args) =>
+      waitFor(
+        `a script in ${target.name}`,
+        async () => {
+          const command = ['sh', '-c', `(${script}\n); printf '\\n%s %d' ${endMark} $?`, 'sh', ...args];
+          const { stdout, stderr } = await exec(target, command, { timeoutSeconds: 60 });
+          const [, output, code] = endOfOutput.exec(stdout) ?? [];
+          if (output === undefined) return { waiting: stderr.trim() || 'its output was lost' };
+          return { done: { code: Number(code), stdout: output, stderr } };
+        },
+        { seconds: 30 },
+      ),
   };
 }
 

@@ -97,11 +97,9 @@ export const reverted = (name: string, image: string, seconds = 120) =>
 export async function page(name: string): Promise<string> {
   const pod = await kubectl.get(pods, { name, namespace });
   const target = { name: 'deployment/files', namespace };
-  const { code, stdout, stderr } = await kubectl.exec(target, [
-    'node',
-    '-e',
-    `fetch('http://${pod?.status?.podIP ?? ''}:8080/').then(async r => console.log(await r.text()))`,
-  ]);
+  const fetchPage = "fetch(process.argv[1]).then(async (r) => console.log(await r.text()))";
+  const url = `http://${pod?.status?.podIP ?? ''}:8080/`;
+  const { code, stdout, stderr } = await kubectl.shell(target, 'node -e "$1" "$2"', fetchPage, url);
   if (code !== 0) throw new Error(`No answer from ${name}: ${stderr}`);
   return stdout.trim();
 }
@@ -124,9 +122,9 @@ export { hostedContainers, imageDistributions, osImages };
 export const patchContainer = (name: string, spec: object) =>
   kubectl.run(['-n', namespace, 'patch', 'hc', name, '--type=merge', '-p', JSON.stringify({ spec })]);
 
-/** What a shell in the container prints. */
+/** What a shell in the container prints; the script may run twice. */
 export const inside = async (name: string, script: string): Promise<string> =>
-  (await kubectl.exec({ name, namespace }, ['sh', '-c', script])).stdout.trim();
+  (await kubectl.shell({ name, namespace }, script)).stdout.trim();
 
 export const messageOf = ({ status }: HostedContainer, type: string): string =>
   findCondition(status?.conditions, type)?.message ?? '';

@@ -50,7 +50,7 @@ export async function pollPage(name: string): Promise<() => Promise<Answer[]>> {
   ]);
   if (started.code !== 0) throw new Error(`The page of ${name} is not asked for: ${started.stderr}`);
   const answers = async () => {
-    const { stdout } = await kubectl.exec(target, ['cat', file]);
+    const { stdout } = await kubectl.shell(target, 'cat "$1"', file);
     return stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Answer); // prettier-ignore
   };
   await waitFor(
