@@ -2,7 +2,7 @@ import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { imageName } from '../../pod/image.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { isFollower } from './course.ts';
+import { isFollower, isOnCourse } from './course.ts';
 import type { Course } from './course.ts';
 import type { Observed } from './observed.ts';
 import { newest } from './record.ts';
@@ -38,7 +38,7 @@ function imageResolvedCondition({ course }: Situation): Stated {
 }
 
 function upgradedCondition(s: Situation): Stated {
-  const { course, hindrance, status, observed } = s;
+  const { course, hindrance, observed } = s;
   const state = (status: 'True' | 'False' | 'Unknown', reason: string, message: string): Stated => ({
     type: 'Upgraded',
     status,
@@ -59,21 +59,27 @@ function upgradedCondition(s: Situation): Stated {
       `${failed} failed (${tries(attempts)}) and there is no last known good version to go back to. ${message}`,
     );
   }
-  if (!course.isAttempt) {
-    const last = newest(status);
-    const failure = status.failedImages?.find((f) => f.image === last?.image);
-    if (last?.outcome === 'Reverted' && failure && !acceptedGood(observed)) {
-      return state(
-        'False',
-        'Reverted',
-        `Went back from ${failure.image} to ${name}. ${failure.reason}: ${failure.message}`,
-      );
-    }
-    return state('True', 'UpToDate', `${name} is what is asked for`);
+  const failure = revertedFrom(s);
+  if (failure) {
+    const message = `Went back from ${failure.image} to ${name}. ${failure.reason}: ${failure.message}`;
+    return state('False', 'Reverted', message);
   }
+  if (isThere(s)) return state('True', 'UpToDate', `${name} is what is asked for`);
   if (hindrance) return state('Unknown', hindrance.reason, hindrance.message);
-  return state('Unknown', 'InProgress', `Going to ${name}`);
+  const what = course.isAttempt ? `Going to ${name}` : `Restarting ${name} because its specification changed`;
+  return state('Unknown', 'InProgress', what);
 }
+
+/** The failure that the last attempt was reverted for, until somebody has accepted it. */
+function revertedFrom({ course, status, observed }: Situation) {
+  const last = newest(status);
+  if (course.isAttempt || last?.outcome !== 'Reverted' || acceptedGood(observed)) return undefined;
+  return status.failedImages?.find((f) => f.image === last.image);
+}
+
+/** The good image is asked for, and no Pod of another shape is left: whoever waits for a change must not be told too early. */
+const isThere = ({ course, observed: { pod } }: Situation): boolean =>
+  !course.isAttempt && (pod === undefined || isOnCourse(pod, course));
 
 function blockedReason({ observed, status }: Situation, failure: NonNullable<Course['blockedBy']>, good: string) {
   const { onFailure } = observed.container.spec.upgrade;

@@ -429,7 +429,7 @@ describe('software, services and data', () => {
     w.edit({ data: { claimName: 'gone' } });
     w.pass(60);
     expect(w.pod?.metadata.uid).toBe(before);
-    expect(w.condition('Upgraded')).toBe('True/UpToDate');
+    expect(w.condition('Upgraded')).toBe('Unknown/DataUnavailable');
     expect(w.condition('Reconciling')).toBe('True/DataUnavailable');
   });
 
@@ -488,6 +488,17 @@ describe('changes', () => {
     w.pass(30);
     expect(created()).toBe(2);
     expect(w.condition('Upgraded')).toBe('True/UpToDate');
+  });
+
+  test('while the Pod of the earlier shape is there, nobody is told that the change is done', () => {
+    const w = running();
+    w.edit({ restartToken: 'again' });
+    w.reconcile();
+    expect(w.object.status?.observedGeneration).toBe(w.object.metadata.generation);
+    expect([w.condition('Upgraded'), w.condition('Reconciling')]).toEqual(['Unknown/InProgress', 'True/InProgress']);
+    w.settle();
+    w.pass(15);
+    expect([w.condition('Upgraded'), w.condition('Reconciling')]).toEqual(['True/UpToDate', 'False/Settled']);
   });
 
   test('a suspended container has no Pod, and starts again', () => {

@@ -97,7 +97,7 @@ export const reverted = (name: string, image: string, seconds = 120) =>
 export async function page(name: string): Promise<string> {
   const pod = await kubectl.get(pods, { name, namespace });
   const target = { name: 'deployment/files', namespace };
-  const fetchPage = "fetch(process.argv[1]).then(async (r) => console.log(await r.text()))";
+  const fetchPage = 'fetch(process.argv[1]).then(async (r) => console.log(await r.text()))';
   const url = `http://${pod?.status?.podIP ?? ''}:8080/`;
   const { code, stdout, stderr } = await kubectl.shell(target, 'node -e "$1" "$2"', fetchPage, url);
   if (code !== 0) throw new Error(`No answer from ${name}: ${stderr}`);
