@@ -6,6 +6,7 @@ export type FailureReason =
   | 'SecretMissing'
   | 'CertificateUntrusted'
   | 'TooManyRedirects'
+  | 'SourceChanged'
   | 'DigestMismatch'
   | 'TruncatedArchive'
   | 'CorruptArchive'

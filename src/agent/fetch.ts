@@ -4,6 +4,7 @@ import type { WantedImage } from '../api/nodestore.ts';
 import { formatTime } from '../runtime/time.ts';
 import { readCredentials } from './download/credentials.ts';
 import type { ReadSecret } from './download/credentials.ts';
+import type { HttpSettings } from './download/http-request.ts';
 import { openHttp } from './download/http.ts';
 import { checkArchitecture, checkBundleArchitecture } from './extract/architecture.ts';
 import type { Architecture } from './extract/architecture.ts';
@@ -28,6 +29,8 @@ export interface FetchPorts {
   now: () => Date;
   /** A name that was never used before. */
   uniqueId: () => string;
+  /** How web servers are asked; the defaults when unset. */
+  http?: HttpSettings;
   /** Told of every piece that was downloaded. */
   countBytes?: (bytes: number) => void;
 }
@@ -67,8 +70,11 @@ async function fetchInto(
   onProgress: (progress: Progress) => void,
 ): Promise<ImageFile> {
   const { http } = wanted.source;
-  const credentials = await readCredentials(http, ports.readSecret);
-  const download = await openHttp(http.url, { ...credentials, signal });
+  const download = await openHttp(http.url, {
+    ...ports.http,
+    signal,
+    credentials: () => readCredentials(http, ports.readSecret),
+  });
   const tree = join(staging, 'tree');
   try {
     const { totalBytes } = download;

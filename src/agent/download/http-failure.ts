@@ -8,7 +8,28 @@ export function statusFailure(status: number, url: URL): FetchError {
     return new FetchError('Unauthorized', message);
   }
   const advice = status === 404 ? 'upload the archive or correct the URL' : 'check the server';
-  return new FetchError('HTTPStatus', `${url.host} answered ${status} for ${where}; ${advice}`);
+  return new StatusError(status, `${url.host} answered ${status} for ${where}; ${advice}`);
+}
+
+class StatusError extends FetchError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('HTTPStatus', message);
+    this.status = status;
+  }
+}
+
+/** Whether the next moment may heal it, so that a download that is under way waits for that. */
+export function isPassing(failure: FetchError): boolean {
+  if (failure instanceof StatusError) return failure.status >= 500 || [408, 429].includes(failure.status);
+  return ['UnreachableSource', 'TruncatedArchive'].includes(failure.reason);
+}
+
+/** The bytes so far are not of the file that the server has now. */
+export function sourceChanged(host: string, received: number): FetchError {
+  const message = `${host} has another file than when its first ${received} bytes were downloaded`;
+  return new FetchError('SourceChanged', `${message}; it is downloaded anew`);
 }
 
 const certificate =

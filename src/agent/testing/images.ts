@@ -49,6 +49,7 @@ export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<Fet
     architecture: 'amd64',
     now: () => new Date('2026-01-01T00:00:00Z'),
     uniqueId: () => `id${++id}`,
+    http: { resumePauseSeconds: 0.001 },
     ...changes,
   };
 }
