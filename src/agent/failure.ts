@@ -7,6 +7,8 @@ export type FailureReason =
   | 'CertificateUntrusted'
   | 'TooManyRedirects'
   | 'SourceChanged'
+  | 'ManifestUnknown'
+  | 'UnsupportedImage'
   | 'DigestMismatch'
   | 'TruncatedArchive'
   | 'CorruptArchive'

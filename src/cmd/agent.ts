@@ -44,7 +44,13 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const { readSecret, ...calls } = createAgentClient(client, nodeName);
   const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
   const http = { proxies: proxiesOf(env) };
-  const fetchPorts = { ...common, readSecret, http, architecture: architecture(), countBytes: agentMetrics.countBytes };
+  const registries = {
+    crane: env.CRANE ?? 'crane',
+    mirrorsFile: env.MIRRORS_FILE ?? '/etc/monoroot/registries.yaml',
+    warn: (message: string) => logger.warn(message),
+  };
+  const { countBytes } = agentMetrics;
+  const fetchPorts = { ...common, readSecret, http, registries, architecture: architecture(), countBytes };
 
   await prepareStore(paths);
   const agent = createAgent({

@@ -4,7 +4,7 @@ import { FetchError, errorCode } from '../failure.ts';
 export function statusFailure(status: number, url: URL): FetchError {
   const where = `${url.origin}${url.pathname}`;
   if (status === 401 || status === 403) {
-    const message = `${url.host} refused the credentials with ${status} for ${where}; check source.http.secretRef and its Secret`;
+    const message = `${url.host} refused the credentials with ${status} for ${where}; check the Secret that the source names`;
     return new FetchError('Unauthorized', message);
   }
   const advice = status === 404 ? 'upload the archive or correct the URL' : 'check the server';
@@ -44,7 +44,7 @@ export function connectionFailure(
 ): FetchError {
   const code = errorCode(error) || 'error';
   if (certificate.test(code)) {
-    const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in source.http.caRef`;
+    const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in caRef of the source`;
     return new FetchError('CertificateUntrusted', message, { cause: error });
   }
   const said = `${error instanceof Error ? error.message : String(error)} (${code})`;
