@@ -2,15 +2,18 @@ import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WantedImage } from '../api/nodestore.ts';
 import { formatTime } from '../runtime/time.ts';
-import { readCredentials } from './download/credentials.ts';
 import type { ReadSecret } from './download/credentials.ts';
-import { openHttp } from './download/http.ts';
+import type { HttpSettings } from './download/http-request.ts';
 import { checkArchitecture, checkBundleArchitecture } from './extract/architecture.ts';
 import type { Architecture } from './extract/architecture.ts';
 import { readUnpacked } from './extract/bundle.ts';
 import { detectLayout, readTop } from './extract/layout.ts';
 import { FetchError, toFetchError } from './failure.ts';
 import { mountScriptShaOf } from './mount-script.ts';
+import { openArchive } from './obtain/http.ts';
+import { openImage } from './obtain/oci.ts';
+import type { Obtained, Source } from './obtain/source.ts';
+import type { RegistryPorts } from './registry/registry.ts';
 import { checkSpace } from './space-guard.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { measureTree } from './store/measure.ts';
@@ -18,7 +21,6 @@ import type { StorePaths } from './store/paths.ts';
 import { publish } from './store/publish.ts';
 import { removeTree } from './store/remove.ts';
 import { readSpace } from './store/space.ts';
-import { transfer } from './transfer.ts';
 
 export interface FetchPorts {
   paths: StorePaths;
@@ -28,6 +30,9 @@ export interface FetchPorts {
   now: () => Date;
   /** A name that was never used before. */
   uniqueId: () => string;
+  /** How web servers are asked; the defaults when unset. */
+  http?: HttpSettings;
+  registries: RegistryPorts;
   /** Told of every piece that was downloaded. */
   countBytes?: (bytes: number) => void;
 }
@@ -66,37 +71,43 @@ async function fetchInto(
   signal: AbortSignal,
   onProgress: (progress: Progress) => void,
 ): Promise<ImageFile> {
-  const { http } = wanted.source;
-  const credentials = await readCredentials(http, ports.readSecret);
-  const download = await openHttp(http.url, { ...credentials, signal });
+  const source = await openSource(wanted, ports, signal);
   const tree = join(staging, 'tree');
   try {
-    const { totalBytes } = download;
+    const { totalBytes } = source;
     const progress = { downloadedBytes: 0, ...(totalBytes !== undefined && { totalBytes }) };
     checkSpace(await readSpace(ports.paths.staging), totalBytes ?? 0);
     await mkdir(staging, { mode: 0o700 });
     await mkdir(tree, { mode: 0o755 });
     const onBytes = (bytes: number) => {
       progress.downloadedBytes += bytes;
-      ports.countBytes?.(bytes);
+      if (bytes > 0) ports.countBytes?.(bytes);
       onProgress(progress);
     };
-    const archiveBytes = await transfer(download, { directory: tree, digest: wanted.digest, signal, onBytes });
-    return await publishTree(staging, tree, wanted, archiveBytes, { ports, signal });
+    const obtained = await source.obtain({ directory: tree, scratch: staging, signal, onBytes });
+    return await publishTree(staging, tree, wanted, obtained, { ports, signal });
   } finally {
-    await download.close();
+    await source.close();
   }
+}
+
+function openSource({ source: { http, oci } }: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
+  const { readSecret, architecture, registries } = ports;
+  if (http) return openArchive(http, { ...ports.http, readSecret, signal });
+  if (oci) return openImage(oci, { ...registries, architecture }, { http: ports.http, readSecret, signal });
+  throw new FetchError('UnsupportedImage', 'It names no source that this agent knows; update the agent of this node');
 }
 
 async function publishTree(
   staging: string,
   tree: string,
   wanted: WantedImage,
-  archiveBytes: number,
+  { archiveBytes, defaults: ofSource }: Obtained,
   { ports, signal }: { ports: FetchPorts; signal: AbortSignal },
 ): Promise<ImageFile> {
   const { os, version, digest } = wanted;
   const unpacked = await readUnpacked(tree, wanted);
+  const defaults = unpacked.defaults ?? ofSource;
   const shape = detectLayout(await readTop(unpacked.root));
   checkBundleArchitecture(unpacked.architecture, ports.architecture);
   await checkArchitecture(unpacked.root, ports.architecture);
@@ -118,7 +129,7 @@ async function publishTree(
     version,
     digest,
     layout,
-    ...(unpacked.defaults && { defaults: unpacked.defaults }),
+    ...(defaults && { defaults }),
     hasMountScript: script !== undefined,
     ...(mountScriptSha !== undefined && { mountScriptSha }),
     archiveBytes,

@@ -18,23 +18,25 @@ export async function readLines(stream: Readable, line: (text: string) => void):
   if (rest !== '') line(rest);
 }
 
-/** Runs a program to its end. Throws, with the last line that it wrote, unless it exits with 0. Aborting kills it. */
+/** Runs a program to its end, on `input` if given. Throws, with the last line that it wrote, unless it exits with 0. Aborting kills it. */
 export async function runProgram(
   command: string,
   args: readonly string[],
-  options: { signal?: AbortSignal } = {},
+  { input, ...options }: { signal?: AbortSignal; input?: Buffer } = {},
 ): Promise<void> {
   const child = spawn(command, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', 'ignore', 'pipe'],
     env: programEnvironment,
     killSignal: 'SIGKILL',
     ...options,
   });
+  // Why a program does not read all of it is told by how it ended.
+  child.stdin?.on('error', () => undefined).end(input);
   let last = '';
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  const [code] = await Promise.all([ended, readLines(child.stderr, (line) => (last = line))]);
+  const [code] = await Promise.all([ended, readLines(child.stderr as Readable, (line) => (last = line))]);
   if (code !== 0) throw new Error(`${command} ended with ${code ?? child.signalCode ?? 'an error'}: ${last}`);
 }

@@ -1,28 +1,30 @@
 import { createHash } from 'node:crypto';
 import type { Download } from './download/http.ts';
 import { unpackArchive } from './extract/archive.ts';
+import type { UnpackOptions } from './extract/unpack.ts';
 import { FetchError, toFetchError } from './failure.ts';
 import { guardSpace } from './space-guard.ts';
 import { readSpace } from './store/space.ts';
 
 export interface TransferOptions {
-  /** An existing, empty directory; nothing outside of it is written. */
+  /** An existing directory; nothing outside of it is written. */
   directory: string;
   /** `sha256:…` of the bytes as they are served. */
   digest: string;
   signal: AbortSignal;
   onBytes: (bytes: number) => void;
+  unpack?: UnpackOptions;
 }
 
 /**
  * Downloads, unpacks and verifies in one go; gives the number of bytes downloaded. The tree must not be used before this
  * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
  */
-export async function transfer(download: Download, options: TransferOptions): Promise<number> {
+export async function transfer(download: Pick<Download, 'body'>, options: TransferOptions): Promise<number> {
   const { directory, digest, onBytes } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const archive = unpackArchive(directory, signal);
+  const archive = unpackArchive(directory, signal, options.unpack);
   let downloadedBytes = 0;
   let outOfSpace: FetchError | undefined;
 
@@ -57,7 +59,8 @@ export async function transfer(download: Download, options: TransferOptions): Pr
   }
 }
 
-function wrongDigest(expected: string, actual: string, bytes: number): FetchError {
+/** These are other bytes than were asked for. */
+export function wrongDigest(expected: string, actual: string, bytes: number): FetchError {
   const message = `The archive (${bytes} bytes) has digest ${actual} and not ${expected}; upload the right archive or create a new version`;
   return new FetchError('DigestMismatch', message);
 }

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { defaults, httpSource, layout } from './osimage.ts';
+import { defaults, imageSource, layout } from './osimage.ts';
 
-const identity = { os: osName, version: osVersion, digest: digest.describe('Digest of the archive.') };
+const identity = { os: osName, version: osVersion, digest: digest.describe('Digest of the archive, or of the manifest or index in the registry.') };
 
 const wanted = z.object({
   ...identity,
-  source: z.object({ http: httpSource }).describe('Where the agent fetches it.'),
+  source: imageSource.describe('Where the agent fetches it.'),
   mountScript: z.string().max(65536).optional().describe('Replaces the mount script of the bundle.'),
   timeoutSeconds: z.int().min(10).max(86400).default(900),
   backoffLimit: z.int().min(0).max(100).default(5),
@@ -23,10 +23,10 @@ const stored = z.object({
   attempts: z.int().min(0).optional().describe('Tries that failed since the last success or change.'),
   retryTime: time.optional().describe('When the agent tries again.'),
   downloadedBytes: z.int().min(0).optional(),
-  totalBytes: z.int().min(0).optional().describe('Size of the archive, where the server tells.'),
+  totalBytes: z.int().min(0).optional().describe('Size of the archive or of all layers, where the server tells.'),
   unpackedBytes: z.int().min(0).optional().describe('Bytes on disk.'),
   layout: layout.optional(),
-  defaults: defaults.optional().describe('Defaults of the bundle.'),
+  defaults: defaults.optional().describe('Defaults of the bundle or the OCI image.'),
   hasMountScript: z.boolean().optional(),
   readyTime: time.optional(),
 });

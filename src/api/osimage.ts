@@ -26,8 +26,44 @@ const http = z
     'An archive on a web server: tar, plain or compressed with gzip, zstd or xz; a bundle or a bare root file system.',
   );
 
-export const httpSource = http;
 export type HttpSource = z.output<typeof http>;
+
+const host = '[a-z0-9]([a-z0-9.-]*[a-z0-9])?';
+const repository = '(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)+';
+/** The first part counts as a registry when it has a dot or a port, as with all tools for images. */
+const ociReference = `^(${host}:[0-9]{1,5}|[a-z0-9][a-z0-9-]*\\.${host}|localhost)${repository}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$`;
+
+const oci = z
+  .object({
+    reference: z
+      .string()
+      .min(3)
+      .max(512)
+      .meta(
+        cel({
+          rule: `self.matches('${ociReference.replaceAll('\\', '\\\\')}')`,
+          message:
+            'reference must be <registry>/<repository>[:tag] without a digest, and the registry must have a dot or a port, such as registry.example.com/os/debian-12:v36',
+        }),
+      )
+      .describe('Registry and repository of the image; a tag is for people, the digest decides.'),
+    digest: digest.describe('Digest of the manifest of the image, or of its index.'),
+    pullSecretRef: secretReference
+      .optional()
+      .describe('Secret with `.dockerconfigjson`, as for a Pod, or with `username` and `password`.'),
+    caRef: secretReference
+      .optional()
+      .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the registry.'),
+    plainHTTP: z.boolean().optional().describe('The registry is asked without TLS.'),
+  })
+  .describe('An image of any number of layers in an OCI registry.');
+
+export type OciSource = z.output<typeof oci>;
+
+export const imageSource = z
+  .object({ http: http.optional(), oci: oci.optional() })
+  .meta(cel({ rule: 'has(self.http) != has(self.oci)', message: 'exactly one source must be set: http or oci' }));
+export type ImageSource = z.output<typeof imageSource>;
 
 export const defaults = z
   .object({ ...commandFields, env: env.optional() })
@@ -57,10 +93,7 @@ const spec = z
     os: osName.describe('Name of the operating system, such as debian-12.'),
     version: osVersion.describe('Version of this image, such as v35.'),
     architecture: z.enum(['amd64', 'arm64']).default('amd64').describe('Nodes are matched by kubernetes.io/arch.'),
-    source: z
-      .object({ http: http.optional() })
-      .meta(cel({ rule: 'has(self.http)', message: 'exactly one source must be set: http' }))
-      .describe('Where the bytes come from.'),
+    source: imageSource.describe('Where the bytes come from.'),
     mountScript: z
       .string()
       .max(65536)
@@ -84,9 +117,9 @@ const spec = z
 const status = z.object({
   observedGeneration: z.int().min(0).optional(),
   conditions,
-  digest: digest.optional().describe('Digest of the archive.'),
+  digest: digest.optional().describe('Digest of the archive, or of the manifest or index in the registry.'),
   layout: layout.optional(),
-  defaults: defaults.optional().describe('Defaults in effect: those of spec, else those of the bundle.'),
+  defaults: defaults.optional().describe('Defaults in effect: those of spec, else those of the bundle or the OCI image.'),
   hasMountScript: z.boolean().optional().describe('A mount script is run: that of spec, else that of the bundle.'),
   defaultVersion: z.boolean().optional().describe('This is the default version of its operating system.'),
   nodes: z
@@ -128,7 +161,7 @@ export const osImageDefinition: KindDefinition = {
     { name: 'Nodes', type: 'integer', jsonPath: '.status.nodes.ready', description: 'Nodes that have it' },
     { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },
     { name: 'Layout', type: 'string', jsonPath: '.status.layout.kind', description: 'Layout', priority: 1 },
-    { name: 'Digest', type: 'string', jsonPath: '.status.digest', description: 'Digest of the archive', priority: 1 },
+    { name: 'Digest', type: 'string', jsonPath: '.status.digest', description: 'Digest of the bytes', priority: 1 },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
   ],
 };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostRoot } from '../api/names.ts';
+import { proxiesOf } from '../agent/download/connect.ts';
 import { fetchImage } from '../agent/fetch.ts';
 import { createAgentClient } from '../agent/kube.ts';
 import { createAgentMetrics } from '../agent/metrics.ts';
@@ -42,7 +43,14 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   });
   const { readSecret, ...calls } = createAgentClient(client, nodeName);
   const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
-  const fetchPorts = { ...common, readSecret, architecture: architecture(), countBytes: agentMetrics.countBytes };
+  const http = { proxies: proxiesOf(env) };
+  const registries = {
+    crane: env.CRANE ?? 'crane',
+    mirrorsFile: env.MIRRORS_FILE ?? '/etc/monoroot/registries.yaml',
+    warn: (message: string) => logger.warn(message),
+  };
+  const { countBytes } = agentMetrics;
+  const fetchPorts = { ...common, readSecret, http, registries, architecture: architecture(), countBytes };
 
   await prepareStore(paths);
   const agent = createAgent({

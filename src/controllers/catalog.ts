@@ -22,5 +22,7 @@ export const isActive = (d: ImageDistribution): boolean =>
 
 const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** The digest of the archive that the image is made of; known before any node has it. */
-export const digestOf = (image: OSImage): string => `sha256:${image.spec.source.http?.sha256 ?? ''}`;
+/** The digest of what the image is made of: of the archive, or of the manifest or index; known before any node has it. */
+export function digestOf({ spec: { source } }: OSImage): string {
+  return source.oci?.digest ?? `sha256:${source.http?.sha256 ?? ''}`;
+}

@@ -14,23 +14,35 @@ export interface Credentials {
 
 /** Reads the Secrets that a source names. Throws SecretMissing, with names and keys only. */
 export async function readCredentials(source: HttpSource, readSecret: ReadSecret): Promise<Credentials> {
-  const read = async (name: string) => {
-    const secret = await readSecret(name).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new FetchError('SecretMissing', `Secret ${name} cannot be read: ${why}; check the rights of the agent`);
-    });
-    if (secret) return secret;
-    throw new FetchError('SecretMissing', `There is no Secret ${name} in the operator's namespace; create it there`);
+  const { secretRef } = source;
+  const ca = await readAuthority(source, readSecret);
+  return {
+    ...(secretRef && {
+      authorization: authorization(await readNamedSecret(secretRef.name, readSecret), secretRef.name),
+    }),
+    ...(ca !== undefined && { ca }),
   };
-  const credentials: Credentials = {};
-  if (source.secretRef)
-    credentials.authorization = authorization(await read(source.secretRef.name), source.secretRef.name);
-  if (source.caRef) {
-    const ca = (await read(source.caRef.name))['ca.crt'];
-    if (!ca) throw new FetchError('SecretMissing', `Secret ${source.caRef.name} has no key ca.crt; add it`);
-    credentials.ca = ca;
-  }
-  return credentials;
+}
+
+/** The PEM of the authorities that a source names, if it does. Throws SecretMissing. */
+export async function readAuthority(
+  { caRef }: Pick<HttpSource, 'caRef'>,
+  readSecret: ReadSecret,
+): Promise<string | undefined> {
+  if (!caRef) return undefined;
+  const ca = (await readNamedSecret(caRef.name, readSecret))['ca.crt'];
+  if (!ca) throw new FetchError('SecretMissing', `Secret ${caRef.name} has no key ca.crt; add it`);
+  return ca;
+}
+
+/** The values of a Secret that must be there. Throws SecretMissing. */
+export async function readNamedSecret(name: string, readSecret: ReadSecret): Promise<Record<string, string>> {
+  const secret = await readSecret(name).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new FetchError('SecretMissing', `Secret ${name} cannot be read: ${why}; check the rights of the agent`);
+  });
+  if (secret) return secret;
+  throw new FetchError('SecretMissing', `There is no Secret ${name} in the operator's namespace; create it there`);
 }
 
 function authorization({ token, username, password }: Record<string, string>, name: string): string {

@@ -4,11 +4,32 @@ import { FetchError, errorCode } from '../failure.ts';
 export function statusFailure(status: number, url: URL): FetchError {
   const where = `${url.origin}${url.pathname}`;
   if (status === 401 || status === 403) {
-    const message = `${url.host} refused the credentials with ${status} for ${where}; check source.http.secretRef and its Secret`;
+    const message = `${url.host} refused the credentials with ${status} for ${where}; check the Secret that the source names`;
     return new FetchError('Unauthorized', message);
   }
   const advice = status === 404 ? 'upload the archive or correct the URL' : 'check the server';
-  return new FetchError('HTTPStatus', `${url.host} answered ${status} for ${where}; ${advice}`);
+  return new StatusError(status, `${url.host} answered ${status} for ${where}; ${advice}`);
+}
+
+class StatusError extends FetchError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('HTTPStatus', message);
+    this.status = status;
+  }
+}
+
+/** Whether the next moment may heal it, so that a download that is under way waits for that. */
+export function isPassing(failure: FetchError): boolean {
+  if (failure instanceof StatusError) return failure.status >= 500 || [408, 429].includes(failure.status);
+  return ['UnreachableSource', 'TruncatedArchive'].includes(failure.reason);
+}
+
+/** The bytes so far are not of the file that the server has now. */
+export function sourceChanged(host: string, received: number): FetchError {
+  const message = `${host} has another file than when its first ${received} bytes were downloaded`;
+  return new FetchError('SourceChanged', `${message}; it is downloaded anew`);
 }
 
 const certificate =
@@ -23,7 +44,7 @@ export function connectionFailure(
 ): FetchError {
   const code = errorCode(error) || 'error';
   if (certificate.test(code)) {
-    const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in source.http.caRef`;
+    const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in caRef of the source`;
     return new FetchError('CertificateUntrusted', message, { cause: error });
   }
   const said = `${error instanceof Error ? error.message : String(error)} (${code})`;

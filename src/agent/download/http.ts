@@ -1,20 +1,22 @@
-import type { Readable } from 'node:stream';
-import { Agent, request } from 'undici';
+import { setTimeout } from 'node:timers/promises';
+import { backoffMilliseconds } from '../../runtime/time.ts';
 import { FetchError } from '../failure.ts';
 import type { Credentials } from './credentials.ts';
-import { connectionFailure, statusFailure } from './http-failure.ts';
+import { connectionFailure, isPassing, sourceChanged } from './http-failure.ts';
+import { requestFile } from './http-request.ts';
+import type { Answer, HttpSettings } from './http-request.ts';
+import type { Throttle } from './throttle.ts';
 
-export interface HttpOptions extends Credentials {
+export interface HttpOptions extends HttpSettings {
   signal: AbortSignal;
-  connectTimeoutSeconds?: number;
-  /** Longest wait for the head of the answer. */
-  headersTimeoutSeconds?: number;
-  /** Longest time without a single byte. */
-  idleTimeoutSeconds?: number;
+  /** Asked at the beginning, and again when a server refuses them later: they may have been rotated. None when unset. */
+  credentials?: () => Promise<Credentials>;
+  /** Slows the download down; several may share one. */
+  throttle?: Throttle | undefined;
 }
 
 export interface Download {
-  /** The bytes as they are served. Iterating throws a FetchError when they end too early. */
+  /** The bytes of the file, to be iterated once. Throws a FetchError when they end too early. */
   body: AsyncIterable<Uint8Array>;
   /** Where the server tells. */
   totalBytes: number | undefined;
@@ -22,89 +24,75 @@ export interface Download {
   close(): Promise<void>;
 }
 
-const maxRedirects = 5;
+const maxPauseMilliseconds = 60_000;
 
 /**
  * Asks a web server for a file, following at most five redirects; credentials go only to the origin of the first URL.
- * Throws a FetchError that says what is wrong with the source. The whole content is read once: there is no resuming.
+ * Throws a FetchError that says what is wrong with the source.
+ *
+ * A download that breaks goes on where it stopped, starting again at the first URL: what was redirected to may have expired.
+ * A server that cannot do that sends all of it, and what is had already is skipped. Whether the pieces fit together is for
+ * the digest to say; here only a file that has visibly changed is refused.
  */
 export async function openHttp(url: string, options: HttpOptions): Promise<Download> {
-  const agent = new Agent({
-    connect: { timeout: milliseconds(options.connectTimeoutSeconds, 15), ...(options.ca && { ca: options.ca }) },
-    headersTimeout: milliseconds(options.headersTimeoutSeconds, 30),
-    bodyTimeout: milliseconds(options.idleTimeoutSeconds, 60),
-    // One request after the other; a redirect within an origin uses the same connection.
-    connections: 1,
-  });
-  const close = () => agent.destroy();
-  try {
-    const { body, totalBytes, host } = await follow(new URL(url), agent, options);
-    return { body: chunks(body, host, totalBytes, options.signal), totalBytes, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
+  const { signal, throttle, vainResumes = 6, credentials: readCredentials = () => Promise.resolve({}) } = options;
+  let credentials: Credentials = await readCredentials();
+  const first = await requestFile(url, credentials, options);
+  let answer: Answer | undefined = first;
 
-async function follow(first: URL, dispatcher: Agent, { authorization, signal }: HttpOptions) {
-  let url = first;
-  for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-    const mayAuthorize = authorization !== undefined && url.origin === first.origin;
-    const answer = await request(url.href, {
-      dispatcher,
-      signal,
-      // The digest is of the file as it is, so it must not be compressed on the way.
-      headers: {
-        'accept-encoding': 'identity',
-        'user-agent': 'monoroot-agent',
-        ...(mayAuthorize && { authorization }),
-      },
-    }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw connectionFailure(error, url.host);
+  async function requestRest(start: number): Promise<Answer> {
+    const part = { start, validator: first.validator };
+    const request = () => requestFile(url, credentials, options, part);
+    const rest = await request().catch(async (error: unknown) => {
+      if (!(error instanceof FetchError) || error.reason !== 'Unauthorized') throw error;
+      credentials = await readCredentials();
+      return request();
     });
-    const { statusCode, headers, body } = answer;
-    if (statusCode === 200) return { body, totalBytes: length(headers['content-length']), host: url.host };
-    // Read to the end, so that the connection can be used again; a long answer is not worth it.
-    await body.dump({ limit: 65536 }).catch(() => undefined);
-    const location = String(headers.location ?? '');
-    if (![301, 302, 303, 307, 308].includes(statusCode) || location === '') throw statusFailure(statusCode, url);
-    url = redirected(url, location);
+    if (!isChanged(first, rest)) return rest;
+    await rest.close();
+    throw sourceChanged(rest.host, start);
   }
-  const message = `${first.host} redirected more than ${maxRedirects} times; point the source to where the archive is`;
-  throw new FetchError('TooManyRedirects', message);
-}
 
-function redirected(from: URL, location: string): URL {
-  const url = URL.parse(location, from.href);
-  if (url && ['http:', 'https:'].includes(url.protocol)) return url;
-  throw new FetchError(
-    'HTTPStatus',
-    `${from.host} redirected to no http(s) URL; point the source to where the archive is`,
-  );
-}
-
-async function* chunks(
-  body: Readable,
-  host: string,
-  totalBytes: number | undefined,
-  signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
-  let received = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      received += chunk.length;
-      yield chunk;
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    let received = 0;
+    for (let vain = 0; ; vain += 1) {
+      try {
+        answer ??= await requestRest(received);
+        let known = received - answer.start;
+        for await (const chunk of answer.body) {
+          await throttle?.(chunk.length, signal);
+          signal.throwIfAborted();
+          const fresh = chunk.subarray(known);
+          known -= chunk.length - fresh.length;
+          if (fresh.length === 0) continue;
+          received += fresh.length;
+          vain = 0;
+          yield fresh;
+        }
+        if (known > 0) throw sourceChanged(answer.host, received);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        const { host, totalBytes } = answer ?? first;
+        const failure = error instanceof FetchError ? error : connectionFailure(error, host, { received, totalBytes });
+        if (vain === vainResumes || !isPassing(failure)) throw failure;
+      }
+      await answer?.close();
+      answer = undefined;
+      await setTimeout(pauseMilliseconds(vain, options), undefined, { signal });
     }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw connectionFailure(error, host, { received, totalBytes });
   }
+
+  return { body: chunks(), totalBytes: first.totalBytes, close: async () => answer?.close() };
 }
 
-function length(header: string | string[] | undefined): number | undefined {
-  const bytes = Number(header);
-  return header !== undefined && Number.isSafeInteger(bytes) ? bytes : undefined;
+/** A server that names size and version of a file need not name them again when it sends a part. */
+function isChanged(first: Answer, rest: Answer): boolean {
+  const differs = (a: unknown, b: unknown) => a !== undefined && b !== undefined && a !== b;
+  return differs(first.totalBytes, rest.totalBytes) || differs(first.validator, rest.validator);
 }
 
-const milliseconds = (seconds: number | undefined, otherwise: number) => (seconds ?? otherwise) * 1000;
+function pauseMilliseconds(vain: number, { resumePauseSeconds = 1, random = Math.random }: HttpOptions): number {
+  const growing = { initialMilliseconds: resumePauseSeconds * 1000, maxMilliseconds: maxPauseMilliseconds };
+  return backoffMilliseconds(vain, growing, random);
+}

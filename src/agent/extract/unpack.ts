@@ -17,15 +17,25 @@ export interface Unpacking {
   unpackedBytes(): Promise<number | undefined>;
 }
 
+export interface UnpackOptions {
+  /** Patterns of names, as bsdtar has them, that are left out. */
+  exclude?: readonly string[];
+}
+
 /**
- * Starts `decompressor | bsdtar` into an existing, empty directory. bsdtar is chrooted there, so that nothing outside can be
+ * Starts `decompressor | bsdtar` into an existing directory, over what is there. bsdtar is chrooted there, so that nothing outside can be
  * written whatever the archive holds. Aborting the signal kills both programs.
  *
  * The two are connected directly: plain bytes never pass through this process. Names of users are not looked up (numeric
  * owners), because inside of the chroot the archive's own libraries would do that. File flags are left alone: an immutable
  * file could not be deleted any more.
  */
-export function startUnpacking(directory: string, decompressor: Decompressor, signal: AbortSignal): Unpacking {
+export function startUnpacking(
+  directory: string,
+  decompressor: Decompressor,
+  signal: AbortSignal,
+  { exclude = [] }: UnpackOptions = {},
+): Unpacking {
   const args = [
     '-x',
     '-p',
@@ -35,6 +45,7 @@ export function startUnpacking(directory: string, decompressor: Decompressor, si
     '--acls',
     '--xattrs',
     '--no-fflags',
+    ...exclude.flatMap((pattern) => ['--exclude', pattern]),
     '--chroot',
     '-C',
     directory,

@@ -7,13 +7,14 @@ import type { FetchPorts } from '../fetch.ts';
 import { listStore } from '../store/list.ts';
 import { sha256 } from './archive.ts';
 import { fetchPorts, wantedImage } from './images.ts';
+import type { WantedArchive } from './images.ts';
 import { serveBytes } from './server.ts';
 
 /** For a fetch that nobody stops. */
 export const signal = new AbortController().signal;
 
 /** An image whose archive is these bytes on a real web server. */
-export async function wantedBytes(bytes: Buffer, changes: Partial<WantedImage> = {}): Promise<WantedImage> {
+export async function wantedBytes(bytes: Buffer, changes: Partial<WantedImage> = {}): Promise<WantedArchive> {
   const http = { url: `${await serveBytes(bytes)}/image`, sha256: sha256(bytes) };
   return wantedImage('v1', { digest: `sha256:${http.sha256}`, source: { http }, ...changes });
 }

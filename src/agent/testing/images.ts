@@ -1,14 +1,19 @@
 import type { WantedImage } from '../../api/nodestore.ts';
+import type { HttpSource } from '../../api/osimage.ts';
 import type { FetchPorts } from '../fetch.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
 import { temporaryDirectory } from './environment.ts';
+import { program } from './registry.ts';
 
 const digestOf = (character: string) => `sha256:${character.repeat(64)}`;
 
+/** Something wanted from a web server. */
+export type WantedArchive = WantedImage & { source: { http: HttpSource } };
+
 /** Something wanted; its digest is made of one character so that tests are easy to read. */
-export function wantedImage(version = 'v1', changes: Partial<WantedImage> & { digestOf?: string } = {}): WantedImage {
+export function wantedImage(version = 'v1', changes: Partial<WantedImage> & { digestOf?: string } = {}): WantedArchive {
   const { digestOf: character = 'a', ...rest } = changes;
   return {
     os: 'debian-12',
@@ -18,7 +23,7 @@ export function wantedImage(version = 'v1', changes: Partial<WantedImage> & { di
     timeoutSeconds: 60,
     backoffLimit: 2,
     ...rest,
-  };
+  } as WantedArchive;
 }
 
 /** The same in the store. */
@@ -47,8 +52,10 @@ export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<Fet
     paths,
     readSecret: () => Promise.resolve(undefined),
     architecture: 'amd64',
+    registries: { crane: program('crane'), mirrorsFile: '/nonexistent', warn: () => undefined },
     now: () => new Date('2026-01-01T00:00:00Z'),
     uniqueId: () => `id${++id}`,
+    http: { resumePauseSeconds: 0.001 },
     ...changes,
   };
 }

@@ -99,8 +99,7 @@ function wantedEntry(
   distributions: readonly ImageDistribution[],
 ): WantedImage | undefined {
   if (!image) return store?.spec.images.find((i) => keyOf(i) === key);
-  const http = image.spec.source.http;
-  if (!http) return undefined;
+  const { source } = image.spec;
   const { os, version } = parseReference(key);
   const download = distributions.find((d) => d.spec.image === key)?.spec.download ?? {
     timeoutSeconds: 900,
@@ -110,7 +109,7 @@ function wantedEntry(
     os,
     version: version ?? '',
     digest: digestOf(image),
-    source: { http },
+    source,
     ...(image.spec.mountScript && { mountScript: image.spec.mountScript }),
     timeoutSeconds: download.timeoutSeconds,
     backoffLimit: download.backoffLimit,

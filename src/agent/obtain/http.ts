@@ -1,0 +1,20 @@
+import type { HttpSource } from '../../api/osimage.ts';
+import { readCredentials } from '../download/credentials.ts';
+import type { ReadSecret } from '../download/credentials.ts';
+import { openHttp } from '../download/http.ts';
+import type { HttpOptions } from '../download/http.ts';
+import { transfer } from '../transfer.ts';
+import type { Source } from './source.ts';
+
+/** An archive on a web server. It is unpacked while it comes. */
+export async function openArchive(
+  http: HttpSource,
+  { readSecret, ...options }: Omit<HttpOptions, 'credentials'> & { readSecret: ReadSecret },
+): Promise<Source> {
+  const download = await openHttp(http.url, { ...options, credentials: () => readCredentials(http, readSecret) });
+  return {
+    totalBytes: download.totalBytes,
+    obtain: async (into) => ({ archiveBytes: await transfer(download, { ...into, digest: `sha256:${http.sha256}` }) }),
+    close: () => download.close(),
+  };
+}

@@ -1,0 +1,95 @@
+import { request } from 'undici';
+import type { Dispatcher } from 'undici';
+import { z } from 'zod';
+import { createDispatcher } from '../download/connect.ts';
+import type { ConnectOptions } from '../download/connect.ts';
+import { connectionFailure } from '../download/http-failure.ts';
+import { FetchError } from '../failure.ts';
+import { basic } from './login.ts';
+import type { Login } from './login.ts';
+import { originOf } from './repository.ts';
+import type { Repository } from './repository.ts';
+
+const tokenAnswer = z.object({ token: z.string().optional(), access_token: z.string().optional() });
+const secondsToAnswer = 30;
+
+/**
+ * The header `authorization` with which blobs of a repository may be read, as its registry asks for: none, basic, or a token
+ * from the server that it names (https://distribution.github.io/distribution/spec/auth/token/). Tokens live for minutes, so
+ * each download begins with a new one. Throws a FetchError.
+ */
+export async function authorize(
+  repository: Repository,
+  login: Login | undefined,
+  options: ConnectOptions & { signal: AbortSignal },
+): Promise<string | undefined> {
+  const dispatcher = createDispatcher(options);
+  const ask: Ask = async (url, details = {}) => {
+    const milliseconds = secondsToAnswer * 1000;
+    const timeouts = { headersTimeout: milliseconds, bodyTimeout: milliseconds };
+    const { signal } = options;
+    const answer = await request(url, { dispatcher, signal, ...timeouts, ...details }).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw connectionFailure(error, url.host);
+    });
+    return answer;
+  };
+  try {
+    const { statusCode, headers, body } = await ask(new URL(`${originOf(repository)}/v2/`));
+    await body.dump({ limit: 65536 }).catch(() => undefined);
+    if (statusCode !== 401) return undefined;
+    const challenge = [headers['www-authenticate'] ?? ''].flat().join(', ');
+    if (/\bbearer\s/i.test(challenge)) return `Bearer ${await readToken(challenge, repository, login, ask)}`;
+    return login && basic(login);
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+type Details = Pick<Dispatcher.RequestOptions, 'headers'> & { method?: 'POST'; body?: string };
+type Ask = (url: URL, details?: Details) => Promise<Dispatcher.ResponseData>;
+
+async function readToken(challenge: string, repository: Repository, login: Login | undefined, ask: Ask): Promise<string> {
+  const ours = challenge.slice(challenge.search(/\bbearer\s/i));
+  const realm = /\brealm="([^"]*)"/i.exec(ours)?.[1];
+  const service = /\bservice="([^"]*)"/i.exec(ours)?.[1] ?? '';
+  const url = URL.parse(realm ?? '');
+  // A registry with TLS must not be able to have a password sent without.
+  if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && repository.plainHTTP))) {
+    const message = `${repository.host} names no usable server for tokens (${realm ?? 'none'}); check the registry`;
+    throw new FetchError('Unauthorized', message);
+  }
+  const { statusCode, body } = await ask(...tokenRequest(url, service, `repository:${repository.name}:pull`, login));
+  const text = await body.text().catch(() => '');
+  if (statusCode === 401 || statusCode === 403) throw refused(url.host, statusCode, login);
+  const answer = statusCode === 200 ? tokenAnswer.safeParse(parseJson(text)).data : undefined;
+  const token = answer?.token ?? answer?.access_token;
+  if (token) return token;
+  const message = `${url.host} answered ${statusCode} and no token for ${repository.host}/${repository.name}; check the server`;
+  throw new FetchError('HTTPStatus', message);
+}
+
+function tokenRequest(url: URL, service: string, scope: string, login: Login | undefined): [URL, Details] {
+  if (login?.identityToken !== undefined) {
+    const grant = { grant_type: 'refresh_token', refresh_token: login.identityToken, client_id: 'monoroot-agent' };
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return [url, { method: 'POST', headers, body: new URLSearchParams({ ...grant, service, scope }).toString() }];
+  }
+  url.searchParams.set('service', service);
+  url.searchParams.set('scope', scope);
+  return [url, login ? { headers: { authorization: basic(login) } } : {}];
+}
+
+/** The registry does not let this login, or nobody, read. */
+export function refused(host: string, status: number | string, login: Login | undefined): FetchError {
+  const what = login ? 'refused the login' : 'wants a login';
+  return new FetchError('Unauthorized', `${host} ${what} (${status}); check source.oci.pullSecretRef and its Secret`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Proxies } from '../download/connect.ts';
+import { FetchError } from '../failure.ts';
+import { programEnvironment, readLines } from '../program.ts';
+import { refused } from './authorize.ts';
+import type { Login } from './login.ts';
+import type { Repository } from './repository.ts';
+
+export interface CraneOptions {
+  /** Path of the program. */
+  crane: string;
+  login: Login | undefined;
+  /** PEM of the authorities that may sign the registry's certificate, instead of the usual ones. */
+  ca: string | undefined;
+  proxies: Proxies | undefined;
+  signal: AbortSignal;
+}
+
+/** No registry takes a bigger manifest. */
+const largest = 4 * 1024 * 1024;
+
+/** Reads a manifest or an index by its digest, with `crane`. Throws a FetchError. */
+export async function readManifest(repository: Repository, digest: string, options: CraneOptions): Promise<Buffer> {
+  // In the memory of the Pod (deploy/agent.yaml), as there is a password in it.
+  const directory = await mkdtemp(join(tmpdir(), 'monoroot-crane-'));
+  try {
+    const args = ['manifest', `${repository.host}/${repository.name}@${digest}`];
+    if (repository.plainHTTP) args.push('--insecure');
+    const { code, output, complaint } = await run(args, await environment(directory, repository, options), options);
+    if (code === 0) return output;
+    options.signal.throwIfAborted();
+    throw diagnose(repository, digest, complaint, options.login);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function environment(
+  directory: string,
+  { host }: Repository,
+  { login, ca, proxies }: CraneOptions,
+): Promise<NodeJS.ProcessEnv> {
+  // Nothing but this login of the pull secret: its file could also name programs to run and headers to send.
+  const auth = login && {
+    username: login.username,
+    password: login.password,
+    ...(login.identityToken !== undefined && { identitytoken: login.identityToken }),
+  };
+  const key = host === 'index.docker.io' ? 'https://index.docker.io/v1/' : host;
+  const config = JSON.stringify({ auths: auth ? { [key]: auth } : {} });
+  await writeFile(join(directory, 'config.json'), config, { mode: 0o600 });
+  if (ca !== undefined) await writeFile(join(directory, 'ca.crt'), ca);
+  return {
+    ...programEnvironment,
+    HOME: directory,
+    DOCKER_CONFIG: directory,
+    ...(ca !== undefined && { SSL_CERT_FILE: join(directory, 'ca.crt'), SSL_CERT_DIR: directory }),
+    ...(proxies && {
+      HTTP_PROXY: proxies.httpProxy,
+      HTTPS_PROXY: proxies.httpsProxy || proxies.httpProxy,
+      NO_PROXY: proxies.noProxy,
+    }),
+  };
+}
+
+async function run(args: string[], env: NodeJS.ProcessEnv, { crane, signal }: CraneOptions) {
+  const child = spawn(crane, args, { stdio: ['ignore', 'pipe', 'pipe'], env, signal, killSignal: 'SIGKILL' });
+  let complaint = '';
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', (error) => (complaint = error.message));
+    child.once('close', resolve);
+  });
+  const pieces: Buffer[] = [];
+  let size = 0;
+  child.stdout.on('data', (piece: Buffer) => {
+    size += piece.length;
+    if (size <= largest) pieces.push(piece);
+    else child.kill('SIGKILL');
+  });
+  const lines = readLines(child.stderr, (line) => (complaint = line.trim() || complaint));
+  const [code] = await Promise.all([ended, lines]);
+  if (size > largest) complaint = `the manifest has more than ${largest} bytes`;
+  return { code, output: Buffer.concat(pieces), complaint };
+}
+
+const unknown = /MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND|status code 404/;
+const denied = /UNAUTHORIZED|DENIED|status code 40[13]/;
+
+/** Who could not be reached or trusted has been found out before, when the way to log in was asked for. */
+function diagnose(repository: Repository, digest: string, complaint: string, login: Login | undefined): FetchError {
+  const { host, name } = repository;
+  if (unknown.test(complaint)) {
+    const message = `${host} has no ${digest} in ${name}; push the image there or correct source.oci`;
+    return new FetchError('ManifestUnknown', message);
+  }
+  if (denied.test(complaint)) return refused(host, 'for its manifest', login);
+  if (/does not match requested digest/.test(complaint)) {
+    const message = `${host} gave another manifest than ${digest} (${complaint}); check the registry`;
+    return new FetchError('DigestMismatch', message);
+  }
+  return new FetchError('HTTPStatus', `The manifest cannot be read from ${host}: ${complaint}; check the registry`);
+}

@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import { defaults as defaultsSchema } from '../../api/osimage.ts';
+import type { Defaults } from '../../api/osimage.ts';
+import { FetchError } from '../failure.ts';
+
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'only sha256 digests are known');
+const descriptor = z.object({ mediaType: z.string().default(''), digest, size: z.int().min(0) });
+const platform = z.object({ os: z.string(), architecture: z.string(), variant: z.string().optional() });
+const index = z.object({ manifests: z.array(descriptor.extend({ platform: platform.optional() })) });
+const manifest = z.object({ config: descriptor, layers: z.array(descriptor) });
+const config = z.object({
+  os: z.string().default('linux'),
+  architecture: z.string(),
+  config: z
+    .object({
+      Entrypoint: z.array(z.string()).nullish(),
+      Cmd: z.array(z.string()).nullish(),
+      Env: z.array(z.string()).nullish(),
+      WorkingDir: z.string().nullish(),
+    })
+    .nullish(),
+});
+
+export interface Layer {
+  digest: string;
+  /** Bytes as they are served. */
+  size: number;
+}
+
+export interface Manifest {
+  config: Layer;
+  /** The lowest first. */
+  layers: Layer[];
+}
+
+const layerTypes =
+  /^application\/vnd\.(oci\.image\.layer\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.diff\.tar(\.gzip|\.zstd)?)$/;
+const configTypes = /^application\/vnd\.(oci\.image\.config\.v1|docker\.container\.image\.v1)\+json$/;
+
+/**
+ * What a manifest says, or for an index the digest of its manifest for Linux on this kind of processor. Throws
+ * UnsupportedImage, ArchitectureMismatch.
+ */
+export function parseManifest(bytes: Buffer, architecture: string): Manifest | { child: string } {
+  const json = parse(bytes, z.looseObject({}), 'manifest');
+  if ('manifests' in json) return { child: choose(parse(bytes, index, 'index'), architecture) };
+  if (!('layers' in json)) {
+    const which = json['schemaVersion'] === 1 ? 'of Docker schema 1' : 'of no known kind';
+    throw unsupported(`Its manifest is ${which}`);
+  }
+  const { config: of, layers } = parse(bytes, manifest, 'manifest');
+  if (!configTypes.test(of.mediaType)) throw unsupported(`It is no image but an artifact (${of.mediaType || 'no type'})`);
+  if (layers.length === 0) throw unsupported('It has no layers');
+  for (const { mediaType } of layers) {
+    if (!layerTypes.test(mediaType)) throw unsupported(`It has a layer of type ${mediaType || '(none)'}`);
+  }
+  return { config: of, layers };
+}
+
+function choose({ manifests }: z.output<typeof index>, architecture: string): string {
+  const fitting = manifests.find((it) => it.platform?.os === 'linux' && it.platform.architecture === architecture);
+  if (fitting) return fitting.digest;
+  const there = manifests.flatMap(({ platform: it }) => (it ? [`${it.os}/${it.architecture}`] : []));
+  const message = `The index has no manifest for linux/${architecture} but for ${[...new Set(there)].join(', ') || 'nothing'}`;
+  throw new FetchError('ArchitectureMismatch', `${message}; push one or correct spec.architecture`);
+}
+
+/** What the configuration of an image says. Throws UnsupportedImage, ArchitectureMismatch. */
+export function parseConfig(bytes: Buffer, architecture: string): Defaults | undefined {
+  const { os, architecture: found, config: of } = parse(bytes, config, 'configuration');
+  if (os !== 'linux') throw unsupported(`It is for ${os}`);
+  if (found !== architecture) {
+    const message = `The image is for ${found} and this node is ${architecture}; give the OSImage the right digest and spec.architecture`;
+    throw new FetchError('ArchitectureMismatch', message);
+  }
+  const { Entrypoint, Cmd, Env, WorkingDir } = of ?? {};
+  const made = {
+    ...(Entrypoint?.length && { command: Entrypoint.map(literal) }),
+    ...(Cmd?.length && { args: Cmd.map(literal) }),
+    ...(Env?.length && { env: variables(Env) }),
+    ...(WorkingDir && { workingDir: WorkingDir }),
+  };
+  if (Object.keys(made).length === 0) return undefined;
+  const checked = defaultsSchema.safeParse(made);
+  if (checked.success) return checked.data;
+  throw unsupported(`Its configuration cannot become defaults: ${z.prettifyError(checked.error)}`);
+}
+
+/** Of two of a name the last counts, as it does for a process. */
+function variables(texts: readonly string[]): { name: string; value: string }[] {
+  const values = new Map(texts.map((text) => [text.split('=', 1)[0] ?? '', text.slice(text.indexOf('=') + 1)]));
+  return [...values].map(([name, value]) => ({ name, value: literal(value) }));
+}
+
+/** Kubernetes would put variables in place of `$(NAME)`; in an image it is no more than text. */
+const literal = (text: string): string => text.replace(/\$(?=[$(])/g, '$$$$');
+
+function parse<T>(bytes: Buffer, schema: z.ZodType<T>, what: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString());
+  } catch {
+    throw unsupported(`Its ${what} is no JSON`);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw unsupported(`Its ${what} is not valid: ${z.prettifyError(parsed.error)}`);
+}
+
+const unsupported = (what: string): FetchError =>
+  new FetchError('UnsupportedImage', `${what}; push a Linux image with layers of tar, tar+gzip or tar+zstd`);
