@@ -6,6 +6,7 @@ import { readCredentials } from './download/credentials.ts';
 import type { ReadSecret } from './download/credentials.ts';
 import type { HttpSettings } from './download/http-request.ts';
 import { openHttp } from './download/http.ts';
+import { createThrottle } from './download/throttle.ts';
 import { checkArchitecture, checkBundleArchitecture } from './extract/architecture.ts';
 import type { Architecture } from './extract/architecture.ts';
 import { readUnpacked } from './extract/bundle.ts';
@@ -74,6 +75,7 @@ async function fetchInto(
     ...ports.http,
     signal,
     credentials: () => readCredentials(http, ports.readSecret),
+    throttle: wanted.bytesPerSecond === undefined ? undefined : createThrottle(wanted.bytesPerSecond),
   });
   const tree = join(staging, 'tree');
   try {
@@ -87,7 +89,8 @@ async function fetchInto(
       ports.countBytes?.(bytes);
       onProgress(progress);
     };
-    const archiveBytes = await transfer(download, { directory: tree, digest: wanted.digest, signal, onBytes });
+    const spool = join(staging, 'archive');
+    const archiveBytes = await transfer(download, { directory: tree, spool, digest: wanted.digest, signal, onBytes });
     return await publishTree(staging, tree, wanted, archiveBytes, { ports, signal });
   } finally {
     await download.close();

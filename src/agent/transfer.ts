@@ -6,8 +6,10 @@ import { guardSpace } from './space-guard.ts';
 import { readSpace } from './store/space.ts';
 
 export interface TransferOptions {
-  /** An existing, empty directory; nothing outside of it is written. */
+  /** An existing, empty directory; nothing outside of it is written, but for `spool`. */
   directory: string;
+  /** A path on the same file system where nothing is; a file without a name may be made there, and is gone at the end. */
+  spool: string;
   /** `sha256:…` of the bytes as they are served. */
   digest: string;
   signal: AbortSignal;
@@ -19,10 +21,10 @@ export interface TransferOptions {
  * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
  */
 export async function transfer(download: Download, options: TransferOptions): Promise<number> {
-  const { directory, digest, onBytes } = options;
+  const { directory, spool, digest, onBytes } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const archive = unpackArchive(directory, signal);
+  const archive = unpackArchive(directory, spool, signal);
   let downloadedBytes = 0;
   let outOfSpace: FetchError | undefined;
 
