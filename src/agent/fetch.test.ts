@@ -76,6 +76,51 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       expect(stored.mountScriptSha).toBe(sha256(Buffer.from('echo spec')));
     });
 
+    test('may come in pieces, as often as the server breaks off', async () => {
+      const archive = compress('zstd', bigTar);
+      const pieces: string[] = [];
+      const origin = await serve((request, response) => {
+        const start = Number(/\d+/.exec(request.headers.range ?? '0')?.[0]);
+        const rest = archive.subarray(start);
+        pieces.push(request.headers.range ?? 'whole');
+        const range = { 'content-range': `bytes ${start}-${archive.length - 1}/${archive.length}` };
+        response.writeHead(start === 0 ? 200 : 206, { 'content-length': rest.length, ...(start > 0 && range) });
+        const piece = Math.ceil(archive.length / 4);
+        if (rest.length <= piece) response.end(rest);
+        else response.write(rest.subarray(0, piece), () => response.destroy());
+      });
+      const http = { url: `${origin}/image`, sha256: sha256(archive) };
+      const image = wantedImage('v1', { source: { http }, digest: `sha256:${http.sha256}` });
+      const ports = await fetchPorts();
+      const progress: Progress[] = [];
+      const stored = await fetchImage(image, ports, signal, (it) => progress.push({ ...it }));
+      expect(stored.archiveBytes).toBe(archive.length);
+      expect(progress.at(-1)).toEqual({ downloadedBytes: archive.length, totalBytes: archive.length });
+      // What had arrived but was not taken yet when the connection broke is asked for again.
+      expect(pieces.length).toBeGreaterThanOrEqual(4);
+      expect(pieces.filter((it) => it === 'whole')).toHaveLength(1);
+      const last = join(entryPath(ports.paths, stored), 'root/usr/lib/39');
+      expect((await readFile(last)).equals(noise(39))).toBe(true);
+    });
+
+    test('made of pieces of two files is of another digest', async () => {
+      const other = tar([...rootEntries(), { name: 'usr/other', content: Buffer.alloc(4_000_000) }]);
+      const origin = await serve((request, response) => {
+        if (request.headers.range !== undefined) response.end(other);
+        else response.writeHead(200).write(bigTar.subarray(0, 2_000_000), () => response.destroy());
+      });
+      const image = await wantedBytes(bigTar);
+      image.source.http.url = `${origin}/image`;
+      expect((await failure(image, await fetchPorts())).reason).toBe('DigestMismatch');
+    });
+
+    test('comes no faster than its distribution allows', async () => {
+      const archive = await wantedBytes(bigTar, { bytesPerSecond: 4_000_000 });
+      const started = performance.now();
+      await fetchImage(archive, await fetchPorts(), signal);
+      expect(performance.now() - started).toBeGreaterThan(950);
+    });
+
     test('tells how far it is', async () => {
       const archive = await wantedBytes(bigTar);
       const seen: Progress[] = [];

@@ -4,6 +4,7 @@ import type { WantedImage } from '../api/nodestore.ts';
 import { formatTime } from '../runtime/time.ts';
 import type { ReadSecret } from './download/credentials.ts';
 import type { HttpSettings } from './download/http-request.ts';
+import { createThrottle } from './download/throttle.ts';
 import { checkArchitecture, checkBundleArchitecture } from './extract/architecture.ts';
 import type { Architecture } from './extract/architecture.ts';
 import { readUnpacked } from './extract/bundle.ts';
@@ -91,10 +92,12 @@ async function fetchInto(
   }
 }
 
-function openSource({ source: { http, oci } }: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
-  const { readSecret, architecture, registries } = ports;
-  if (http) return openArchive(http, { ...ports.http, readSecret, signal });
-  if (oci) return openImage(oci, { ...registries, architecture }, { http: ports.http, readSecret, signal });
+function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
+  const { source, bytesPerSecond } = wanted;
+  const { readSecret, architecture, registries, http } = ports;
+  const throttle = bytesPerSecond === undefined ? undefined : createThrottle(bytesPerSecond);
+  if (source.http) return openArchive(source.http, { ...http, readSecret, throttle, signal });
+  if (source.oci) return openImage(source.oci, { ...registries, architecture }, { http, readSecret, throttle, signal });
   throw new FetchError('UnsupportedImage', 'It names no source that this agent knows; update the agent of this node');
 }
 

@@ -88,6 +88,12 @@ describe('an image that is wanted', () => {
     expect([steps(it), states(it)]).toEqual([['fetch v1'], ['v1 Fetching']]);
   });
 
+  test('stays as it is in the store when only the way to fetch it has changed', () => {
+    const wanted = [wantedImage('v1', { timeoutSeconds: 61, bytesPerSecond: 5000 })];
+    const it = observed({ wanted, stored: [storedImage()] });
+    expect([steps(it), states(it)]).toEqual([[], ['v1 Ready']]);
+  });
+
   test('has the same fingerprint in whatever order its fields come', () => {
     const { os, ...rest } = wantedImage();
     expect(fingerprintOf({ ...rest, os })).toBe(fingerprintOf(wantedImage()));

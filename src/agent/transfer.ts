@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import type { Download } from './download/http.ts';
 import { unpackArchive } from './extract/archive.ts';
 import type { UnpackOptions } from './extract/unpack.ts';
@@ -7,8 +8,10 @@ import { guardSpace } from './space-guard.ts';
 import { readSpace } from './store/space.ts';
 
 export interface TransferOptions {
-  /** An existing directory; nothing outside of it is written. */
+  /** An existing directory; nothing outside of it is written, but for what has no name any more. */
   directory: string;
+  /** Another existing directory, on the same file system; a file without a name may be made there, and is gone at the end. */
+  scratch: string;
   /** `sha256:…` of the bytes as they are served. */
   digest: string;
   signal: AbortSignal;
@@ -21,10 +24,10 @@ export interface TransferOptions {
  * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
  */
 export async function transfer(download: Pick<Download, 'body'>, options: TransferOptions): Promise<number> {
-  const { directory, digest, onBytes } = options;
+  const { directory, scratch, digest, onBytes } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const archive = unpackArchive(directory, signal, options.unpack);
+  const archive = unpackArchive(directory, join(scratch, 'archive'), signal, options.unpack);
   let downloadedBytes = 0;
   let outOfSpace: FetchError | undefined;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { atomicList, cel, conditions, fixedImage, time } from './meta.ts';
+import { atomicList, cel, conditions, fixedImage, quantity, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { intOrString, labelSelector, tolerations } from './podfields.ts';
 
@@ -25,6 +25,17 @@ const spec = z.object({
         .max(100)
         .default(5)
         .describe('Tries after the first that are made before a node counts as failed.'),
+      bytesPerSecond: quantity
+        .meta(
+          cel({
+            rule: "isQuantity(self) && quantity(self).compareTo(quantity('1k')) >= 0 && quantity(self).compareTo(quantity('1T')) <= 0",
+            message: 'bytesPerSecond must be a quantity between 1k and 1T',
+          }),
+        )
+        .optional()
+        .describe(
+          'Most that one node downloads of it in a second, 1k to 1T, such as 50M; as fast as possible when unset.',
+        ),
     })
     .prefault({})
     .describe('How a node fetches it.'),

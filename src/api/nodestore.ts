@@ -11,6 +11,7 @@ const wanted = z.object({
   mountScript: z.string().max(65536).optional().describe('Replaces the mount script of the bundle.'),
   timeoutSeconds: z.int().min(10).max(86400).default(900),
   backoffLimit: z.int().min(0).max(100).default(5),
+  bytesPerSecond: z.int().min(1000).max(1e12).optional().describe('Most that is downloaded in a second.'),
 });
 
 const stored = z.object({

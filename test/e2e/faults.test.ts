@@ -62,8 +62,13 @@ const failures: [string, string, () => Parameters<typeof distribute>[2], string]
 
 test.each(failures)('%s is told as %s, and nothing of it is stored', async (_what, reason, http, words) => {
   await distribute('tiny:bad', archive, http());
-  const image = await until(osImages, { name: 'tiny.bad' }, `is not Ready because of ${reason}`, (i) =>
-    has(i, 'Ready', `False/${reason}`),
+  const image = await until(
+    osImages,
+    { name: 'tiny.bad' },
+    `is not Ready because of ${reason}`,
+    (i) => has(i, 'Ready', `False/${reason}`),
+    // Two tries. A server that breaks off is asked to go on for about a minute in each.
+    200,
   );
   expect(image.status?.conditions?.find((c) => c.type === 'Ready')?.message).toContain(words);
   const distribution = await until(
@@ -71,6 +76,7 @@ test.each(failures)('%s is told as %s, and nothing of it is stored', async (_wha
     { name: 'tiny.bad' },
     'tells the failed nodes',
     (d) => d.status?.nodes?.failed === 3 && has(d, 'Ready', 'False/NodesFailed'),
+    90,
   );
   expect(distribution.status?.failedNodes).toHaveLength(3);
   expect(distribution.status?.failedNodes?.every((f) => f.reason === reason)).toBe(true);

@@ -36,12 +36,16 @@ const certificate =
   /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH|ERR_OSSL_)/;
 const idle = ['UND_ERR_BODY_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'];
 
+/** What else is known about a connection that failed. */
+interface Circumstances {
+  /** The agent was told to use proxies. */
+  proxied?: boolean;
+  /** How far the answer had come. */
+  progress?: { received: number; totalBytes: number | undefined };
+}
+
 /** Why a server could not be asked, or with `progress` why the answer stopped in the middle. */
-export function connectionFailure(
-  error: unknown,
-  host: string,
-  progress?: { received: number; totalBytes: number | undefined },
-): FetchError {
+export function connectionFailure(error: unknown, host: string, { proxied, progress }: Circumstances = {}): FetchError {
   const code = errorCode(error) || 'error';
   if (certificate.test(code)) {
     const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in caRef of the source`;
@@ -49,7 +53,8 @@ export function connectionFailure(
   }
   const said = `${error instanceof Error ? error.message : String(error)} (${code})`;
   if (!progress) {
-    const message = `${host} cannot be reached: ${said}; check the URL, the server and the network of the node`;
+    const check = `check the URL, the server and the network of the node${proxied ? ', and the proxies of the agent' : ''}`;
+    const message = `${host} cannot be reached: ${said}; ${check}`;
     return new FetchError('UnreachableSource', message, { cause: error });
   }
   const of = progress.totalBytes === undefined ? '' : ` of ${progress.totalBytes}`;

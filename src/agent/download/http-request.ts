@@ -68,7 +68,7 @@ export async function requestFile(
       headers,
     }).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw connectionFailure(error, to.host);
+      throw connectionFailure(error, to.host, { proxied: settings.proxies !== undefined });
     });
   try {
     const headers = headersOf(part);

@@ -1,10 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
 import { serve, serveBytes } from '../testing/server.ts';
+import { selfSigned } from '../testing/tls.ts';
 import type { Credentials } from './credentials.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';
@@ -122,16 +119,7 @@ describe('redirects', () => {
 });
 
 describe('a server with a certificate of its own', () => {
-  let tls: { cert: string; key: string };
-  const directory = mkdtempSync(join(tmpdir(), 'monoroot-tls-'));
-  afterAll(() => rmSync(directory, { recursive: true }));
-  beforeAll(() => {
-    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-    tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
-  });
+  const tls = selfSigned();
 
   test('is not trusted by itself', async () => {
     const origin = await serve((_request, response) => response.end(content), tls);

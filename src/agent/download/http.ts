@@ -1,5 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
-import { backoffMilliseconds } from '../../runtime/time.ts';
+import { backoffMilliseconds, sleep } from '../../runtime/time.ts';
 import { FetchError } from '../failure.ts';
 import type { Credentials } from './credentials.ts';
 import { connectionFailure, isPassing, sourceChanged } from './http-failure.ts';
@@ -74,22 +73,25 @@ export async function openHttp(url: string, options: HttpOptions): Promise<Downl
       } catch (error) {
         signal.throwIfAborted();
         const { host, totalBytes } = answer ?? first;
-        const failure = error instanceof FetchError ? error : connectionFailure(error, host, { received, totalBytes });
+        const failure =
+          error instanceof FetchError ? error : connectionFailure(error, host, { progress: { received, totalBytes } });
         if (vain === vainResumes || !isPassing(failure)) throw failure;
       }
       await answer?.close();
       answer = undefined;
-      await setTimeout(pauseMilliseconds(vain, options), undefined, { signal });
+      await sleep(pauseMilliseconds(vain, options), signal);
     }
   }
 
   return { body: chunks(), totalBytes: first.totalBytes, close: async () => answer?.close() };
 }
 
-/** A server that names size and version of a file need not name them again when it sends a part. */
+/** Whether it shows that these are two files. An answer need not tell the size, nor both ETag and date. */
 function isChanged(first: Answer, rest: Answer): boolean {
-  const differs = (a: unknown, b: unknown) => a !== undefined && b !== undefined && a !== b;
-  return differs(first.totalBytes, rest.totalBytes) || differs(first.validator, rest.validator);
+  const [size, of] = [first.totalBytes, rest.totalBytes];
+  if (size !== undefined && of !== undefined && size !== of) return true;
+  const [is, was] = [rest.validator, first.validator];
+  return is !== undefined && was !== undefined && is.startsWith('"') === was.startsWith('"') && is !== was;
 }
 
 function pauseMilliseconds(vain: number, { resumePauseSeconds = 1, random = Math.random }: HttpOptions): number {

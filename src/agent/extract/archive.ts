@@ -1,19 +1,28 @@
-import { detectCompression, sniffBytes } from './compression.ts';
+import { detectCompression, isZip, sniffBytes } from './compression.ts';
 import { startUnpacking } from './unpack.ts';
 import type { UnpackOptions, Unpacking } from './unpack.ts';
+import { spoolZip } from './zip.ts';
 
 /**
- * Unpacks an archive of any known kind into an existing directory. What goes wrong is thrown by `finish` only, so that
- * the caller can first see whether these were the right bytes at all.
+ * Unpacks an archive of any known kind into an existing directory. What goes wrong is thrown by `finish` only, so that the
+ * caller can first see whether these were the right bytes at all. What must be had as a whole to be unpacked is kept until then
+ * in a file without a name, made at the path `spool`.
  */
-export function unpackArchive(directory: string, signal: AbortSignal, options: UnpackOptions = {}): Unpacking {
+export function unpackArchive(
+  directory: string,
+  spool: string,
+  signal: AbortSignal,
+  options: UnpackOptions = {},
+): Unpacking {
   let start: Uint8Array = new Uint8Array();
   let unpacking: Unpacking | undefined;
   let failure: unknown;
 
   async function begin(): Promise<void> {
     try {
-      unpacking = startUnpacking(directory, detectCompression(start), signal, options);
+      unpacking = isZip(start)
+        ? await spoolZip(directory, spool, signal)
+        : startUnpacking(directory, detectCompression(start), signal, options);
       await unpacking.write(start);
     } catch (error) {
       failure = error;

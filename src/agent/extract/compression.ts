@@ -13,6 +13,9 @@ const known: { name: string; magic: string; offset?: number; decompressor: Decom
   { name: 'tar', magic: Buffer.from('ustar').toString('hex'), offset: 257, decompressor: undefined },
 ];
 
+/** Whether it is a zip archive, told from its first bytes. */
+export const isZip = (start: Uint8Array) => Buffer.from(start.subarray(0, 4)).toString('latin1') === 'PK\x03\x04';
+
 /** How the archive is compressed, told from its first bytes. Throws UnsupportedArchive, saying what to do. */
 export function detectCompression(start: Uint8Array): Decompressor {
   const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
@@ -21,7 +24,7 @@ export function detectCompression(start: Uint8Array): Decompressor {
   }
   const what =
     bytes.length === 0 ? 'it is empty' : `it starts with ${JSON.stringify(printable(bytes.subarray(0, 16)))}`;
-  const message = `The archive is no tar file, plain or compressed with zstd, gzip or xz: ${what}; build it anew as .tar.zst`;
+  const message = `The archive is neither a tar file, plain or compressed with zstd, gzip or xz, nor a zip file: ${what}; build it anew as .tar.zst`;
   throw new FetchError('UnsupportedArchive', message);
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import { programEnvironment, readLines } from '../program.ts';
 import type { Decompressor } from './compression.ts';
@@ -13,7 +14,7 @@ export interface Unpacking {
   write(chunk: Uint8Array): Promise<void>;
   /** Says that there are no more bytes and waits for the programs. Throws a FetchError unless all was unpacked. */
   finish(): Promise<void>;
-  /** Bytes of the plain tar stream so far; undefined where the kernel does not count them. */
+  /** Bytes so far, of the plain tar stream or, of a zip archive, of the files; undefined where the kernel does not count them. */
   unpackedBytes(): Promise<number | undefined>;
 }
 
@@ -22,35 +23,36 @@ export interface UnpackOptions {
   exclude?: readonly string[];
 }
 
+/** Options of bsdtar. Names of users are not looked up (numeric owners), because inside of the chroot the archive's own libraries
+ * would do that. File flags are left alone: an immutable file could not be deleted any more. */
+const unpackInto = (directory: string, { exclude = [] }: UnpackOptions = {}) => [
+  '-x',
+  '-p',
+  '-f',
+  '-',
+  '--numeric-owner',
+  '--acls',
+  '--xattrs',
+  '--no-fflags',
+  ...exclude.flatMap((pattern) => ['--exclude', pattern]),
+  '--chroot',
+  '-C',
+  directory,
+];
+
 /**
  * Starts `decompressor | bsdtar` into an existing directory, over what is there. bsdtar is chrooted there, so that nothing outside can be
  * written whatever the archive holds. Aborting the signal kills both programs.
  *
- * The two are connected directly: plain bytes never pass through this process. Names of users are not looked up (numeric
- * owners), because inside of the chroot the archive's own libraries would do that. File flags are left alone: an immutable
- * file could not be deleted any more.
+ * The two are connected directly: plain bytes never pass through this process.
  */
 export function startUnpacking(
   directory: string,
   decompressor: Decompressor,
   signal: AbortSignal,
-  { exclude = [] }: UnpackOptions = {},
+  options: UnpackOptions = {},
 ): Unpacking {
-  const args = [
-    '-x',
-    '-p',
-    '-f',
-    '-',
-    '--numeric-owner',
-    '--acls',
-    '--xattrs',
-    '--no-fflags',
-    ...exclude.flatMap((pattern) => ['--exclude', pattern]),
-    '--chroot',
-    '-C',
-    directory,
-  ];
-  const tar = start(['bsdtar', ...args], 'pipe', 'ignore', signal);
+  const tar = start(['bsdtar', ...unpackInto(directory, options)], 'pipe', 'ignore', signal);
   const tarInput = tar.stdin as Writable;
   const ends = [follow(tar, 'bsdtar')];
   let input = tarInput;
@@ -76,13 +78,28 @@ export function startUnpacking(
       signal.throwIfAborted();
       if (failure) throw failure;
     },
-    unpackedBytes: () => readBytes(tar.pid),
+    unpackedBytes: () => countBytes(tar.pid, 'rchar'),
+  };
+}
+
+/** The same for a file, in which bsdtar can go to and fro; it must be at its beginning. */
+export function unpackFile(directory: string, file: FileHandle, signal: AbortSignal): Omit<Unpacking, 'write'> {
+  const tar = start(['bsdtar', ...unpackInto(directory)], file.fd, 'ignore', signal);
+  const ended = follow(tar, 'bsdtar');
+  return {
+    async finish() {
+      const failure = diagnose([await ended]);
+      signal.throwIfAborted();
+      if (failure) throw failure;
+    },
+    // What it reads is still compressed.
+    unpackedBytes: () => countBytes(tar.pid, 'wchar'),
   };
 }
 
 function start(
   [command = '', ...args]: readonly string[],
-  stdin: 'pipe',
+  stdin: 'pipe' | number,
   stdout: 'ignore' | Writable,
   signal: AbortSignal,
 ): ChildProcess {
@@ -126,8 +143,9 @@ async function follow(child: ChildProcess, command: string): Promise<Ending> {
   return { command, ...end, code, complaint };
 }
 
-async function readBytes(pid: number | undefined): Promise<number | undefined> {
+/** Bytes that a program has read or written; undefined where the kernel does not count them, and when it has ended. */
+async function countBytes(pid: number | undefined, what: 'rchar' | 'wchar'): Promise<number | undefined> {
   const io = await readFile(`/proc/${pid ?? 0}/io`, 'utf8').catch(() => '');
-  const bytes = /^rchar: (\d+)$/m.exec(io)?.[1];
+  const bytes = new RegExp(`^${what}: (\\d+)$`, 'm').exec(io)?.[1];
   return bytes === undefined ? undefined : Number(bytes);
 }

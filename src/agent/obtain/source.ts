@@ -10,8 +10,6 @@ export interface Obtained {
 }
 
 export interface ObtainOptions extends Omit<TransferOptions, 'digest' | 'unpack'> {
-  /** An existing directory for files on the way, on the file system of `directory`. */
-  scratch: string;
   /** Told of every piece that was downloaded; a negative number takes back what has to be downloaded again. */
   onBytes: (bytes: number) => void;
 }

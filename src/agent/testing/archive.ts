@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 
 /** One entry of a tar archive, as hostile as the test wants it. */
 export interface TarEntry {
@@ -47,6 +48,48 @@ function header({ name, type = 'file', link = '', mode = 0o755, device = [0, 0] 
 /** Compresses with one of the programs that the agent decompresses with. */
 export function compress(program: 'zstd' | 'gzip' | 'xz', input: Buffer): Buffer {
   return execFileSync(program, ['-c', '-q'], { input, maxBuffer: 1 << 30, stdio: ['pipe', 'pipe', 'ignore'] });
+}
+
+/** One entry of a zip archive. */
+export interface ZipEntry {
+  name: string;
+  /** With the type of the file, as in `stat`. */
+  mode: number;
+  content: string | Buffer;
+  /** What comes out of `content`, when that is compressed already. */
+  inflated?: { bytes: number; crc: number };
+}
+
+/** Writes a zip archive, as hostile as the test wants it; nothing is compressed. */
+export function zip(entries: readonly ZipEntry[]): Buffer {
+  let offset = 0;
+  const pieces = entries.map(({ name, mode, content, inflated }) => {
+    const data = Buffer.from(content);
+    const { bytes = data.length, crc = crc32(data) } = inflated ?? {};
+    const common = Buffer.alloc(26);
+    common.writeUInt16LE(20, 0);
+    common.writeUInt16LE(inflated ? 8 : 0, 4);
+    common.writeUInt32LE(crc, 10);
+    common.writeUInt32LE(data.length, 14);
+    common.writeUInt32LE(bytes, 18);
+    common.writeUInt16LE(name.length, 22);
+    const rest = Buffer.alloc(14);
+    rest.writeUInt32LE((mode << 16) >>> 0, 6);
+    rest.writeUInt32LE(offset, 10);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), data]);
+    const madeByUnix = Buffer.from([20, 3]);
+    const central = Buffer.concat([Buffer.from('PK\x01\x02'), madeByUnix, common, rest, Buffer.from(name)]);
+    offset += local.length;
+    return { local, central };
+  });
+  const directory = Buffer.concat(pieces.map(({ central }) => central));
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06');
+  end.writeUInt16LE(entries.length, 8);
+  end.writeUInt16LE(entries.length, 10);
+  end.writeUInt32LE(directory.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...pieces.map(({ local }) => local), directory, end]);
 }
 
 /** A small but whole root file system of the merged kind. */

@@ -94,7 +94,8 @@ describe('distributions', () => {
 
   test('hand on source, digest, mount script and limits', () => {
     const image = osImage('os:v1', { spec: { mountScript: 'true' } });
-    const distributions = [distribution('os:v1', { download: { timeoutSeconds: 60, backoffLimit: 1 } })];
+    const download = { timeoutSeconds: 60, backoffLimit: 1, bytesPerSecond: '1.5M' };
+    const distributions = [distribution('os:v1', { download }), distribution('os:v1')];
     const [plan] = planFleet(fleet({ images: [image], distributions }));
     expect(plan?.images).toEqual([
       {
@@ -105,8 +106,26 @@ describe('distributions', () => {
         mountScript: 'true',
         timeoutSeconds: 60,
         backoffLimit: 1,
+        bytesPerSecond: 1_500_000,
       },
     ]);
+  });
+
+  test.each([
+    ['50M', 50_000_000],
+    ['1Mi', 1_048_576],
+    ['1000500m', 1000],
+  ])('%s bytes per second are told as %d', (bytesPerSecond, expected) => {
+    const distributions = [
+      distribution('os:v1', { download: { timeoutSeconds: 60, backoffLimit: 1, bytesPerSecond } }),
+    ];
+    expect(planFleet(fleet({ distributions }))[0]?.images[0]?.bytesPerSecond).toBe(expected);
+  });
+
+  test('tell nothing about bytes per second when there is no cap', () => {
+    expect(planFleet(fleet({ distributions: [distribution('os:v1')] }))[0]?.images[0]).not.toHaveProperty(
+      'bytesPerSecond',
+    );
   });
 });
 

@@ -4,6 +4,7 @@ import { imageLabelPrefix } from '../../api/names.ts';
 import type { NodeStore, WantedImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName, parseReference } from '../../pod/image.ts';
+import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node } from '../../pod/types.ts';
 import { digestOf } from '../catalog.ts';
 import { nodeState, selectedNodes } from '../storage.ts';
@@ -101,10 +102,8 @@ function wantedEntry(
   if (!image) return store?.spec.images.find((i) => keyOf(i) === key);
   const { source } = image.spec;
   const { os, version } = parseReference(key);
-  const download = distributions.find((d) => d.spec.image === key)?.spec.download ?? {
-    timeoutSeconds: 900,
-    backoffLimit: 5,
-  };
+  const unlimited: ImageDistribution['spec']['download'] = { timeoutSeconds: 900, backoffLimit: 5 };
+  const download = distributions.find((d) => d.spec.image === key)?.spec.download ?? unlimited;
   return {
     os,
     version: version ?? '',
@@ -113,7 +112,13 @@ function wantedEntry(
     ...(image.spec.mountScript && { mountScript: image.spec.mountScript }),
     timeoutSeconds: download.timeoutSeconds,
     backoffLimit: download.backoffLimit,
+    ...bytesPerSecond(download),
   };
+}
+
+function bytesPerSecond(download: ImageDistribution['spec']['download']): Pick<WantedImage, 'bytesPerSecond'> {
+  const bytes = download.bytesPerSecond === undefined ? undefined : parseQuantity(download.bytesPerSecond);
+  return bytes === undefined ? {} : { bytesPerSecond: Math.floor(bytes) };
 }
 
 /** Only what is wanted and wholly there is advertised; so an image loses its label before the agent may remove it. */

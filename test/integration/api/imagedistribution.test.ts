@@ -32,6 +32,11 @@ describe('ImageDistribution', () => {
       'spec.download.backoffLimit',
       'greater than or equal to 0',
     ],
+    ...(['999', '0', '2T', '-1M', 'fast', '1e6'] as const).map((bytesPerSecond): Row => [
+      `${bytesPerSecond} bytes per second`,
+      { download: { bytesPerSecond } },
+      'spec.download.bytesPerSecond',
+    ]),
     [
       'a selector with an unknown operator',
       { nodeSelector: { matchExpressions: [{ key: 'a', operator: 'Like' }] } },
@@ -62,6 +67,11 @@ describe('ImageDistribution', () => {
       download: { timeoutSeconds: 900, backoffLimit: 5 },
       activate: { newContainers: false },
     });
+  });
+
+  test.each(['1k', '1000', '50M', '1.5Gi', '1T'])('takes %s bytes per second', async (bytesPerSecond) => {
+    const { download } = (await dryRun('os-v1', { image: 'os:v1', download: { bytesPerSecond } })).spec;
+    expect(download).toEqual({ timeoutSeconds: 900, backoffLimit: 5, bytesPerSecond });
   });
 
   test.each([0, 1, 500, '0%', '1%', '25%', '100%'])('takes a parallelism of %s', async (parallelism) => {

@@ -22,6 +22,12 @@ describe('NodeStore', () => {
     ['an image twice', { images: [wanted, wanted] }, 'spec.images[1]', 'Duplicate value'],
     ['a path as an OS', { images: [{ ...wanted, os: '..' }] }, 'spec.images[0].os', 'should match'],
     [
+      'a trickle',
+      { images: [{ ...wanted, bytesPerSecond: 999 }] },
+      'spec.images[0].bytesPerSecond',
+      'should be greater than or equal to 1000',
+    ],
+    [
       '257 images',
       { images: Array.from({ length: 257 }, (_, i) => ({ ...wanted, version: `v${i}` })) },
       'spec.images',
