@@ -3,7 +3,11 @@ import { conditions, digest, listMap, osName, osVersion, time } from './meta.ts'
 import type { KindDefinition, KindObject } from './meta.ts';
 import { defaults, imageSource, layout } from './osimage.ts';
 
-const identity = { os: osName, version: osVersion, digest: digest.describe('Digest of the archive, or of the manifest or index in the registry.') };
+const identity = {
+  os: osName,
+  version: osVersion,
+  digest: digest.describe('Digest of the archive, or of the manifest or index in the registry.'),
+};
 
 const wanted = z.object({
   ...identity,

@@ -119,7 +119,9 @@ const status = z.object({
   conditions,
   digest: digest.optional().describe('Digest of the archive, or of the manifest or index in the registry.'),
   layout: layout.optional(),
-  defaults: defaults.optional().describe('Defaults in effect: those of spec, else those of the bundle or the OCI image.'),
+  defaults: defaults
+    .optional()
+    .describe('Defaults in effect: those of spec, else those of the bundle or the OCI image.'),
   hasMountScript: z.boolean().optional().describe('A mount script is run: that of spec, else that of the bundle.'),
   defaultVersion: z.boolean().optional().describe('This is the default version of its operating system.'),
   nodes: z

@@ -154,7 +154,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
       stringData: { token: 'geheim' },
     } as unknown as Secret;
     const withLogin = wanted(origin);
-    withLogin.source.http.secretRef = { name };
+    Object.assign(withLogin.source.http ?? {}, { secretRef: { name } });
     await node.want(withLogin);
     expect((await node.told({ state: 'Failed', reason: 'SecretMissing' })).message).toContain(name);
     await client.create(secrets, login);

@@ -1,12 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection, loadKubeConfig } from '../../src/kube/connection.ts';
+import { binaryDirectory, missingBinaries } from '../fixtures/binaries.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
 
 /** A real API server over a real etcd, without nodes and controllers. */
@@ -24,7 +25,7 @@ export interface TestCluster {
 
 /** Starts etcd and kube-apiserver on free ports of the loopback interface; everything lives in a temporary directory. */
 export async function startTestCluster(): Promise<TestCluster> {
-  const binaries = binaryDirectory();
+  const binaries = builtBinaries();
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-test-'));
   const running = new Map<string, ChildProcess>();
   const run = (name: string, args: string[]) => {
@@ -102,15 +103,12 @@ export async function startTestCluster(): Promise<TestCluster> {
 }
 
 /** Where etcd and kube-apiserver are; builds them when they are in neither place. */
-function binaryDirectory(): string {
-  const { MONOROOT_TEST_BINARIES, MONOROOT_CACHE, XDG_CACHE_HOME } = process.env;
-  const cache = MONOROOT_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'monoroot');
-  const directory = MONOROOT_TEST_BINARIES ?? join(cache, 'bin', 'current');
-  const complete = () => ['etcd', 'kube-apiserver'].every((name) => existsSync(join(directory, name)));
-  if (!complete() && MONOROOT_TEST_BINARIES === undefined) {
-    mkdirSync(cache, { recursive: true });
+function builtBinaries(): string {
+  const complete = () => missingBinaries('etcd', 'kube-apiserver').length === 0;
+  if (!complete() && process.env['MONOROOT_TEST_BINARIES'] === undefined) {
     execFileSync(join(import.meta.dirname, '../../hack/cluster'), ['binaries'], { stdio: 'inherit' });
   }
+  const directory = binaryDirectory();
   if (!complete()) throw new Error(`There are no etcd and kube-apiserver in ${directory}; run hack/cluster binaries`);
   return directory;
 }

@@ -65,7 +65,8 @@ class Below {
     } else {
       const there = this.#stat(join(parent, name));
       // A link goes too: what comes in its place must not be written to where it leads.
-      if (there && (there.isDirectory() !== isDirectory || there.isSymbolicLink())) yield this.#bytes(join(parent, name));
+      if (there && (there.isDirectory() !== isDirectory || there.isSymbolicLink()))
+        yield this.#bytes(join(parent, name));
     }
   }
 
@@ -113,7 +114,9 @@ async function listLayer(file: string, signal: AbortSignal, entry: (entry: Layer
   }
   const [code, signalled] = await ended;
   signal.throwIfAborted();
-  const failure = diagnose([{ command: 'bsdtar', code: complaint === '' && code === 1 ? 0 : code, signal: signalled, complaint }]);
+  const failure = diagnose([
+    { command: 'bsdtar', code: complaint === '' && code === 1 ? 0 : code, signal: signalled, complaint },
+  ]);
   if (failure) throw failure;
 }
 
@@ -135,7 +138,8 @@ const arrows = { l: ' -> ', h: ' link to ' };
  */
 export function parseEntry(line: string): LayerEntry | undefined {
   const [, type = '', rest = ''] = listed.exec(line) ?? [];
-  if (type === '') throw new FetchError('CorruptArchive', `A layer has an entry that cannot be read: ${line.slice(0, 200)}`);
+  if (type === '')
+    throw new FetchError('CorruptArchive', `A layer has an entry that cannot be read: ${line.slice(0, 200)}`);
   if (type !== 'l' && type !== 'h') return { path: unescape(rest), isDirectory: type === 'd' };
   const names = rest.split(arrows[type]);
   return names.length === 2 ? { path: unescape(names[0] ?? ''), isDirectory: false } : undefined;

@@ -49,16 +49,13 @@ export async function authorize(
 type Details = Pick<Dispatcher.RequestOptions, 'headers'> & { method?: 'POST'; body?: string };
 type Ask = (url: URL, details?: Details) => Promise<Dispatcher.ResponseData>;
 
-async function readToken(challenge: string, repository: Repository, login: Login | undefined, ask: Ask): Promise<string> {
-  const ours = challenge.slice(challenge.search(/\bbearer\s/i));
-  const realm = /\brealm="([^"]*)"/i.exec(ours)?.[1];
-  const service = /\bservice="([^"]*)"/i.exec(ours)?.[1] ?? '';
-  const url = URL.parse(realm ?? '');
-  // A registry with TLS must not be able to have a password sent without.
-  if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && repository.plainHTTP))) {
-    const message = `${repository.host} names no usable server for tokens (${realm ?? 'none'}); check the registry`;
-    throw new FetchError('Unauthorized', message);
-  }
+async function readToken(
+  challenge: string,
+  repository: Repository,
+  login: Login | undefined,
+  ask: Ask,
+): Promise<string> {
+  const { url, service } = tokenServer(challenge, repository);
   const { statusCode, body } = await ask(...tokenRequest(url, service, `repository:${repository.name}:pull`, login));
   const text = await body.text().catch(() => '');
   if (statusCode === 401 || statusCode === 403) throw refused(url.host, statusCode, login);
@@ -67,6 +64,21 @@ async function readToken(challenge: string, repository: Repository, login: Login
   if (token) return token;
   const message = `${url.host} answered ${statusCode} and no token for ${repository.host}/${repository.name}; check the server`;
   throw new FetchError('HTTPStatus', message);
+}
+
+function tokenServer(challenge: string, { host, plainHTTP }: Repository): { url: URL; service: string } {
+  const bearer = challenge.slice(challenge.search(/\bbearer\s/i));
+  const [realm = '', service = ''] = ['realm', 'service'].map(
+    (it) => new RegExp(`\\b${it}="([^"]*)"`, 'i').exec(bearer)?.[1],
+  );
+  const url = URL.parse(realm);
+  // A registry with TLS must not be able to have a password sent without.
+  const allowed = plainHTTP ? ['https:', 'http:'] : ['https:'];
+  if (url && allowed.includes(url.protocol)) return { url, service };
+  throw new FetchError(
+    'Unauthorized',
+    `${host} names no usable server for tokens (${realm || 'none'}); check the registry`,
+  );
 }
 
 function tokenRequest(url: URL, service: string, scope: string, login: Login | undefined): [URL, Details] {

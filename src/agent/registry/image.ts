@@ -49,7 +49,8 @@ export function parseManifest(bytes: Buffer, architecture: string): Manifest | {
     throw unsupported(`Its manifest is ${which}`);
   }
   const { config: of, layers } = parse(bytes, manifest, 'manifest');
-  if (!configTypes.test(of.mediaType)) throw unsupported(`It is no image but an artifact (${of.mediaType || 'no type'})`);
+  if (!configTypes.test(of.mediaType))
+    throw unsupported(`It is no image but an artifact (${of.mediaType || 'no type'})`);
   if (layers.length === 0) throw unsupported('It has no layers');
   for (const { mediaType } of layers) {
     if (!layerTypes.test(mediaType)) throw unsupported(`It has a layer of type ${mediaType || '(none)'}`);

@@ -79,7 +79,8 @@ function placeOf(key: string): string {
 }
 
 function loginOf({ auth, username = '', password = '', identitytoken }: z.output<typeof entry>): Login {
-  const [, user = username, word = password] = /^([^:]*):([^]*)$/.exec(Buffer.from(auth ?? '', 'base64').toString()) ?? [];
+  const [, user = username, word = password] =
+    /^([^:]*):([^]*)$/.exec(Buffer.from(auth ?? '', 'base64').toString()) ?? [];
   return { username: user, password: word, ...(identitytoken !== undefined && { identityToken: identitytoken }) };
 }
 

@@ -69,7 +69,10 @@ export async function openRegistry(
   const mirrors = await readMirrors(ports.mirrorsFile, registry, ports.warn);
   const repositories = [...mirrors.map((mirror) => atMirror(origin, mirror, registry)), origin];
 
-  const settingsFor = ({ mirrorOf }: Repository) => ({ ...options.http, ...(mirrorOf !== undefined && mirrorSettings) });
+  const settingsFor = ({ mirrorOf }: Repository) => ({
+    ...options.http,
+    ...(mirrorOf !== undefined && mirrorSettings),
+  });
 
   async function login(repository: Repository) {
     const [found, ca] = await Promise.all([

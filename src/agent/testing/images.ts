@@ -5,7 +5,6 @@ import type { ImageFile } from '../store/image-file.ts';
 import { storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
 import { temporaryDirectory } from './environment.ts';
-import { program } from './registry.ts';
 
 const digestOf = (character: string) => `sha256:${character.repeat(64)}`;
 
@@ -52,7 +51,7 @@ export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<Fet
     paths,
     readSecret: () => Promise.resolve(undefined),
     architecture: 'amd64',
-    registries: { crane: program('crane'), mirrorsFile: '/nonexistent', warn: () => undefined },
+    registries: { crane: 'crane', mirrorsFile: '/nonexistent', warn: () => undefined },
     now: () => new Date('2026-01-01T00:00:00Z'),
     uniqueId: () => `id${++id}`,
     http: { resumePauseSeconds: 0.001 },
