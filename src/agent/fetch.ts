@@ -11,13 +11,15 @@ import { readUnpacked } from './extract/bundle.ts';
 import { detectLayout, readTop } from './extract/layout.ts';
 import { FetchError, toFetchError } from './failure.ts';
 import { mountScriptShaOf } from './mount-script.ts';
-import { checkSpace } from './space-guard.ts';
+import { Room } from './room.ts';
+import type { Claim } from './room.ts';
+import { readSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { measureTree } from './store/measure.ts';
 import type { StorePaths } from './store/paths.ts';
+import { readSpace } from './store/space.ts';
 import { publish } from './store/publish.ts';
 import { removeTree } from './store/remove.ts';
-import { readSpace } from './store/space.ts';
 import { transfer } from './transfer.ts';
 
 export interface FetchPorts {
@@ -26,6 +28,8 @@ export interface FetchPorts {
   /** Of this node. */
   architecture: Architecture;
   now: () => Date;
+  /** Shared by all fetches of the node; without it a fetch takes itself to be alone. */
+  room?: Room;
   /** A name that was never used before. */
   uniqueId: () => string;
   /** Told of every piece that was downloaded. */
@@ -70,10 +74,12 @@ async function fetchInto(
   const credentials = await readCredentials(http, ports.readSecret);
   const download = await openHttp(http.url, { ...credentials, signal });
   const tree = join(staging, 'tree');
+  const room = ports.room ?? new Room(() => readSpace(ports.paths.staging), readSettings({}).minFree);
+  let claim: Claim | undefined;
   try {
     const { totalBytes } = download;
     const progress = { downloadedBytes: 0, ...(totalBytes !== undefined && { totalBytes }) };
-    checkSpace(await readSpace(ports.paths.staging), totalBytes ?? 0);
+    claim = await room.claim({ archiveBytes: totalBytes, unpackedBytes: wanted.unpackedBytes });
     await mkdir(staging, { mode: 0o700 });
     await mkdir(tree, { mode: 0o755 });
     const onBytes = (bytes: number) => {
@@ -81,9 +87,10 @@ async function fetchInto(
       ports.countBytes?.(bytes);
       onProgress(progress);
     };
-    const archiveBytes = await transfer(download, { directory: tree, digest: wanted.digest, signal, onBytes });
+    const archiveBytes = await transfer(download, { directory: tree, digest: wanted.digest, signal, onBytes, claim });
     return await publishTree(staging, tree, wanted, archiveBytes, { ports, signal });
   } finally {
+    claim?.release();
     await download.close();
   }
 }

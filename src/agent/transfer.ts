@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Download } from './download/http.ts';
 import { unpackArchive } from './extract/archive.ts';
 import { FetchError, toFetchError } from './failure.ts';
-import { guardSpace } from './space-guard.ts';
-import { readSpace } from './store/space.ts';
+import type { Claim } from './room.ts';
 
 export interface TransferOptions {
   /** An existing, empty directory; nothing outside of it is written. */
@@ -12,6 +11,8 @@ export interface TransferOptions {
   digest: string;
   signal: AbortSignal;
   onBytes: (bytes: number) => void;
+  /** Stops the transfer when it takes too much. */
+  claim: Claim;
 }
 
 /**
@@ -19,17 +20,15 @@ export interface TransferOptions {
  * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
  */
 export async function transfer(download: Download, options: TransferOptions): Promise<number> {
-  const { directory, digest, onBytes } = options;
+  const { directory, digest, onBytes, claim } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const archive = unpackArchive(directory, signal);
   let downloadedBytes = 0;
   let outOfSpace: FetchError | undefined;
 
-  const guard = guardSpace(async () => {
-    const [{ freeBytes }, unpackedBytes] = await Promise.all([readSpace(directory), archive.unpackedBytes()]);
-    return { freeBytes, downloadedBytes, unpackedBytes };
-  }, signal).catch((error: unknown) => {
+  const progress = async () => ({ downloadedBytes, unpackedBytes: await archive.unpackedBytes() });
+  const guard = claim.guard(progress, signal).catch((error: unknown) => {
     if (signal.aborted) return;
     outOfSpace = toFetchError(error);
     stop.abort(outOfSpace);
