@@ -37,7 +37,7 @@ describe('from an image to a default version', () => {
       Activated: 'True/NewContainers',
       Ready: 'True/AllNodes',
     });
-    expect(done.status?.nodes).toEqual({ desired: 3, ready: 3, active: 0, failed: 0 });
+    expect(done.status?.nodes).toEqual({ desired: 3, ready: 3, active: 0, failed: 0, unreachable: 0 });
     await eventually(async () => {
       const image = await client.get(osImages, { name: 'base.v1' });
       expect(image?.status).toMatchObject({
