@@ -7,6 +7,7 @@ import { findCondition, setCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages } from '../catalog.ts';
 import { nodeState, selectedNodes, storedImage } from '../storage.ts';
+import type { NodeState } from '../storage.ts';
 
 export interface Observed {
   distribution: ImageDistribution;
@@ -59,35 +60,32 @@ type Counted = NonNullable<ImageDistributionStatus['nodes']> & {
 
 function count(o: Observed): Counted {
   const { distribution, image, nodes, stores, now } = o;
-  const out: Counted = {
-    desired: 0,
-    ready: 0,
-    active: 0,
-    failed: 0,
-    unreachable: 0,
-    failedNodes: [],
-    unreachableNode: undefined,
-    downloads: [],
-  };
-  if (!image) return out;
-  for (const node of selectedNodes(distribution, image, nodes)) {
-    const { name } = node.metadata;
-    const store = stores.get(name);
-    const stored = storedImage(store, image);
+  const selected = image ? selectedNodes(distribution, image, nodes) : [];
+  const seen = selected.flatMap((node) => {
+    if (!image) return [];
+    const store = stores.get(node.metadata.name);
     const state = nodeState(node, store, image, now.getTime());
-    out.desired += 1;
-    if (state === 'Ready' && isUpToDate(o, store)) out.ready += 1;
-    else if (state === 'Ready' || state === 'Fetching') out.active += 1;
-    if (state === 'Fetching' && stored?.state === 'Fetching') out.downloads.push(stored);
-    if (state === 'Unreachable') {
-      out.unreachable += 1;
-      out.unreachableNode ??= name;
-    }
-    if (state !== 'Failed') continue;
-    out.failed += 1;
-    out.failedNodes.push({ node: name, reason: stored?.reason ?? 'Failed', message: stored?.message ?? '' });
-  }
-  return out;
+    const stored = storedImage(store, image);
+    // It must still answer what it is told now.
+    return [
+      { name: node.metadata.name, stored, state: state === 'Ready' && !isUpToDate(o, store) ? 'Fetching' : state },
+    ];
+  });
+  const those = (state: NodeState) => seen.filter((it) => it.state === state);
+  return {
+    desired: seen.length,
+    ready: those('Ready').length,
+    active: those('Fetching').length,
+    failed: those('Failed').length,
+    unreachable: those('Unreachable').length,
+    failedNodes: those('Failed').map(({ name, stored }) => ({
+      node: name,
+      reason: stored?.reason ?? 'Failed',
+      message: stored?.message ?? '',
+    })),
+    unreachableNode: those('Unreachable')[0]?.name,
+    downloads: those('Fetching').flatMap(({ stored }) => (stored?.state === 'Fetching' ? stored : [])),
+  };
 }
 
 /**

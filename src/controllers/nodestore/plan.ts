@@ -176,10 +176,7 @@ function wantedEntry(
   sizes: ReadonlyMap<string, number>,
 ): WantedImage | undefined {
   const told = store?.spec.images.find((i) => keyOf(i) === key);
-  if (!image) {
-    const { retained: _retained, ...entry } = told ?? {};
-    return told && (entry as WantedImage);
-  }
+  if (!image) return told && asPinned(told);
   const http = image.spec.source.http;
   if (!http) return undefined;
   const { os, version } = image.spec;
@@ -190,13 +187,19 @@ function wantedEntry(
     digest,
     source: { http },
     ...(image.spec.mountScript && { mountScript: image.spec.mountScript }),
-    timeoutSeconds: limits?.timeoutSeconds ?? 900,
-    backoffLimit: limits?.backoffLimit ?? 5,
+    ...usualLimits,
+    ...limits,
   };
   // Said once and never corrected: a hint is worth no second write, and none to a node that has the image.
   const before = told?.digest === digest ? told.unpackedBytes : undefined;
   const unpackedBytes = before ?? (isStored(wanted, store) ? undefined : sizes.get(digest));
   return { ...wanted, ...(unpackedBytes !== undefined && { unpackedBytes }) };
+}
+
+const usualLimits: Limits = { timeoutSeconds: 900, backoffLimit: 5 };
+
+function asPinned({ retained: _retained, ...told }: WantedImage): WantedImage {
+  return told;
 }
 
 const isStored = (wanted: WantedImage, store: NodeStore | undefined): boolean =>
