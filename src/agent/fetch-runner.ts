@@ -15,32 +15,45 @@ export interface RunnerPorts {
   now: () => Date;
 }
 
-/** Runs one fetch at a time in the background, so that a long one keeps nobody from looking at what is wanted. */
+interface Running {
+  state: Fetching;
+  stop: AbortController;
+  done: Promise<void>;
+}
+
+/** Runs fetches in the background, so that a long one keeps nobody from looking at what is wanted. */
 export class FetchRunner {
   readonly #ports: RunnerPorts;
-  #running: { state: Fetching; stop: AbortController; done: Promise<void> } | undefined;
+  readonly #running = new Map<string, Running>();
 
   constructor(ports: RunnerPorts) {
     this.#ports = ports;
   }
 
-  /** The fetch that is running, with a progress that changes every five seconds at most. */
-  get current(): Fetching | undefined {
-    return this.#running?.state;
+  /** The fetches that are running, each with a progress that changes every five seconds at most. */
+  get current(): Fetching[] {
+    return [...this.#running.values()].map(({ state }) => state);
   }
 
-  /** Starts a fetch. Throws when one is running. */
+  /** Starts a fetch. Throws when one of that image is running. */
   start(image: WantedImage, fingerprint: string): void {
-    if (this.#running) throw new Error(`${this.#running.state.key} is being fetched`);
+    const key = imageKey(image);
+    if (this.#running.has(key)) throw new Error(`${key} is being fetched`);
     const stop = new AbortController();
-    const state: Fetching = { key: imageKey(image), fingerprint, downloadedBytes: 0 };
-    this.#running = { state, stop, done: this.#run(image, state, stop.signal) };
+    const state: Fetching = { key, fingerprint, downloadedBytes: 0 };
+    this.#running.set(key, { state, stop, done: this.#run(image, state, stop.signal) });
   }
 
-  /** Ends the fetch that is running, if any; when this resolves nothing of it is left. */
-  async cancel(): Promise<void> {
-    this.#running?.stop.abort();
-    await this.#running?.done;
+  /** Ends the fetch of an image, if there is one; when this resolves nothing of it is left. The others go on. */
+  async cancel(key: string): Promise<void> {
+    const running = this.#running.get(key);
+    running?.stop.abort();
+    await running?.done;
+  }
+
+  /** Ends all fetches; when this resolves nothing of them is left. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#running.keys()].map((key) => this.cancel(key)));
   }
 
   async #run(image: WantedImage, state: Fetching, signal: AbortSignal): Promise<void> {
@@ -59,7 +72,7 @@ export class FetchRunner {
     } catch (error) {
       failure = error;
     }
-    this.#running = undefined;
+    this.#running.delete(state.key);
     // A cancelled fetch that came to its end all the same is found in the store.
     if (!signal.aborted) ended(image, state.fingerprint, failure);
     changed();

@@ -15,13 +15,15 @@ import { openArchive } from './obtain/http.ts';
 import { openImage } from './obtain/oci.ts';
 import type { Obtained, Source } from './obtain/source.ts';
 import type { RegistryPorts } from './registry/registry.ts';
-import { checkSpace } from './space-guard.ts';
+import { Room } from './room.ts';
+import type { Claim } from './room.ts';
+import { readSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { measureTree } from './store/measure.ts';
 import type { StorePaths } from './store/paths.ts';
+import { readSpace } from './store/space.ts';
 import { publish } from './store/publish.ts';
 import { removeTree } from './store/remove.ts';
-import { readSpace } from './store/space.ts';
 
 export interface FetchPorts {
   paths: StorePaths;
@@ -29,6 +31,8 @@ export interface FetchPorts {
   /** Of this node. */
   architecture: Architecture;
   now: () => Date;
+  /** Shared by all fetches of the node; without it a fetch takes itself to be alone. */
+  room?: Room;
   /** A name that was never used before. */
   uniqueId: () => string;
   /** How web servers are asked; the defaults when unset. */
@@ -74,10 +78,12 @@ async function fetchInto(
 ): Promise<ImageFile> {
   const source = await openSource(wanted, ports, signal);
   const tree = join(staging, 'tree');
+  const room = ports.room ?? new Room(() => readSpace(ports.paths.staging), readSettings({}).minFree);
+  let claim: Claim | undefined;
   try {
     const { totalBytes } = source;
     const progress = { downloadedBytes: 0, ...(totalBytes !== undefined && { totalBytes }) };
-    checkSpace(await readSpace(ports.paths.staging), totalBytes ?? 0);
+    claim = await room.claim({ archiveBytes: totalBytes, unpackedBytes: wanted.unpackedBytes });
     await mkdir(staging, { mode: 0o700 });
     await mkdir(tree, { mode: 0o755 });
     const onBytes = (bytes: number) => {
@@ -85,9 +91,10 @@ async function fetchInto(
       if (bytes > 0) ports.countBytes?.(bytes);
       onProgress(progress);
     };
-    const obtained = await source.obtain({ directory: tree, scratch: staging, signal, onBytes });
+    const obtained = await source.obtain({ directory: tree, scratch: staging, signal, onBytes, claim });
     return await publishTree(staging, tree, wanted, obtained, { ports, signal });
   } finally {
+    claim?.release();
     await source.close();
   }
 }

@@ -58,7 +58,18 @@ export function readyImage(stored: ImageFile): StoredImage {
   };
 }
 
+/** Nobody asks for it by name; it stays as long as nothing needs its room. */
+export function retainedImage(stored: ImageFile): StoredImage {
+  const message = 'An earlier version that is kept as a way back; it goes when its room is needed and no Pod uses it';
+  return { ...readyImage(stored), reason: 'Retained', message };
+}
+
 export function deletingImage(stored: ImageFile): StoredImage {
   const message = 'Nobody wants it any more and no Pod uses it';
   return { ...readyImage(stored), state: 'Deleting', reason: 'NotWanted', message };
+}
+
+export function evictedImage(stored: ImageFile): StoredImage {
+  const message = 'An earlier version that no Pod uses, given up because its room is needed';
+  return { ...readyImage(stored), state: 'Deleting', reason: 'Evicted', message };
 }

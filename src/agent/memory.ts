@@ -9,7 +9,7 @@ export interface Tries {
   retryTime: number;
 }
 
-/** The fetch that is running. */
+/** A fetch that is running. */
 export interface Fetching {
   key: string;
   fingerprint: string;

@@ -11,7 +11,7 @@ function observed(
   changes: Partial<Omit<Observed, 'store'>> & { stored?: ImageFile[]; broken?: Observed['store']['broken'] },
 ) {
   const { stored = [], broken = [], ...rest } = changes;
-  const empty = { wanted: [], tries: new Map(), departures: new Map(), fetching: undefined, now };
+  const empty = { wanted: [], tries: new Map(), departures: new Map(), fetching: [], maxFetches: 1, short: false, now };
   return { ...empty, store: { images: stored, broken }, ...rest };
 }
 
@@ -21,7 +21,7 @@ const failedTry = (attempts: number, retryTime: number, image = wantedImage()) =
   ]);
 
 const steps = (of: Observed) =>
-  plan(of).steps.map((step) => (step.do === 'cancelFetch' ? step.do : `${step.do} ${step.image.version}`));
+  plan(of).steps.map((step) => (step.do === 'cancelFetch' ? `cancel ${step.key}` : `${step.do} ${step.image.version}`));
 const states = (of: Observed) =>
   plan(of).images.map(({ version, state, reason = '' }) => `${version} ${state} ${reason}`.trim());
 
@@ -43,7 +43,7 @@ describe('an image that is wanted', () => {
 
   test('is not fetched twice', () => {
     const fetching = { key: v1, fingerprint: fingerprintOf(wantedImage()), downloadedBytes: 7, totalBytes: 9 };
-    const it = observed({ wanted: [wantedImage()], fetching });
+    const it = observed({ wanted: [wantedImage()], fetching: [fetching] });
     expect(steps(it)).toEqual([]);
     expect(plan(it).images[0]).toMatchObject({ state: 'Fetching', downloadedBytes: 7, totalBytes: 9 });
   });
@@ -101,7 +101,7 @@ describe('an image that is wanted', () => {
 
   test('is fetched anew when it changes while it is being fetched', () => {
     const fetching = { key: v1, fingerprint: 'of another source', downloadedBytes: 7 };
-    expect(steps(observed({ wanted: [wantedImage()], fetching }))).toEqual(['cancelFetch']);
+    expect(steps(observed({ wanted: [wantedImage()], fetching: [fetching] }))).toEqual([`cancel ${v1}`]);
   });
 });
 
@@ -165,7 +165,9 @@ describe('an image that nobody wants', () => {
   });
 
   test('and that is being fetched is not fetched any further', () => {
-    expect(steps(observed({ fetching: { key: v1, fingerprint: 'x', downloadedBytes: 0 } }))).toEqual(['cancelFetch']);
+    expect(steps(observed({ fetching: [{ key: v1, fingerprint: 'x', downloadedBytes: 0 }] }))).toEqual([
+      `cancel ${v1}`,
+    ]);
   });
 });
 
@@ -180,5 +182,148 @@ describe('an entry of the store that no agent published', () => {
   test('goes first when it is wanted, and is told of', () => {
     const it = observed({ broken, wanted: [wantedImage()] });
     expect([steps(it), states(it)]).toEqual([['check v1'], ['v1 Pending BrokenEntry']]);
+  });
+});
+
+describe('several fetches', () => {
+  const wanted = ['v1', 'v2', 'v3'].map((version) => wantedImage(version));
+  const running = (image = wantedImage(), fingerprint = fingerprintOf(image)) => ({
+    key: `debian-12:${image.version}`,
+    fingerprint,
+    downloadedBytes: 7,
+  });
+
+  test('begin as far as they may, and each tells of itself', () => {
+    const it = observed({ wanted, maxFetches: 2 });
+    expect([steps(it), states(it)]).toEqual([
+      ['fetch v1', 'fetch v2'],
+      ['v1 Fetching', 'v2 Fetching', 'v3 Pending Queued'],
+    ]);
+    expect(steps(observed({ wanted, maxFetches: 2, fetching: [running()] }))).toEqual(['fetch v2']);
+    expect(steps(observed({ wanted, maxFetches: 2, fetching: [running(), running(wantedImage('v3'))] }))).toEqual([]);
+  });
+
+  test('go on when fewer are allowed than are running', () => {
+    const fetching = [running(), running(wantedImage('v2'))];
+    const it = observed({ wanted, maxFetches: 1, fetching });
+    expect([steps(it), states(it)]).toEqual([[], ['v1 Fetching', 'v2 Fetching', 'v3 Pending Queued']]);
+  });
+
+  test('are cancelled one by one', () => {
+    const fetching = [running(), running(wantedImage('v2'), 'of another source'), running(wantedImage('v9'))];
+    expect(steps(observed({ wanted, maxFetches: 3, fetching }))).toEqual([
+      'cancel debian-12:v2',
+      'cancel debian-12:v9',
+    ]);
+  });
+
+  test('go on when only what is known of the image changes', () => {
+    const hinted = [wantedImage('v1', { unpackedBytes: 5 })];
+    expect(steps(observed({ wanted: hinted, fetching: [running()] }))).toEqual([]);
+    expect(states(observed({ wanted: hinted, tries: failedTry(2, now + 5000) }))).toEqual(['v1 Pending NoSpace']);
+  });
+});
+
+describe('a retained image', () => {
+  const retained = (...versions: string[]) => versions.map((version) => wantedImage(version, { retained: true }));
+  const stored = [
+    storedImage('v1', { publishTime: '2026-01-02T00:00:00Z' }),
+    storedImage('v2', { publishTime: '2026-01-01T00:00:00Z' }),
+  ];
+  const both = observed({ wanted: retained('v1', 'v2'), stored });
+  const leaving = (version: string, removeTime: number | undefined = now) =>
+    new Map([[`debian-12:${version}`, { phase: 'Leaving' as const, removeTime }]]);
+  const used = (...versions: string[]) =>
+    new Map(
+      versions.map((version) => [
+        `debian-12:${version}`,
+        { phase: 'Used' as const, checkTime: now + 9, message: 'Pod a/b uses it' },
+      ]),
+    );
+
+  test('is Ready, and stays while there is room', () => {
+    expect([steps(both), states(both), plan(both).departing]).toEqual([
+      [],
+      ['v1 Ready Retained', 'v2 Ready Retained'],
+      [],
+    ]);
+  });
+
+  test('is not fetched when it is not there, and nothing is said of it', () => {
+    const it = observed({ wanted: retained('v1') });
+    expect([steps(it), states(it)]).toEqual([[], []]);
+  });
+
+  test('that is stored with another digest is an image that nobody wants', () => {
+    const it = observed({ wanted: retained('v1'), stored: [storedImage('v1', { digestOf: 'b' })] });
+    expect([steps(it), states(it)]).toEqual([['check v1'], ['v1 Ready']]);
+  });
+
+  test('goes when the disk is short, the oldest first, and is announced first', () => {
+    const short = { ...both, short: true };
+    expect([steps(short), states(short)]).toEqual([['check v2'], ['v1 Ready Retained', 'v2 Ready Retained']]);
+    const announced = { ...short, departures: leaving('v2', now + 1) };
+    expect([steps(announced), states(announced)]).toEqual([[], ['v1 Ready Retained', 'v2 Deleting Evicted']]);
+    expect(steps({ ...announced, departures: leaving('v2') })).toEqual(['remove v2']);
+  });
+
+  test('stays while another image is on its way out', () => {
+    const unwanted = storedImage('v0');
+    const it = { ...both, store: { images: [...stored, unwanted], broken: [] }, short: true };
+    expect(steps({ ...it, departures: leaving('v0') })).toEqual(['remove v0']);
+  });
+
+  test('that a Pod uses is skipped, and looked at again while room is needed', () => {
+    const it = { ...both, short: true, departures: used('v2') };
+    expect([steps(it), states(it)]).toEqual([['check v1'], ['v1 Ready Retained', 'v2 Ready Retained']]);
+    const all = { ...it, departures: used('v1', 'v2') };
+    expect([steps(all), plan(all).wakeTime, plan(all).departing]).toEqual([[], now + 9, [v1, 'debian-12:v2']]);
+    expect(steps({ ...all, now: now + 9 })).toEqual(['check v2']);
+    expect(plan({ ...all, short: false }).departing).toEqual([]);
+  });
+
+  test('stays when room came in another way before it went', () => {
+    const it = { ...both, departures: leaving('v2', now + 1) };
+    expect([steps(it), states(it), plan(it).departing]).toEqual([[], ['v1 Ready Retained', 'v2 Ready Retained'], []]);
+  });
+
+  test('that is wanted again is no candidate', () => {
+    const it = observed({ wanted: [wantedImage('v2'), ...retained('v1')], stored, short: true });
+    expect(steps(it)).toEqual(['check v1']);
+    expect(steps(observed({ wanted: [wantedImage('v1'), wantedImage('v2')], stored, short: true }))).toEqual([]);
+  });
+
+  describe('and an image that found no room', () => {
+    const wanted = [wantedImage('v3'), ...retained('v1', 'v2')];
+    const failed = (retryTime: number) =>
+      new Map([
+        [
+          'debian-12:v3',
+          { fingerprint: fingerprintOf(wantedImage('v3')), attempts: 1, reason: 'NoSpace', message: 'm', retryTime },
+        ],
+      ]);
+    const it = observed({ wanted, stored, tries: failed(now + 5000) });
+
+    test('makes room for it', () => expect(steps(it)).toEqual(['check v2']));
+
+    test('is waited for, also when the next try is due', () => {
+      const going = { ...it, tries: failed(now), departures: leaving('v2', now + 1) };
+      expect([steps(going), states(going)]).toEqual([
+        [],
+        ['v3 Pending NoSpace', 'v1 Ready Retained', 'v2 Deleting Evicted'],
+      ]);
+      expect(plan(going).wakeTime).toBe(now + 1);
+    });
+
+    test('is left alone while the next try is made', () => {
+      expect(steps({ ...it, tries: failed(now) })).toEqual(['fetch v3']);
+      const running = { key: 'debian-12:v3', fingerprint: fingerprintOf(wantedImage('v3')), downloadedBytes: 0 };
+      expect(steps({ ...it, fetching: [running] })).toEqual([]);
+    });
+
+    test('is left alone when the image failed for another reason', () => {
+      const other = [...failed(now + 5000)].map(([key, tries]) => [key, { ...tries, reason: 'HTTPStatus' }] as const);
+      expect(steps({ ...it, tries: new Map(other) })).toEqual([]);
+    });
   });
 });

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { StoredImage, WantedImage } from '../api/nodestore.ts';
-import { deletingImage, failedImage, fetchingImage, pendingImage, readyImage } from './image-status.ts';
+import {
+  deletingImage,
+  evictedImage,
+  failedImage,
+  fetchingImage,
+  pendingImage,
+  readyImage,
+  retainedImage,
+} from './image-status.ts';
 import type { Departure, Fetching, Tries } from './memory.ts';
 import { mountScriptShaOf } from './mount-script.ts';
 import type { ImageFile } from './store/image-file.ts';
@@ -13,14 +21,18 @@ export interface Observed {
   store: StoreContent;
   tries: ReadonlyMap<string, Tries>;
   departures: ReadonlyMap<string, Departure>;
-  fetching: Fetching | undefined;
+  fetching: readonly Fetching[];
+  /** How many fetches may run at the same time. */
+  maxFetches: number;
+  /** Less of the disk is free than must stay free. */
+  short: boolean;
   /** Milliseconds since 1970. */
   now: number;
 }
 
 /** `check`: ask whether a Pod needs the image, as the first step of its departure. */
 export type Step =
-  | { do: 'cancelFetch' }
+  | { do: 'cancelFetch'; key: string }
   | { do: 'fetch'; image: WantedImage; fingerprint: string }
   | { do: 'check' | 'remove'; image: ImageName };
 
@@ -42,31 +54,48 @@ interface Verdict {
   wakeTime?: number | undefined;
 }
 
+/** Whether retained images have to make room, and which of them does now. */
+interface Eviction {
+  needed: boolean;
+  key: string | undefined;
+}
+
 /** The whole policy of the agent: which steps bring the store closer to what is wanted, and what to tell meanwhile. */
 export function plan(observed: Observed): Plan {
-  const { wanted, store, fetching } = observed;
+  const { store, fetching } = observed;
+  // What is only retained is never fetched: once it is not there, nobody wants it.
+  const wanted = observed.wanted.filter((image) => !image.retained || storedAs(image, store));
   const wantedKeys = new Set(wanted.map(imageKey));
-  const next = nextFetch(observed);
+  const next = nextFetches(wanted, observed);
+  const needed = needsRoom(wanted, observed);
+  const eviction: Eviction = { needed, key: needed ? nextEviction(wanted, observed) : undefined };
   const verdicts = [
-    ...wanted.map((image) => judgeWanted(image, observed, next)),
+    ...wanted.map((image) => judgeWanted(image, observed, next, eviction)),
     ...store.images.filter((it) => !wantedKeys.has(imageKey(it))).map((image) => judgeUnwanted(image, observed)),
   ];
   const orphans = store.broken.filter((it) => !wantedKeys.has(imageKey(it))).map((it) => depart(it, observed));
-  const cancel = fetching && !wanted.some((it) => isFetching(it, fetching));
+  const cancelled = fetching.filter((running) => !wanted.some((it) => isFetching(it, running)));
   const all = [...verdicts, ...orphans];
   const wakeTimes = all.flatMap(({ wakeTime }) => wakeTime ?? []);
   return {
-    steps: [...(cancel ? [{ do: 'cancelFetch' } as const] : []), ...all.flatMap(({ step }) => step ?? [])],
+    steps: [
+      ...cancelled.map(({ key }) => ({ do: 'cancelFetch', key }) as const),
+      ...all.flatMap(({ step }) => step ?? []),
+    ],
     images: verdicts.map(({ status }) => status),
     departing: all.flatMap(({ departing }) => departing ?? []),
     wakeTime: wakeTimes.length > 0 ? Math.min(...wakeTimes) : undefined,
   };
 }
 
-/** Tells one wanted entry from another of the same name: any change of it is a reason to try anew at once. */
+/**
+ * Tells one wanted entry from another of the same name: any change of it is a reason to try anew at once. What is only known
+ * about an image, and why it is wanted, is no such change.
+ */
 export function fingerprintOf(image: WantedImage): string {
+  const { unpackedBytes: _hint, retained: _why, ...fetched } = image;
   return createHash('sha256')
-    .update(JSON.stringify(sorted(image)))
+    .update(JSON.stringify(sorted(fetched)))
     .digest('hex');
 }
 
@@ -76,33 +105,83 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort().map(([key, member]) => [key, sorted(member)])); // prettier-ignore
 }
 
-/** One image is fetched at a time: those with the fewest failures come first, then the order of the spec counts. */
-function nextFetch({ wanted, store, tries, fetching, now }: Observed): WantedImage | undefined {
-  if (fetching) return undefined;
-  const taken = new Set([...store.images, ...store.broken].map(imageKey));
+/** So many as may run: those with the fewest failures come first, then the order of the spec counts. */
+function nextFetches(wanted: readonly WantedImage[], observed: Observed): readonly WantedImage[] {
+  const { store, tries, fetching, maxFetches, now } = observed;
+  const taken = new Set([...[...store.images, ...store.broken].map(imageKey), ...fetching.map(({ key }) => key)]);
   const attempts = (image: WantedImage) => triesOf(image, tries)?.attempts ?? 0;
+  const waits = (image: WantedImage) => triesOf(image, tries)?.reason === 'NoSpace' && someLeave(observed);
   return wanted
-    .filter((image) => !taken.has(imageKey(image)) && (triesOf(image, tries)?.retryTime ?? 0) <= now)
-    .sort((a, b) => attempts(a) - attempts(b))[0];
+    .filter((image) => !taken.has(imageKey(image)) && (triesOf(image, tries)?.retryTime ?? 0) <= now && !waits(image))
+    .sort((a, b) => attempts(a) - attempts(b))
+    .slice(0, Math.max(0, maxFetches - fetching.length));
+}
+
+/** Room that is about to come: whoever waits for some waits for this first, and nothing else has to go meanwhile. */
+const someLeave = ({ departures }: Observed) => [...departures.values()].some(({ phase }) => phase === 'Leaving');
+
+/** Whether something would go on if there were more room: all of the node, or an image that waits because it found none. */
+function needsRoom(wanted: readonly WantedImage[], observed: Observed): boolean {
+  const { store, tries, fetching, short, now } = observed;
+  if (short) return true;
+  return wanted.some((image) => {
+    const failed = triesOf(image, tries);
+    if (failed?.reason !== 'NoSpace' || storedAs(image, store)) return false;
+    return !fetching.some((it) => isFetching(image, it)) && (failed.retryTime > now || someLeave(observed));
+  });
+}
+
+/** The key of the retained image that goes next: one at a time, the oldest that no Pod is known to use. */
+function nextEviction(wanted: readonly WantedImage[], observed: Observed): string | undefined {
+  const { store, departures, now } = observed;
+  const retained = wanted
+    .filter((image) => image.retained)
+    .flatMap((image) => storedAs(image, store) ?? [])
+    .sort((a, b) => (a.publishTime < b.publishTime ? -1 : 1))
+    .map((stored) => ({ key: imageKey(stored), departure: departures.get(imageKey(stored)) }));
+  if (someLeave(observed)) return retained.find(({ departure }) => departure?.phase === 'Leaving')?.key;
+  return retained.find(({ departure }) => departure?.phase !== 'Used' || departure.checkTime <= now)?.key;
 }
 
 /** First hit wins. */
-function judgeWanted(image: WantedImage, observed: Observed, next: WantedImage | undefined): Verdict {
+function judgeWanted(
+  image: WantedImage,
+  observed: Observed,
+  next: readonly WantedImage[],
+  eviction: Eviction,
+): Verdict {
   const key = imageKey(image);
   const { store, fetching, now } = observed;
   const stored = store.images.find((it) => imageKey(it) === key);
   const broken = store.broken.find((it) => imageKey(it) === key);
   const tries = triesOf(image, observed.tries);
 
-  if (stored && isSame(image, stored)) return { status: readyImage(stored) };
+  if (stored && isSame(image, stored)) {
+    if (image.retained) return judgeRetained(stored, observed, eviction);
+    return { status: readyImage(stored) };
+  }
   if (stored) return replace(image, 'DigestConflict', conflictMessage(image, stored), observed);
   if (broken) return replace(image, 'BrokenEntry', `${broken.problem}; it is fetched anew`, observed);
-  if (fetching && isFetching(image, fetching)) return { status: fetchingImage(image, tries, fetching) };
-  if (image === next) {
+  const running = fetching.find((it) => isFetching(image, it));
+  if (running) return { status: fetchingImage(image, tries, running) };
+  if (next.includes(image)) {
     return { status: fetchingImage(image, tries), step: { do: 'fetch', image, fingerprint: fingerprintOf(image) } };
   }
   if (tries && tries.retryTime > now) return { status: failedImage(image, tries), wakeTime: tries.retryTime };
+  if (tries?.reason === 'NoSpace') return { status: failedImage(image, tries) };
   return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
+}
+
+/** It goes only when it is its turn to make room. That a Pod uses it is remembered while room is needed. */
+function judgeRetained(stored: ImageFile, observed: Observed, { needed, key }: Eviction): Verdict {
+  const departure = observed.departures.get(imageKey(stored));
+  if (needed && key === imageKey(stored)) {
+    const status = departure?.phase === 'Leaving' ? evictedImage(stored) : retainedImage(stored);
+    return { ...depart(stored, observed), status };
+  }
+  const status = retainedImage(stored);
+  if (!needed || departure?.phase !== 'Used') return { status };
+  return { status, departing: imageKey(stored), wakeTime: departure.checkTime };
 }
 
 function judgeUnwanted(stored: ImageFile, observed: Observed): Verdict {
@@ -133,6 +212,10 @@ function depart({ os, version }: ImageName, { departures, now }: Observed): Omit
 
 const isFetching = (image: WantedImage, fetching: Fetching) =>
   fetching.key === imageKey(image) && fetching.fingerprint === fingerprintOf(image);
+
+/** The image in the store, if it is just what is wanted. */
+const storedAs = (image: WantedImage, store: StoreContent): ImageFile | undefined =>
+  store.images.find((it) => imageKey(it) === imageKey(image) && isSame(image, it));
 
 const isSame = (image: WantedImage, stored: ImageFile) =>
   stored.digest === image.digest && stored.mountScriptSha === mountScriptShaOf(image);

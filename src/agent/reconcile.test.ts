@@ -1,15 +1,16 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
 import { expectValidStatus } from '../runtime/status.ts';
 import { FetchError } from './failure.ts';
 import { createAgent } from './reconcile.ts';
 import type { AgentPorts } from './reconcile.ts';
 import { writeImageFile } from './store/image-file.ts';
-import { entryPath } from './store/paths.ts';
+import { entryPath, storePaths } from './store/paths.ts';
 import { fetchPorts, storedImage, wantedImage } from './testing/images.ts';
 
 const name = 'node-1';
@@ -37,6 +38,7 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
     uniqueId,
     now: () => new Date(clock.now),
     random: () => 0,
+    settings: { minFree: { bytes: 1 }, maxConcurrentFetches: 1 },
     readNodeStore: () => store,
     writeStatus: (written) => {
       store.status = written;
@@ -152,4 +154,79 @@ test('without a NodeStore nothing is touched', async () => {
   await it.settle();
   expect(it.writes).toEqual([]);
   await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+});
+
+test('fetches run side by side, and one that is cancelled leaves the other', async () => {
+  const stopped: string[] = [];
+  const fetch: AgentPorts['fetch'] = (image, signal) =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        stopped.push(image.version);
+        reject(new Error('stopped'));
+      });
+    });
+  const settings = { minFree: { bytes: 1 }, maxConcurrentFetches: 2 };
+  const it = await agentOf([wantedImage(), wantedImage('v2'), wantedImage('v3')], { fetch, settings });
+  await it.settle('v1 Fetching', 'v2 Fetching', 'v3 Pending Queued');
+  it.store.spec.images = [wantedImage('v2'), wantedImage('v3')];
+  await it.settle('v2 Fetching', 'v3 Fetching');
+  expect(stopped).toEqual(['v1']);
+  await it.agent.stop();
+  expect(stopped.sort()).toEqual(['v1', 'v2', 'v3']);
+});
+
+describe('a retained image', () => {
+  const retained = wantedImage('v1', { retained: true });
+
+  test('makes room for one that finds none, which is then tried at once', async () => {
+    let tried = 0;
+    const it: Awaited<ReturnType<typeof agentOf>> = await agentOf([retained, wantedImage('v2')], {
+      fetch: (image) => {
+        tried += 1;
+        if (existsSync(entryPath(it.paths, retained))) throw new FetchError('NoSpace', 'The disk is full');
+        return it.publish(image);
+      },
+    });
+    await it.publish(retained);
+    await it.settle('v1 Deleting Evicted', 'v2 Pending NoSpace');
+    // Its own next try would be due, but would fail as well.
+    it.clock.now += 9_999;
+    await it.settle('v1 Deleting Evicted', 'v2 Pending NoSpace');
+    expect(tried).toBe(1);
+    it.clock.now += 1;
+    await it.settle('v2 Ready');
+    expect(tried).toBe(2);
+    // What was given up is not fetched again, though the operator still says to retain it.
+    it.clock.now += 3_600_000;
+    await it.settle('v2 Ready');
+    expect(tried).toBe(2);
+  });
+
+  test('stays while a Pod uses it, however short the disk is', async () => {
+    const path = { paths: storePaths('') };
+    const it = await agentOf([retained], {
+      settings: { minFree: { bytes: Number.MAX_SAFE_INTEGER }, maxConcurrentFetches: 1 },
+      listPods: () =>
+        Promise.resolve([
+          {
+            metadata: { namespace: 'a', name: 'b' },
+            spec: { volumes: [{ hostPath: { path: entryPath(path.paths, retained) } }] },
+          },
+        ]),
+    });
+    path.paths = it.paths;
+    await it.publish(retained);
+    await it.settle('v1 Ready Retained');
+    it.clock.now += 3_600_000;
+    await it.settle('v1 Ready Retained');
+  });
+
+  test('stays when the API server cannot be asked, however short the disk is', async () => {
+    const it = await agentOf([retained], {
+      settings: { minFree: { bytes: Number.MAX_SAFE_INTEGER }, maxConcurrentFetches: 1 },
+      listPods: () => Promise.reject(new Error('The API server is away')),
+    });
+    await it.publish(retained);
+    expect(await it.settle('v1 Ready Retained')).not.toEqual([]);
+  });
 });

@@ -14,13 +14,17 @@ import { lastFailure } from './image-status.ts';
 import type { Departure, Tries } from './memory.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
-import { nodeStoreStatus } from './status.ts';
+import type { AgentSettings } from './settings.ts';
+import { nodeStoreStatus, storeSpace } from './status.ts';
 import { listStore } from './store/list.ts';
-import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
-import { readSpace } from './store/space.ts';
+import { isShort, readSpace } from './store/space.ts';
+
+/** How often the disk is looked at, which fills also by others; looking writes nothing. */
+const lookSeconds = 60;
 
 export interface AgentPorts extends DeparturePorts {
+  settings: AgentSettings;
   /** The NodeStore of this node as last seen; undefined when there is none. */
   readNodeStore: () => NodeStore | undefined;
   /** Writes the whole status; what it returns is not used. */
@@ -35,19 +39,18 @@ export interface AgentPorts extends DeparturePorts {
 
 export interface Agent {
   reconcile: Reconcile;
-  /** Cancels the fetch that is running; when this resolves nothing of it is left. */
+  /** Cancels all fetches; when this resolves nothing of them is left. */
   stop: () => Promise<void>;
 }
 
 /** Makes the store of one node equal to its NodeStore. `prepareStore` must have been called before. */
 export function createAgent(ports: AgentPorts): Agent {
-  const { paths, logger } = ports;
+  const { paths, logger, settings } = ports;
   const tries = new Map<string, Tries>();
   const departures = new Map<string, Departure>();
   const runner = new FetchRunner({ ...ports, ended: remember, changed: ports.enqueue, fetch: timedFetch });
   let recalled = false;
   let written: { over: string | undefined; status: NodeStoreStatus } | undefined;
-  let space: { of: string; store: NonNullable<NodeStoreStatus['store']> } | undefined;
 
   async function timedFetch(...args: Parameters<RunnerPorts['fetch']>): Promise<void> {
     const [image, signal] = args;
@@ -93,20 +96,15 @@ export function createAgent(ports: AgentPorts): Agent {
     }
   }
 
-  /** Free space changes all the time; it is looked at when an image has come or gone. */
-  async function measure({ images }: StoreContent): Promise<NonNullable<NodeStoreStatus['store']>> {
-    const of = images.map((it) => `${imageKey(it)}@${it.digest}`).join();
-    if (space?.of !== of) {
-      const usedBytes = images.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
-      space = { of, store: { usedBytes, freeBytes: (await readSpace(paths.store)).freeBytes } };
-    }
-    return space.store;
+  /** An image that found no room need not wait any longer. */
+  function roomCame(): void {
+    for (const it of tries.values()) if (it.reason === 'NoSpace') it.retryTime = ports.now().getTime();
   }
 
   async function act(step: Step): Promise<void> {
     switch (step.do) {
       case 'cancelFetch':
-        await runner.cancel();
+        await runner.cancel(step.key);
         break;
       case 'fetch':
         runner.start(step.image, step.fingerprint);
@@ -117,7 +115,10 @@ export function createAgent(ports: AgentPorts): Agent {
       case 'remove': {
         const still = await removeImage(step.image, ports);
         if (still) departures.set(imageKey(step.image), still);
-        else departures.delete(imageKey(step.image));
+        else {
+          departures.delete(imageKey(step.image));
+          roomCame();
+        }
         logger.info({ image: imageKey(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
       }
     }
@@ -132,7 +133,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const wanted = nodeStore.spec.images;
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = runner.current;
-    const store = await listStore(paths);
+    const [store, space] = await Promise.all([listStore(paths), readSpace(paths.store)]);
     const now = ports.now();
     const { steps, images, departing, wakeTime } = plan({
       wanted,
@@ -140,6 +141,8 @@ export function createAgent(ports: AgentPorts): Agent {
       tries,
       departures,
       fetching,
+      maxFetches: settings.maxConcurrentFetches,
+      short: isShort(space, settings.minFree),
       now: now.getTime(),
     });
     for (const key of departures.keys()) if (!departing.includes(key)) departures.delete(key);
@@ -147,7 +150,9 @@ export function createAgent(ports: AgentPorts): Agent {
     const { generation, resourceVersion } = nodeStore.metadata;
     // The watch may not have brought back yet what was written last.
     const before = written && written.over === resourceVersion ? written.status : nodeStore.status;
-    const status = nodeStoreStatus({ generation, before, wanted, images, store: await measure(store), now });
+    const usedBytes = store.images.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
+    const told = storeSpace(before?.store, usedBytes, space);
+    const status = nodeStoreStatus({ generation, before, wanted, images, store: told, now });
     // Before the steps, not after: an image may go only when its going has been announced.
     if (!sameStatus(before, status)) {
       await ports.writeStatus(status, signal);
@@ -161,12 +166,11 @@ export function createAgent(ports: AgentPorts): Agent {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
-    return {
-      requeueAfterSeconds: wakeTime === undefined ? undefined : Math.max(0, wakeTime - ports.now().getTime()) / 1000,
-    };
+    const wakeSeconds = wakeTime === undefined ? lookSeconds : (wakeTime - ports.now().getTime()) / 1000;
+    return { requeueAfterSeconds: Math.min(lookSeconds, Math.max(0, wakeSeconds)) };
   };
 
-  return { reconcile, stop: () => runner.cancel() };
+  return { reconcile, stop: () => runner.stop() };
 }
 
 /** The status that says what is leaving has just been written: from now on the time of grace runs. */

@@ -3,7 +3,7 @@ import type { NodeStoreStatus, StoredImage } from '../api/nodestore.ts';
 import { findCondition } from '../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../runtime/status.ts';
 import { deletingImage, failedImage, fetchingImage, pendingImage, readyImage } from './image-status.ts';
-import { nodeStoreStatus } from './status.ts';
+import { nodeStoreStatus, storeSpace } from './status.ts';
 import { storedImage, wantedImage } from './testing/images.ts';
 
 const store = { usedBytes: 1, freeBytes: 2 };
@@ -51,4 +51,21 @@ test('the message of a failure names the image, the reason and what to do', () =
 test('a status that says the same later is the same', () => {
   const before = status([readyImage(storedImage())]);
   expect(sameStatus(before, status([readyImage(storedImage())], before, new Date('2027-01-01T00:00:00Z')))).toBe(true);
+});
+
+test('what is said of the disk changes with the images, and when a twentieth of the disk was filled or freed', () => {
+  const disk = (freeBytes: number) => ({ totalBytes: 1000, freeBytes, totalInodes: 0, freeInodes: 0 });
+  const told = storeSpace(undefined, 10, disk(500));
+  expect(told).toEqual({ usedBytes: 10, freeBytes: 500, capacityBytes: 1000 });
+  expect([451, 500, 549].map((free) => storeSpace(told, 10, disk(free)))).toEqual([told, told, told]);
+  expect([450, 550].map((free) => storeSpace(told, 10, disk(free)).freeBytes)).toEqual([450, 550]);
+  expect(storeSpace(told, 11, disk(501))).toEqual({ usedBytes: 11, freeBytes: 501, capacityBytes: 1000 });
+});
+
+test('retained images are not counted among those that it shall hold', () => {
+  const wanted = [wantedImage(), wantedImage('v0', { retained: true })];
+  const images = [readyImage(storedImage()), readyImage(storedImage('v0'))];
+  const made = nodeStoreStatus({ generation: 3, before: undefined, wanted, images, store, now: new Date(0) });
+  expect(made.counts).toEqual({ desired: 1, ready: 1, failed: 0 });
+  expect(findCondition(made.conditions, 'Ready')?.message).toBe('Stores all 1 wanted images');
 });

@@ -3,12 +3,13 @@ import { setCondition } from '../runtime/conditions.ts';
 import type { NewCondition } from '../runtime/conditions.ts';
 import { imageKey } from './store/paths.ts';
 import type { ImageName } from './store/paths.ts';
+import type { Space } from './store/space.ts';
 
 export interface StatusInput {
   generation: number | undefined;
   /** The status as it is, for the times of its conditions. */
   before: NodeStoreStatus | undefined;
-  wanted: readonly ImageName[];
+  wanted: readonly (ImageName & { retained?: boolean | undefined })[];
   images: readonly StoredImage[];
   store: NonNullable<NodeStoreStatus['store']>;
   now: Date;
@@ -28,7 +29,23 @@ export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
   return { ...observedGeneration, conditions, images: [...input.images], counts: countsOf(input), store: input.store };
 }
 
-function countsOf({ wanted, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
+/**
+ * What is said of the disk: the same as before unless images came or went or free space has moved by a twentieth of the disk,
+ * so that a disk that others write to causes no writes to the API server.
+ */
+export function storeSpace(
+  before: NodeStoreStatus['store'],
+  usedBytes: number,
+  { totalBytes, freeBytes }: Space,
+): NonNullable<NodeStoreStatus['store']> {
+  const moved = Math.abs((before?.freeBytes ?? 0) - freeBytes) >= totalBytes / 20;
+  if (before?.usedBytes === usedBytes && before.capacityBytes === totalBytes && !moved) return before;
+  return { usedBytes, freeBytes, capacityBytes: totalBytes };
+}
+
+/** Retained images are extra: nobody is missing anything when one is gone. */
+function countsOf({ wanted: all, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
+  const wanted = all.filter(({ retained }) => !retained);
   const keys = new Set(wanted.map(imageKey));
   const of = (state: StoredImage['state']) =>
     images.filter((it) => keys.has(imageKey(it)) && it.state === state).length;
@@ -48,7 +65,8 @@ function ready({ wanted, images }: StatusInput): Case {
   if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageKey(fetching)}` };
   const pending = first(images, 'Pending');
   if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: told(pending) };
-  return { status: 'True', reason: 'AllStored', message: `Stores all ${wanted.length} wanted images` };
+  const count = wanted.filter(({ retained }) => !retained).length;
+  return { status: 'True', reason: 'AllStored', message: `Stores all ${count} wanted images` };
 }
 
 function reconciling({ images }: StatusInput): Case {

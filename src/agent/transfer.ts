@@ -4,8 +4,7 @@ import type { Download } from './download/http.ts';
 import { unpackArchive } from './extract/archive.ts';
 import type { UnpackOptions } from './extract/unpack.ts';
 import { FetchError, toFetchError } from './failure.ts';
-import { guardSpace } from './space-guard.ts';
-import { readSpace } from './store/space.ts';
+import type { Claim } from './room.ts';
 
 export interface TransferOptions {
   /** An existing directory; nothing outside of it is written, but for what has no name any more. */
@@ -17,6 +16,8 @@ export interface TransferOptions {
   signal: AbortSignal;
   onBytes: (bytes: number) => void;
   unpack?: UnpackOptions;
+  /** Stops the transfer when it takes too much. */
+  claim: Claim;
 }
 
 /**
@@ -24,17 +25,15 @@ export interface TransferOptions {
  * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
  */
 export async function transfer(download: Pick<Download, 'body'>, options: TransferOptions): Promise<number> {
-  const { directory, scratch, digest, onBytes } = options;
+  const { directory, scratch, digest, onBytes, claim } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const archive = unpackArchive(directory, join(scratch, 'archive'), signal, options.unpack);
   let downloadedBytes = 0;
   let outOfSpace: FetchError | undefined;
 
-  const guard = guardSpace(async () => {
-    const [{ freeBytes }, unpackedBytes] = await Promise.all([readSpace(directory), archive.unpackedBytes()]);
-    return { freeBytes, downloadedBytes, unpackedBytes };
-  }, signal).catch((error: unknown) => {
+  const progress = async () => ({ downloadedBytes, unpackedBytes: await archive.unpackedBytes() });
+  const guard = claim.guard(progress, signal).catch((error: unknown) => {
     if (signal.aborted) return;
     outOfSpace = toFetchError(error);
     stop.abort(outOfSpace);

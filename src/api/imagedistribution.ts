@@ -3,6 +3,9 @@ import { atomicList, cel, conditions, fixedImage, quantity, time } from './meta.
 import type { KindDefinition, KindObject } from './meta.ts';
 import { intOrString, labelSelector, tolerations } from './podfields.ts';
 
+/** So many earlier images are remembered, and can be retained. */
+export const previousImagesLimit = 10;
+
 const spec = z.object({
   image: fixedImage.describe('<os>:<version> that the nodes shall store.'),
   nodeSelector: labelSelector.optional().describe('Nodes that shall store it; all when unset.'),
@@ -48,11 +51,24 @@ const spec = z.object({
     })
     .prefault({})
     .describe('What the version becomes the default for.'),
+  retainVersions: z
+    .int()
+    .min(0)
+    .max(previousImagesLimit)
+    .default(2)
+    .describe('Earlier images of this distribution that a node keeps besides those in use, as long as it has room.'),
 });
 
 const status = z.object({
   observedGeneration: z.int().min(0).optional(),
   conditions,
+  image: fixedImage.optional().describe('Image that it distributes; the one before while spec.image does not exist.'),
+  previousImages: z
+    .array(fixedImage)
+    .max(previousImagesLimit)
+    .meta(atomicList)
+    .optional()
+    .describe('Images of the same operating system that it distributed before, newest first.'),
   activeImage: fixedImage.optional().describe('Image that this distribution made a default version.'),
   activationTime: time.optional().describe('When it did; of several active ones of an OS the latest is the default.'),
   nodes: z
@@ -61,8 +77,21 @@ const status = z.object({
       ready: z.int().min(0).describe('Nodes that wholly have it.'),
       active: z.int().min(0).describe('Nodes fetching it now.'),
       failed: z.int().min(0).describe('Nodes that could not get it.'),
+      unreachable: z
+        .int()
+        .min(0)
+        .optional()
+        .describe('Nodes without it that are not ready, or whose agent is silent; they take no place of others.'),
     })
     .optional(),
+  progress: z
+    .object({
+      downloadedBytes: z.int().min(0),
+      totalBytes: z.int().min(0).optional().describe('Where all servers tell.'),
+      time: time.describe('When the nodes were asked; every ten seconds at most.'),
+    })
+    .optional()
+    .describe('Of the nodes that are downloading it now, together.'),
   failedNodes: z
     .array(z.object({ node: z.string().max(253), reason: z.string().max(128), message: z.string().max(1024) }))
     .max(20)
@@ -94,6 +123,13 @@ export const imageDistributionDefinition: KindDefinition = {
     { name: 'Ready-Nodes', type: 'integer', jsonPath: '.status.nodes.ready', description: 'Nodes that wholly have it' },
     { name: 'Active', type: 'integer', jsonPath: '.status.nodes.active', description: 'Nodes fetching it now' },
     { name: 'Failed', type: 'integer', jsonPath: '.status.nodes.failed', description: 'Nodes that could not get it' },
+    {
+      name: 'Unreachable',
+      type: 'integer',
+      jsonPath: '.status.nodes.unreachable',
+      description: 'Nodes that do not answer',
+      priority: 1,
+    },
     conditionColumn('Distributed', 'All selected nodes have it'),
     conditionColumn('Activated', 'It is a default version'),
     conditionColumn('Ready', 'All that spec asks for is done'),

@@ -16,6 +16,15 @@ const wanted = z.object({
   timeoutSeconds: z.int().min(10).max(86400).default(900),
   backoffLimit: z.int().min(0).max(100).default(5),
   bytesPerSecond: z.int().min(1000).max(1e12).optional().describe('Most that is downloaded in a second.'),
+  unpackedBytes: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Bytes on disk, as a node that has it reported; only a hint: it is fetched all the same.'),
+  retained: z
+    .boolean()
+    .optional()
+    .describe('An earlier version: kept where it is stored, never fetched, and the first to go when room is needed.'),
 });
 
 const stored = z.object({
@@ -60,9 +69,13 @@ const status = z.object({
     .optional()
     .describe('Images that it shall hold, and of those: wholly there, and not to be had.'),
   store: z
-    .object({ usedBytes: z.int().min(0), freeBytes: z.int().min(0) })
+    .object({
+      usedBytes: z.int().min(0).describe('Of all images together.'),
+      freeBytes: z.int().min(0).describe('Free on the file system of the store, for anybody.'),
+      capacityBytes: z.int().min(0).optional().describe('Of the whole file system.'),
+    })
     .optional()
-    .describe('Bytes on the file system of the store; refreshed when an image comes or goes.'),
+    .describe('The disk; refreshed when an image comes or goes, and when a twentieth of the disk was filled or freed.'),
 });
 
 export type NodeStoreSpec = z.output<typeof spec>;

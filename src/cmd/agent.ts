@@ -5,8 +5,11 @@ import { fetchImage } from '../agent/fetch.ts';
 import { createAgentClient } from '../agent/kube.ts';
 import { createAgentMetrics } from '../agent/metrics.ts';
 import { createAgent } from '../agent/reconcile.ts';
+import { Room } from '../agent/room.ts';
+import { readSettings } from '../agent/settings.ts';
 import { storePaths } from '../agent/store/paths.ts';
 import { prepareStore } from '../agent/store/remove.ts';
+import { readSpace } from '../agent/store/space.ts';
 import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
 import { nodeStores } from '../kube/kinds.ts';
@@ -26,6 +29,7 @@ const silenceLimitSeconds = 1800;
 
 async function main({ env, logger, signal, required }: Program): Promise<void> {
   const nodeName = required('NODE_NAME');
+  const settings = readSettings({ MIN_FREE: env.MIN_FREE, MAX_CONCURRENT_FETCHES: env.MAX_CONCURRENT_FETCHES });
   const paths = storePaths(env.MONOROOT_ROOT ?? hostRoot);
   const metrics = createMetrics();
   const agentMetrics = createAgentMetrics(metrics.registry);
@@ -50,12 +54,14 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     warn: (message: string) => logger.warn(message),
   };
   const { countBytes } = agentMetrics;
-  const fetchPorts = { ...common, readSecret, http, registries, architecture: architecture(), countBytes };
+  const room = new Room(() => readSpace(paths.staging), settings.minFree);
+  const fetchPorts = { ...common, room, readSecret, http, registries, architecture: architecture(), countBytes };
 
   await prepareStore(paths);
   const agent = createAgent({
     ...common,
     ...calls,
+    settings,
     readNodeStore: () => reflector.store.get(nodeName),
     fetch: (image, fetchSignal, onProgress) => fetchImage(image, fetchPorts, fetchSignal, onProgress),
     enqueue: () => controller.enqueue(nodeName),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { distribution, osImage, sha256Of } from '../../test/fixtures/builders.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
-import { defaultVersion, digestOf, isActive } from './catalog.ts';
+import { defaultVersion, digestOf, isActive, previousImages } from './catalog.ts';
 
 /** A distribution that became active at that time of day. */
 const active = (image: string, hour: number): ImageDistribution =>
@@ -66,4 +66,19 @@ test('a distribution is active for the image that it names now, and only once it
 
 test('the digest of an image is known before any node has it', () => {
   expect(digestOf(osImage('os:v1', { ready: false }))).toBe(`sha256:${sha256Of('os:v1')}`);
+});
+
+describe('the previous images of a distribution', () => {
+  const now = (image: string, was: string | undefined, before: string[]) =>
+    previousImages(distribution(image, {}, { ...(was !== undefined && { image: was }), previousImages: before }));
+  const many = Array.from({ length: 12 }, (_, i) => `os:v${i}`);
+
+  test.each<[string, string[], string[]]>([
+    ['are none of one that is new', now('os:v1', undefined, []), []],
+    ['stay as they are while nothing is edited', now('os:v3', 'os:v3', ['os:v2', 'os:v1']), ['os:v2', 'os:v1']],
+    ['begin with the one that was edited', now('os:v4', 'os:v3', ['os:v2']), ['os:v3', 'os:v2']],
+    ['lose the one that came back', now('os:v2', 'os:v3', ['os:v2', 'os:v1']), ['os:v3', 'os:v1']],
+    ['are of the same OS', now('other:v1', 'os:v3', ['os:v2', 'other:v0']), ['other:v0']],
+    ['are ten at most, the newest', now('os:v99', 'os:v98', many), ['os:v98', ...many.slice(0, 9)]],
+  ])('%s', (_name, images, expected) => expect(images).toEqual(expected));
 });

@@ -1,3 +1,4 @@
+import { previousImagesLimit } from '../api/imagedistribution.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { OSImage } from '../api/osimage.ts';
 import { parseReference } from '../pod/image.ts';
@@ -19,6 +20,18 @@ export function defaultVersion(os: string, distributions: readonly ImageDistribu
 /** It asks to be the default, and has been for the image that it names now. */
 export const isActive = (d: ImageDistribution): boolean =>
   d.spec.activate.newContainers && d.status?.activeImage === d.spec.image && d.status.activationTime !== undefined;
+
+/**
+ * The images that a distribution distributed before the one that it names now, newest first; of the same OS only. Right also
+ * between an edit of the spec and the status that remembers it.
+ */
+export function previousImages({ spec, status }: ImageDistribution): string[] {
+  const { os } = parseReference(spec.image);
+  const known = new Set([status?.image, ...(status?.previousImages ?? [])]);
+  return [...known]
+    .filter((image) => image !== undefined && image !== spec.image && parseReference(image).os === os)
+    .slice(0, previousImagesLimit) as string[];
+}
 
 const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0);
 

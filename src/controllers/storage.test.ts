@@ -56,7 +56,19 @@ describe('a distribution selects', () => {
 });
 
 describe('a node stands with an image as', () => {
+  const now = Date.parse('2026-01-01T12:00:00Z');
   const asked = (...images: StoredImage[]) => nodeStore('n1', ['os:v1'], images);
+  const retaining = (...images: StoredImage[]) => {
+    const { spec, ...store } = asked(...images);
+    return { ...store, spec: { images: spec.images.map((image) => ({ ...image, retained: true })) } };
+  };
+  /** Somebody wrote to it last so many seconds ago. One try may take 900 s, and a pause between two 300 s. */
+  const spoke = (seconds: number, ...images: StoredImage[]) => {
+    const { metadata, ...store } = asked(...images);
+    const times = [9999, seconds].map((ago) => new Date(now - ago * 1000).toISOString());
+    const managedFields = times.map((time) => ({ manager: 'monoroot', time }));
+    return { ...store, metadata: { ...metadata, managedFields } };
+  };
   test.each<[NodeState, string, NodeStore | undefined]>([
     ['Waiting', 'when it has no store', undefined],
     ['Waiting', 'when its store is not asked for it', nodeStore('n1', ['os:v2'])],
@@ -76,7 +88,35 @@ describe('a node stands with an image as', () => {
     ],
     ['Ready', 'when it wholly has it', asked(stored('os:v1', 'Ready'))],
     ['Failed', 'when its agent gave up', asked(stored('os:v1', 'Failed'))],
+    ['Ready', 'when it wholly has it and only retains it', retaining(stored('os:v1', 'Ready'))],
+    ['Waiting', 'when it only retains it and is about to give it up', retaining(stored('os:v1', 'Deleting'))],
+    [
+      'Failed',
+      'when its agent gave up and is just trying again',
+      asked(stored('os:v1', 'Fetching', { attempts: 6, reason: 'NoSpace' })),
+    ],
+    ['Fetching', 'when its agent tries for the last time', asked(stored('os:v1', 'Fetching', { attempts: 5 }))],
+    ['Fetching', 'when its agent spoke within the longest try', spoke(1199, stored('os:v1', 'Fetching'))],
+    ['Unreachable', 'when its agent fell silent', spoke(1201, stored('os:v1', 'Fetching'))],
+    ['Unreachable', 'when its agent never answered', spoke(1201)],
+    ['Ready', 'when it has it and nobody had anything to say since', spoke(9999, stored('os:v1', 'Ready'))],
+    ['Failed', 'when it failed and nobody had anything to say since', spoke(9999, stored('os:v1', 'Failed'))],
   ])('%s %s', (state, _name, store) => {
-    expect(nodeState(store, osImage('os:v1'))).toBe(state);
+    expect(nodeState(node('n1'), store, osImage('os:v1'), now)).toBe(state);
+  });
+
+  test.each<[NodeState, string, NodeStore | undefined]>([
+    ['Unreachable', 'and it was not told', undefined],
+    ['Unreachable', 'and it was told', asked()],
+    ['Unreachable', 'and it was fetching', asked(stored('os:v1', 'Fetching'))],
+    ['Ready', 'and it has the image', asked(stored('os:v1', 'Ready'))],
+    ['Failed', 'and it had failed', asked(stored('os:v1', 'Failed'))],
+  ])('%s when it is not ready %s', (state, _name, store) => {
+    for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+      const away = node('n1', [], { taints: [{ key, effect: 'NoExecute' }] });
+      expect(nodeState(away, store, osImage('os:v1'), now)).toBe(state);
+    }
+    const cordoned = node('n1', [], { taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] });
+    expect(nodeState(cordoned, store, osImage('os:v1'), now)).not.toBe('Unreachable');
   });
 });

@@ -1,12 +1,12 @@
 import type { ImageDistribution } from '../api/imagedistribution.ts';
-import type { NodeStore, StoredImage } from '../api/nodestore.ts';
+import type { NodeStore, StoredImage, WantedImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import { matchesLabels, toleratesTaints } from '../pod/nodes.ts';
 import type { Node } from '../pod/types.ts';
 import { digestOf } from './catalog.ts';
 
-/** How one node stands with one image. */
-export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed';
+/** How one node stands with one image. Unreachable: it lacks the image, and nobody there would answer. */
+export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';
 
 /** The nodes that a distribution selects, for an image of this architecture. */
 export function selectedNodes(distribution: ImageDistribution, image: OSImage, nodes: readonly Node[]): Node[] {
@@ -32,15 +32,41 @@ export function storedImage(store: NodeStore | undefined, image: OSImage): Store
   return store?.status?.images?.find((i) => i.os === os && i.version === version && i.digest === digestOf(image));
 }
 
-/** Is the node asked to have the image? */
-export const isWanted = (store: NodeStore | undefined, image: OSImage): boolean =>
-  store?.spec.images.some(
+/** How the node is asked to have the image; undefined when it is not. */
+const wantedAs = (store: NodeStore | undefined, image: OSImage): WantedImage | undefined =>
+  store?.spec.images.find(
     (i) => i.os === image.spec.os && i.version === image.spec.version && i.digest === digestOf(image),
-  ) ?? false;
+  );
 
-export function nodeState(store: NodeStore | undefined, image: OSImage): NodeState {
-  if (!isWanted(store, image)) return 'Waiting';
+/** Is the node asked to get the image? One that it only retains it need not get. */
+export const isTold = (store: NodeStore | undefined, image: OSImage): boolean => {
+  const entry = wantedAs(store, image);
+  return entry !== undefined && !entry.retained;
+};
+
+/** First hit wins. `now` is in milliseconds since 1970. */
+export function nodeState(node: Node, store: NodeStore | undefined, image: OSImage, now: number): NodeState {
+  const entry = wantedAs(store, image);
   const stored = storedImage(store, image);
-  if (stored?.state === 'Ready') return 'Ready';
-  return stored?.state === 'Failed' ? 'Failed' : 'Fetching';
+  if (entry && stored?.state === 'Ready') return 'Ready';
+  const told = entry !== undefined && !entry.retained;
+  // It goes on trying, now and then; that makes it no node that is on its way.
+  if (told && (stored?.state === 'Failed' || (stored?.attempts ?? 0) > entry.backoffLimit)) return 'Failed';
+  if (!isReachable(node) || (told && isSilent(store, entry, now))) return 'Unreachable';
+  return told ? 'Fetching' : 'Waiting';
+}
+
+/** The taints by which Kubernetes itself says that the kubelet of a node does not answer. */
+const awayTaints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+const isReachable = (node: Node) => !(node.spec?.taints ?? []).some(({ key }) => awayTaints.includes(key));
+
+/** Longest back-off of an agent, in which it rightly says nothing. */
+const longestPauseSeconds = 300;
+
+/** Whether the agent has said nothing for longer than any try can take; each of its words is a write to the NodeStore. */
+function isSilent(store: NodeStore | undefined, { timeoutSeconds }: WantedImage, now: number): boolean {
+  const times = (store?.metadata.managedFields ?? []).flatMap(({ time }) =>
+    time === undefined ? [] : Date.parse(time),
+  );
+  return times.length > 0 && now - Math.max(...times) > (timeoutSeconds + longestPauseSeconds) * 1000;
 }

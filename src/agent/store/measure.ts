@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { FetchError, errorCode } from '../failure.ts';
+import { maxEntries, tooManyEntries } from '../space-guard.ts';
 
 export interface TreeSize {
   /** On disk; a file with several names counts once. */
@@ -14,7 +15,7 @@ const pageBytes = 4096;
 
 /**
  * Measures a tree without following links. Throws UnsafeArchive for a device outside its top-level `dev`: no container sees
- * that directory of an image, all others would offer the device.
+ * that directory of an image, all others would offer the device. Throws TooLarge for more entries than any system has.
  */
 export async function measureTree(root: string): Promise<TreeSize> {
   const size: TreeSize = { bytes: 0, files: 0, overlayBytes: {} };
@@ -31,6 +32,7 @@ export async function measureTree(root: string): Promise<TreeSize> {
         throw new FetchError('UnsafeArchive', `${child} is a device; build the archive without devices outside of dev`);
       }
       size.files += 1;
+      if (size.files > maxEntries) throw tooManyEntries();
       if (stat.nlink > 1 && !stat.isDirectory()) {
         if (linked.has(stat.ino)) continue;
         linked.add(stat.ino);

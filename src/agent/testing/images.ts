@@ -1,9 +1,11 @@
 import type { WantedImage } from '../../api/nodestore.ts';
 import type { HttpSource } from '../../api/osimage.ts';
 import type { FetchPorts } from '../fetch.ts';
+import { Room } from '../room.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
+import { readSpace } from '../store/space.ts';
 import { temporaryDirectory } from './environment.ts';
 
 const digestOf = (character: string) => `sha256:${character.repeat(64)}`;
@@ -55,6 +57,7 @@ export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<Fet
     now: () => new Date('2026-01-01T00:00:00Z'),
     uniqueId: () => `id${++id}`,
     http: { resumePauseSeconds: 0.001 },
+    room: new Room(() => readSpace(paths.staging), { bytes: 256 * 1024 * 1024 }),
     ...changes,
   };
 }

@@ -148,9 +148,9 @@ describe('conditions', () => {
 
 describe('counts', () => {
   test.each<[State[], object]>([
-    [['Ready', 'Fetching', 'Failed', 'none'], { desired: 4, ready: 1, active: 1, failed: 1 }],
-    [['Pending', 'asked', 'Deleting'], { desired: 3, ready: 0, active: 3, failed: 0 }],
-    [[], { desired: 0, ready: 0, active: 0, failed: 0 }],
+    [['Ready', 'Fetching', 'Failed', 'none'], { desired: 4, ready: 1, active: 1, failed: 1, unreachable: 0 }],
+    [['Pending', 'asked', 'Deleting'], { desired: 3, ready: 0, active: 3, failed: 0, unreachable: 0 }],
+    [[], { desired: 0, ready: 0, active: 0, failed: 0, unreachable: 0 }],
   ])('%j', (states, nodes) => {
     expect(plan({ states }).nodes).toEqual(nodes);
   });
@@ -168,7 +168,7 @@ describe('counts', () => {
   });
 
   test('an image that does not exist has no nodes', () => {
-    expect(plan({ image: undefined }).nodes).toEqual({ desired: 0, ready: 0, active: 0, failed: 0 });
+    expect(plan({ image: undefined }).nodes).toEqual({ desired: 0, ready: 0, active: 0, failed: 0, unreachable: 0 });
   });
 });
 
@@ -217,4 +217,102 @@ test('planning again changes nothing', () => {
   const first = plan({ distribution: activating(), states: ['Ready', 'Ready'] });
   const second = plan({ distribution: activating(first), now: new Date('2027-01-01T00:00:00Z') });
   expect(sameStatus(first, second)).toBe(true);
+});
+
+describe('nodes that do not answer', () => {
+  const away = (name: string) =>
+    node(name, [], { taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] });
+
+  test('are counted for themselves, and named when nothing else is missing', () => {
+    const status = plan({ states: ['Ready', 'Fetching'], nodes: [node('n1'), away('n2')] });
+    expect(status.nodes).toEqual({ desired: 2, ready: 1, active: 0, failed: 0, unreachable: 1 });
+    expect(all(status)).toMatchObject({ Distributed: 'False/NodesUnreachable', Reconciling: 'True/NodesUnreachable' });
+    expect(findCondition(status.conditions, 'Distributed')?.message).toBe(
+      '1 of 2 nodes have it; 1 do not answer, such as n2: they get it when they are back; delete Nodes that are gone for good',
+    );
+  });
+
+  test('are told of while others are on their way', () => {
+    const status = plan({ states: ['Fetching', 'none'], nodes: [node('n1'), away('n2')] });
+    expect(condition(status, 'Distributed')).toBe('False/InProgress');
+    expect(findCondition(status.conditions, 'Distributed')?.message).toBe(
+      '0 of 2 nodes have it; 1 do not answer, such as n2',
+    );
+  });
+
+  test('and have it all the same are nodes that have it', () => {
+    expect(condition(plan({ nodes: [node('n1'), away('n2')] }), 'Distributed')).toBe('True/AllNodes');
+  });
+});
+
+describe('what an agent says of an earlier generation', () => {
+  const lagging = () => {
+    const stores = storesIn('Ready', 'Ready');
+    const { metadata, ...store } = stores.get('n2') ?? nodeStore('n2', []);
+    return stores.set('n2', { ...store, metadata: { ...metadata, generation: 2 } });
+  };
+
+  test('is no proof that it has the image now', () => {
+    const status = plan({ stores: lagging() });
+    expect(status.nodes).toMatchObject({ ready: 1, active: 1 });
+    expect(condition(status, 'Distributed')).toBe('False/InProgress');
+  });
+
+  test('is enough once all had it: something else is changed there', () => {
+    const done = plan();
+    expect(condition(plan({ distribution: distribution('os:v1', {}, done), stores: lagging() }), 'Distributed')).toBe(
+      'True/AllNodes',
+    );
+    const edited = { ...distribution('os:v1', {}, done), metadata: { name: 'os-v1', generation: 2 } };
+    expect(condition(plan({ distribution: edited, stores: lagging() }), 'Distributed')).toBe('False/InProgress');
+  });
+});
+
+describe('progress', () => {
+  const downloading = (...bytes: [number, number?][]) =>
+    new Map(
+      bytes.map(([downloadedBytes, totalBytes], i) => {
+        const image = stored('os:v1', 'Fetching', { downloadedBytes, ...(totalBytes !== undefined && { totalBytes }) });
+        return [`n${i + 1}`, nodeStore(`n${i + 1}`, ['os:v1'], [image])];
+      }),
+    );
+  const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
+  const at = (date: Date) => ({ time: date.toISOString() });
+  const first = plan({ stores: downloading([1, 10], [2, 10]) });
+  const later = (seconds: number, stores: Map<string, NodeStore>) =>
+    plan({ distribution: distribution('os:v1', {}, first), stores, now: after(seconds) }).progress;
+
+  test('is that of the nodes that are downloading, together', () => {
+    expect(first.progress).toEqual({ downloadedBytes: 3, totalBytes: 20, ...at(now) });
+    expect(plan({ states: ['Ready', 'asked', 'Failed'] }).progress).toBeUndefined();
+  });
+
+  test('has a total only where all servers tell', () => {
+    expect(plan({ stores: downloading([1, 10], [2]) }).progress).toEqual({ downloadedBytes: 3, ...at(now) });
+  });
+
+  test('changes every ten seconds at most, and not at all when nothing comes', () => {
+    expect(later(9, downloading([5, 10], [5, 10]))).toEqual(first.progress);
+    expect(later(10, downloading([5, 10], [5, 10]))).toEqual({ downloadedBytes: 10, totalBytes: 20, ...at(after(10)) });
+    expect(later(60, downloading([1, 10], [2, 10]))).toEqual(first.progress);
+  });
+
+  test('ends at once', () => expect(later(1, storesIn('Ready', 'Ready'))).toBeUndefined());
+});
+
+describe('the images before', () => {
+  test('are remembered when spec names another one', () => {
+    const first = plan({ distribution: distribution('os:v0'), image: osImage('os:v0') });
+    expect(first).toMatchObject({ image: 'os:v0', previousImages: [] });
+    const second = plan({ distribution: distribution('os:v1', {}, first) });
+    expect(second).toMatchObject({ image: 'os:v1', previousImages: ['os:v0'] });
+    expect(plan({ distribution: distribution('os:v1', {}, second) })).toMatchObject({ previousImages: ['os:v0'] });
+  });
+
+  test('are not joined by one that does not exist', () => {
+    const first = plan({ distribution: distribution('os:v0'), image: osImage('os:v0') });
+    const wrong = plan({ distribution: distribution('os:v9', {}, first), image: undefined });
+    expect(wrong).toMatchObject({ image: 'os:v0', previousImages: ['os:v0'] });
+    expect(plan({ distribution: distribution('os:v1', {}, wrong) })).toMatchObject({ previousImages: ['os:v0'] });
+  });
 });

@@ -1,11 +1,13 @@
 import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
-import type { NodeStore } from '../../api/nodestore.ts';
+import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { parseReference } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
-import { setCondition } from '../../runtime/conditions.ts';
+import { findCondition, setCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
+import { previousImages } from '../catalog.ts';
 import { nodeState, selectedNodes, storedImage } from '../storage.ts';
+import type { NodeState } from '../storage.ts';
 
 export interface Observed {
   distribution: ImageDistribution;
@@ -17,6 +19,7 @@ export interface Observed {
 }
 
 const failedNodesLimit = 20;
+export const progressMilliseconds = 10_000;
 
 /** The status of a distribution; also decides, by setting activationTime, when its image becomes a default version. */
 export function planImageDistribution(o: Observed): ImageDistributionStatus {
@@ -32,44 +35,87 @@ export function planImageDistribution(o: Observed): ImageDistributionStatus {
       setCondition(list, { ...condition, observedGeneration: distribution.metadata.generation }, now),
     before.conditions ?? [],
   );
-  const { failedNodes, ...nodes } = counted;
+  const { desired, ready, active, failed, unreachable, failedNodes } = counted;
+  const progress = progressOf(o, counted);
   return {
     observedGeneration: distribution.metadata.generation,
+    // An image that does not exist was never distributed.
+    image: o.image ? distribution.spec.image : before.image,
+    previousImages: previousImages(distribution),
     ...activation,
-    nodes,
+    nodes: { desired, ready, active, failed, unreachable },
+    ...(progress && { progress }),
     failedNodes: failedNodes.slice(0, failedNodesLimit),
     conditions,
   };
 }
 
-type Counted = Required<NonNullable<ImageDistributionStatus['nodes']>> & {
+type Counted = NonNullable<ImageDistributionStatus['nodes']> & {
+  unreachable: number;
   failedNodes: NonNullable<ImageDistributionStatus['failedNodes']>;
+  /** One that is counted as unreachable. */
+  unreachableNode: string | undefined;
+  downloads: StoredImage[];
 };
 
-function count({ distribution, image, nodes, stores }: Observed): Counted {
-  const out: Counted = { desired: 0, ready: 0, active: 0, failed: 0, failedNodes: [] };
-  if (!image) return out;
-  for (const node of selectedNodes(distribution, image, nodes)) {
+function count(o: Observed): Counted {
+  const { distribution, image, nodes, stores, now } = o;
+  const selected = image ? selectedNodes(distribution, image, nodes) : [];
+  const seen = selected.flatMap((node) => {
+    if (!image) return [];
     const store = stores.get(node.metadata.name);
-    const state = nodeState(store, image);
-    out.desired += 1;
-    if (state === 'Ready') out.ready += 1;
-    if (state === 'Fetching') out.active += 1;
-    if (state !== 'Failed') continue;
-    out.failed += 1;
+    const state = nodeState(node, store, image, now.getTime());
     const stored = storedImage(store, image);
-    out.failedNodes.push({
-      node: node.metadata.name,
+    // It must still answer what it is told now.
+    return [
+      { name: node.metadata.name, stored, state: state === 'Ready' && !isUpToDate(o, store) ? 'Fetching' : state },
+    ];
+  });
+  const those = (state: NodeState) => seen.filter((it) => it.state === state);
+  return {
+    desired: seen.length,
+    ready: those('Ready').length,
+    active: those('Fetching').length,
+    failed: those('Failed').length,
+    unreachable: those('Unreachable').length,
+    failedNodes: those('Failed').map(({ name, stored }) => ({
+      node: name,
       reason: stored?.reason ?? 'Failed',
       message: stored?.message ?? '',
-    });
-  }
-  return out;
+    })),
+    unreachableNode: those('Unreachable')[0]?.name,
+    downloads: those('Fetching').flatMap(({ stored }) => (stored?.state === 'Fetching' ? stored : [])),
+  };
+}
+
+/**
+ * Whether what an agent says is about what it is told now. Once all have answered, a change of something else that it is told
+ * makes no node one that lacks the image.
+ */
+function isUpToDate({ distribution: { metadata, spec, status } }: Observed, store: NodeStore | undefined): boolean {
+  const before = findCondition(status?.conditions, 'Distributed');
+  const settled = before?.status === 'True' && before.observedGeneration === metadata.generation;
+  if (settled && status?.image === spec.image) return true;
+  return (store?.status?.observedGeneration ?? 0) >= (store?.metadata.generation ?? 0);
+}
+
+/** Bytes of all nodes that are downloading, kept for ten seconds: each node tells of itself every five. */
+function progressOf({ distribution, now }: Observed, { downloads }: Counted): ImageDistributionStatus['progress'] {
+  if (downloads.length === 0) return undefined;
+  const before = distribution.status?.progress;
+  if (before && now.getTime() - Date.parse(before.time) < progressMilliseconds) return before;
+  const sum = (of: (image: StoredImage) => number) => downloads.reduce((total, image) => total + of(image), 0);
+  const downloadedBytes = sum((image) => image.downloadedBytes ?? 0);
+  const totalBytes = downloads.every((image) => image.totalBytes !== undefined)
+    ? sum((image) => image.totalBytes ?? 0)
+    : undefined;
+  if (before?.downloadedBytes === downloadedBytes && before.totalBytes === totalBytes) return before;
+  return { downloadedBytes, ...(totalBytes !== undefined && { totalBytes }), time: now.toISOString() };
 }
 
 function distributedCondition(
   { distribution, image }: Observed,
-  { desired, ready, failed, failedNodes }: Counted,
+  { desired, ready, failed, unreachable, failedNodes, unreachableNode }: Counted,
 ): NewCondition {
   const type = 'Distributed';
   const { os, version } = parseReference(distribution.spec.image);
@@ -94,12 +140,18 @@ function distributedCondition(
     const message = `${failed} of ${desired} nodes could not get it. ${first.node}: ${first.reason}: ${first.message}`;
     return { type, status: 'False', reason: 'NodesFailed', message };
   }
+  const have = `${ready} of ${desired} nodes have it`;
+  const away = unreachable > 0 ? `; ${unreachable} do not answer, such as ${unreachableNode ?? ''}` : '';
+  if (ready + unreachable === desired) {
+    const message = `${have}${away}: they get it when they are back; delete Nodes that are gone for good`;
+    return { type, status: 'False', reason: 'NodesUnreachable', message };
+  }
   const paused = distribution.spec.parallelism === 0 || distribution.spec.parallelism === '0%';
   return {
     type,
     status: 'False',
     reason: paused ? 'Paused' : 'InProgress',
-    message: `${ready} of ${desired} nodes have it${paused ? '; paused by spec.parallelism 0' : ''}`,
+    message: `${have}${away}${paused ? '; paused by spec.parallelism 0' : ''}`,
   };
 }
 

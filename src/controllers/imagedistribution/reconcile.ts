@@ -8,7 +8,7 @@ import { imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
-import { planImageDistribution } from './plan.ts';
+import { planImageDistribution, progressMilliseconds } from './plan.ts';
 
 /** Keeps the status of every ImageDistribution true, and with it which version is the default. */
 export function imageDistributionController(
@@ -44,7 +44,8 @@ export function imageDistributionController(
         status: () => status,
         write: (next) => writeStatus(client, imageDistributions, distribution, next, signal),
       });
-      return {};
+      // Progress that was not told yet, and agents that may fall silent.
+      return { requeueAfterSeconds: status.nodes?.active ? progressMilliseconds / 1000 : undefined };
     },
   };
 }

@@ -30,6 +30,7 @@ const fleet = (o: Partial<Omit<Fleet, 'stores'>> & { stores?: readonly NodeStore
   images: [osImage('os:v1'), osImage('os:v2')],
   distributions: [],
   containers: [],
+  now: Date.parse('2026-01-01T00:00:00Z'),
   ...o,
   stores: new Map((o.stores ?? []).map((store) => [store.metadata.name, store])),
 });
@@ -180,6 +181,165 @@ describe('parallelism', () => {
     const distributions = [distribution('os:v1', { parallelism: 2 }), distribution('os:v2', { parallelism: 3 })];
     const f = fleet({ nodes, distributions });
     expect([nodesTold(f).length, nodesTold(f, 'os:v2').length]).toEqual([2, 3]);
+  });
+});
+
+describe('nodes that do not answer', () => {
+  const taints = [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' as const }];
+  const away = (name: string) => node(name, [], { taints });
+  const distributions = [distribution('os:v1', { parallelism: 1 })];
+  const at = Date.parse('2026-01-01T12:00:00Z');
+  const fetching = (name: string, silentSeconds = 0) => {
+    const { metadata, ...store } = nodeStore(name, ['os:v1'], [stored('os:v1', 'Fetching')]);
+    const time = new Date(at - silentSeconds * 1000).toISOString();
+    return { ...store, metadata: { ...metadata, managedFields: [{ manager: 'monoroot-agent', time }] } };
+  };
+
+  test('get no place: they could not use it', () => {
+    expect(wanted(fleet({ nodes: [away('n1'), node('n2')], distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
+  });
+
+  test('hold no place of others, and keep what they were told', () => {
+    const f = { nodes: [away('n1'), node('n2')], stores: [fetching('n1')], distributions, now: at };
+    expect(wanted(fleet(f))).toEqual({ n1: ['os:v1'], n2: ['os:v1'] });
+  });
+
+  test('are also those whose agent says nothing for longer than any try takes', () => {
+    const nodes = [node('n1'), node('n2')];
+    expect(nodesTold(fleet({ nodes, stores: [fetching('n1', 1199)], distributions, now: at }))).toEqual(['n1']);
+    expect(nodesTold(fleet({ nodes, stores: [fetching('n1', 1201)], distributions, now: at }))).toEqual(['n1', 'n2']);
+  });
+
+  test('are looked for again while somebody has to get something', () => {
+    const done = (f: Fleet) => planFleet(f).map((it) => it.done);
+    expect(done(fleet({ stores: [fetching('n1')], distributions }))).toEqual([false]);
+    const ready = [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready')])];
+    expect(done(fleet({ stores: ready, distributions }))).toEqual([true]);
+  });
+});
+
+describe('limits and sizes', () => {
+  const entryOf = (f: Fleet, name = 'n1') => planFleet(f).find((it) => it.node.metadata.name === name)?.images[0];
+  const nodes = [node('n1', [], {}, { pool: 'a' }), node('n2', [], {}, { pool: 'b' })];
+
+  test('are those of the distribution that selects the node', () => {
+    const of = (pool: string, timeoutSeconds: number) => {
+      const it = distribution('os:v1', {
+        nodeSelector: { matchLabels: { pool } },
+        download: { timeoutSeconds, backoffLimit: 1 },
+      });
+      return { ...it, metadata: { ...it.metadata, name: pool } };
+    };
+    const both = [of('a', 10), of('b', 20)];
+    for (const distributions of [both, [...both].reverse()]) {
+      const f = fleet({ nodes, distributions });
+      expect([entryOf(f)?.timeoutSeconds, entryOf(f, 'n2')?.timeoutSeconds]).toEqual([10, 20]);
+    }
+  });
+
+  const distributions = [distribution('os:v1')];
+  const has = (unpackedBytes: number, extra: Partial<StoredImage> = {}) =>
+    nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready', { unpackedBytes, ...extra })]);
+
+  test('a size that one node has reported is passed on to those that have the image not yet', () => {
+    const f = fleet({ nodes, stores: [has(7)], distributions });
+    expect([entryOf(f)?.unpackedBytes, entryOf(f, 'n2')?.unpackedBytes]).toEqual([undefined, 7]);
+  });
+
+  test('a size of other bytes is not', () => {
+    const f = fleet({ nodes, stores: [has(7, { digest: `sha256:${'0'.repeat(64)}` })], distributions });
+    expect(entryOf(f, 'n2')?.unpackedBytes).toBeUndefined();
+  });
+
+  test('a size is said once and not corrected', () => {
+    const told = nodeStore('n2', ['os:v1'], [stored('os:v1', 'Fetching')]);
+    told.spec.images = told.spec.images.map((image) => ({ ...image, unpackedBytes: 7 }));
+    const f = fleet({ nodes, stores: [has(8), told], distributions });
+    expect(entryOf(f, 'n2')?.unpackedBytes).toBe(7);
+  });
+});
+
+describe('retained versions', () => {
+  const images = ['v1', 'v2', 'v3', 'v4'].map((version) => osImage(`os:${version}`));
+  const has = (...versions: string[]) => versions.map((version) => stored(`os:${version}`, 'Ready'));
+  /** Was edited from v3 to v4, and before from v1 over v2 to v3; the status does not know of v4 yet. */
+  const edited = (spec: Partial<ImageDistributionSpec> = {}) =>
+    distribution('os:v4', spec, { image: 'os:v3', previousImages: ['os:v2', 'os:v1'] });
+  const f = (o: Parameters<typeof fleet>[0]) =>
+    fleet({ images, distributions: [edited()], stores: [nodeStore('n1', ['os:v3'], has('v1', 'v2', 'v3'))], ...o });
+  /** By version, in parentheses when it is only retained. */
+  const kept = (o: Parameters<typeof fleet>[0] = {}) =>
+    planFleet(f(o))[0]?.images.map(({ version, retained }) => (retained ? `(${version})` : version));
+
+  test('are the most recent ones that the node has, from the moment of the edit', () => {
+    expect(kept()).toEqual(['(v2)', '(v3)', 'v4']);
+    expect(Object.keys(labelsOf(f({})) ?? {})).toEqual(['image.monoroot.dev/os.v2', 'image.monoroot.dev/os.v3']);
+  });
+
+  test.each<[string, Parameters<typeof fleet>[0], string[]]>([
+    ['are none when none are asked for', { distributions: [edited({ retainVersions: 0 })] }, ['v4']],
+    [
+      'are as many as are asked for',
+      { distributions: [edited({ retainVersions: 9 })] },
+      ['(v1)', '(v2)', '(v3)', 'v4'],
+    ],
+    ['are not fetched', { stores: [] }, ['v4']],
+    [
+      'are older ones where the newer are not',
+      { stores: [nodeStore('n1', [], has('v1', 'v3'))] },
+      ['(v1)', '(v3)', 'v4'],
+    ],
+    [
+      'do not come back once they are given up',
+      { stores: [nodeStore('n1', ['os:v3'], [stored('os:v3', 'Deleting'), ...has('v2')])] },
+      ['(v2)', 'v4'],
+    ],
+    [
+      'are of the same bytes',
+      { stores: [nodeStore('n1', [], [stored('os:v3', 'Ready', { digest: `sha256:${'0'.repeat(64)}` })])] },
+      ['v4'],
+    ],
+    ['need an OSImage', { images: images.filter(({ spec }) => spec.version !== 'v3') }, ['(v1)', '(v2)', 'v4']],
+    [
+      'go where the distribution selects no more',
+      { distributions: [edited({ nodeSelector: { matchLabels: { a: 'b' } } })] },
+      [],
+    ],
+    ['go with the distribution', { distributions: [] }, []],
+    ['stay while it is paused', { distributions: [edited({ parallelism: 0 })] }, ['(v2)', '(v3)']],
+    ['are besides those in use', { containers: [runs('n1', { image: 'os:v3' })] }, ['(v1)', '(v2)', 'v3', 'v4']],
+    [
+      'are besides those that another distribution wants',
+      { distributions: [edited(), distribution('os:v2')] },
+      ['(v1)', 'v2', '(v3)', 'v4'],
+    ],
+    [
+      'never have the default version among them',
+      {
+        distributions: [
+          edited(),
+          distribution(
+            'os:v3',
+            { activate: { newContainers: true }, nodeSelector: { matchLabels: { pool: 'another' } } },
+            { activeImage: 'os:v3', activationTime: '2026-01-01T00:00:00Z' },
+          ),
+        ],
+      },
+      ['(v2)', 'v3', 'v4'],
+    ],
+  ])('%s', (_name, o, expected) => expect(kept(o)).toEqual(expected));
+
+  test('that were given up and are wanted again wait for a place like any other', () => {
+    const store = nodeStore('n1', ['os:v3'], []);
+    store.spec.images = store.spec.images.map((image) => ({ ...image, retained: true }));
+    expect(kept({ stores: [store], distributions: [distribution('os:v3', { parallelism: 0 })] })).toEqual([]);
+  });
+
+  test('are told the same again', () => {
+    const [first] = planFleet(f({}));
+    const store = nodeStore('n1', [], has('v1', 'v2', 'v3'));
+    store.spec.images = first?.images ?? [];
+    expect(planFleet(f({ stores: [store] }))[0]?.images).toEqual(first?.images);
   });
 });
 

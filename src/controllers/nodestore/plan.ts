@@ -3,11 +3,11 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { imageLabelPrefix } from '../../api/names.ts';
 import type { NodeStore, WantedImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { imageLabel, imageName, parseReference } from '../../pod/image.ts';
+import { imageLabel, imageName } from '../../pod/image.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node } from '../../pod/types.ts';
-import { digestOf } from '../catalog.ts';
-import { nodeState, selectedNodes } from '../storage.ts';
+import { defaultVersion, digestOf, previousImages } from '../catalog.ts';
+import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
 
 /** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
 export interface Fleet {
@@ -16,6 +16,8 @@ export interface Fleet {
   images: readonly OSImage[];
   distributions: readonly ImageDistribution[];
   containers: readonly HostedContainer[];
+  /** Milliseconds since 1970. */
+  now: number;
 }
 
 export interface NodePlan {
@@ -24,50 +26,124 @@ export interface NodePlan {
   images: WantedImage[];
   /** The image labels that the node shall have, all of them. */
   labels: Record<string, string>;
+  /** It has all that it shall get: only then time alone changes nothing. */
+  done: boolean;
 }
+
+/** As many as a NodeStore can hold. */
+const mostImages = 256;
 
 const keyOf = (image: { os: string; version: string }) => imageName(image);
 
 /** For every node what it shall store and what it may say of itself. */
 export function planFleet(fleet: Fleet): NodePlan[] {
   const images = new Map(fleet.images.map((image) => [keyOf(image.spec), image]));
-  const granted = grantSlots(fleet, images);
+  // In an order that does not depend on who asks, or what a node is told would change with it.
+  const distributions = fleet.distributions
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const granted = grantSlots(fleet, distributions, images);
   const pins = pinsByNode(fleet);
+  const retained = retentions(fleet, distributions, images);
+  const sizes = reportedSizes(fleet);
+  const downloadOf = (key: string) => distributions.find((d) => d.spec.image === key)?.spec.download;
   return fleet.nodes.map((node) => {
     const name = node.metadata.name;
     const store = fleet.stores.get(name);
     const wanted = new Map<string, WantedImage>();
-    for (const key of [...(granted.get(name) ?? []), ...(pins.get(name) ?? [])]) {
-      const entry = wantedEntry(images.get(key), key, store, fleet.distributions);
-      if (entry) wanted.set(key, entry);
+    const add = (key: string, limits: Limits | undefined, extra: Partial<WantedImage> = {}) => {
+      const entry = wantedEntry(images.get(key), key, store, limits, sizes);
+      if (entry && !wanted.has(key)) wanted.set(key, { ...entry, ...extra });
+    };
+    for (const [key, limits] of granted.get(name) ?? []) add(key, limits);
+    for (const key of pins.get(name) ?? []) add(key, downloadOf(key));
+    for (const { limit, images: earlier } of retained) {
+      const kept = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key)).slice(0, limit);
+      // The default version is nothing that may go for lack of room.
+      for (const it of kept) add(it.key, undefined, it.isDefault ? {} : { retained: true });
     }
-    const list = [...wanted.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-    return { node, images: list, labels: imageLabels(list, store) };
+    const list = [...wanted.values()].slice(0, mostImages).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    const done = list.every((w) => w.retained || isStored(w, store));
+    return { node, images: list, labels: imageLabels(list, store), done };
   });
 }
 
-/** By node the images that distributions put there, with no more nodes fetching one at a time than its parallelism says. */
-function grantSlots(fleet: Fleet, images: ReadonlyMap<string, OSImage>): Map<string, Set<string>> {
-  const granted = new Map<string, Set<string>>();
-  const grant = (node: Node, key: string) => {
-    const keys = granted.get(node.metadata.name) ?? new Set();
-    granted.set(node.metadata.name, keys.add(key));
-  };
-  for (const distribution of fleet.distributions) {
-    const image = images.get(distribution.spec.image);
-    if (!image || distribution.metadata.deletionTimestamp !== undefined) continue;
+type Limits = ImageDistribution['spec']['download'];
+
+/**
+ * By node the images that distributions put there and the limits for fetching them, with no more nodes fetching one at a time
+ * than its parallelism says. Nodes that failed or do not answer hold no place; those that do not answer get none.
+ */
+function grantSlots(
+  fleet: Fleet,
+  distributions: readonly ImageDistribution[],
+  images: ReadonlyMap<string, OSImage>,
+): Map<string, Map<string, Limits>> {
+  const granted = new Map<string, Map<string, Limits>>();
+  for (const distribution of distributions) {
+    const { image: key, parallelism, download } = distribution.spec;
+    const image = images.get(key);
+    if (!image) continue;
     const selected = selectedNodes(distribution, image, fleet.nodes).sort((a, b) =>
       a.metadata.name < b.metadata.name ? -1 : 1,
     );
-    const states = selected.map((node) => ({ node, state: nodeState(fleet.stores.get(node.metadata.name), image) }));
-    let free =
-      slots(distribution.spec.parallelism, selected.length) - states.filter((s) => s.state === 'Fetching').length;
-    for (const { node, state } of states) {
-      if (state === 'Waiting' && free-- <= 0) continue;
-      grant(node, distribution.spec.image);
+    const states = selected.map((node) => {
+      const { name } = node.metadata;
+      const store = fleet.stores.get(name);
+      return { name, state: nodeState(node, store, image, fleet.now), told: isTold(store, image) };
+    });
+    let free = slots(parallelism, selected.length) - states.filter(({ state }) => state === 'Fetching').length;
+    for (const { name, state, told } of states) {
+      // What a node was told is not taken back.
+      if (!told && state === 'Unreachable') continue;
+      if (!told && state === 'Waiting' && free-- <= 0) continue;
+      const limits = granted.get(name) ?? new Map<string, Limits>();
+      granted.set(name, limits);
+      if (!limits.has(key)) limits.set(key, download);
     }
   }
   return granted;
+}
+
+interface Retention {
+  limit: number;
+  /** Newest first, each with the nodes that have it and are still selected. */
+  images: { key: string; isDefault: boolean; nodes: ReadonlySet<string> }[];
+}
+
+/** For every distribution the earlier images that nodes keep because they have them; none is ever fetched for that. */
+function retentions(
+  { nodes, stores }: Fleet,
+  distributions: readonly ImageDistribution[],
+  images: ReadonlyMap<string, OSImage>,
+): Retention[] {
+  return distributions.map((distribution) => ({
+    limit: distribution.spec.retainVersions,
+    images: previousImages(distribution)
+      .flatMap((key) => images.get(key) ?? [])
+      .map((image) => ({
+        key: keyOf(image.spec),
+        isDefault: defaultVersion(image.spec.os, distributions) === image.spec.version,
+        nodes: new Set(
+          selectedNodes(distribution, image, nodes)
+            .map(({ metadata }) => metadata.name)
+            .filter((name) => storedImage(stores.get(name), image)?.state === 'Ready'),
+        ),
+      })),
+  }));
+}
+
+/** By digest the bytes on disk, as far as a node has told. */
+function reportedSizes({ stores }: Fleet): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { status } of stores.values()) {
+    for (const { digest, state, unpackedBytes } of status?.images ?? []) {
+      if (state === 'Ready' && unpackedBytes !== undefined) {
+        sizes.set(digest, Math.max(unpackedBytes, sizes.get(digest) ?? 0));
+      }
+    }
+  }
+  return sizes;
 }
 
 /** Nodes at once: a number, or a percentage of all, of which at least one unless it is 0. */
@@ -97,36 +173,47 @@ function wantedEntry(
   image: OSImage | undefined,
   key: string,
   store: NodeStore | undefined,
-  distributions: readonly ImageDistribution[],
+  limits: Limits | undefined,
+  sizes: ReadonlyMap<string, number>,
 ): WantedImage | undefined {
-  if (!image) return store?.spec.images.find((i) => keyOf(i) === key);
-  const { source } = image.spec;
-  const { os, version } = parseReference(key);
-  const unlimited: ImageDistribution['spec']['download'] = { timeoutSeconds: 900, backoffLimit: 5 };
-  const download = distributions.find((d) => d.spec.image === key)?.spec.download ?? unlimited;
-  return {
+  const told = store?.spec.images.find((i) => keyOf(i) === key);
+  if (!image) return told && asPinned(told);
+  const { os, version, source, mountScript } = image.spec;
+  const digest = digestOf(image);
+  const wanted: WantedImage = {
     os,
-    version: version ?? '',
-    digest: digestOf(image),
+    version,
+    digest,
     source,
-    ...(image.spec.mountScript && { mountScript: image.spec.mountScript }),
-    timeoutSeconds: download.timeoutSeconds,
-    backoffLimit: download.backoffLimit,
-    ...bytesPerSecond(download),
+    ...(mountScript && { mountScript }),
+    ...limitsOf({ ...usualLimits, ...limits }),
   };
+  // Said once and never corrected: a hint is worth no second write, and none to a node that has the image.
+  const before = told?.digest === digest ? told.unpackedBytes : undefined;
+  const unpackedBytes = before ?? (isStored(wanted, store) ? undefined : sizes.get(digest));
+  return { ...wanted, ...(unpackedBytes !== undefined && { unpackedBytes }) };
 }
 
-function bytesPerSecond(download: ImageDistribution['spec']['download']): Pick<WantedImage, 'bytesPerSecond'> {
-  const bytes = download.bytesPerSecond === undefined ? undefined : parseQuantity(download.bytesPerSecond);
-  return bytes === undefined ? {} : { bytesPerSecond: Math.floor(bytes) };
+const usualLimits: Limits = { timeoutSeconds: 900, backoffLimit: 5 };
+
+/** As a node is told them. */
+function limitsOf({ timeoutSeconds, backoffLimit, bytesPerSecond }: Limits) {
+  const bytes = bytesPerSecond === undefined ? undefined : parseQuantity(bytesPerSecond);
+  return { timeoutSeconds, backoffLimit, ...(bytes !== undefined && { bytesPerSecond: Math.floor(bytes) }) };
 }
+
+function asPinned({ retained: _retained, ...told }: WantedImage): WantedImage {
+  return told;
+}
+
+const isStored = (wanted: WantedImage, store: NodeStore | undefined): boolean =>
+  (store?.status?.images ?? []).some(
+    (s) => keyOf(s) === keyOf(wanted) && s.digest === wanted.digest && s.state === 'Ready',
+  );
 
 /** Only what is wanted and wholly there is advertised; so an image loses its label before the agent may remove it. */
 function imageLabels(wanted: readonly WantedImage[], store: NodeStore | undefined): Record<string, string> {
-  const stored = store?.status?.images ?? [];
-  const there = wanted.filter((w) =>
-    stored.some((s) => keyOf(s) === keyOf(w) && s.digest === w.digest && s.state === 'Ready'),
-  );
+  const there = wanted.filter((w) => isStored(w, store));
   return Object.fromEntries(there.map((w) => [imageLabel(w).key, imageLabel(w).value]));
 }
 

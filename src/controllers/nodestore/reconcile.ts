@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { Client } from '../../kube/client.ts';
 import { nodeStores } from '../../kube/kinds.ts';
@@ -16,6 +17,8 @@ import type { NodePlan } from './plan.ts';
 /** One key for the whole fleet: how many nodes fetch at once is a rule over all of them. */
 const fleetKey = 'fleet';
 const writesAtOnce = 8;
+/** While a node is getting something: its agent may fall silent, and that makes no event. */
+const lookAgainSeconds = 60;
 
 /** Tells every node what to store, and labels it with what it has. */
 export function nodeStoreController(
@@ -29,7 +32,7 @@ export function nodeStoreController(
       watch(caches.nodes, { keys, when: placementChanged }),
       watch(caches.stores, { keys, when: imagesChanged }),
       watch(caches.images, { keys }),
-      watch(caches.distributions, { keys }),
+      watch(caches.distributions, { keys, when: distributionChanged }),
       watch(caches.containers, { keys, when: pinsChanged }),
     ],
     reconcile: async (_request, { logger, signal }) => {
@@ -40,12 +43,13 @@ export function nodeStoreController(
         images: caches.images.store.list(),
         distributions: caches.distributions.store.list(),
         containers: caches.containers.store.list(),
+        now: Date.now(),
       });
       const writes = plans.flatMap((plan) =>
         writesFor(client, plan, stores.get(plan.node.metadata.name), logger, signal),
       );
       await allOf(writes, writesAtOnce);
-      return {};
+      return { requeueAfterSeconds: plans.every(({ done }) => done) ? undefined : lookAgainSeconds };
     },
   };
 }
@@ -96,7 +100,20 @@ async function allOf(writes: readonly (() => Promise<void>)[], atOnce: number): 
 function imagesChanged(old: NodeStore, current: NodeStore): boolean {
   const seen = (store: NodeStore) => [
     store.spec,
-    store.status?.images?.map(({ os, version, digest, state }) => [os, version, digest, state]),
+    store.status?.images?.map(({ os, version, digest, state, attempts }) => [os, version, digest, state, attempts]),
+  ];
+  return !sameStatus(seen(old), seen(current));
+}
+
+/** Nor do counts of nodes. */
+function distributionChanged(old: ImageDistribution, current: ImageDistribution): boolean {
+  const seen = ({ metadata, spec, status }: ImageDistribution) => [
+    metadata.deletionTimestamp,
+    spec,
+    status?.image,
+    status?.previousImages,
+    status?.activeImage,
+    status?.activationTime,
   ];
   return !sameStatus(seen(old), seen(current));
 }

@@ -55,6 +55,8 @@ describe('ImageDistribution', () => {
       'spec.activate.newContainers',
       'boolean',
     ],
+    ['a negative number of versions', { retainVersions: -1 }, 'spec.retainVersions', 'greater than or equal to 0'],
+    ['more versions than are remembered', { retainVersions: 11 }, 'spec.retainVersions', 'less than or equal to 10'],
     ['an unknown field', { activate: { everything: true } }, 'spec.activate.everything', 'unknown field'],
   ])('refuses %s', async (_name, bad, ...parts) => {
     expectSays(await refusal(dryRun('os-v1', { image: 'os:v1', ...bad })), parts);
@@ -66,6 +68,7 @@ describe('ImageDistribution', () => {
       parallelism: 10,
       download: { timeoutSeconds: 900, backoffLimit: 5 },
       activate: { newContainers: false },
+      retainVersions: 2,
     });
   });
 

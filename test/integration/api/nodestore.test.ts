@@ -19,6 +19,18 @@ describe('NodeStore', () => {
       'Required value',
     ],
     ['a digest of another kind', { images: [{ ...wanted, digest: 'md5:1' }] }, 'spec.images[0].digest', 'should match'],
+    [
+      'a negative size',
+      { images: [{ ...wanted, unpackedBytes: -1 }] },
+      'spec.images[0].unpackedBytes',
+      'greater than or equal',
+    ],
+    [
+      'a retention that is no boolean',
+      { images: [{ ...wanted, retained: 'yes' }] },
+      'spec.images[0].retained',
+      'boolean',
+    ],
     ['an image twice', { images: [wanted, wanted] }, 'spec.images[1]', 'Duplicate value'],
     ['a path as an OS', { images: [{ ...wanted, os: '..' }] }, 'spec.images[0].os', 'should match'],
     [

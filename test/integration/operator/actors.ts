@@ -15,6 +15,10 @@ import { sameStatus } from '../../../src/runtime/status.ts';
 export interface Behaviour {
   /** What the agent of a node makes of an image. */
   stored(node: string, image: string): StoredImage['state'];
+  /** Whether it gives up the image, which the operator only retains there. */
+  evicts(node: string, image: string): boolean;
+  /** What it tells of one image besides. */
+  told(image: string): Partial<StoredImage>;
   /** What becomes of a container on an image. */
   container(image: string): 'good' | 'crashes' | 'starting';
   /** Nothing happens to Pods. */
@@ -46,18 +50,26 @@ function ignoreLostRaces(error: unknown): void {
 async function agents(client: Client, behaviour: Behaviour): Promise<void> {
   for (const store of await client.list(nodeStores)) {
     const { name } = store.metadata;
-    const images = store.spec.images.map(({ os, version, digest }): StoredImage => {
+    const wanted = store.spec.images.filter(
+      ({ os, version, retained }) => !retained || !behaviour.evicts(name, `${os}:${version}`),
+    );
+    const images = wanted.map(({ os, version, digest }): StoredImage => {
       const state = behaviour.stored(name, `${os}:${version}`);
       const failure = state === 'Failed' && { reason: 'DigestMismatch', message: 'the archive has another digest' };
       const layout = { kind: 'merged' as const, directories: ['etc', 'tmp', 'usr', 'var'] };
-      return { os, version, digest, state, ...failure, ...(state === 'Ready' && { layout, hasMountScript: false }) };
+      return {
+        os,
+        version,
+        digest,
+        state,
+        ...failure,
+        ...(state === 'Ready' && { layout, hasMountScript: false }),
+        ...behaviour.told(`${os}:${version}`),
+      };
     });
-    if (sameStatus(store.status?.images ?? [], images)) continue;
-    await client.applyStatus(
-      nodeStores,
-      { metadata: { name }, status: { images } },
-      { fieldManager: 'monoroot-agent' },
-    );
+    const status = { observedGeneration: store.metadata.generation, images };
+    if (sameStatus({ ...store.status, images: store.status?.images ?? [] }, status)) continue;
+    await client.applyStatus(nodeStores, { metadata: { name }, status }, { fieldManager: 'monoroot-agent' });
   }
 }
 

@@ -10,7 +10,7 @@ import { eventually } from '../eventually.ts';
 import { nodeNames, objectName, openStage } from './stage.ts';
 
 const stage = await openStage();
-const { client, states, createNode, createImage, distribute, until, told, labelsOf } = stage;
+const { client, states, evictions, reports, createNode, createImage, distribute, until, told, labelsOf } = stage;
 afterEach(() => stage.reset());
 afterAll(() => stage.close());
 
@@ -37,7 +37,7 @@ describe('from an image to a default version', () => {
       Activated: 'True/NewContainers',
       Ready: 'True/AllNodes',
     });
-    expect(done.status?.nodes).toEqual({ desired: 3, ready: 3, active: 0, failed: 0 });
+    expect(done.status?.nodes).toEqual({ desired: 3, ready: 3, active: 0, failed: 0, unreachable: 0 });
     await eventually(async () => {
       const image = await client.get(osImages, { name: 'base.v1' });
       expect(image?.status).toMatchObject({
@@ -127,5 +127,109 @@ describe('from an image to a default version', () => {
     for (const name of nodeNames) {
       expect(lost.get(`Node ${name}`)).toBeLessThan(lost.get(`NodeStore ${name}`) ?? 0);
     }
+  });
+});
+
+describe('an edited distribution', () => {
+  const edit = (image: string, spec: object = {}) =>
+    client.mergePatch(imageDistributions, { name: 'fleet' }, { spec: { image, ...spec } });
+  /** What the nodes are told of this OS, in parentheses when it is only retained. */
+  const kept = async (node: string) =>
+    (await client.get(nodeStores, { name: node }))?.spec.images
+      .filter(({ os }) => os === 'fleet')
+      .map(({ version, retained }) => (retained ? `(${version})` : version));
+  const everywhere = (...expected: string[]) =>
+    eventually(async () => {
+      for (const node of nodeNames) expect(await kept(node)).toEqual(expected);
+    });
+
+  test('keeps the images before as a way back, and no more of them than it is told to', async () => {
+    for (const version of ['v1', 'v2', 'v3', 'v4']) await createImage(`fleet:${version}`);
+    await client.create(imageDistributions, { metadata: { name: 'fleet' }, spec: { image: 'fleet:v1' } } as never);
+    for (const expected of [['v1'], ['(v1)', 'v2'], ['(v1)', '(v2)', 'v3']]) {
+      await edit(`fleet:${expected.at(-1) ?? ''}`);
+      await everywhere(...expected);
+      await until(imageDistributions, 'fleet', { Ready: 'True/AllNodes' });
+    }
+    await edit('fleet:v4', { retainVersions: 1 });
+    await everywhere('(v3)', 'v4');
+    const done = await until(imageDistributions, 'fleet', { Ready: 'True/AllNodes' });
+    expect(done.status).toMatchObject({ image: 'fleet:v4', previousImages: ['fleet:v3', 'fleet:v2', 'fleet:v1'] });
+    await eventually(async () =>
+      expect((await labelsOf('n1')).filter((label) => label.startsWith('fleet.'))).toEqual([
+        expect.stringMatching(/^fleet\.v3=/),
+        expect.stringMatching(/^fleet\.v4=/),
+      ]),
+    );
+  });
+
+  test('forgets what a node has given up, and goes back at once where it was kept', async () => {
+    evictions.add('n2 fleet:v3');
+    await eventually(async () => expect([await kept('n1'), await kept('n2')]).toEqual([['(v3)', 'v4'], ['v4']]));
+    expect((await labelsOf('n2')).filter((label) => label.startsWith('fleet.'))).toEqual([
+      expect.stringMatching(/^fleet\.v4=/),
+    ]);
+
+    states.set('n2 fleet:v3', 'Fetching');
+    await edit('fleet:v3');
+    await eventually(async () => {
+      const back = await until(imageDistributions, 'fleet', { Distributed: 'False/InProgress' }, 1);
+      expect(back.status?.nodes).toEqual({ desired: 3, ready: 2, active: 1, failed: 0, unreachable: 0 });
+    });
+    states.clear();
+    await everywhere('v3', '(v4)');
+    await until(imageDistributions, 'fleet', { Ready: 'True/AllNodes' });
+  });
+
+  test('takes all of it off the nodes when it is deleted', async () => {
+    await client.delete(imageDistributions, { name: 'fleet' });
+    await everywhere();
+  });
+});
+
+describe('nodes', () => {
+  const away = { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' };
+  const taint = (name: string, ...taints: object[]) => client.mergePatch(nodes, { name }, { spec: { taints } });
+
+  test('that do not answer keep no other one waiting, and get the image when they are back', async () => {
+    states.set('n1 slow:v1', 'Fetching');
+    await createImage('slow:v1');
+    await distribute('slow:v1', { parallelism: 1 });
+    await eventually(async () => expect(await told('n1')).toContain('slow:v1'));
+    expect([...((await told('n2')) ?? []), ...((await told('n3')) ?? [])]).not.toContain('slow:v1');
+
+    await taint('n1', away);
+    const others = await until(imageDistributions, 'slow.v1', { Distributed: 'False/NodesUnreachable' });
+    expect(others.status?.nodes).toEqual({ desired: 3, ready: 2, active: 0, failed: 0, unreachable: 1 });
+
+    states.clear();
+    await taint('n1');
+    await until(imageDistributions, 'slow.v1', { Ready: 'True/AllNodes' });
+    await client.delete(imageDistributions, { name: 'slow.v1' });
+  });
+
+  test('tell how many bytes have come, and how many an image takes', async () => {
+    states.set('n1 large:v1', 'Fetching').set('n2 large:v1', 'Fetching').set('n3 large:v1', 'Fetching');
+    reports.set('large:v1', { downloadedBytes: 10, totalBytes: 30 });
+    await createImage('large:v1');
+    await distribute('large:v1');
+    // The progress that was told first may be that of the first node alone; it is told anew after ten seconds.
+    const progress = await eventually(async () => {
+      const found = (await client.get(imageDistributions, { name: 'large.v1' }))?.status?.progress;
+      expect(found).toMatchObject({ downloadedBytes: 30, totalBytes: 90 });
+      return found;
+    }, 30);
+    expect(Date.parse(progress?.time ?? '')).toBeGreaterThan(0);
+
+    states.delete('n1 large:v1');
+    reports.set('large:v1', { unpackedBytes: 70 });
+    await eventually(async () => {
+      const images = (await client.get(nodeStores, { name: 'n2' }))?.spec.images;
+      expect(images?.find(({ os }) => os === 'large')?.unpackedBytes).toBe(70);
+    });
+    states.clear();
+    const done = await until(imageDistributions, 'large.v1', { Ready: 'True/AllNodes' });
+    expect(done.status?.progress).toBeUndefined();
+    await client.delete(imageDistributions, { name: 'large.v1' });
   });
 });

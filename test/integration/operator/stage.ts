@@ -47,10 +47,16 @@ export async function openStage() {
   const namespace = await createNamespace(client);
   /** By `<node> <image>` what the agent makes of it; Ready unless it is said. */
   const states = new Map<string, StoredImage['state']>();
+  /** `<node> <image>` of what an agent gives up when it is only retained. */
+  const evictions = new Set<string>();
+  /** By image what agents tell of it besides. */
+  const reports = new Map<string, Partial<StoredImage>>();
   /** By image what becomes of its containers; good unless it is said. */
   const behaviours = new Map<string, 'good' | 'crashes' | 'starting'>();
   const behaviour: Behaviour = {
     stored: (node, image) => states.get(`${node} ${image}`) ?? 'Ready',
+    evicts: (node, image) => evictions.has(`${node} ${image}`),
+    told: (image) => reports.get(image) ?? {},
     container: (image) => behaviours.get(image) ?? 'good',
     kubeletsDown: false,
   };
@@ -143,6 +149,8 @@ export async function openStage() {
     client,
     namespace,
     states,
+    evictions,
+    reports,
     behaviours,
     behaviour,
     createNode,
@@ -168,6 +176,8 @@ export async function openStage() {
     /** Everybody behaves again. */
     reset: () => {
       states.clear();
+      evictions.clear();
+      reports.clear();
       behaviours.clear();
       behaviour.kubeletsDown = false;
     },

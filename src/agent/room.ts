@@ -1,0 +1,83 @@
+import { setTimeout } from 'node:timers/promises';
+import { checkSpace, consumptionFailure, lookAgainMilliseconds, neededBytes } from './space-guard.ts';
+import type { Consumption, Need } from './space-guard.ts';
+import type { MinFree, Space } from './store/space.ts';
+
+/** What a fetch was granted of the disk. */
+export interface Claim {
+  /**
+   * Looks again and again at what the fetch takes, which `progress` tells, and rejects with a FetchError when it must stop, or
+   * with the reason of the signal. To be called once for each stream that is unpacked.
+   */
+  guard(
+    progress: () => Promise<Pick<Consumption, 'downloadedBytes' | 'unpackedBytes'>>,
+    signal: AbortSignal,
+  ): Promise<never>;
+  /** To be called in any case, once nothing more is written. */
+  release(): void;
+}
+
+interface Granted {
+  neededBytes: number;
+  takenBytes: number;
+}
+
+/** The room that all fetches of a node share. What one was promised no other gets. */
+export class Room {
+  readonly #readSpace: () => Promise<Space>;
+  readonly #minFree: MinFree;
+  readonly #granted = new Set<Granted>();
+
+  constructor(readSpace: () => Promise<Space>, minFree: MinFree) {
+    this.#readSpace = readSpace;
+    this.#minFree = minFree;
+  }
+
+  /** Reserves what an image needs. Throws a FetchError when it is not there. */
+  async claim(need: Need): Promise<Claim> {
+    const space = await this.#readSpace();
+    // Nothing may come between the check and the promise.
+    checkSpace(space, need, this.#promisedBytes(), this.#minFree);
+    const own: Granted = { neededBytes: neededBytes(need), takenBytes: 0 };
+    this.#granted.add(own);
+    const inodesBefore = space.totalInodes - space.freeInodes;
+    return {
+      guard: (progress, signal) => this.#guard(own, inodesBefore, progress, signal),
+      release: () => void this.#granted.delete(own),
+    };
+  }
+
+  async #guard(
+    own: Granted,
+    inodesBefore: number,
+    progress: Parameters<Claim['guard']>[0],
+    signal: AbortSignal,
+  ): Promise<never> {
+    const before = own.takenBytes;
+    for (let wait = 10; ;) {
+      await setTimeout(wait, undefined, { signal });
+      const [space, { downloadedBytes, unpackedBytes }] = await Promise.all([this.#readSpace(), progress()]);
+      own.takenBytes = before + (unpackedBytes ?? 0);
+      const consumption: Consumption = {
+        space,
+        downloadedBytes,
+        unpackedBytes,
+        // Files in use are counted, not free ones: some file systems make inodes of any free space.
+        takenInodes: space.totalInodes - space.freeInodes - inodesBefore,
+        fetches: this.#granted.size,
+        // Within its own promise it may take what is there.
+        promisedBytes: own.takenBytes > own.neededBytes ? this.#promisedBytes(own) : 0,
+      };
+      const failure = consumptionFailure(consumption, this.#minFree);
+      if (failure) throw failure;
+      wait = lookAgainMilliseconds(consumption, this.#minFree);
+    }
+  }
+
+  /** What was promised and is not taken yet. */
+  #promisedBytes(except?: Granted): number {
+    let sum = 0;
+    for (const it of this.#granted) if (it !== except) sum += Math.max(0, it.neededBytes - it.takenBytes);
+    return sum;
+  }
+}
