@@ -1,21 +1,15 @@
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WantedImage } from '../api/nodestore.ts';
-import { formatTime } from '../runtime/time.ts';
 import { readCredentials } from './download/credentials.ts';
 import type { ReadSecret } from './download/credentials.ts';
 import { openHttp } from './download/http.ts';
-import { checkArchitecture, checkBundleArchitecture } from './extract/architecture.ts';
 import type { Architecture } from './extract/architecture.ts';
-import { readUnpacked } from './extract/bundle.ts';
-import { detectLayout, readTop } from './extract/layout.ts';
 import { FetchError, toFetchError } from './failure.ts';
-import { mountScriptShaOf } from './mount-script.ts';
+import { publishTree } from './seal.ts';
 import { checkSpace } from './space-guard.ts';
 import type { ImageFile } from './store/image-file.ts';
-import { measureTree } from './store/measure.ts';
 import type { StorePaths } from './store/paths.ts';
-import { publish } from './store/publish.ts';
 import { removeTree } from './store/remove.ts';
 import { readSpace } from './store/space.ts';
 import { transfer } from './transfer.ts';
@@ -82,52 +76,10 @@ async function fetchInto(
       onProgress(progress);
     };
     const archiveBytes = await transfer(download, { directory: tree, digest: wanted.digest, signal, onBytes });
-    return await publishTree(staging, tree, wanted, archiveBytes, { ports, signal });
+    return await publishTree(tree, { staging, wanted, archiveBytes }, ports, signal);
   } finally {
     await download.close();
   }
-}
-
-async function publishTree(
-  staging: string,
-  tree: string,
-  wanted: WantedImage,
-  archiveBytes: number,
-  { ports, signal }: { ports: FetchPorts; signal: AbortSignal },
-): Promise<ImageFile> {
-  const { os, version, digest } = wanted;
-  const unpacked = await readUnpacked(tree, wanted);
-  const shape = detectLayout(await readTop(unpacked.root));
-  checkBundleArchitecture(unpacked.architecture, ports.architecture);
-  await checkArchitecture(unpacked.root, ports.architecture);
-  const size = await measureTree(unpacked.root);
-  const overlayBytes = Object.fromEntries(shape.directories.map((name) => [name, size.overlayBytes[name] ?? 0]));
-  const layout = { ...shape, overlayBytes };
-
-  const entry = join(staging, 'entry');
-  await mkdir(entry, { mode: 0o755 });
-  await rename(unpacked.root, join(entry, 'root'));
-  // The top directory of an archive may have any mode, even one that keeps the container's runtime out.
-  await chmod(join(entry, 'root'), 0o755);
-  const script = wanted.mountScript || unpacked.mountScript;
-  if (script !== undefined) await writeFile(join(entry, 'mount.sh'), script, { mode: 0o755 });
-
-  const mountScriptSha = mountScriptShaOf(wanted);
-  const image: ImageFile = {
-    os,
-    version,
-    digest,
-    layout,
-    ...(unpacked.defaults && { defaults: unpacked.defaults }),
-    hasMountScript: script !== undefined,
-    ...(mountScriptSha !== undefined && { mountScriptSha }),
-    archiveBytes,
-    unpackedBytes: size.bytes,
-    files: size.files,
-    publishTime: formatTime(ports.now()),
-  };
-  await publish(ports.paths, entry, image, signal);
-  return image;
 }
 
 function timedOut({ timeoutSeconds }: WantedImage): FetchError {
