@@ -1,18 +1,29 @@
 import { createHash } from 'node:crypto';
 import type { StoredImage, WantedImage } from '../api/nodestore.ts';
-import { deletingImage, failedImage, fetchingImage, pendingImage, readyImage } from './image-status.ts';
-import type { Departure, Fetching, Tries } from './memory.ts';
+import {
+  changedMessage,
+  deletingImage,
+  doubtfulImage,
+  failedImage,
+  fetchingImage,
+  pendingImage,
+  readyImage,
+  treeChanged,
+} from './image-status.ts';
+import type { Departure, Fetching, Tries, Verification } from './memory.ts';
 import { mountScriptShaOf } from './mount-script.ts';
 import type { ImageFile } from './store/image-file.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import type { ImageName } from './store/paths.ts';
+import { findingOf } from './verify-plan.ts';
 
 export interface Observed {
   wanted: readonly WantedImage[];
   store: StoreContent;
   tries: ReadonlyMap<string, Tries>;
   departures: ReadonlyMap<string, Departure>;
+  verifications: ReadonlyMap<string, Verification>;
   fetching: Fetching | undefined;
   /** Milliseconds since 1970. */
   now: number;
@@ -94,7 +105,7 @@ function judgeWanted(image: WantedImage, observed: Observed, next: WantedImage |
   const broken = store.broken.find((it) => imageKey(it) === key);
   const tries = triesOf(image, observed.tries);
 
-  if (stored && isSame(image, stored)) return { status: readyImage(stored) };
+  if (stored && isSame(image, stored)) return judgeStored(image, stored, observed);
   if (stored) return replace(image, 'DigestConflict', conflictMessage(image, stored), observed);
   if (broken) return replace(image, 'BrokenEntry', `${broken.problem}; it is fetched anew`, observed);
   if (fetching && isFetching(image, fetching)) return { status: fetchingImage(image, tries, fetching) };
@@ -105,10 +116,22 @@ function judgeWanted(image: WantedImage, observed: Observed, next: WantedImage |
   return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
 }
 
+/** What is stored stays, unless it is no longer what was published: then it is fetched anew. */
+function judgeStored(image: WantedImage, stored: ImageFile, observed: Observed): Verdict {
+  const finding = findingOf(stored, observed.verifications);
+  if (!finding) return { status: readyImage(stored) };
+  if (finding.kind === 'unverified') return { status: doubtfulImage(stored, finding) };
+  const message = `${changedMessage(finding.message)}; it is fetched anew as soon as no Pod uses it`;
+  const { status, ...rest } = replace(image, treeChanged, message, observed);
+  return { ...rest, status: { ...status, readyTime: stored.publishTime } };
+}
+
 function judgeUnwanted(stored: ImageFile, observed: Observed): Verdict {
   const departure = observed.departures.get(imageKey(stored));
   if (departure?.phase === 'Leaving') return { ...depart(stored, observed), status: deletingImage(stored) };
   const inUse = departure && { reason: 'InUse', message: departure.message };
+  const finding = findingOf(stored, observed.verifications);
+  if (finding?.kind === 'changed') return { ...depart(stored, observed), status: doubtfulImage(stored, finding) };
   return { ...depart(stored, observed), status: { ...readyImage(stored), ...inUse } };
 }
 

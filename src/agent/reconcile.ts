@@ -10,15 +10,21 @@ import { FetchRunner } from './fetch-runner.ts';
 import type { RunnerPorts } from './fetch-runner.ts';
 import { FetchError, toFetchError } from './failure.ts';
 import type { FailureReason } from './failure.ts';
-import { lastFailure } from './image-status.ts';
-import type { Departure, Tries } from './memory.ts';
+import { lastFailure, treeChanged } from './image-status.ts';
+import type { Departure, Finding, Tries, Verification } from './memory.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
+import type { ImageFile } from './store/image-file.ts';
 import { nodeStoreStatus } from './status.ts';
 import { listStore } from './store/list.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import { readSpace } from './store/space.ts';
+import { together } from './together.ts';
+import { planVerification } from './verify-plan.ts';
+import type { VerifyIntervals, VerifyStep } from './verify-plan.ts';
+import { VerifyRunner } from './verify-runner.ts';
+import type { VerifyPorts } from './verify-runner.ts';
 
 export interface AgentPorts extends DeparturePorts {
   /** The NodeStore of this node as last seen; undefined when there is none. */
@@ -26,16 +32,21 @@ export interface AgentPorts extends DeparturePorts {
   /** Writes the whole status; what it returns is not used. */
   writeStatus: (status: NodeStoreStatus, signal: AbortSignal) => Promise<unknown>;
   fetch: RunnerPorts['fetch'];
+  verify: VerifyPorts['verify'];
+  verifyIntervals: VerifyIntervals;
   /** Asks for another run of `reconcile`. */
   enqueue: () => void;
   random: Random;
   logger: Logger;
-  hooks?: { fetched(seconds: number, failure: FailureReason | undefined): void };
+  hooks?: {
+    fetched(seconds: number, failure: FailureReason | undefined): void;
+    verified(finding: Finding['kind'] | undefined): void;
+  };
 }
 
 export interface Agent {
   reconcile: Reconcile;
-  /** Cancels the fetch that is running; when this resolves nothing of it is left. */
+  /** Cancels what is running; when this resolves nothing of it is left. */
   stop: () => Promise<void>;
 }
 
@@ -45,6 +56,9 @@ export function createAgent(ports: AgentPorts): Agent {
   const tries = new Map<string, Tries>();
   const departures = new Map<string, Departure>();
   const runner = new FetchRunner({ ...ports, ended: remember, changed: ports.enqueue, fetch: timedFetch });
+  const verifications = new Map<string, Verification>();
+  const verifier = new VerifyRunner({ ...ports, verified, changed: ports.enqueue });
+  const startTime = ports.now().getTime();
   let recalled = false;
   let written: { over: string | undefined; status: NodeStoreStatus } | undefined;
   let space: { of: string; store: NonNullable<NodeStoreStatus['store']> } | undefined;
@@ -80,8 +94,25 @@ export function createAgent(ports: AgentPorts): Agent {
     logger[level]({ ...details, ...cause, message }, 'Failed to fetch image');
   }
 
+  function verified(image: ImageFile, content: boolean, finding: Finding | undefined): void {
+    const { publishTime } = image;
+    const before = verifications.get(imageKey(image));
+    const known = before?.publishTime === publishTime ? before : undefined;
+    const time = ports.now().getTime();
+    // What was found stands until a look at everything finds nothing.
+    const stands = finding?.kind !== 'changed' && known?.finding?.kind === 'changed' && (finding ?? !content);
+    const contentTime = content ? time : known?.contentTime;
+    verifications.set(imageKey(image), {
+      publishTime,
+      time,
+      ...(contentTime !== undefined && { contentTime }),
+      finding: stands ? known.finding : finding,
+    });
+    ports.hooks?.verified(finding?.kind);
+  }
+
   /** After a restart the status is the memory: a crash must not turn back-off into a storm. */
-  function recall(nodeStore: NodeStore): void {
+  function recall(nodeStore: NodeStore, { images }: StoreContent): void {
     if (recalled) return;
     recalled = true;
     for (const image of nodeStore.spec.images) {
@@ -90,6 +121,12 @@ export function createAgent(ports: AgentPorts): Agent {
       );
       const failure = known && lastFailure(known);
       if (failure) tries.set(imageKey(image), { fingerprint: fingerprintOf(image), ...failure });
+    }
+    for (const image of images) {
+      const known = nodeStore.status?.images?.find((it) => imageKey(it) === imageKey(image));
+      if (known?.reason !== treeChanged || known.readyTime !== image.publishTime) continue;
+      const message = 'so it was found before the agent started, and it is looked at again';
+      verifications.set(imageKey(image), { publishTime: image.publishTime, finding: { kind: 'changed', message } });
     }
   }
 
@@ -103,8 +140,14 @@ export function createAgent(ports: AgentPorts): Agent {
     return space.store;
   }
 
-  async function act(step: Step): Promise<void> {
+  async function act(step: Step | VerifyStep): Promise<void> {
     switch (step.do) {
+      case 'cancelVerify':
+        await verifier.cancel();
+        break;
+      case 'verify':
+        verifier.start(step.image, step.content);
+        return;
       case 'cancelFetch':
         await runner.cancel();
         break;
@@ -115,9 +158,13 @@ export function createAgent(ports: AgentPorts): Agent {
         departures.set(imageKey(step.image), await checkDeparture(step.image, ports));
         break;
       case 'remove': {
+        await verifier.cancel(imageKey(step.image));
         const still = await removeImage(step.image, ports);
         if (still) departures.set(imageKey(step.image), still);
-        else departures.delete(imageKey(step.image));
+        else {
+          departures.delete(imageKey(step.image));
+          verifications.delete(imageKey(step.image));
+        }
         logger.info({ image: imageKey(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
       }
     }
@@ -128,19 +175,21 @@ export function createAgent(ports: AgentPorts): Agent {
     const nodeStore = ports.readNodeStore();
     // Without a word from the operator nothing is wanted and nothing is unwanted.
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};
-    recall(nodeStore);
     const wanted = nodeStore.spec.images;
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = runner.current;
+    const verifying = verifier.current;
     const store = await listStore(paths);
+    recall(nodeStore, store);
     const now = ports.now();
-    const { steps, images, departing, wakeTime } = plan({
-      wanted,
-      store,
-      tries,
-      departures,
-      fetching,
-      now: now.getTime(),
+    const memory = { tries, departures, verifications, now: now.getTime() };
+    const { steps, images, departing, wakeTime } = plan({ wanted, store, fetching, ...memory });
+    const verification = planVerification({
+      images: store.images,
+      verifying,
+      intervals: ports.verifyIntervals,
+      startTime,
+      ...memory,
     });
     for (const key of departures.keys()) if (!departing.includes(key)) departures.delete(key);
 
@@ -157,16 +206,18 @@ export function createAgent(ports: AgentPorts): Agent {
 
     // One step that fails must not keep the others from being made.
     const failures: unknown[] = [];
-    for (const step of steps) {
+    for (const step of [...steps, ...(verification.step ? [verification.step] : [])]) {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
-    return {
-      requeueAfterSeconds: wakeTime === undefined ? undefined : Math.max(0, wakeTime - ports.now().getTime()) / 1000,
-    };
+    const wake = Math.min(wakeTime ?? Infinity, verification.wakeTime ?? Infinity);
+    return { requeueAfterSeconds: wake === Infinity ? undefined : Math.max(0, wake - ports.now().getTime()) / 1000 };
   };
 
-  return { reconcile, stop: () => runner.cancel() };
+  const stop = async () => {
+    await together(runner.cancel(), verifier.cancel());
+  };
+  return { reconcile, stop };
 }
 
 /** The status that says what is leaving has just been written: from now on the time of grace runs. */
