@@ -14,6 +14,8 @@ import { expectNothingLeft, reasonOf, signal, wantedBytes } from './testing/fetc
 import { fetchPorts, wantedImage } from './testing/images.ts';
 import { serve, serveBytes } from './testing/server.ts';
 import { transfer } from './transfer.ts';
+import { Room } from './room.ts';
+import { readSpace } from './store/space.ts';
 
 const unable = whyNoUnpacking();
 const noZip = spawnSync('zip', ['--version']).status !== 0;
@@ -85,7 +87,9 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     const tree = join(staging, 'tree');
     mkdirSync(tree);
     const { digest } = wantedImage();
-    const done = transfer(http, { directory: tree, scratch: staging, digest, signal, onBytes: () => undefined });
+    const room = new Room(() => readSpace(staging), { bytes: 1 });
+    const claim = await room.claim({ archiveBytes: undefined, unpackedBytes: undefined });
+    const done = transfer(http, { directory: tree, scratch: staging, digest, claim, signal, onBytes: () => undefined });
     await expect(done).rejects.toMatchObject({ reason: 'DigestMismatch' });
     await http.close();
     expect([await readdir(staging), await readdir(tree)]).toEqual([['tree'], []]);

@@ -64,7 +64,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       const stored = await fetchImage(await wantedBytes(archive), ports, signal);
       expect(stored).toMatchObject({ hasMountScript: true, defaults: bundle.defaults });
       const entry = entryPath(ports.paths, stored);
-      expect(await readdir(entry)).toEqual(['image.json', 'mount.sh', 'root']);
+      expect(await readdir(entry)).toEqual(['attributes', 'image.json', 'manifest', 'mount.sh', 'root']);
       expect(await readFile(join(entry, 'mount.sh'), 'utf8')).toBe('echo bundle');
     });
 

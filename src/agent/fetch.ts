@@ -1,28 +1,22 @@
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WantedImage } from '../api/nodestore.ts';
-import { formatTime } from '../runtime/time.ts';
 import type { ReadSecret } from './download/credentials.ts';
 import type { HttpSettings } from './download/http-request.ts';
 import { createThrottle } from './download/throttle.ts';
-import { checkArchitecture, checkBundleArchitecture } from './extract/architecture.ts';
 import type { Architecture } from './extract/architecture.ts';
-import { readUnpacked } from './extract/bundle.ts';
-import { detectLayout, readTop } from './extract/layout.ts';
 import { FetchError, toFetchError } from './failure.ts';
-import { mountScriptShaOf } from './mount-script.ts';
 import { openArchive } from './obtain/http.ts';
 import { openImage } from './obtain/oci.ts';
-import type { Obtained, Source } from './obtain/source.ts';
+import type { Source } from './obtain/source.ts';
 import type { RegistryPorts } from './registry/registry.ts';
 import { Room } from './room.ts';
 import type { Claim } from './room.ts';
+import { publishTree } from './seal.ts';
 import { readSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
-import { measureTree } from './store/measure.ts';
 import type { StorePaths } from './store/paths.ts';
 import { readSpace } from './store/space.ts';
-import { publish } from './store/publish.ts';
 import { removeTree } from './store/remove.ts';
 
 export interface FetchPorts {
@@ -92,7 +86,7 @@ async function fetchInto(
       onProgress(progress);
     };
     const obtained = await source.obtain({ directory: tree, scratch: staging, signal, onBytes, claim });
-    return await publishTree(staging, tree, wanted, obtained, { ports, signal });
+    return await publishTree(tree, { staging, wanted, ...obtained }, ports, signal);
   } finally {
     claim?.release();
     await source.close();
@@ -106,49 +100,6 @@ function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal)
   if (source.http) return openArchive(source.http, { ...http, readSecret, throttle, signal });
   if (source.oci) return openImage(source.oci, { ...registries, architecture }, { http, readSecret, throttle, signal });
   throw new FetchError('UnsupportedImage', 'It names no source that this agent knows; update the agent of this node');
-}
-
-async function publishTree(
-  staging: string,
-  tree: string,
-  wanted: WantedImage,
-  { archiveBytes, defaults: ofSource }: Obtained,
-  { ports, signal }: { ports: FetchPorts; signal: AbortSignal },
-): Promise<ImageFile> {
-  const { os, version, digest } = wanted;
-  const unpacked = await readUnpacked(tree, wanted);
-  const defaults = unpacked.defaults ?? ofSource;
-  const shape = detectLayout(await readTop(unpacked.root));
-  checkBundleArchitecture(unpacked.architecture, ports.architecture);
-  await checkArchitecture(unpacked.root, ports.architecture);
-  const size = await measureTree(unpacked.root);
-  const overlayBytes = Object.fromEntries(shape.directories.map((name) => [name, size.overlayBytes[name] ?? 0]));
-  const layout = { ...shape, overlayBytes };
-
-  const entry = join(staging, 'entry');
-  await mkdir(entry, { mode: 0o755 });
-  await rename(unpacked.root, join(entry, 'root'));
-  // The top directory of an archive may have any mode, even one that keeps the container's runtime out.
-  await chmod(join(entry, 'root'), 0o755);
-  const script = wanted.mountScript || unpacked.mountScript;
-  if (script !== undefined) await writeFile(join(entry, 'mount.sh'), script, { mode: 0o755 });
-
-  const mountScriptSha = mountScriptShaOf(wanted);
-  const image: ImageFile = {
-    os,
-    version,
-    digest,
-    layout,
-    ...(defaults && { defaults }),
-    hasMountScript: script !== undefined,
-    ...(mountScriptSha !== undefined && { mountScriptSha }),
-    archiveBytes,
-    unpackedBytes: size.bytes,
-    files: size.files,
-    publishTime: formatTime(ports.now()),
-  };
-  await publish(ports.paths, entry, image, signal);
-  return image;
 }
 
 function timedOut({ timeoutSeconds }: WantedImage): FetchError {

@@ -1,7 +1,7 @@
 import type { StoredImage, WantedImage } from '../api/nodestore.ts';
 import { formatTime } from '../runtime/time.ts';
 import { exhausted } from './backoff.ts';
-import type { Fetching, Tries } from './memory.ts';
+import type { Fetching, Finding, Tries } from './memory.ts';
 import type { ImageFile } from './store/image-file.ts';
 
 /** What a status says about one image, in each of its states. */
@@ -63,6 +63,19 @@ export function retainedImage(stored: ImageFile): StoredImage {
   const message = 'An earlier version that is kept as a way back; it goes when its room is needed and no Pod uses it';
   return { ...readyImage(stored), reason: 'Retained', message };
 }
+
+/** A stored tree that is no longer what was published, or of which that is not known. It may be used only in the latter case. */
+export function doubtfulImage(stored: ImageFile, { kind, message }: Finding): StoredImage {
+  if (kind === 'changed') {
+    return { ...readyImage(stored), state: 'Failed', reason: treeChanged, message: changedMessage(message) };
+  }
+  const what = `The tree in the store could not be verified: ${message}; look at the disk of the node`;
+  return { ...readyImage(stored), reason: 'NotVerified', message: what.slice(0, longestMessage) };
+}
+
+export const treeChanged = 'TreeChanged';
+export const changedMessage = (difference: string) =>
+  `The tree in the store is not what was published: ${difference}`.slice(0, longestMessage - 300);
 
 export function deletingImage(stored: ImageFile): StoredImage {
   const message = 'Nobody wants it any more and no Pod uses it';

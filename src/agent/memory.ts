@@ -23,3 +23,18 @@ export interface Fetching {
  */
 export type Departure =
   { phase: 'Used'; checkTime: number; message: string } | { phase: 'Leaving'; removeTime: number | undefined };
+
+/** What looking at a published tree gave: it is not what was published, or it cannot be told. */
+export interface Finding {
+  kind: 'changed' | 'unverified';
+  message: string;
+}
+
+/** What is remembered about a published tree. Void when another one is published under its name. */
+export interface Verification {
+  publishTime: string;
+  /** When it was last looked at, and read as a whole; undefined when it was not since the agent started. */
+  time?: number;
+  contentTime?: number;
+  finding?: Finding | undefined;
+}

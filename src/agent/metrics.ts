@@ -1,10 +1,12 @@
 import { Counter, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { FailureReason } from './failure.ts';
+import type { Finding } from './memory.ts';
 
 export interface AgentMetrics {
   countBytes: (bytes: number) => void;
   fetched: (seconds: number, failure: FailureReason | undefined) => void;
+  verified: (finding: Finding['kind'] | undefined) => void;
 }
 
 /** What an agent counts besides what the runtime does. */
@@ -28,11 +30,18 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     labelNames: ['reason'],
     registers,
   });
+  const verifications = new Counter({
+    name: 'monoroot_agent_verifications_total',
+    help: 'Published images that were compared with their manifest: unchanged, changed, or unverified when it failed',
+    labelNames: ['result'],
+    registers,
+  });
   return {
     countBytes: (count) => bytes.inc(count),
     fetched: (duration, failure) => {
       seconds.observe({ result: failure ? 'error' : 'success' }, duration);
       if (failure) failures.inc({ reason: failure });
     },
+    verified: (finding) => verifications.inc({ result: finding ?? 'unchanged' }),
   };
 }

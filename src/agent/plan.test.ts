@@ -11,7 +11,16 @@ function observed(
   changes: Partial<Omit<Observed, 'store'>> & { stored?: ImageFile[]; broken?: Observed['store']['broken'] },
 ) {
   const { stored = [], broken = [], ...rest } = changes;
-  const empty = { wanted: [], tries: new Map(), departures: new Map(), fetching: [], maxFetches: 1, short: false, now };
+  const empty = {
+    wanted: [],
+    tries: new Map(),
+    departures: new Map(),
+    verifications: new Map(),
+    fetching: [],
+    maxFetches: 1,
+    short: false,
+    now,
+  };
   return { ...empty, store: { images: stored, broken }, ...rest };
 }
 
@@ -168,6 +177,42 @@ describe('an image that nobody wants', () => {
     expect(steps(observed({ fetching: [{ key: v1, fingerprint: 'x', downloadedBytes: 0 }] }))).toEqual([
       `cancel ${v1}`,
     ]);
+  });
+});
+
+describe('an image whose tree is not what was published', () => {
+  const found = (kind: 'changed' | 'unverified', publishTime = '2026-01-01T00:00:00Z') =>
+    new Map([[v1, { publishTime, finding: { kind, message: 'root/usr/bin/x is missing' } }]]);
+  const used = new Map([[v1, { phase: 'Used' as const, checkTime: now + 9, message: 'Pod a/b uses it' }]]);
+  const changed = { stored: [storedImage()], verifications: found('changed') };
+
+  test('is not Ready, says so, and goes when nobody uses it', () => {
+    const it = observed({ ...changed, wanted: [wantedImage()] });
+    expect([steps(it), states(it), plan(it).departing]).toEqual([['check v1'], ['v1 Pending TreeChanged'], [v1]]);
+    expect(plan(it).images[0]).toMatchObject({ readyTime: '2026-01-01T00:00:00Z' });
+    const leaving = new Map([[v1, { phase: 'Leaving' as const, removeTime: now }]]);
+    expect(steps({ ...it, departures: leaving })).toEqual(['remove v1']);
+  });
+
+  test('stays while a Pod uses it', () => {
+    const it = observed({ ...changed, wanted: [wantedImage()], departures: used });
+    expect([steps(it), states(it)]).toEqual([[], ['v1 Failed TreeChanged']]);
+    expect(plan(it).images[0]?.message).toMatch(/root\/usr\/bin\/x is missing; .*; Pod a\/b uses it/);
+  });
+
+  test('is not Ready either when nobody wants it', () => {
+    const it = observed({ ...changed, departures: used });
+    expect([steps(it), states(it)]).toEqual([[], ['v1 Failed TreeChanged']]);
+  });
+
+  test('is Ready and says so when that cannot be told', () => {
+    const it = observed({ wanted: [wantedImage()], stored: [storedImage()], verifications: found('unverified') });
+    expect([steps(it), states(it)]).toEqual([[], ['v1 Ready NotVerified']]);
+  });
+
+  test('is Ready when that was found in another tree of its name', () => {
+    const it = observed({ ...changed, wanted: [wantedImage()], verifications: found('changed', 'before') });
+    expect([steps(it), states(it)]).toEqual([[], ['v1 Ready']]);
   });
 });
 

@@ -1,26 +1,31 @@
 import { createHash } from 'node:crypto';
 import type { StoredImage, WantedImage } from '../api/nodestore.ts';
 import {
+  changedMessage,
   deletingImage,
+  doubtfulImage,
   evictedImage,
   failedImage,
   fetchingImage,
   pendingImage,
   readyImage,
   retainedImage,
+  treeChanged,
 } from './image-status.ts';
-import type { Departure, Fetching, Tries } from './memory.ts';
+import type { Departure, Fetching, Tries, Verification } from './memory.ts';
 import { mountScriptShaOf } from './mount-script.ts';
 import type { ImageFile } from './store/image-file.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import type { ImageName } from './store/paths.ts';
+import { findingOf } from './verify-plan.ts';
 
 export interface Observed {
   wanted: readonly WantedImage[];
   store: StoreContent;
   tries: ReadonlyMap<string, Tries>;
   departures: ReadonlyMap<string, Departure>;
+  verifications: ReadonlyMap<string, Verification>;
   fetching: readonly Fetching[];
   /** How many fetches may run at the same time. */
   maxFetches: number;
@@ -156,10 +161,7 @@ function judgeWanted(
   const broken = store.broken.find((it) => imageKey(it) === key);
   const tries = triesOf(image, observed.tries);
 
-  if (stored && isSame(image, stored)) {
-    if (image.retained) return judgeRetained(stored, observed, eviction);
-    return { status: readyImage(stored) };
-  }
+  if (stored && isSame(image, stored)) return judgeStored(image, stored, observed, eviction);
   if (stored) return replace(image, 'DigestConflict', conflictMessage(image, stored), observed);
   if (broken) return replace(image, 'BrokenEntry', `${broken.problem}; it is fetched anew`, observed);
   const running = fetching.find((it) => isFetching(image, it));
@@ -170,6 +172,17 @@ function judgeWanted(
   if (tries && tries.retryTime > now) return { status: failedImage(image, tries), wakeTime: tries.retryTime };
   if (tries?.reason === 'NoSpace') return { status: failedImage(image, tries) };
   return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
+}
+
+/** What is stored stays, unless it is no longer what was published: then it goes, and is fetched anew unless it is retained. */
+function judgeStored(image: WantedImage, stored: ImageFile, observed: Observed, eviction: Eviction): Verdict {
+  const finding = findingOf(stored, observed.verifications);
+  if (!finding) return image.retained ? judgeRetained(stored, observed, eviction) : { status: readyImage(stored) };
+  if (finding.kind === 'unverified') return { status: doubtfulImage(stored, finding) };
+  const then = image.retained ? 'it goes' : 'it is fetched anew';
+  const message = `${changedMessage(finding.message)}; ${then} as soon as no Pod uses it`;
+  const { status, ...rest } = replace(image, treeChanged, message, observed);
+  return { ...rest, status: { ...status, readyTime: stored.publishTime } };
 }
 
 /** It goes only when it is its turn to make room. That a Pod uses it is remembered while room is needed. */
@@ -188,6 +201,8 @@ function judgeUnwanted(stored: ImageFile, observed: Observed): Verdict {
   const departure = observed.departures.get(imageKey(stored));
   if (departure?.phase === 'Leaving') return { ...depart(stored, observed), status: deletingImage(stored) };
   const inUse = departure && { reason: 'InUse', message: departure.message };
+  const finding = findingOf(stored, observed.verifications);
+  if (finding?.kind === 'changed') return { ...depart(stored, observed), status: doubtfulImage(stored, finding) };
   return { ...depart(stored, observed), status: { ...readyImage(stored), ...inUse } };
 }
 

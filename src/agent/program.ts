@@ -1,10 +1,21 @@
 import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import type { ChildProcess } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 
 /** Programs are found in the usual places and speak plain UTF-8, whatever the agent was started with. */
 export const programEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
 
 const longestLine = 1024;
+
+export interface ProgramOptions {
+  /** Kills the program. */
+  signal?: AbortSignal;
+  cwd?: string;
+  /** Descriptor of an open file for what it writes; nothing is kept of it otherwise. */
+  output?: number;
+  /** What it reads: bytes, or the descriptor of an open file; nothing otherwise. */
+  input?: Buffer | number;
+}
 
 /** Calls `line` for each line of a stream, of which only the first 1024 characters are kept; resolves at its end. */
 export async function readLines(stream: Readable, line: (text: string) => void): Promise<void> {
@@ -18,20 +29,70 @@ export async function readLines(stream: Readable, line: (text: string) => void):
   if (rest !== '') line(rest);
 }
 
-/** Runs a program to its end, on `input` if given. Throws, with the last line that it wrote, unless it exits with 0. Aborting kills it. */
+/** The lines of a text that comes in pieces, each whole, however long. */
+export async function* linesOf(text: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const piece of text) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
+}
+
+/** Runs a program to its end. Throws, with the last line of its complaints, unless it exits with 0. Aborting kills it. */
 export async function runProgram(
   command: string,
   args: readonly string[],
-  { input, ...options }: { signal?: AbortSignal; input?: Buffer } = {},
+  options: ProgramOptions = {},
 ): Promise<void> {
-  const child = spawn(command, args, {
-    stdio: [input ? 'pipe' : 'ignore', 'ignore', 'pipe'],
+  await ending(start(command, args, options.output ?? 'ignore', options), command);
+}
+
+/**
+ * The lines that a program writes, one character a byte. Throws at their end, with the last line of its complaints, unless it
+ * exits with 0. Whoever stops reading early kills it.
+ */
+export async function* programLines(
+  [command = '', ...args]: readonly string[],
+  options: ProgramOptions = {},
+): AsyncGenerator<string> {
+  const child = start(command, args, 'pipe', options);
+  const end = ending(child, command);
+  // Who stops reading does not ask how it ended.
+  end.catch(() => undefined);
+  const output = (child.stdout as Readable).setEncoding('latin1');
+  try {
+    yield* linesOf(output);
+    await end;
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+function start(
+  command: string,
+  args: readonly string[],
+  output: 'ignore' | 'pipe' | number,
+  options: ProgramOptions,
+): ChildProcess {
+  const { signal, cwd, input } = options;
+  const reads = typeof input === 'object' ? 'pipe' : (input ?? 'ignore');
+  const child: ChildProcess = spawn(command, args, {
+    stdio: [reads, output, 'pipe'],
     env: programEnvironment,
     killSignal: 'SIGKILL',
-    ...options,
+    ...(signal && { signal }),
+    ...(cwd !== undefined && { cwd }),
   });
-  // Why a program does not read all of it is told by how it ended.
-  child.stdin?.on('error', () => undefined).end(input);
+  if (typeof input === 'object') {
+    // A program that does not read to the end tells why by how it ends.
+    (child.stdin as Writable).on('error', () => undefined).end(input);
+  }
+  return child;
+}
+
+async function ending(child: ChildProcess, command: string): Promise<void> {
   let last = '';
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

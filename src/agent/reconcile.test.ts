@@ -48,6 +48,8 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
     },
     listPods: () => Promise.resolve([]),
     fetch: publish,
+    verify: () => Promise.resolve(undefined),
+    verifyIntervals: { seconds: 3_600, contentSeconds: 86_400 },
     enqueue: () => (asked += 1),
     logger,
     ...changes,
@@ -146,6 +148,88 @@ test('a fetch that nobody wants any more is cancelled', async () => {
   expect(stopped).toEqual(['v1']);
   await it.agent.stop();
   expect(stopped).toEqual(['v1', 'v2']);
+});
+
+test('a changed image is announced, removed and fetched anew', async () => {
+  const fetched: string[] = [];
+  let difference: string | undefined = 'root/etc/x is missing';
+  const it = await agentOf([wantedImage()], {
+    fetch: async (image) => {
+      fetched.push(image.version);
+      difference = undefined;
+      await it.publish(image);
+    },
+    verify: () => Promise.resolve(difference),
+  });
+  await it.publish(wantedImage());
+  await it.settle('v1 Pending TreeChanged');
+  expect(it.store.status?.images?.[0]?.message).toContain('root/etc/x is missing');
+  it.clock.now += 10_000;
+  await it.settle('v1 Ready');
+  expect(fetched).toEqual(['v1']);
+});
+
+test('a changed image stays while a Pod uses it, and is not Ready after a restart of the agent either', async () => {
+  const changes: Partial<AgentPorts> = { verify: () => Promise.resolve('root/etc/x is missing') };
+  const first = await agentOf([wantedImage()], changes);
+  changes.listPods = () => {
+    const path = `${entryPath(first.paths, wantedImage())}/root/usr`;
+    return Promise.resolve([{ metadata: { name: 'web' }, spec: { volumes: [{ hostPath: { path } }] } }]);
+  };
+  const it = await agentOf([wantedImage()], { ...changes, paths: first.paths });
+  await first.publish(wantedImage());
+  await it.settle('v1 Failed TreeChanged');
+
+  const states: string[] = [];
+  const second = await agentOf(
+    [wantedImage()],
+    { ...changes, paths: first.paths, verify: () => new Promise(() => undefined) },
+    it.store.status,
+  );
+  await second.settle('v1 Failed TreeChanged');
+  for (const { images } of second.writes) states.push(images?.[0]?.state ?? '');
+  expect(states).not.toContain('Ready');
+});
+
+test('what was found by reading stands until reading finds nothing', async () => {
+  const answers: Record<string, string | undefined> = { true: 'root/etc/x has another content' };
+  const it = await agentOf([wantedImage()], {
+    verify: (_image, content) => Promise.resolve(answers[String(content)]),
+    listPods: () => Promise.reject(new Error('The API server is away')),
+  });
+  await it.publish(wantedImage());
+  await it.settle('v1 Ready');
+  it.clock.now += 86_400_000;
+  await it.settle('v1 Pending TreeChanged');
+  it.clock.now += 3_600_000;
+  await it.settle('v1 Pending TreeChanged');
+  delete answers.true;
+  it.clock.now += 3_600_000;
+  await it.settle('v1 Ready');
+});
+
+test('a verification that fails is told and takes nothing away', async () => {
+  const it = await agentOf([wantedImage()], { verify: () => Promise.reject(new Error('Input/output error')) });
+  await it.publish(wantedImage());
+  await it.settle('v1 Ready NotVerified');
+  expect(it.store.status?.images?.[0]?.message).toContain('Input/output error');
+});
+
+test('a stop ends a verification', async () => {
+  let stopped = false;
+  const it = await agentOf([wantedImage()], {
+    verify: (_image, _content, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          stopped = true;
+          reject(new Error('stopped'));
+        });
+      }),
+  });
+  await it.publish(wantedImage());
+  await it.settle('v1 Ready');
+  await it.agent.stop();
+  expect(stopped).toBe(true);
 });
 
 test('without a NodeStore nothing is touched', async () => {

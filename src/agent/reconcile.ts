@@ -10,15 +10,22 @@ import { FetchRunner } from './fetch-runner.ts';
 import type { RunnerPorts } from './fetch-runner.ts';
 import { FetchError, toFetchError } from './failure.ts';
 import type { FailureReason } from './failure.ts';
-import { lastFailure } from './image-status.ts';
-import type { Departure, Tries } from './memory.ts';
+import { lastFailure, treeChanged } from './image-status.ts';
+import type { Departure, Finding, Tries, Verification } from './memory.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
 import type { AgentSettings } from './settings.ts';
+import type { ImageFile } from './store/image-file.ts';
 import { nodeStoreStatus, storeSpace } from './status.ts';
 import { listStore } from './store/list.ts';
+import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import { isShort, readSpace } from './store/space.ts';
+import { together } from './together.ts';
+import { planVerification } from './verify-plan.ts';
+import type { VerifyIntervals, VerifyStep } from './verify-plan.ts';
+import { VerifyRunner } from './verify-runner.ts';
+import type { VerifyPorts } from './verify-runner.ts';
 
 /** How often the disk is looked at, which fills also by others; looking writes nothing. */
 const lookSeconds = 60;
@@ -30,16 +37,21 @@ export interface AgentPorts extends DeparturePorts {
   /** Writes the whole status; what it returns is not used. */
   writeStatus: (status: NodeStoreStatus, signal: AbortSignal) => Promise<unknown>;
   fetch: RunnerPorts['fetch'];
+  verify: VerifyPorts['verify'];
+  verifyIntervals: VerifyIntervals;
   /** Asks for another run of `reconcile`. */
   enqueue: () => void;
   random: Random;
   logger: Logger;
-  hooks?: { fetched(seconds: number, failure: FailureReason | undefined): void };
+  hooks?: {
+    fetched(seconds: number, failure: FailureReason | undefined): void;
+    verified(finding: Finding['kind'] | undefined): void;
+  };
 }
 
 export interface Agent {
   reconcile: Reconcile;
-  /** Cancels all fetches; when this resolves nothing of them is left. */
+  /** Cancels what is running; when this resolves nothing of it is left. */
   stop: () => Promise<void>;
 }
 
@@ -49,6 +61,9 @@ export function createAgent(ports: AgentPorts): Agent {
   const tries = new Map<string, Tries>();
   const departures = new Map<string, Departure>();
   const runner = new FetchRunner({ ...ports, ended: remember, changed: ports.enqueue, fetch: timedFetch });
+  const verifications = new Map<string, Verification>();
+  const verifier = new VerifyRunner({ ...ports, verified, changed: ports.enqueue });
+  const startTime = ports.now().getTime();
   let recalled = false;
   let written: { over: string | undefined; status: NodeStoreStatus } | undefined;
 
@@ -83,8 +98,25 @@ export function createAgent(ports: AgentPorts): Agent {
     logger[level]({ ...details, ...cause, message }, 'Failed to fetch image');
   }
 
+  function verified(image: ImageFile, content: boolean, finding: Finding | undefined): void {
+    const { publishTime } = image;
+    const before = verifications.get(imageKey(image));
+    const known = before?.publishTime === publishTime ? before : undefined;
+    const time = ports.now().getTime();
+    // What was found stands until a look at everything finds nothing.
+    const stands = finding?.kind !== 'changed' && known?.finding?.kind === 'changed' && (finding ?? !content);
+    const contentTime = content ? time : known?.contentTime;
+    verifications.set(imageKey(image), {
+      publishTime,
+      time,
+      ...(contentTime !== undefined && { contentTime }),
+      finding: stands ? known.finding : finding,
+    });
+    ports.hooks?.verified(finding?.kind);
+  }
+
   /** After a restart the status is the memory: a crash must not turn back-off into a storm. */
-  function recall(nodeStore: NodeStore): void {
+  function recall(nodeStore: NodeStore, { images }: StoreContent): void {
     if (recalled) return;
     recalled = true;
     for (const image of nodeStore.spec.images) {
@@ -94,6 +126,12 @@ export function createAgent(ports: AgentPorts): Agent {
       const failure = known && lastFailure(known);
       if (failure) tries.set(imageKey(image), { fingerprint: fingerprintOf(image), ...failure });
     }
+    for (const image of images) {
+      const known = nodeStore.status?.images?.find((it) => imageKey(it) === imageKey(image));
+      if (known?.reason !== treeChanged || known.readyTime !== image.publishTime) continue;
+      const message = 'so it was found before the agent started, and it is looked at again';
+      verifications.set(imageKey(image), { publishTime: image.publishTime, finding: { kind: 'changed', message } });
+    }
   }
 
   /** An image that found no room need not wait any longer. */
@@ -101,8 +139,14 @@ export function createAgent(ports: AgentPorts): Agent {
     for (const it of tries.values()) if (it.reason === 'NoSpace') it.retryTime = ports.now().getTime();
   }
 
-  async function act(step: Step): Promise<void> {
+  async function act(step: Step | VerifyStep): Promise<void> {
     switch (step.do) {
+      case 'cancelVerify':
+        await verifier.cancel();
+        break;
+      case 'verify':
+        verifier.start(step.image, step.content);
+        return;
       case 'cancelFetch':
         await runner.cancel(step.key);
         break;
@@ -113,11 +157,13 @@ export function createAgent(ports: AgentPorts): Agent {
         departures.set(imageKey(step.image), await checkDeparture(step.image, ports));
         break;
       case 'remove': {
+        await verifier.cancel(imageKey(step.image));
         const still = await removeImage(step.image, ports);
         if (still) departures.set(imageKey(step.image), still);
         else {
           departures.delete(imageKey(step.image));
-          roomCame();
+            roomCame();
+            verifications.delete(imageKey(step.image));
         }
         logger.info({ image: imageKey(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
       }
@@ -129,21 +175,28 @@ export function createAgent(ports: AgentPorts): Agent {
     const nodeStore = ports.readNodeStore();
     // Without a word from the operator nothing is wanted and nothing is unwanted.
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};
-    recall(nodeStore);
     const wanted = nodeStore.spec.images;
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = runner.current;
+    const verifying = verifier.current;
     const [store, space] = await Promise.all([listStore(paths), readSpace(paths.store)]);
+    recall(nodeStore, store);
     const now = ports.now();
+    const memory = { tries, departures, verifications, now: now.getTime() };
     const { steps, images, departing, wakeTime } = plan({
       wanted,
       store,
-      tries,
-      departures,
       fetching,
       maxFetches: settings.maxConcurrentFetches,
       short: isShort(space, settings.minFree),
-      now: now.getTime(),
+      ...memory,
+    });
+    const verification = planVerification({
+      images: store.images,
+      verifying,
+      intervals: ports.verifyIntervals,
+      startTime,
+      ...memory,
     });
     for (const key of departures.keys()) if (!departing.includes(key)) departures.delete(key);
 
@@ -162,15 +215,19 @@ export function createAgent(ports: AgentPorts): Agent {
 
     // One step that fails must not keep the others from being made.
     const failures: unknown[] = [];
-    for (const step of steps) {
+    for (const step of [...steps, ...(verification.step ? [verification.step] : [])]) {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
-    const wakeSeconds = wakeTime === undefined ? lookSeconds : (wakeTime - ports.now().getTime()) / 1000;
-    return { requeueAfterSeconds: Math.min(lookSeconds, Math.max(0, wakeSeconds)) };
+    const wakes = [wakeTime, verification.wakeTime].flatMap((time) => time ?? []);
+    const seconds = wakes.map((time) => Math.max(0, time - ports.now().getTime()) / 1000);
+    return { requeueAfterSeconds: Math.min(lookSeconds, ...seconds) };
   };
 
-  return { reconcile, stop: () => runner.stop() };
+  const stop = async () => {
+    await together(runner.stop(), verifier.cancel());
+  };
+  return { reconcile, stop };
 }
 
 /** The status that says what is leaving has just been written: from now on the time of grace runs. */

@@ -7,9 +7,10 @@ import { createAgentMetrics } from '../agent/metrics.ts';
 import { createAgent } from '../agent/reconcile.ts';
 import { Room } from '../agent/room.ts';
 import { readSettings } from '../agent/settings.ts';
-import { storePaths } from '../agent/store/paths.ts';
+import { entryPath, storePaths } from '../agent/store/paths.ts';
 import { prepareStore } from '../agent/store/remove.ts';
 import { readSpace } from '../agent/store/space.ts';
+import { verifyEntry } from '../agent/store/verify.ts';
 import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
 import { nodeStores } from '../kube/kinds.ts';
@@ -64,6 +65,11 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     settings,
     readNodeStore: () => reflector.store.get(nodeName),
     fetch: (image, fetchSignal, onProgress) => fetchImage(image, fetchPorts, fetchSignal, onProgress),
+    verify: (image, content, verifySignal) => verifyEntry(entryPath(paths, image), content, verifySignal),
+    verifyIntervals: {
+      seconds: seconds(env.VERIFY_INTERVAL_SECONDS, 3_600),
+      contentSeconds: seconds(env.DEEP_VERIFY_INTERVAL_SECONDS, 86_400),
+    },
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
     logger,
@@ -99,6 +105,13 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     await health.close();
     await connection.close();
   }
+}
+
+/** A number of seconds that is given as text; throws on anything else. */
+function seconds(text: string | undefined, otherwise: number): number {
+  const number = Number(text || otherwise);
+  if (!Number.isFinite(number) || number < 0) throw new Error(`${text ?? ''} is no number of seconds`);
+  return number;
 }
 
 function architecture(): 'amd64' | 'arm64' {

@@ -34,7 +34,7 @@ const maxPauseMilliseconds = 60_000;
  * the digest to say; here only a file that has visibly changed is refused.
  */
 export async function openHttp(url: string, options: HttpOptions): Promise<Download> {
-  const { signal, throttle, vainResumes = 6, credentials: readCredentials = () => Promise.resolve({}) } = options;
+  const { signal, throttle, vainResumes = 4, credentials: readCredentials = () => Promise.resolve({}) } = options;
   let credentials: Credentials = await readCredentials();
   const first = await requestFile(url, credentials, options);
   let answer: Answer | undefined = first;

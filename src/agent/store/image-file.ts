@@ -15,8 +15,10 @@ const imageFile = z.object({
   /** SHA-256 of the mount script that came from the spec; absent when the bundle's own, or none, is used. */
   mountScriptSha: z.string().optional(),
   archiveBytes: z.int().min(0),
-  /** Bytes on disk. */
+  /** Bytes that the tree takes on disk when it is alone. */
   unpackedBytes: z.int().min(0),
+  /** Those of them that it had in common with other images when it was published. */
+  sharedBytes: z.int().min(0).default(0),
   files: z.int().min(0),
   publishTime: time,
 });

@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { FetchError, errorCode } from '../failure.ts';
 import { maxEntries, tooManyEntries } from '../space-guard.ts';
@@ -11,38 +12,44 @@ export interface TreeSize {
   overlayBytes: Record<string, number>;
 }
 
+/** Told of every regular file, once for each of its names; the path is relative to the tree, one character a byte. */
+export type OnFile = (path: string, stat: BigIntStats) => void;
+
 const pageBytes = 4096;
 
 /**
  * Measures a tree without following links. Throws UnsafeArchive for a device outside its top-level `dev`: no container sees
  * that directory of an image, all others would offer the device. Throws TooLarge for more entries than any system has.
  */
-export async function measureTree(root: string): Promise<TreeSize> {
+export async function measureTree(root: string, onFile?: OnFile): Promise<TreeSize> {
   const size: TreeSize = { bytes: 0, files: 0, overlayBytes: {} };
-  const linked = new Set<number>();
+  const linked = new Set<bigint>();
   const pending = [''];
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     // One directory at once: a call for each file would take ten times as long, the whole tree at once would block all else.
     await setImmediate();
-    for (const name of list(bytes(root, path))) {
+    for (const name of list(pathBelow(root, path))) {
       const child = path === '' ? name : `${path}/${name}`;
-      const stat = lstatSync(bytes(root, child));
+      const stat = lstatSync(pathBelow(root, child), { bigint: true });
       if (stat.isDirectory()) pending.push(child);
       else if ((stat.isBlockDevice() || stat.isCharacterDevice()) && !child.startsWith('dev/')) {
         throw new FetchError('UnsafeArchive', `${child} is a device; build the archive without devices outside of dev`);
       }
+      if (stat.isFile()) onFile?.(child, stat);
       size.files += 1;
       if (size.files > maxEntries) throw tooManyEntries();
       if (stat.nlink > 1 && !stat.isDirectory()) {
         if (linked.has(stat.ino)) continue;
         linked.add(stat.ino);
       }
-      size.bytes += stat.blocks * 512;
-      if (stat.isFile()) addToOverlay(size.overlayBytes, child, stat.size);
+      size.bytes += bytesOnDisk(stat);
+      if (stat.isFile()) addToOverlay(size.overlayBytes, child, Number(stat.size));
     }
   }
   return size;
 }
+
+export const bytesOnDisk = ({ blocks }: BigIntStats) => Number(blocks) * 512;
 
 /** A tmpfs holds whole pages. */
 function addToOverlay(sizes: Record<string, number>, path: string, bytes: number): void {
@@ -51,7 +58,8 @@ function addToOverlay(sizes: Record<string, number>, path: string, bytes: number
 }
 
 /** Names need not be UTF-8, so they are kept as latin1 strings: one character a byte. */
-const bytes = (root: string, path: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
+export const pathBelow = (root: string, path: string) =>
+  Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
 
 function list(path: Buffer): string[] {
   try {

@@ -1,8 +1,10 @@
 import { lstat, mkdir, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode } from '../failure.ts';
+import { together } from '../together.ts';
 import { writeImageFile } from './image-file.ts';
 import type { ImageFile } from './image-file.ts';
+import { writeManifest } from './manifest.ts';
 import { entryPath } from './paths.ts';
 import type { StorePaths } from './paths.ts';
 import { syncDirectory, syncFileSystem } from './sync.ts';
@@ -19,10 +21,11 @@ export async function publish(
 ): Promise<void> {
   const target = entryPath(paths, image);
   await writeImageFile(prepared, image);
-  await syncFileSystem(prepared, signal);
+  // Hashing for the manifest takes the processor, syncing the disk.
+  await together(writeManifest(prepared, signal), syncFileSystem(prepared, signal));
   await syncDirectory(prepared);
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-  // rename() would replace an empty directory; there is one agent on a node, so nothing can come in between.
+  // rename() would replace an empty directory; this agent alone works on the store, so nothing can come in between.
   if (await exists(target)) throw new Error(`${target} exists already`);
   signal.throwIfAborted();
   await rename(prepared, target);

@@ -7,9 +7,11 @@ import { onTestFinished } from 'vitest';
 /** Why images cannot be unpacked here; undefined when they can. */
 export function whyNoUnpacking(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root, as the agent does: owners, devices and chroot';
-  const missing = ['bsdtar', 'zstd', 'gzip', 'xz'].filter((program) => spawnSync(program, ['--version']).status !== 0);
+  const missing = ['bsdtar', 'getfattr', 'zstd', 'gzip', 'xz'].filter(
+    (program) => spawnSync(program, ['--version']).status !== 0,
+  );
   return missing.length > 0
-    ? `needs ${missing.join(', ')}: apt-get install libarchive-tools zstd gzip xz-utils`
+    ? `needs ${missing.join(', ')}: apt-get install libarchive-tools attr zstd gzip xz-utils`
     : undefined;
 }
 

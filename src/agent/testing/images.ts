@@ -38,6 +38,7 @@ export function storedImage(version = 'v1', changes: Partial<ImageFile> & { dige
     hasMountScript: false,
     archiveBytes: 1,
     unpackedBytes: 2,
+    sharedBytes: 0,
     files: 3,
     publishTime: '2026-01-01T00:00:00Z',
     ...rest,
