@@ -3,14 +3,15 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, utimesSync,
 import { lstat, readFile, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { openHttp } from './download/http.ts';
 import { fetchImage } from './fetch.ts';
-import { entryPath } from './store/paths.ts';
+import { entryPath, storePaths } from './store/paths.ts';
+import { prepareStore } from './store/remove.ts';
 import { sha256, zip } from './testing/archive.ts';
 import type { ZipEntry } from './testing/archive.ts';
 import { temporaryDirectory, whyNoUnpacking } from './testing/environment.ts';
-import { expectNothingLeft, reasonOf, signal, wantedBytes } from './testing/fetching.ts';
+import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from './testing/fetching.ts';
 import { fetchPorts, wantedImage } from './testing/images.ts';
 import { serve, serveBytes } from './testing/server.ts';
 import { transfer } from './transfer.ts';
@@ -19,6 +20,9 @@ import { readSpace } from './store/space.ts';
 
 const unable = whyNoUnpacking();
 const noZip = spawnSync('zip', ['--version']).status !== 0;
+
+const cannotMount =
+  unable !== undefined || spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status !== 0;
 
 const directories = ['usr', 'usr/bin', 'etc', 'var', 'tmp'];
 const [file, directory, link] = [0o100000, 0o040000, 0o120000];
@@ -138,6 +142,18 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     const bomb = zip([...root, ...Array.from({ length: 32 }, (_, i) => ({ ...packed, name: `usr/${i}` }))]);
     expect(bomb.length).toBeLessThan(5_000_000);
     expect(await reasonOf(bomb)).toBe('TooLarge');
+  });
+
+  test.skipIf(cannotMount)('needs room for itself and for what it unpacks to', async () => {
+    const path = temporaryDirectory();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300m', 'none', path]);
+    onTestFinished(() => void execFileSync('umount', [path]));
+    const paths = storePaths(path);
+    await prepareStore(paths);
+    const big = { name: 'usr/big', mode: file | 0o644, content: Buffer.alloc(30 * 1024 * 1024) };
+    // Once it fits beside the 256 MiB that stay free, twice it does not.
+    const { reason } = await failure(await wantedBytes(zip([...root, big])), await fetchPorts({ paths }));
+    expect(reason).toBe('NoSpace');
   });
 
   test('that breaks in the middle is resumed', async () => {
