@@ -9,7 +9,7 @@ const bombBytes = 1024 * mebibyte;
 /** A full desktop has a third of it. */
 export const maxEntries = 1_000_000;
 
-/** What an image will take, as far as anybody knows. The archive itself is never on the disk: it is unpacked as it comes. */
+/** What an image will take, as far as anybody knows. A tar archive itself is never on the disk: it is unpacked as it comes. */
 export interface Need {
   /** As the server tells: what is unpacked is hardly ever smaller. */
   archiveBytes: number | undefined;
