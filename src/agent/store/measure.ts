@@ -23,9 +23,9 @@ export async function measureTree(root: string): Promise<TreeSize> {
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     // One directory at once: a call for each file would take ten times as long, the whole tree at once would block all else.
     await setImmediate();
-    for (const name of list(bytes(root, path))) {
+    for (const name of usable(() => readdirSync(bytes(root, path), 'latin1'))) {
       const child = path === '' ? name : `${path}/${name}`;
-      const stat = lstatSync(bytes(root, child));
+      const stat = usable(() => lstatSync(bytes(root, child)));
       if (stat.isDirectory()) pending.push(child);
       else if ((stat.isBlockDevice() || stat.isCharacterDevice()) && !child.startsWith('dev/')) {
         throw new FetchError('UnsafeArchive', `${child} is a device; build the archive without devices outside of dev`);
@@ -51,12 +51,13 @@ function addToOverlay(sizes: Record<string, number>, path: string, bytes: number
 /** Names need not be UTF-8, so they are kept as latin1 strings: one character a byte. */
 const bytes = (root: string, path: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
 
-function list(path: Buffer): string[] {
+/** The kernel takes no longer path in one call: not from us, and not from a container's program. */
+function usable<T>(look: () => T): T {
   try {
-    return readdirSync(path, 'latin1');
+    return look();
   } catch (error) {
     if (errorCode(error) !== 'ENAMETOOLONG') throw error;
-    throw new FetchError('UnsafeArchive', `A path is longer than 4096 bytes; no program could use it`, {
+    throw new FetchError('UnsafeArchive', 'A path is longer than 4096 bytes; no program could use it', {
       cause: error,
     });
   }
