@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +11,7 @@ import { entryPath, storePaths } from './store/paths.ts';
 import { prepareStore } from './store/remove.ts';
 import { compress, rootEntries, sha256, tar } from './testing/archive.ts';
 import type { TarEntry } from './testing/archive.ts';
-import { temporaryDirectory, whyNoUnpacking } from './testing/environment.ts';
+import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from './testing/environment.ts';
 import { signal, wantedBytes } from './testing/fetching.ts';
 import { fetchPorts, wantedImage } from './testing/images.ts';
 import { manifestOf } from './testing/manifest.ts';
@@ -262,10 +261,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
   });
 
   test('with more files than the file system of the store can hold is stopped, and leaves it as it was', async () => {
-    const mount = temporaryDirectory();
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1g,nr_inodes=400', 'tmpfs', mount]);
-    onTestFinished(() => void execFileSync('umount', ['-l', mount]));
-    const paths = storePaths(join(mount, 'monoroot'));
+    const paths = storePaths(join(temporaryFileSystem('size=1g,nr_inodes=400'), 'monoroot'));
     await prepareStore(paths);
     const ports = { ...(await fetchPorts()), paths };
     const before = manifestOf(paths.store);

@@ -9,7 +9,9 @@ import { FetchError } from './failure.ts';
 import { createAgent } from './reconcile.ts';
 import type { AgentPorts } from './reconcile.ts';
 import { writeImageFile } from './store/image-file.ts';
+import { listStore } from './store/list.ts';
 import { entryPath } from './store/paths.ts';
+import { moveToTrash } from './store/remove.ts';
 import { fetchPorts, storedImage, wantedImage } from './testing/images.ts';
 
 const name = 'node-1';
@@ -152,4 +154,12 @@ test('without a NodeStore nothing is touched', async () => {
   await it.settle();
   expect(it.writes).toEqual([]);
   await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+});
+
+test('an image that stayed in the trash, because its removal failed, is back at the next run', async () => {
+  const it = await agentOf([wantedImage()]);
+  await it.settle('v1 Ready');
+  await moveToTrash(it.paths, wantedImage(), 'failed');
+  await it.settle('v1 Ready');
+  expect((await listStore(it.paths)).images.map(({ version }) => version)).toEqual(['v1']);
 });

@@ -16,6 +16,7 @@ import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
 import { nodeStoreStatus } from './status.ts';
 import { listStore } from './store/list.ts';
+import { settleTrash } from './store/remove.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import { readSpace } from './store/space.ts';
@@ -130,6 +131,10 @@ export function createAgent(ports: AgentPorts): Agent {
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};
     recall(nodeStore);
     const wanted = nodeStore.spec.images;
+    // One step that fails must not keep the others from being made.
+    const failures: unknown[] = [];
+    // An image may have stayed there when its removal failed, with a Pod that uses it.
+    await settleTrash(paths).catch((error: unknown) => failures.push(error));
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = runner.current;
     const store = await listStore(paths);
@@ -155,8 +160,6 @@ export function createAgent(ports: AgentPorts): Agent {
     }
     announced(departures, ports.now(), ports.enqueue);
 
-    // One step that fails must not keep the others from being made.
-    const failures: unknown[] = [];
     for (const step of steps) {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }

@@ -15,8 +15,8 @@ const typeOf: Record<number, string> = {
 };
 
 /**
- * Describes a tree completely, without following links: type, mode, owner, content, allocated blocks, the name that shares its
- * inode, target, device, times in nanoseconds; and all extended attributes, to which ACLs and file capabilities belong. Names
+ * Describes a tree completely, without following links: type, mode, owner, content, allocated blocks, the first name of the same
+ * inode in the tree, target, device, times in nanoseconds; and all extended attributes, to which ACLs and file capabilities belong. Names
  * are latin1: one character a byte. The entry of the tree itself is `.`.
  */
 export function manifestOf(root: string): Manifest {
@@ -37,9 +37,9 @@ export function manifestOf(root: string): Manifest {
     if (type === 'symlink') parts.push(`-> ${readlinkSync(path, 'latin1')}`);
     if (type === 'character' || type === 'block') parts.push(`device ${stat.rdev}`);
     if (type !== 'directory' && stat.nlink > 1n) {
-      const first = firstNames.get(stat.ino) ?? name;
-      firstNames.set(stat.ino, first);
-      parts.push(`${stat.nlink} names, first ${first}`);
+      const first = firstNames.get(stat.ino);
+      if (first === undefined) firstNames.set(stat.ino, name);
+      else parts.push(`the same as ${first}`);
     }
     parts.push(...(attributes.get(name) ?? []));
     manifest[name] = parts.join(', ');
