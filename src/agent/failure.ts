@@ -36,10 +36,11 @@ export class FetchError extends Error {
 /** Makes a FetchError of whatever was thrown; what nobody foresaw is a failure of this node's own disk or programs. */
 export function toFetchError(error: unknown): FetchError {
   if (error instanceof FetchError) return error;
-  if (errorCode(error) === 'ENOSPC') {
+  const message = error instanceof Error ? error.message : String(error);
+  // Of a program such as sync only the words are known.
+  if (['ENOSPC', 'EDQUOT'].includes(errorCode(error)) || /No space left on device|Disk quota exceeded/.test(message)) {
     return new FetchError('NoSpace', 'The file system of the store is full; free space on the node', { cause: error });
   }
-  const message = error instanceof Error ? error.message : String(error);
   return new FetchError('StoreFailed', `${message}; look at the log of the agent on this node`, { cause: error });
 }
 

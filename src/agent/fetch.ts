@@ -10,7 +10,7 @@ import { openArchive } from './obtain/http.ts';
 import { openImage } from './obtain/oci.ts';
 import type { Source } from './obtain/source.ts';
 import type { RegistryPorts } from './registry/registry.ts';
-import { Room } from './room.ts';
+import { Room, guarded } from './room.ts';
 import type { Claim } from './room.ts';
 import { publishTree } from './seal.ts';
 import { readSettings } from './settings.ts';
@@ -85,7 +85,10 @@ async function fetchInto(
       if (bytes > 0) ports.countBytes?.(bytes);
       onProgress(progress);
     };
-    const obtained = await source.obtain({ directory: tree, scratch: staging, signal, onBytes, claim });
+    // Also between two layers of an image, where nothing is being unpacked, but the next one comes.
+    const soFar = () => Promise.resolve({ ...progress, unpackedBytes: undefined });
+    const into = { directory: tree, scratch: staging, onBytes, claim };
+    const obtained = await guarded(claim, soFar, signal, (inner) => source.obtain({ ...into, signal: inner }));
     return await publishTree(tree, { staging, wanted, ...obtained }, ports, signal);
   } finally {
     claim?.release();

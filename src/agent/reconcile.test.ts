@@ -10,7 +10,9 @@ import { FetchError } from './failure.ts';
 import { createAgent } from './reconcile.ts';
 import type { AgentPorts } from './reconcile.ts';
 import { writeImageFile } from './store/image-file.ts';
+import { listStore } from './store/list.ts';
 import { entryPath, storePaths } from './store/paths.ts';
+import { moveToTrash } from './store/remove.ts';
 import { fetchPorts, storedImage, wantedImage } from './testing/images.ts';
 
 const name = 'node-1';
@@ -313,4 +315,12 @@ describe('a retained image', () => {
     await it.publish(retained);
     expect(await it.settle('v1 Ready Retained')).not.toEqual([]);
   });
+});
+
+test('an image that stayed in the trash, because its removal failed, is back at the next run', async () => {
+  const it = await agentOf([wantedImage()]);
+  await it.settle('v1 Ready');
+  await moveToTrash(it.paths, wantedImage(), 'failed');
+  await it.settle('v1 Ready');
+  expect((await listStore(it.paths)).images.map(({ version }) => version)).toEqual(['v1']);
 });

@@ -18,6 +18,7 @@ import type { AgentSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { nodeStoreStatus, storeSpace } from './status.ts';
 import { listStore } from './store/list.ts';
+import { settleTrash } from './store/remove.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import { isShort, readSpace } from './store/space.ts';
@@ -162,8 +163,8 @@ export function createAgent(ports: AgentPorts): Agent {
         if (still) departures.set(imageKey(step.image), still);
         else {
           departures.delete(imageKey(step.image));
-            roomCame();
-            verifications.delete(imageKey(step.image));
+          roomCame();
+          verifications.delete(imageKey(step.image));
         }
         logger.info({ image: imageKey(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
       }
@@ -176,6 +177,10 @@ export function createAgent(ports: AgentPorts): Agent {
     // Without a word from the operator nothing is wanted and nothing is unwanted.
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};
     const wanted = nodeStore.spec.images;
+    // One step that fails must not keep the others from being made.
+    const failures: unknown[] = [];
+    // An image may have stayed there when its removal failed, with a Pod that uses it.
+    await settleTrash(paths).catch((error: unknown) => failures.push(error));
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = runner.current;
     const verifying = verifier.current;
@@ -213,8 +218,6 @@ export function createAgent(ports: AgentPorts): Agent {
     }
     announced(departures, ports.now(), ports.enqueue);
 
-    // One step that fails must not keep the others from being made.
-    const failures: unknown[] = [];
     for (const step of [...steps, ...(verification.step ? [verification.step] : [])]) {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import { toFetchError } from './failure.ts';
 import { checkSpace, consumptionFailure, lookAgainMilliseconds, neededBytes } from './space-guard.ts';
 import type { Consumption, Need } from './space-guard.ts';
 import type { MinFree, Space } from './store/space.ts';
@@ -7,7 +8,7 @@ import type { MinFree, Space } from './store/space.ts';
 export interface Claim {
   /**
    * Looks again and again at what the fetch takes, which `progress` tells, and rejects with a FetchError when it must stop, or
-   * with the reason of the signal. To be called once for each stream that is unpacked.
+   * with the reason of the signal. Of several at once only those count what is unpacked that are told it.
    */
   guard(
     progress: () => Promise<Pick<Consumption, 'downloadedBytes' | 'unpackedBytes'>>,
@@ -20,6 +21,31 @@ export interface Claim {
 interface Granted {
   neededBytes: number;
   takenBytes: number;
+}
+
+/** Does some work until it is done or the claim's guard stops it; then what it was stopped for is thrown. */
+export async function guarded<T>(
+  claim: Claim,
+  progress: Parameters<Claim['guard']>[0],
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const inner = AbortSignal.any([signal, stop.signal]);
+  let failure: unknown;
+  const guard = claim.guard(progress, inner).catch((error: unknown) => {
+    if (inner.aborted) return;
+    failure = toFetchError(error);
+    stop.abort(failure);
+  });
+  try {
+    return await work(inner);
+  } catch (error) {
+    throw failure ?? error;
+  } finally {
+    stop.abort();
+    await guard;
+  }
 }
 
 /** The room that all fetches of a node share. What one was promised no other gets. */
@@ -57,7 +83,7 @@ export class Room {
     for (let wait = 10; ;) {
       await setTimeout(wait, undefined, { signal });
       const [space, { downloadedBytes, unpackedBytes }] = await Promise.all([this.#readSpace(), progress()]);
-      own.takenBytes = before + (unpackedBytes ?? 0);
+      if (unpackedBytes !== undefined) own.takenBytes = before + unpackedBytes;
       const consumption: Consumption = {
         space,
         downloadedBytes,

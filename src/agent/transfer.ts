@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Download } from './download/http.ts';
 import { unpackArchive } from './extract/archive.ts';
-import type { UnpackOptions } from './extract/unpack.ts';
-import { FetchError, toFetchError } from './failure.ts';
+import type { UnpackOptions, Unpacking } from './extract/unpack.ts';
+import { FetchError } from './failure.ts';
+import { guarded } from './room.ts';
 import type { Claim } from './room.ts';
 
 export interface TransferOptions {
@@ -24,41 +25,35 @@ export interface TransferOptions {
  * Downloads, unpacks and verifies in one go; gives the number of bytes downloaded. The tree must not be used before this
  * resolves: only the end of the stream tells whether it was the right one. When it rejects, no program is running any more.
  */
-export async function transfer(download: Pick<Download, 'body'>, options: TransferOptions): Promise<number> {
-  const { directory, scratch, digest, onBytes, claim } = options;
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
-  const archive = unpackArchive(directory, join(scratch, 'archive'), signal, options.unpack);
+export function transfer(download: Pick<Download, 'body'>, options: TransferOptions): Promise<number> {
+  let archive: Unpacking | undefined;
   let downloadedBytes = 0;
-  let outOfSpace: FetchError | undefined;
+  const progress = async () => ({ downloadedBytes, unpackedBytes: await archive?.unpackedBytes() });
 
-  const progress = async () => ({ downloadedBytes, unpackedBytes: await archive.unpackedBytes() });
-  const guard = claim.guard(progress, signal).catch((error: unknown) => {
-    if (signal.aborted) return;
-    outOfSpace = toFetchError(error);
-    stop.abort(outOfSpace);
-  });
-
-  try {
-    const hash = createHash('sha256');
-    for await (const chunk of download.body) {
-      signal.throwIfAborted();
-      hash.update(chunk);
-      downloadedBytes += chunk.length;
-      onBytes(chunk.length);
-      await archive.write(chunk);
+  return guarded(options.claim, progress, options.signal, async (outer) => {
+    const { directory, scratch, digest, onBytes } = options;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([outer, stop.signal]);
+    archive = unpackArchive(directory, join(scratch, 'archive'), signal, options.unpack);
+    try {
+      const hash = createHash('sha256');
+      for await (const chunk of download.body) {
+        signal.throwIfAborted();
+        hash.update(chunk);
+        downloadedBytes += chunk.length;
+        onBytes(chunk.length);
+        await archive.write(chunk);
+      }
+      const actual = `sha256:${hash.digest('hex')}`;
+      // First of all: when these are the wrong bytes, how they failed to unpack tells nothing.
+      if (actual !== digest) throw wrongDigest(digest, actual, downloadedBytes);
+      await archive.finish();
+      return downloadedBytes;
+    } finally {
+      stop.abort();
+      await archive.finish().catch(() => undefined);
     }
-    const actual = `sha256:${hash.digest('hex')}`;
-    // First of all: when these are the wrong bytes, how they failed to unpack tells nothing.
-    if (actual !== digest) throw wrongDigest(digest, actual, downloadedBytes);
-    await archive.finish();
-    return downloadedBytes;
-  } catch (error) {
-    throw outOfSpace ?? error;
-  } finally {
-    stop.abort();
-    await Promise.all([guard, archive.finish().catch(() => undefined)]);
-  }
+  });
 }
 
 /** These are other bytes than were asked for. */

@@ -3,15 +3,16 @@ import { createClient } from '../../src/kube/client.ts';
 import type { Client, NewObject } from '../../src/kube/client.ts';
 import type { Connection } from '../../src/kube/connection.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
-import { nodes, pods, secrets } from '../../src/kube/resources.ts';
-import type { Pod } from '../../src/kube/types.ts';
+import { nodes, persistentVolumes, pods, secrets } from '../../src/kube/resources.ts';
+import type { PersistentVolume, Pod } from '../../src/kube/types.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { refusal } from './api/attempts.ts';
 import { connect, createNamespace } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { applyManifests, connectAs, manifests, policyBindings, systemNamespace as system } from './manifests.ts';
 
-// The admission policies of deploy/ in front of a real API server, attacked by those whom they are for.
+// The admission policies of deploy/ in front of a real API server, attacked by those whom they are for. The Pods and volumes are
+// tried by an administrator: what is refused to him is refused to every user.
 const { connection, client } = connect(inject('kubeconfig'));
 const suffix = Math.random().toString(36).slice(2, 8);
 const ownNode = `own-${suffix}`;
@@ -26,6 +27,8 @@ const usr = `${store}/root/usr`;
 
 interface Shape {
   path?: string;
+  /** Of the host path; `undefined` is none. */
+  type?: string | undefined;
   mount?: object;
   where?: 'containers' | 'initContainers';
   namespace?: string;
@@ -34,12 +37,13 @@ interface Shape {
 /** A Pod that mounts a host path as ours do, with the differences. */
 function podOf(
   name: string,
-  { path = usr, mount = {}, where = 'containers', namespace: ns = namespace, extra = {} }: Shape,
+  { path = usr, mount = {}, where = 'containers', namespace: ns = namespace, extra = {}, ...rest }: Shape,
 ): NewObject<Pod> {
+  const type = 'type' in rest ? rest.type : 'Directory';
   const volumeMounts = [{ name: 'v', mountPath: '/usr', readOnly: true, ...mount }];
   const plain: Container = { name: 'plain', image: 'x' };
   const mounting = { name: 'mounting', image: 'x', volumeMounts } as Container;
-  const volume: Volume = { name: 'v', hostPath: { path, type: 'Directory' } };
+  const volume: Volume = { name: 'v', hostPath: { path, ...(type !== undefined && { type }) } };
   const containers = where === 'containers' ? [plain, mounting] : [plain];
   return {
     metadata: { name, namespace: ns },
@@ -58,6 +62,11 @@ beforeAll(async () => {
   await applyManifests(client, 'agent-rbac.yaml', 'policies.yaml');
   // A policy is in force a moment after it is stored.
   await eventually(async () => expect(await refusal(tryPod({ mount: { readOnly: false } }))).toContain('master store'));
+  await eventually(async () => {
+    const volume = { capacity: { storage: '1' }, accessModes: ['ReadWriteOnce' as const], hostPath: { path: '/var' } };
+    const attempt = client.create(persistentVolumes, { metadata: { name: suffix }, spec: volume }, { dryRun: true });
+    expect(await refusal(attempt)).toContain('master store');
+  });
 });
 afterAll(() => Promise.all(connections.map((it) => it.close())));
 
@@ -66,7 +75,8 @@ describe('the master store', () => {
     ['a directory of an image', {}],
     ['the whole root of an image', { path: `${store}/root` }],
     ['the whole root of an image, as software', { path: `${store}/root` }],
-    ['the mount script of an image', { path: `${store}/mount.sh` }],
+    ['the mount script of an image', { path: `${store}/mount.sh`, type: 'File' }],
+    ['a directory that is called like a mount script', { path: `${store}/root/mount.sh` }],
     ['a directory of an image in an init container', { where: 'initContainers' }],
     ['a directory with capitals, dots and dashes', { path: `${store}/root/Weird_dir-1.x` }],
     ['a hidden directory', { path: `${store}/root/.hidden` }],
@@ -77,6 +87,8 @@ describe('the master store', () => {
       'the root of the host read-only, as monitoring does',
       { path: '/', mount: { mountPropagation: 'HostToContainer' } },
     ],
+    ['all processes, as monitoring does', { path: '/proc', mount: { readOnly: false } }],
+    ['settings of the kernel', { path: '/proc/sys/net', mount: { readOnly: false } }],
     [
       'the root of the host writable in kube-system',
       { path: '/', mount: { readOnly: false }, namespace: 'kube-system' },
@@ -87,7 +99,9 @@ describe('the master store', () => {
 
   const readOnly = 'must be mounted with readOnly, and without subPath, subPathExpr and mountPropagation';
   const paths = 'only store/<os>/<version>/root, one directory in it, and store/<os>/<version>/mount.sh may be mounted';
-  const above = 'a directory above the master store (/, /var, /var/lib) must be mounted with readOnly';
+  const type = 'a hostPath in the master store must have the type Directory, or File for mount.sh';
+  const above =
+    'a directory above the master store (/, /var, /var/lib, /proc/1/root) must be mounted with readOnly and without';
   test.each<[string, Shape, string]>([
     ['writable', { mount: { readOnly: false } }, readOnly],
     ['writable, because nothing is said', { mount: { readOnly: undefined } }, readOnly],
@@ -126,11 +140,37 @@ describe('the master store', () => {
       './var/lib/monoroot/store',
       'var/lib/monoroot/store',
     ].map((path): [string, Shape, string] => [`as ${path}`, { path }, paths]),
-    ...['/', '/var', '/var/lib', '/var/lib/', '//var//lib', '/./var/lib/.'].map((path): [string, Shape, string] => [
-      `writable through ${path}`,
-      { path, mount: { readOnly: false } },
+    ['with a type that makes a directory', { type: 'DirectoryOrCreate' }, type],
+    ['with a type that makes a file', { path: `${store}/mount.sh`, type: 'FileOrCreate' }, type],
+    ['without a type, so that the runtime makes what is missing', { type: undefined }, type],
+    ['with the type that checks nothing', { type: '' }, type],
+    ['as a mount script that is a directory', { path: `${store}/mount.sh` }, type],
+    ...[
+      '/',
+      '/var',
+      '/var/lib',
+      '/var/lib/',
+      '//var//lib',
+      '/./var/lib/.',
+      '/proc/1/root',
+      '/proc/1/root/var/lib/monoroot/store',
+      '//proc/./self/root/',
+      '/proc/1/task/1/root/var',
+      '/proc/1/cwd',
+      '/proc/1/fd/7/store',
+      '/dev/fd/7',
+    ].map((path): [string, Shape, string] => [`writable through ${path}`, { path, mount: { readOnly: false } }, above]),
+    [
+      'through a subPath of /, for which the kubelet makes directories also when the mount is read-only',
+      { path: '/', mount: { subPath: 'var/lib/monoroot/store/debian-12/v35/root/evil' } },
       above,
-    ]),
+    ],
+    ['through a subPathExpr of /var', { path: '/var', mount: { subPathExpr: 'lib/$(A)' } }, above],
+    [
+      'writable through / in an init container',
+      { path: '/', mount: { readOnly: false }, where: 'initContainers' },
+      above,
+    ],
   ])('may not be mounted %s', async (_name, shape, message) => {
     expect(await refusal(tryPod(shape))).toContain(message);
   });
@@ -190,18 +230,83 @@ describe('the master store', () => {
   });
 });
 
+describe('a PersistentVolume', () => {
+  const tryVolume = (source: object) => client.create(persistentVolumes, volumeOf('attack', source), { dryRun: true });
+  const onNode = { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['n'] }] };
+  const volumeOf = (name: string, source: object) =>
+    ({
+      metadata: { name: `${name}-${suffix}` },
+      spec: {
+        capacity: { storage: '1Gi' },
+        accessModes: ['ReadWriteOnce'],
+        nodeAffinity: { required: { nodeSelectorTerms: [onNode] } },
+        ...source,
+      },
+    }) as NewObject<PersistentVolume>;
+  const message = 'a PersistentVolume may be neither in /var/lib/monoroot';
+
+  test.each(['/data', '/var/lib/other', '/var/lib/monoroot-data', '/varia'])('may be on %s', async (path) => {
+    await tryVolume({ hostPath: { path } });
+    await tryVolume({ local: { path } });
+  });
+
+  test.each([
+    '/',
+    '/var',
+    '/var/lib',
+    '/var/lib/',
+    '//var/./lib//',
+    '/var/lib/monoroot',
+    '/var/lib/monoroot/',
+    '/var/lib/monoroot/store',
+    '/var/lib/monoroot/staging',
+    usr,
+    '//var/lib/./monoroot//store',
+    '/proc/1/root',
+    '/proc/self/root/var/lib/monoroot/store',
+    '/proc/1/cwd/var',
+    '/dev/fd/3',
+  ])('may not be on %s', async (path) => {
+    expect(await refusal(tryVolume({ hostPath: { path } }))).toContain(message);
+    expect(await refusal(tryVolume({ hostPath: { path, type: 'DirectoryOrCreate' } }))).toContain(message);
+    expect(await refusal(tryVolume({ local: { path } }))).toContain(message);
+  });
+
+  test.each(['/data/../var/lib/monoroot', '/var/lib/..', 'var/lib/monoroot'])('has no way around: %s', async (path) => {
+    expect(await refusal(tryVolume({ hostPath: { path } }))).toMatch(/must not contain '\.\.'|may be neither/);
+    expect(await refusal(tryVolume({ local: { path } }))).toMatch(/must not contain '\.\.'|may be neither|absolute/);
+  });
+
+  test('that was there before gets no claim any more, but goes when it is deleted', async () => {
+    const binding = { name: 'monoroot-store-no-volumes' };
+    await client.delete(policyBindings, binding);
+    const old = volumeOf('old', { hostPath: { path: usr } });
+    await eventually(() => client.create(persistentVolumes, old));
+    await applyManifests(client, 'policies.yaml');
+    await eventually(async () => expect(await refusal(tryVolume({ hostPath: { path: usr } }))).toContain(message));
+    const claimRef = { kind: 'PersistentVolumeClaim', namespace, name: 'claim' };
+    expect(await refusal(client.mergePatch(persistentVolumes, old.metadata, { spec: { claimRef } }))).toContain(
+      message,
+    );
+    await client.mergePatch(persistentVolumes, old.metadata, { metadata: { labels: { a: 'b' }, finalizers: null } });
+    await client.delete(persistentVolumes, old.metadata);
+    await eventually(async () => expect(await client.get(persistentVolumes, old.metadata)).toBeUndefined());
+  });
+});
+
 describe('an agent', () => {
   const image = { os: 'os', version: 'v1', digest: `sha256:${'a'.repeat(64)}`, state: 'Ready' as const };
   const write = (as: Client, name: string) =>
     as.applyStatus(nodeStores, { metadata: { name }, status: { images: [image] } }, { fieldManager: 'monoroot-agent' });
+  let agentConnection: Connection;
   let agent: Client;
   let agentWithoutNode: Client;
 
-  /** A client with a real token of the service account of the agent, bound to a Pod if one is named. */
-  async function agentClient(pod?: Pod): Promise<Client> {
+  /** A connection with a real token of the service account of the agent, bound to a Pod if one is named. */
+  async function connectAgent(pod?: Pod): Promise<Connection> {
     const own = await connectAs(inject('kubeconfig'), connection, 'monoroot-agent', pod ? { pod } : {});
     connections.push(own);
-    return createClient(own);
+    return own;
   }
 
   beforeAll(async () => {
@@ -215,8 +320,9 @@ describe('an agent', () => {
       containers: [{ name: 'agent', image: 'x' }],
     };
     const pod = await client.create(pods, { metadata: { name: `agent-${suffix}`, namespace: system }, spec });
-    agent = await agentClient(pod);
-    agentWithoutNode = await agentClient();
+    agentConnection = await connectAgent(pod);
+    agent = createClient(agentConnection);
+    agentWithoutNode = createClient(await connectAgent());
   });
 
   test('writes the status of its own node', async () => {
@@ -257,5 +363,40 @@ describe('an agent', () => {
   test('sees the Pods of the cluster, and changes none', async () => {
     expect((await agent.list(pods)).map(({ metadata }) => metadata.name)).toContain(`agent-${suffix}`);
     expect(await refusal(agent.delete(pods, { name: `agent-${suffix}`, namespace: system }))).toContain('forbidden');
+    expect(await refusal(agent.create(pods, podOf('made-by-agent', { namespace: system })))).toContain('forbidden');
+    const name = `agent-${suffix}`;
+    expect(await refusal(agent.mergePatch(pods, { name, namespace: system }, { metadata: { labels: {} } }))).toContain(
+      'forbidden',
+    );
+  });
+
+  test('has the rights that docs/operations.md names, and no others', async () => {
+    const rightsIn = async (of: string) => {
+      const answer = await agentConnection.request({
+        method: 'POST',
+        path: '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
+        body: JSON.stringify({
+          apiVersion: 'authorization.k8s.io/v1',
+          kind: 'SelfSubjectRulesReview',
+          spec: { namespace: of },
+        }),
+      });
+      interface Rule {
+        apiGroups: string[];
+        resources: string[];
+        verbs: string[];
+      }
+      const { status } = JSON.parse(answer) as { status: { resourceRules: Rule[] } };
+      return (
+        status.resourceRules
+          // What every service account may: ask about itself, and read public certificates.
+          .filter(({ apiGroups }) => !/^(authorization|authentication|certificates)[.]k8s[.]io$/.test(apiGroups.join()))
+          .map(({ resources, verbs }) => `${resources.join()}: ${verbs.join()}`)
+          .sort()
+      );
+    };
+    const everywhere = ['nodestores/status: patch', 'nodestores: get,list,watch', 'pods: list'];
+    expect(await rightsIn(namespace)).toEqual(everywhere);
+    expect(await rightsIn(system)).toEqual([...everywhere, 'secrets: get']);
   });
 });

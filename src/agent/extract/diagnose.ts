@@ -27,6 +27,7 @@ export const isSummary = (line: string) => summary.test(line);
 
 const unsafe = /Path contains '\.\.'|Cannot extract through symlink|Path is absolute/;
 const full = /No space left on device|Disk quota exceeded/;
+const namedAcl = /Failed to set acl.*Invalid argument/;
 const truncated = /unexpected end|premature end|Truncated|Unexpected EOF/i;
 
 /** Why unpacking failed, told from the programs' ends, the first of the pipeline first; undefined when all went well. */
@@ -44,6 +45,12 @@ export function diagnose(endings: readonly Ending[]): FetchError | undefined {
   }
   const fullLine = find(full);
   if (fullLine !== undefined) return new FetchError('NoSpace', `${fullLine}; free space on the node`);
+  // Numbers are not looked up: in the chroot that would be done by libraries of the archive.
+  const aclLine = find(namedAcl);
+  if (aclLine !== undefined) {
+    const message = `An ACL of the archive names users or groups without their numbers, as GNU tar writes them: ${aclLine}`;
+    return new FetchError('UnsupportedArchive', `${message}; build it with bsdtar --acls --format=pax`);
+  }
   // What broke first is what the decompressor says; after it the archive looks truncated to bsdtar in any case.
   const worst = failed.find(({ complaint }) => complaint !== '' && !/Broken pipe/.test(complaint)) ?? failed[0];
   if (!worst) return undefined;

@@ -47,7 +47,7 @@ export function detectLayout(top: readonly TopEntry[]): Layout {
   if (!merged && !isDirectory('bin')) {
     throw new FetchError(
       'NoRootFileSystem',
-      'The root file system has no bin, neither a directory nor a link to usr/bin',
+      'The root file system has no bin, neither a directory nor a link to usr/bin; build it from a whole system',
     );
   }
   const usable = ({ name, type }: TopEntry) =>

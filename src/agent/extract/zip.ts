@@ -1,8 +1,6 @@
 import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { FetchError } from '../failure.ts';
-import { checkSpace } from '../space-guard.ts';
-import { readSpace } from '../store/space.ts';
 import { unpackFile } from './unpack.ts';
 import type { Unpacking } from './unpack.ts';
 
@@ -23,8 +21,6 @@ export async function spoolZip(directory: string, path: string, signal: AbortSig
       signal.throwIfAborted();
       if (failure !== undefined) throw failure as Error;
       await checkDirectory(file, size);
-      // Beside the spool file: what was packed is no smaller than the package.
-      checkSpace(await readSpace(directory), size);
       running = unpackFile(directory, file, signal);
       await running.finish();
     } finally {

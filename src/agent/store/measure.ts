@@ -28,9 +28,9 @@ export async function measureTree(root: string, onFile?: OnFile): Promise<TreeSi
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     // One directory at once: a call for each file would take ten times as long, the whole tree at once would block all else.
     await setImmediate();
-    for (const name of list(pathBelow(root, path))) {
+    for (const name of usable(() => readdirSync(pathBelow(root, path), 'latin1'))) {
       const child = path === '' ? name : `${path}/${name}`;
-      const stat = lstatSync(pathBelow(root, child), { bigint: true });
+      const stat = usable(() => lstatSync(pathBelow(root, child), { bigint: true }));
       if (stat.isDirectory()) pending.push(child);
       else if ((stat.isBlockDevice() || stat.isCharacterDevice()) && !child.startsWith('dev/')) {
         throw new FetchError('UnsafeArchive', `${child} is a device; build the archive without devices outside of dev`);
@@ -61,12 +61,13 @@ function addToOverlay(sizes: Record<string, number>, path: string, bytes: number
 export const pathBelow = (root: string, path: string) =>
   Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
 
-function list(path: Buffer): string[] {
+/** The kernel takes no longer path in one call: not from us, and not from a container's program. */
+function usable<T>(look: () => T): T {
   try {
-    return readdirSync(path, 'latin1');
+    return look();
   } catch (error) {
     if (errorCode(error) !== 'ENAMETOOLONG') throw error;
-    throw new FetchError('UnsafeArchive', `A path is longer than 4096 bytes; no program could use it`, {
+    throw new FetchError('UnsafeArchive', 'A path is longer than 4096 bytes; no program could use it', {
       cause: error,
     });
   }

@@ -27,6 +27,7 @@ export async function putBack(paths: StorePaths, image: ImageName, trashed: stri
   await mkdir(dirname(entry), { recursive: true, mode: 0o700 });
   await rename(trashed, entry);
   await syncDirectory(dirname(entry));
+  await syncDirectory(paths.store);
 }
 
 /** Deletes what {@link moveToTrash} moved: first the image.json, so that what still has one is known to be whole. */
@@ -40,12 +41,19 @@ export async function deleteTrashed(paths: StorePaths, image: ImageName, trashed
 
 /**
  * To be called once, when the agent starts: makes its directories, which are closed to other users of the node because images
- * hold setuid programs, and cleans up after an agent that was killed. What was being made goes. What was being deleted goes
- * on being deleted, but a whole image is put back: nobody had made sure yet that no Pod uses it.
+ * hold setuid programs, and cleans up after an agent that was killed.
  */
 export async function prepareStore(paths: StorePaths): Promise<void> {
   for (const path of [paths.store, paths.staging, paths.trash]) await mkdir(path, { recursive: true, mode: 0o700 });
   for (const name of await readdir(paths.staging)) await removeTree(join(paths.staging, name));
+  await settleTrash(paths);
+}
+
+/**
+ * Ends what a removal that failed, or an agent that was killed, has left. What was being deleted goes on being deleted, but a
+ * whole image is put back: nobody had made sure yet that no Pod uses it. Not to be called during a removal.
+ */
+export async function settleTrash(paths: StorePaths): Promise<void> {
   for (const name of await readdir(paths.trash)) {
     const trashed = join(paths.trash, name);
     const image = await readImageFile(trashed).catch(() => undefined);

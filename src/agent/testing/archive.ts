@@ -5,18 +5,30 @@ import { crc32 } from 'node:zlib';
 /** One entry of a tar archive, as hostile as the test wants it. */
 export interface TarEntry {
   name: string;
-  type?: 'file' | 'hardlink' | 'symlink' | 'character' | 'block' | 'directory';
+  type?: 'file' | 'hardlink' | 'symlink' | 'character' | 'block' | 'directory' | 'fifo' | 'longname';
   content?: string | Buffer;
   link?: string;
   mode?: number;
   device?: [major: number, minor: number];
 }
 
-const typeFlags = { file: '0', hardlink: '1', symlink: '2', character: '3', block: '4', directory: '5' } as const;
+const typeFlags = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  character: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+  longname: 'L',
+} as const;
 
-/** Writes a ustar archive. No program would write what the tests need: names with `..`, absolute ones, links as parents. */
+/**
+ * Writes a ustar archive, with long names as GNU tar writes them. No program would write what the tests need: names with `..`,
+ * absolute ones, links as parents.
+ */
 export function tar(entries: readonly TarEntry[]): Buffer {
-  const blocks = entries.flatMap((entry) => {
+  const blocks = entries.flatMap(withLongName).flatMap((entry) => {
     const content = Buffer.from(entry.content ?? '');
     const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
     return [header(entry, content.length), content, padding];
@@ -24,11 +36,16 @@ export function tar(entries: readonly TarEntry[]): Buffer {
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
 }
 
+const withLongName = (entry: TarEntry): TarEntry[] =>
+  entry.name.length <= 100
+    ? [entry]
+    : [{ name: '././@LongLink', type: 'longname', content: Buffer.from(`${entry.name}\0`, 'latin1') }, entry];
+
 function header({ name, type = 'file', link = '', mode = 0o755, device = [0, 0] }: TarEntry, size: number): Buffer {
   const block = Buffer.alloc(512);
   const octal = (value: number, offset: number, length: number) =>
     block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1');
-  block.write(name, 0, 'latin1');
+  block.write(name.slice(0, 100), 0, 'latin1');
   octal(mode, 100, 8);
   octal(0, 108, 8);
   octal(0, 116, 8);

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,5 +19,16 @@ export function whyNoUnpacking(): string | undefined {
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'monoroot-agent-'));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/**
+ * A small file system of its own for a test, in memory: it is full when it should be, and nobody else's writing makes a sync
+ * slow. The options are those of tmpfs, such as `size=1g,nr_inodes=400`.
+ */
+export function temporaryFileSystem(options = 'size=1g'): string {
+  const path = temporaryDirectory();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]);
+  onTestFinished(() => void execFileSync('umount', ['-l', path]));
   return path;
 }
