@@ -14,6 +14,8 @@ import type { Pod } from '../../src/kube/types.ts';
 import { imageLabel, imageName, usableImage } from '../../src/pod/image.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { Reflector } from '../../src/runtime/reflector.ts';
+import { createKubectl } from '../lib/kube/kubectl.ts';
+import type { Kubectl } from '../lib/kube/kubectl.ts';
 
 export const namespace = 'monoroot-bench';
 const busybox = '/.monoroot/busybox';
@@ -21,6 +23,7 @@ const busybox = '/.monoroot/busybox';
 /** The cluster of hack/cluster, with watches that see changes within milliseconds. */
 export interface Bench {
   client: Client;
+  kubectl: Kubectl;
   pods: Watched<Pod>;
   containers: Watched<HostedContainer>;
 }
@@ -50,7 +53,7 @@ export async function withCluster(bench: (cluster: Bench) => Promise<void>): Pro
     });
     const running = [podWatch, containerWatch].map((reflector) => reflector.run(stop.signal));
     await Promise.all([podWatch.synced(stop.signal), containerWatch.synced(stop.signal)]);
-    await bench({ client, pods: watched(podWatch), containers: watched(containerWatch) });
+    await bench({ client, kubectl: createKubectl(path), pods: watched(podWatch), containers: watched(containerWatch) });
     stop.abort();
     await Promise.all(running);
   } finally {
@@ -100,6 +103,15 @@ function watched<T extends KubeObject>({ store }: Reflector<T>): Watched<T> {
 export const isReady = (pod: Pod | undefined): boolean =>
   pod?.metadata.deletionTimestamp === undefined &&
   (pod?.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false);
+
+/** The node that was asked for, or else the first. */
+export async function chooseNode(client: Client, asked: string | undefined): Promise<string> {
+  const names = (await client.list(nodes)).map(({ metadata }) => metadata.name).sort();
+  const name = asked ?? names[0];
+  if (name === undefined || !names.includes(name))
+    throw new Error(`There is no node ${name}: there are ${names.join()}`);
+  return name;
+}
 
 /** A node, and the images that it has: those that were asked for, or else Debian, or else any that are Ready. */
 export async function chooseImages(

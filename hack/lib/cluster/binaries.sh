@@ -2,6 +2,8 @@
 # Builds the cluster's programs from the pinned Go modules in hack/cluster-modules into the cache, each module once per change.
 
 CORE_MODULES=(etcd kubernetes containerd cni coredns)
+# Programs that become images of their own, without a C library in it.
+STATIC_MODULES=(coredns crane registry)
 
 # build_binaries [MODULE...]: makes sure that the programs of these modules (default: all that a cluster needs) are in $BIN.
 build_binaries() {
@@ -43,12 +45,15 @@ build_flags() {
   esac
 }
 
+is_static() { [[ " ${STATIC_MODULES[*]} " == *" $1 "* ]]; }
+
 module_dir() {
   local hash
   hash=$({
     cat "$MODULES/$1/go.mod" "$MODULES/$1/go.sum"
     build_flags "$1"
     go env GOARCH
+    ! is_static "$1" || echo static
   } | sha256sum)
   printf '%s/bin/%s-%s\n' "$CACHE" "$1" "${hash:0:12}"
 }
@@ -66,8 +71,7 @@ build_module() {
 
 run_go_build() {
   local module=$1 out=$2 log=$3 began=$SECONDS next=$((SECONDS + 10)) cgo='' pid last
-  # A static program needs no C library in its image.
-  [ "$module" != coredns ] || cgo=0
+  ! is_static "$module" || cgo=0
   say "Building $module (log: $log)"
   (
     cd "$MODULES/$module" || exit

@@ -4,6 +4,7 @@
 IMAGES=$STATE/images
 PAUSE_IMAGE=localhost/monoroot-pause:1
 COREDNS_IMAGE=localhost/monoroot-coredns:1
+REGISTRY_IMAGE=localhost/monoroot-registry:1
 
 ensure_images() {
   mkdir -p "$IMAGES" "$STATE/registries"
@@ -11,6 +12,11 @@ ensure_images() {
   [ -f "$IMAGES/pause.oci.tar" ] || pack_program pause "$PAUSE_IMAGE" "$(command -v busybox)" \
     '["/busybox", "sh", "-c", "trap \"exit 0\" TERM INT; while :; do /busybox sleep 1000000 & wait $!; done"]'
   [ "$IMAGES/coredns.oci.tar" -nt "$(readlink -f "$BIN/coredns")" ] || pack_program coredns "$COREDNS_IMAGE" "$BIN/coredns" '["/coredns"]'
+}
+
+ensure_registry_image() {
+  mkdir -p "$IMAGES"
+  [ "$IMAGES/registry.oci.tar" -nt "$(readlink -f "$BIN/registry")" ] || pack_program registry "$REGISTRY_IMAGE" "$BIN/registry" '["/registry"]'
 }
 
 # pack_program FILE IMAGE PROGRAM ENTRYPOINT-JSON: an OCI archive of an image that holds one static program.
@@ -60,13 +66,18 @@ blob_size() { stat -c %s "$1/blobs/sha256/$2"; }
 
 # load_images FILE...: keeps the archives for nodes started later, and imports them into all running nodes at once.
 load_images() {
-  local file name pids=()
+  local file
   mkdir -p "$IMAGES"
   for file in "$@"; do
     [ -f "$file" ] || die "there is no image archive '$file'"
     cp --reflink=auto "$file" "$IMAGES/.new"
     mv "$IMAGES/.new" "$IMAGES/$(basename "$file")"
   done
+  import_everywhere
+}
+
+import_everywhere() {
+  local name pids=()
   for name in $(node_names); do
     running "$name" >/dev/null || continue
     node_exec "$name" bash "$LIB/node-init.sh" import "$name" 9>&- &

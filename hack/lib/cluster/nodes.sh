@@ -41,12 +41,13 @@ node_pid() {
   printf '%s\n' "$children"
 }
 
-# node_exec NAME COMMAND...: runs a command in all of a running node's namespaces.
+# node_exec NAME COMMAND...: runs a command in all of a running node's namespaces, and in its cgroup, as one of its own programs.
 node_exec() {
-  local pid
+  local pid cgroup=$1
   pid=$(node_pid "$1") || die "$1 does not run; start it: hack/cluster node start $1"
+  if cgroup_v2; then cgroup=$1/services; fi
   shift
-  nsenter -t "$pid" --mount --uts --ipc --net --pid --cgroup -- "$@"
+  (join_cgroup "$cgroup" && exec nsenter -t "$pid" --mount --uts --ipc --net --pid --cgroup -- "$@")
 }
 
 # node_ready NAME: its kubelet answers now, and the API server knows it as Ready.
