@@ -91,10 +91,12 @@ async function fetchInto(
   }
 }
 
-function openSource({ source: { http, oci } }: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
+function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
   const { readSecret, architecture, registries } = ports;
-  if (http) return openArchive(http, { ...ports.http, readSecret, signal });
-  if (oci) return openImage(oci, { ...registries, architecture }, { http: ports.http, readSecret, signal });
+  const { source, digest } = wanted;
+  if (source.http) return openArchive(source.http, digest, { ...ports.http, readSecret, signal });
+  const options = { http: ports.http, readSecret, signal };
+  if (source.oci) return openImage(source.oci, digest, { ...registries, architecture }, options);
   throw new FetchError('UnsupportedImage', 'It names no source that this agent knows; update the agent of this node');
 }
 

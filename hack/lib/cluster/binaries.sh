@@ -39,6 +39,7 @@ build_flags() {
       printf -- ' -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=%s' "${minor%%.*}"
       ;;
     containerd) printf -- '-s -w -X github.com/containerd/containerd/v2/version.Version=%s' "$(module_version containerd github.com/containerd/containerd/v2)" ;;
+    crane) printf -- '-s -w -X github.com/google/go-containerregistry/cmd/crane/cmd.Version=%s' "$(module_version crane github.com/google/go-containerregistry)" ;;
     *) printf -- '-s -w' ;;
   esac
 }
@@ -67,7 +68,7 @@ build_module() {
 run_go_build() {
   local module=$1 out=$2 log=$3 began=$SECONDS next=$((SECONDS + 10)) cgo='' pid last
   # A static program needs no C library in its image.
-  [ "$module" != coredns ] || cgo=0
+  case $module in coredns | crane) cgo=0 ;; esac
   say "Building $module (log: $log)"
   (
     cd "$MODULES/$module" || exit
