@@ -97,11 +97,12 @@ async function fetchInto(
 }
 
 function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
-  const { source, bytesPerSecond } = wanted;
+  const { source, digest, bytesPerSecond } = wanted;
   const { readSecret, architecture, registries, http } = ports;
   const throttle = bytesPerSecond === undefined ? undefined : createThrottle(bytesPerSecond);
-  if (source.http) return openArchive(source.http, { ...http, readSecret, throttle, signal });
-  if (source.oci) return openImage(source.oci, { ...registries, architecture }, { http, readSecret, throttle, signal });
+  const options = { http, readSecret, throttle, signal };
+  if (source.http) return openArchive(source.http, digest, { ...http, readSecret, throttle, signal });
+  if (source.oci) return openImage(source.oci, digest, { ...registries, architecture }, options);
   throw new FetchError('UnsupportedImage', 'It names no source that this agent knows; update the agent of this node');
 }
 

@@ -66,6 +66,8 @@ test('a distribution is active for the image that it names now, and only once it
 
 test('the digest of an image is known before any node has it', () => {
   expect(digestOf(osImage('os:v1', { ready: false }))).toBe(`sha256:${sha256Of('os:v1')}`);
+  const oci = { reference: 'registry.example.com/os:v1', digest: `sha256:${'1'.repeat(64)}` };
+  expect(digestOf(osImage('os:v1', { ready: false, spec: { source: { oci } } }))).toBe(oci.digest);
 });
 
 describe('the previous images of a distribution', () => {

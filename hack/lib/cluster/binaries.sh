@@ -41,6 +41,7 @@ build_flags() {
       printf -- ' -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=%s' "${minor%%.*}"
       ;;
     containerd) printf -- '-s -w -X github.com/containerd/containerd/v2/version.Version=%s' "$(module_version containerd github.com/containerd/containerd/v2)" ;;
+    crane) printf -- '-s -w -X github.com/google/go-containerregistry/cmd/crane/cmd.Version=%s' "$(module_version crane github.com/google/go-containerregistry)" ;;
     *) printf -- '-s -w' ;;
   esac
 }

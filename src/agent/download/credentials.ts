@@ -15,13 +15,9 @@ export interface Credentials {
 /** Reads the Secrets that a source names. Throws SecretMissing, with names and keys only. */
 export async function readCredentials(source: HttpSource, readSecret: ReadSecret): Promise<Credentials> {
   const { secretRef } = source;
+  const login = secretRef && authorization(await readNamedSecret(secretRef.name, readSecret), secretRef.name);
   const ca = await readAuthority(source, readSecret);
-  return {
-    ...(secretRef && {
-      authorization: authorization(await readNamedSecret(secretRef.name, readSecret), secretRef.name),
-    }),
-    ...(ca !== undefined && { ca }),
-  };
+  return { ...(login !== undefined && { authorization: login }), ...(ca !== undefined && { ca }) };
 }
 
 /** The PEM of the authorities that a source names, if it does. Throws SecretMissing. */

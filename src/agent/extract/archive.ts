@@ -20,7 +20,8 @@ export function unpackArchive(
 
   async function begin(): Promise<void> {
     try {
-      unpacking = isZip(start)
+      // A layer is always a tar stream; with patterns left out a zip would not know them.
+      unpacking = isZip(start) && !options.exclude
         ? await spoolZip(directory, spool, signal)
         : startUnpacking(directory, detectCompression(start), signal, options);
       await unpacking.write(start);

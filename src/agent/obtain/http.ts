@@ -6,15 +6,16 @@ import type { HttpOptions } from '../download/http.ts';
 import { transfer } from '../transfer.ts';
 import type { Source } from './source.ts';
 
-/** An archive on a web server. It is unpacked while it comes. */
+/** The archive of this digest on a web server. It is unpacked while it comes. */
 export async function openArchive(
   http: HttpSource,
+  digest: string,
   { readSecret, ...options }: Omit<HttpOptions, 'credentials'> & { readSecret: ReadSecret },
 ): Promise<Source> {
   const download = await openHttp(http.url, { ...options, credentials: () => readCredentials(http, readSecret) });
   return {
     totalBytes: download.totalBytes,
-    obtain: async (into) => ({ archiveBytes: await transfer(download, { ...into, digest: `sha256:${http.sha256}` }) }),
+    obtain: async (into) => ({ archiveBytes: await transfer(download, { ...into, digest }) }),
     close: () => download.close(),
   };
 }

@@ -16,16 +16,17 @@ import { transfer, wrongDigest } from '../transfer.ts';
 import type { ObtainOptions, Source } from './source.ts';
 
 /**
- * An image in a registry. Its lowest layer, which is the biggest as a rule, is unpacked while it comes. Each of the others is
+ * The image of this digest, of its manifest or index, in a registry. Its lowest layer, which is the biggest as a rule, is unpacked while it comes. Each of the others is
  * downloaded to a file while the one before it is being unpacked: what it removes has to be known before.
  */
 export async function openImage(
   source: OciSource,
+  digest: string,
   ports: RegistryPorts & { architecture: Architecture },
   options: RegistryOptions,
 ): Promise<Source> {
   const registry = await openRegistry(source, ports, options);
-  const { config, layers } = await readImage(registry, source.digest, ports.architecture);
+  const { config, layers } = await readImage(registry, digest, ports.architecture);
   const defaults = parseConfig(await registry.readBlob(config.digest, config.size), ports.architecture);
   const totalBytes = layers.reduce((sum, { size }) => sum + size, 0);
   return {

@@ -5,7 +5,7 @@ import { errorCode } from '../failure.ts';
 
 const mirror = z
   .string()
-  .regex(/^https?:\/\/[^\s/?#@]+[^\s?#]*$/, 'must be an http(s) URL without query and credentials');
+  .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/, 'must be an http(s) URL without query and credentials');
 const configuration = z.strictObject({
   /** By the registry's host as references have it; `*` is for those that are not named. */
   registries: z.record(z.string(), z.strictObject({ mirrors: z.array(mirror).max(8) })),

@@ -130,6 +130,13 @@ describe('distributions', () => {
   });
 });
 
+test('an image of a registry is handed on with its digest', () => {
+  const oci = { reference: 'registry.example.com/os:v1', digest: `sha256:${'1'.repeat(64)}`, plainHTTP: true };
+  const image = osImage('os:v1', { spec: { source: { oci } } });
+  const [plan] = planFleet(fleet({ images: [image], distributions: [distribution('os:v1')] }));
+  expect(plan?.images).toMatchObject([{ digest: oci.digest, source: { oci } }]);
+});
+
 describe('parallelism', () => {
   test.each<[number | string, number, number]>([
     [10, 100, 10],

@@ -45,6 +45,18 @@ describe('NodeStore', () => {
       'spec.images',
       'Too many',
     ],
+    [
+      'an image without a source',
+      { images: [{ ...wanted, source: {} }] },
+      'spec.images[0].source',
+      'exactly one source must be set: http or oci',
+    ],
+    [
+      'a reference without a registry',
+      { images: [{ ...wanted, source: { oci: { reference: 'os', digest: wanted.digest } } }] },
+      'spec.images[0].source.oci.reference',
+      'reference must be',
+    ],
   ])('refuses %s', async (_name, spec, ...parts) => {
     expectSays(await refusal(dryRun('n1', spec)), parts);
   });

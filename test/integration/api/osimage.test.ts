@@ -8,6 +8,7 @@ import type { Row } from './attempts.ts';
 const { connection, client } = connect(inject('kubeconfig'));
 afterAll(() => connection.close());
 const { dryRun, create } = attemptsOf(client, osImages);
+const oci = { reference: 'registry.example.com/os/debian-12:v36', digest: `sha256:${http.sha256}` };
 const osImage = { os: 'os', version: 'v1', source: { http } };
 
 describe('OSImage', () => {
@@ -20,7 +21,8 @@ describe('OSImage', () => {
     ['a version that ends in a dot', { version: 'v1.' }, 'spec.version', 'should match'],
     ['a path in a version', { version: '../x' }, 'spec.version', 'should match'],
     ['an unknown architecture', { architecture: 'mips' }, 'spec.architecture', 'Unsupported value', 'amd64', 'arm64'],
-    ['no source', { source: {} }, 'spec.source', 'exactly one source must be set'],
+    ['no source', { source: {} }, 'spec.source', 'exactly one source must be set: http or oci'],
+    ['two sources', { source: { http, oci } }, 'spec.source', 'exactly one source must be set: http or oci'],
     ['a source that is forgotten', { source: undefined }, 'spec.source', 'Required value'],
     ['an unknown source', { source: { ftp: {} } }, 'spec.source.ftp', 'unknown field'],
     [
@@ -53,6 +55,44 @@ describe('OSImage', () => {
       'spec.source.http.secretRef.name',
       'Required value',
     ],
+    [
+      'an image of a registry without a digest',
+      { source: { oci: { reference: oci.reference } } },
+      'spec.source.oci.digest',
+      'Required value',
+    ],
+    [
+      'an image of a registry with another digest',
+      { source: { oci: { ...oci, digest: 'sha512:1' } } },
+      'spec.source.oci.digest',
+      'should match',
+    ],
+    [
+      'a pull secret without a name',
+      { source: { oci: { ...oci, pullSecretRef: {} } } },
+      'spec.source.oci.pullSecretRef.name',
+      'Required value',
+    ],
+    ...[
+      'debian-12',
+      'debian:12',
+      'os/debian-12',
+      'https://registry.example.com/os',
+      'registry.example.com/',
+      'registry.example.com/OS',
+      'registry.example.com/os//x',
+      'registry.example.com/os:',
+      `registry.example.com/os@sha256:${http.sha256}`,
+      'user:word@registry.example.com/os',
+      'registry.example.com/os?x=1',
+      ' registry.example.com/os',
+    ].map((reference): Row => [
+      `the reference ${JSON.stringify(reference)}`,
+      { source: { oci: { ...oci, reference } } },
+      'spec.source.oci.reference',
+      'reference must be <registry>/<repository>[:tag]',
+      'registry.example.com/os/debian-12:v36',
+    ]),
     [
       'an overlay that is too small',
       writable('/etc', '4Mi'),
@@ -144,6 +184,20 @@ describe('OSImage', () => {
       defaults: { command: ['/bin/app'], args: ['-x'], env: [{ name: 'A', value: '1' }], workingDir: '/srv' },
     };
     expect((await dryRun('os.v1', full)).spec).toEqual(full);
+  });
+
+  test.each([
+    'registry.example.com/os',
+    'registry.example.com:5000/os/debian-12:v36',
+    'registry:5000/os',
+    'localhost/a/b__c-d.e',
+    '10.96.0.7:5000/os:V36_a.b',
+    'docker.io/debian:bookworm',
+  ])('takes the reference %s', async (reference) => {
+    const source = {
+      oci: { ...oci, reference, pullSecretRef: { name: 's' }, caRef: { name: 'c' }, plainHTTP: true },
+    };
+    expect((await dryRun('os.v1', { ...osImage, source })).spec).toMatchObject({ source });
   });
 
   test.each<[string, object]>([

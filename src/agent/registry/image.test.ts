@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import { FetchError } from '../failure.ts';
+import { parseConfig, parseManifest } from './image.ts';
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const layer = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 7 };
+const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest, size: 3 };
+const bytes = (json: unknown) => Buffer.from(JSON.stringify(json));
+
+function refusal(parse: () => unknown): string {
+  try {
+    return `taken: ${JSON.stringify(parse())}`;
+  } catch (error) {
+    return error instanceof FetchError ? `${error.reason}: ${error.message}` : String(error);
+  }
+}
+
+describe('a manifest', () => {
+  test('of OCI or Docker gives its layers, the lowest first', () => {
+    expect(parseManifest(bytes({ schemaVersion: 2, config, layers: [layer] }), 'amd64')).toMatchObject({
+      config: { digest, size: 3 },
+      layers: [{ digest, size: 7 }],
+    });
+    const docker = {
+      config: { ...config, mediaType: 'application/vnd.docker.container.image.v1+json' },
+      layers: [{ ...layer, mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip' }],
+    };
+    expect(parseManifest(bytes(docker), 'amd64')).toMatchObject({ layers: [{ digest }] });
+  });
+
+  test.each<[string, unknown, string]>([
+    ['of Docker schema 1', { schemaVersion: 1, fsLayers: [] }, 'Docker schema 1'],
+    ['of something else', { hello: 1 }, 'no known kind'],
+    ['of no JSON object', 'x', 'is not valid'],
+    ['without layers', { config, layers: [] }, 'It has no layers'],
+    [
+      'of an artifact',
+      { config: { ...config, mediaType: 'application/vnd.cncf.helm.config.v1+json' }, layers: [layer] },
+      'helm.config',
+    ],
+    [
+      'with a foreign layer',
+      {
+        config,
+        layers: [{ ...layer, mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip' }],
+      },
+      'foreign.diff',
+    ],
+    [
+      'with an encrypted layer',
+      { config, layers: [{ ...layer, mediaType: `${layer.mediaType}+encrypted` }] },
+      'encrypted',
+    ],
+    ['with a layer of another digest', { config, layers: [{ ...layer, digest: 'sha512:1' }] }, 'only sha256'],
+    ['with a path as a digest', { config, layers: [{ ...layer, digest: `${digest}/../x` }] }, 'only sha256'],
+  ])('%s is refused', (_name, json, said) => {
+    const told = refusal(() => parseManifest(bytes(json), 'amd64'));
+    expect(told).toMatch(/^UnsupportedImage: /);
+    expect(told).toContain(said);
+  });
+
+  test('of an index is that for the processor', () => {
+    const manifests = ['arm64', 'amd64'].map((architecture, i) => ({
+      digest: `sha256:${String(i).repeat(64)}`,
+      size: 1,
+      platform: { os: 'linux', architecture },
+    }));
+    expect(parseManifest(bytes({ manifests }), 'amd64')).toEqual({ child: `sha256:${'1'.repeat(64)}` });
+    const told = refusal(() => parseManifest(bytes({ manifests: manifests.slice(0, 1) }), 'amd64'));
+    expect(told).toMatch(/^ArchitectureMismatch: .*linux\/amd64 but for linux\/arm64/);
+  });
+});
+
+describe('a configuration', () => {
+  const parse = (of: unknown, more = {}) => parseConfig(bytes({ architecture: 'amd64', config: of, ...more }), 'amd64');
+
+  test('without anything to run gives no defaults', () => {
+    expect(parse({ Entrypoint: null, Cmd: [], Env: null, WorkingDir: '' })).toBeUndefined();
+    expect(parse(null)).toBeUndefined();
+  });
+
+  test('means text, where Kubernetes would put in variables', () => {
+    expect(parse({ Cmd: ['$(A)', '$$(A)', '$A', 'a$'] })).toEqual({ args: ['$$(A)', '$$$$(A)', '$A', 'a$'] });
+    expect(parse({ Env: ['A=$(B)=1'] })).toEqual({ env: [{ name: 'A', value: '$$(B)=1' }] });
+  });
+
+  test('that could not be defaults is refused', () => {
+    expect(refusal(() => parse({ WorkingDir: 'srv' }))).toMatch(/^UnsupportedImage: .*workingDir/s);
+    expect(refusal(() => parse({ Env: ['1 A=x'] }))).toMatch(/^UnsupportedImage: .*env/s);
+  });
+
+  test('for another processor or system is refused', () => {
+    expect(refusal(() => parse({}, { architecture: 'arm64' }))).toMatch(/^ArchitectureMismatch: /);
+    expect(refusal(() => parse({}, { os: 'windows' }))).toMatch(/^UnsupportedImage: It is for windows/);
+  });
+});
