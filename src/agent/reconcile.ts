@@ -34,6 +34,8 @@ export interface AgentPorts extends DeparturePorts {
   fetch: RunnerPorts['fetch'];
   verify: VerifyPorts['verify'];
   verifyIntervals: VerifyIntervals;
+  /** What all images take on disk. */
+  usedBytes: (signal: AbortSignal) => Promise<number>;
   /** Asks for another run of `reconcile`. */
   enqueue: () => void;
   random: Random;
@@ -59,6 +61,7 @@ export function createAgent(ports: AgentPorts): Agent {
   const verifications = new Map<string, Verification>();
   const verifier = new VerifyRunner({ ...ports, verified, changed: ports.enqueue });
   const startTime = ports.now().getTime();
+  let counting = new AbortController();
   let recalled = false;
   let written: { over: string | undefined; status: NodeStoreStatus } | undefined;
   let space: { of: string; store: NonNullable<NodeStoreStatus['store']> } | undefined;
@@ -130,14 +133,32 @@ export function createAgent(ports: AgentPorts): Agent {
     }
   }
 
-  /** Free space changes all the time; it is looked at when an image has come or gone. */
+  /**
+   * Free space changes all the time; it is looked at when an image has come or gone. What the images take is counted then, in
+   * the background; until that is known it is what they were told to take.
+   */
   async function measure({ images }: StoreContent): Promise<NonNullable<NodeStoreStatus['store']>> {
-    const of = images.map((it) => `${imageKey(it)}@${it.digest}`).join();
-    if (space?.of !== of) {
-      const usedBytes = images.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
-      space = { of, store: { usedBytes, freeBytes: (await readSpace(paths.store)).freeBytes } };
+    const of = images.map((it) => `${imageKey(it)}@${it.publishTime}`).join();
+    if (space?.of === of) return space.store;
+    const usedBytes = images.reduce((sum, { unpackedBytes, sharedBytes }) => sum + unpackedBytes - sharedBytes, 0);
+    const current = { of, store: { usedBytes, freeBytes: (await readSpace(paths.store)).freeBytes } };
+    space = current;
+    void count(current.store);
+    return current.store;
+  }
+
+  async function count(store: { usedBytes: number }): Promise<void> {
+    counting.abort();
+    counting = new AbortController();
+    const { signal } = counting;
+    try {
+      const usedBytes = await ports.usedBytes(signal);
+      if (signal.aborted || usedBytes === store.usedBytes) return;
+      store.usedBytes = usedBytes;
+      ports.enqueue();
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ err: error }, 'Failed to count what the store takes');
     }
-    return space.store;
   }
 
   async function act(step: Step | VerifyStep): Promise<void> {
@@ -196,7 +217,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const { generation, resourceVersion } = nodeStore.metadata;
     // The watch may not have brought back yet what was written last.
     const before = written && written.over === resourceVersion ? written.status : nodeStore.status;
-    const status = nodeStoreStatus({ generation, before, wanted, images, store: await measure(store), now });
+    const status = nodeStoreStatus({ generation, before, wanted, images, store: { ...(await measure(store)) }, now });
     // Before the steps, not after: an image may go only when its going has been announced.
     if (!sameStatus(before, status)) {
       await ports.writeStatus(status, signal);
@@ -215,6 +236,7 @@ export function createAgent(ports: AgentPorts): Agent {
   };
 
   const stop = async () => {
+    counting.abort();
     await together(runner.cancel(), verifier.cancel());
   };
   return { reconcile, stop };

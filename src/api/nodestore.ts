@@ -24,7 +24,12 @@ const stored = z.object({
   retryTime: time.optional().describe('When the agent tries again.'),
   downloadedBytes: z.int().min(0).optional(),
   totalBytes: z.int().min(0).optional().describe('Size of the archive, where the server tells.'),
-  unpackedBytes: z.int().min(0).optional().describe('Bytes on disk.'),
+  unpackedBytes: z.int().min(0).optional().describe('Bytes that the tree takes on disk when it is alone.'),
+  sharedBytes: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Those of them that it had in common with other images when it was published; they take no more space.'),
   layout: layout.optional(),
   defaults: defaults.optional().describe('Defaults of the bundle.'),
   hasMountScript: z.boolean().optional(),
@@ -57,7 +62,7 @@ const status = z.object({
   store: z
     .object({ usedBytes: z.int().min(0), freeBytes: z.int().min(0) })
     .optional()
-    .describe('Bytes on the file system of the store; refreshed when an image comes or goes.'),
+    .describe('Bytes that all images take, and that are free; refreshed when an image comes or goes.'),
 });
 
 export type NodeStoreSpec = z.output<typeof spec>;
