@@ -46,11 +46,12 @@ export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | un
 }
 
 export function readyImage(stored: ImageFile): StoredImage {
-  const { layout, defaults, hasMountScript, unpackedBytes, publishTime } = stored;
+  const { layout, defaults, hasMountScript, unpackedBytes, sharedBytes, publishTime } = stored;
   return {
     ...identity(stored),
     state: 'Ready',
     unpackedBytes,
+    sharedBytes,
     layout,
     ...(defaults && { defaults }),
     hasMountScript,

@@ -51,6 +51,7 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
     listPods: () => Promise.resolve([]),
     fetch: publish,
     verify: () => Promise.resolve(undefined),
+    usedBytes: () => Promise.resolve(5),
     verifyIntervals: { seconds: 3_600, contentSeconds: 86_400 },
     enqueue: () => (asked += 1),
     logger,
@@ -89,6 +90,7 @@ test('nothing is written when nothing has changed', async () => {
   it.clock.now += 3_600_000;
   await it.settle('v1 Ready');
   expect(it.writes).toHaveLength(before);
+  expect(it.store.status?.store?.usedBytes).toBe(5);
 });
 
 test('an image is announced as Deleting before it goes, and goes after the time of grace', async () => {

@@ -23,6 +23,7 @@ import type { StoreContent } from './store/list.ts';
 import { imageKey } from './store/paths.ts';
 import { isShort, readSpace } from './store/space.ts';
 import { together } from './together.ts';
+import { UsedBytes } from './used-bytes.ts';
 import { planVerification } from './verify-plan.ts';
 import type { VerifyIntervals, VerifyStep } from './verify-plan.ts';
 import { VerifyRunner } from './verify-runner.ts';
@@ -40,6 +41,8 @@ export interface AgentPorts extends DeparturePorts {
   fetch: RunnerPorts['fetch'];
   verify: VerifyPorts['verify'];
   verifyIntervals: VerifyIntervals;
+  /** What all images take on disk. */
+  usedBytes: (signal: AbortSignal) => Promise<number>;
   /** Asks for another run of `reconcile`. */
   enqueue: () => void;
   random: Random;
@@ -65,6 +68,7 @@ export function createAgent(ports: AgentPorts): Agent {
   const verifications = new Map<string, Verification>();
   const verifier = new VerifyRunner({ ...ports, verified, changed: ports.enqueue });
   const startTime = ports.now().getTime();
+  const used = new UsedBytes(ports);
   let recalled = false;
   let written: { over: string | undefined; status: NodeStoreStatus } | undefined;
 
@@ -208,8 +212,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const { generation, resourceVersion } = nodeStore.metadata;
     // The watch may not have brought back yet what was written last.
     const before = written && written.over === resourceVersion ? written.status : nodeStore.status;
-    const usedBytes = store.images.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
-    const told = storeSpace(before?.store, usedBytes, space);
+    const told = storeSpace(before?.store, used.of(store.images), space);
     const status = nodeStoreStatus({ generation, before, wanted, images, store: told, now });
     // Before the steps, not after: an image may go only when its going has been announced.
     if (!sameStatus(before, status)) {
@@ -228,6 +231,7 @@ export function createAgent(ports: AgentPorts): Agent {
   };
 
   const stop = async () => {
+    used.stop();
     await together(runner.stop(), verifier.cancel());
   };
   return { reconcile, stop };

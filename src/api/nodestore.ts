@@ -38,7 +38,12 @@ const stored = z.object({
   retryTime: time.optional().describe('When the agent tries again.'),
   downloadedBytes: z.int().min(0).optional(),
   totalBytes: z.int().min(0).optional().describe('Size of the archive or of all layers, where the server tells.'),
-  unpackedBytes: z.int().min(0).optional().describe('Bytes on disk.'),
+  unpackedBytes: z.int().min(0).optional().describe('Bytes that the tree takes on disk when it is alone.'),
+  sharedBytes: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Those of them that it had in common with other images when it was published; they take no more space.'),
   layout: layout.optional(),
   defaults: defaults.optional().describe('Defaults of the bundle or the OCI image.'),
   hasMountScript: z.boolean().optional(),
@@ -70,7 +75,7 @@ const status = z.object({
     .describe('Images that it shall hold, and of those: wholly there, and not to be had.'),
   store: z
     .object({
-      usedBytes: z.int().min(0).describe('Of all images together.'),
+      usedBytes: z.int().min(0).describe('Of all images together; what they share counts once.'),
       freeBytes: z.int().min(0).describe('Free on the file system of the store, for anybody.'),
       capacityBytes: z.int().min(0).optional().describe('Of the whole file system.'),
     })

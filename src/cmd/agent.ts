@@ -7,9 +7,11 @@ import { createAgentMetrics } from '../agent/metrics.ts';
 import { createAgent } from '../agent/reconcile.ts';
 import { Room } from '../agent/room.ts';
 import { readSettings } from '../agent/settings.ts';
+import { withStoreLock } from '../agent/store/lock.ts';
 import { entryPath, storePaths } from '../agent/store/paths.ts';
 import { prepareStore } from '../agent/store/remove.ts';
 import { readSpace } from '../agent/store/space.ts';
+import { readUsedBytes } from '../agent/store/usage.ts';
 import { verifyEntry } from '../agent/store/verify.ts';
 import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
@@ -58,7 +60,6 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const room = new Room(() => readSpace(paths.staging), settings.minFree);
   const fetchPorts = { ...common, room, readSecret, http, registries, architecture: architecture(), countBytes };
 
-  await prepareStore(paths);
   const agent = createAgent({
     ...common,
     ...calls,
@@ -70,6 +71,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       seconds: seconds(env.VERIFY_INTERVAL_SECONDS, 3_600),
       contentSeconds: seconds(env.DEEP_VERIFY_INTERVAL_SECONDS, 86_400),
     },
+    usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal),
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
     logger,
@@ -83,13 +85,23 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     hooks: metrics.controller('agent'),
   });
 
+  let locked = false;
+  const work = async (workSignal: AbortSignal) => {
+    locked = true;
+    await prepareStore(paths);
+    await controller.run(workSignal).finally(() => agent.stop());
+  };
+
   const health = await serveHealth({
     port: Number(env.HEALTH_PORT ?? 8080),
     registry: metrics.registry,
     livez: [
       { name: 'watch', check: () => (reflector.silentSeconds() > silenceLimitSeconds ? 'heard nothing' : undefined) },
     ],
-    readyz: [{ name: 'cache', check: () => (reflector.hasSynced() ? undefined : 'not read yet') }],
+    readyz: [
+      { name: 'cache', check: () => (reflector.hasSynced() ? undefined : 'not read yet') },
+      { name: 'lock', check: () => (locked ? undefined : 'waits for another agent on this node') },
+    ],
   });
   try {
     await runTasks({
@@ -98,7 +110,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       graceSeconds: 15,
       tasks: [
         { name: 'nodestores', run: (s) => reflector.run(s) },
-        { name: 'agent', run: (s) => controller.run(s).finally(() => agent.stop()) },
+        { name: 'agent', run: (s) => withStoreLock(paths, logger, s, work) },
       ],
     });
   } finally {

@@ -21,9 +21,10 @@ export function unpackArchive(
   async function begin(): Promise<void> {
     try {
       // A layer is always a tar stream; with patterns left out a zip would not know them.
-      unpacking = isZip(start) && !options.exclude
-        ? await spoolZip(directory, spool, signal)
-        : startUnpacking(directory, detectCompression(start), signal, options);
+      unpacking =
+        isZip(start) && !options.exclude
+          ? await spoolZip(directory, spool, signal)
+          : startUnpacking(directory, detectCompression(start), signal, options);
       await unpacking.write(start);
     } catch (error) {
       failure = error;

@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { whyNoUnpacking } from '../testing/environment.ts';
 import { fetchPorts } from '../testing/images.ts';
 import { describeTree, inodeOf, publishedTree, shell } from '../testing/trees.ts';
+import { signal } from '../testing/fetching.ts';
 import { manifestName } from './manifest.ts';
+import { readUsedBytes } from './usage.ts';
 
 const unable = whyNoUnpacking();
 const plain = 'usr/lib/deep/plain';
@@ -108,6 +110,19 @@ describe.skipIf(unable)(unable ? `sharing (skipped: ${unable})` : 'sharing', () 
     await rm(v1.entry, { recursive: true });
     await rm(v2.entry, { recursive: true });
     expect(describeTree(v3.root)).toBe(v3.before);
+  });
+
+  test('the store takes what its images take together, before and after one goes', async () => {
+    const { ports, v1, v2 } = await versions(`head -c 100000 /dev/zero | tr '\\0' x >etc/new`);
+    const used = () => readUsedBytes(ports.paths, signal);
+    const du = () => Number(shell(ports.paths.store, 'du -s -B1 .').split('\t')[0]);
+    const before = await used();
+    expect(before).toBe(du());
+    const sum = v1.image.unpackedBytes + v2.image.unpackedBytes;
+    expect(before).toBeLessThan(sum);
+    await rm(v1.entry, { recursive: true });
+    expect(await used()).toBe(du());
+    expect(await used()).toBeGreaterThan(v2.image.unpackedBytes);
   });
 
   test('an entry whose files have vanished is passed over', async () => {

@@ -17,7 +17,7 @@ const mostCandidates = 4;
 /** Why one file cannot be shared, but the others can: it vanished, has too many names already, or cannot be read. */
 const passedOver = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'EXDEV', 'EPERM', 'EIO']);
 
-const asUnpacked = ['--numeric-owner', '--acls', '--xattrs', '--no-fflags'];
+const timesOnly = ['--numeric-owner', '--no-acls', '--no-xattrs', '--no-fflags'];
 
 /** One file of a new tree under all of its names. Paths are relative to the tree, or absolute; one character a byte. */
 interface NewFile {
@@ -181,12 +181,12 @@ async function keepingTimes(
   const directories = new Set(linked.flatMap(({ file }) => file.names.map((name) => `./${dirname(name)}\0`)));
   const list = Buffer.from([...directories].join(''), 'latin1');
   const saved = join(work, 'directories');
-  const save = ['-c', '-f', saved, '--format=pax', '--null', '-n', '-C', root, '-T', '-'];
+  const save = ['-c', '-f', saved, '--format=pax', ...timesOnly, '--null', '-n', '-C', root, '-T', '-'];
   await runProgram('bsdtar', save, { input: list, signal });
   await change();
   const archive = await open(saved, 'r');
   try {
-    const restore = ['-x', '-p', '-f', '-', ...asUnpacked, '--chroot', '-C', root];
+    const restore = ['-x', '-p', '-f', '-', ...timesOnly, '--chroot', '-C', root];
     await runProgram('bsdtar', restore, { input: archive.fd, signal });
   } finally {
     await archive.close();

@@ -19,6 +19,7 @@ const baseTree = String.raw`
   printf copy >etc/copy; printf copy >etc/copy-
   printf odd >"$(printf 'etc/with space\nand line\377')"
   : >etc/empty
+  setfacl -m u:7:rx,d:u:7:rx usr/lib/deep; setfattr -n user.of -v directory usr/lib/deep; chmod 1770 usr/lib
 `;
 const times = `find . ! -type l -exec touch -d '2024-01-01 00:00:00.123456789' {} +`;
 
