@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { renameSync } from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -66,6 +67,10 @@ describe.skipIf(unable)(unable ? `a crash (skipped: ${unable})` : 'a crash', () 
     const make = (name: string): Scene => {
       const root = join(directory, name);
       execFileSync('cp', ['-a', join(directory, 'template'), root]);
+      // A directory in memory lists first what came last: so a deletion would meet the tree before its image.json.
+      const tree = join(entryPath(storePaths(root), { os, version: 'v1' }), 'root');
+      renameSync(tree, `${tree}.new`);
+      renameSync(`${tree}.new`, tree);
       const image = (version: string) => ({ os, version });
       return { ...storePaths(root), life: { root, fetch: wanted, remove: image('v1'), removeUsed: image('v0') } };
     };
