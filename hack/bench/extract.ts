@@ -130,7 +130,7 @@ function pipeScript({ layers }: OciImage, { nodeAddress }: Registry, after: stri
 function sourceOf({ digest, layers }: OciImage, { address }: Registry): OSImageSpec['source'] {
   if (source === 'oci') {
     const oci = { reference: `${address}/${repository}:v1`, digest, plainHTTP: true };
-    return { oci } as OSImageSpec['source'];
+    return { oci };
   }
   const blob = layers[0]?.digest ?? '';
   if (layers.length !== 1) throw new Error('An archive on a web server has no layers: use --layers 1');
