@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { fetchImage } from './fetch.ts';
 import { entryPath } from './store/paths.ts';
 import { temporaryDirectory, whyNoUnpacking } from './testing/environment.ts';
@@ -86,6 +86,9 @@ function withoutTop(manifest: Manifest): Manifest {
   const { '.': _top, ...rest } = manifest;
   return rest;
 }
+
+// Much is written and synced, perhaps beside others who do so.
+vi.setConfig({ testTimeout: 60_000 });
 
 describe.skipIf(unable)(unable ? `fidelity (skipped: ${unable})` : 'fidelity', () => {
   test.each(formats)('an archive of %s is restored as GNU tar and plain bsdtar do', async (_name, create) => {

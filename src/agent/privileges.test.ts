@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { loadAll } from 'js-yaml';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { WantedImage } from '../api/nodestore.ts';
 import { readLines } from './program.ts';
 import { entryPath, storePaths } from './store/paths.ts';
@@ -46,6 +46,9 @@ find . -depth -exec touch -h -d '2024-05-06 07:08:09.123456789' {} +
 function withoutTop({ '.': _top, ...rest }: Manifest): Manifest {
   return rest;
 }
+
+// Much is written and synced, perhaps beside others who do so.
+vi.setConfig({ testTimeout: 60_000 });
 
 describe.skipIf(unable)(unable ? `the rights of an agent (skipped: ${unable})` : 'the rights of an agent', () => {
   let program: string;

@@ -69,29 +69,31 @@ async function trace(file: string, life: Life, options: string[], killAt: number
   const ended: Ended = { steps: [], killed: false, output: '', stderr: '' };
   const programs = new Map<string, string>();
   const equal = new Map<string, number>();
-  let call = '';
+  /** What each process, or thread, did last: their lines come mixed, and a call may be told in two. */
+  const calls = new Map<string, string>();
 
   const nameOf = (pid: string) => programs.get(pid) ?? 'agent';
   /** Whether it is one to be walked: each of the agent's own is. */
   function isStep(pid: string): boolean {
-    const key = `${pid} ${call}`;
+    const key = `${pid} ${calls.get(pid) ?? ''}`;
     const count = (equal.get(key) ?? 0) + 1;
     equal.set(key, count);
     return nameOf(pid) === 'agent' || count <= mostEqual;
   }
   function onStop(pid: string): void {
     if (ended.killed) return;
-    if (isStep(pid)) ended.steps.push(`${nameOf(pid)} ${call}`);
+    if (isStep(pid)) ended.steps.push(`${nameOf(pid)} ${calls.get(pid) ?? ''}`);
     ended.killed = ended.steps.length >= killAt;
     if (ended.killed) process.kill(-(child.pid ?? 0), 'SIGKILL');
     else process.kill(Number(pid), 'SIGCONT');
   }
   function onLine(line: string): void {
     const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
-    const executed = /^execve\("(?:[^"]*\/)?([^"/]+)".* = 0$/.exec(text)?.[1];
+    const executed = /^execve\("(?:[^"]*\/)?([^"/]+)"/.exec(text)?.[1];
     if (executed !== undefined) programs.set(pid, executed === 'node' ? 'agent' : executed);
-    call = /^(\w+)\(/.exec(text)?.[1] ?? call;
-    if (text.endsWith('(INJECTED)')) ended.steps.push(call);
+    const call = /^(\w+)\(/.exec(text)?.[1];
+    if (call !== undefined) calls.set(pid, call);
+    if (text.endsWith('(INJECTED)')) ended.steps.push(calls.get(pid) ?? '');
     if (text.startsWith('--- SIGSTOP')) onStop(pid);
   }
   (child.stdio[3] as Readable).resume();
