@@ -7,6 +7,7 @@ import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binarie
 import type { OciSource } from '../../api/osimage.ts';
 import { fetchImage } from '../fetch.ts';
 import type { Progress } from '../fetch.ts';
+import { Room } from '../room.ts';
 import { entryPath } from '../store/paths.ts';
 import { compress, sha256, tar } from '../testing/archive.ts';
 import type { TarEntry } from '../testing/archive.ts';
@@ -515,6 +516,25 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       const { result, warnings } = await get(host, digest, ['ftp://mirror']);
       expect(result.digest).toBe(digest);
       expect(warnings.join('\n')).toMatch(/not valid.*http/s);
+    });
+
+    test('is not waited for when the disk becomes full meanwhile', async () => {
+      let freeBytes = 2 ** 33;
+      const { relay, digest } = await behind((request, response) => {
+        const layer = image().layers[1] ?? Buffer.alloc(0);
+        if (!request.url?.includes(digestOf(layer))) return false;
+        response.writeHead(200, { 'content-length': layer.length });
+        response.write(layer.subarray(0, 100_000));
+        freeBytes = 1;
+        return true;
+      });
+      const { ports } = await portsWith();
+      const room = new Room(
+        () => Promise.resolve({ totalBytes: 2 ** 34, freeBytes, totalInodes: 1e6, freeInodes: 1e6 }),
+        { bytes: 2 ** 20 },
+      );
+      const oci = { reference: `${relay.host}/os`, digest, plainHTTP: true };
+      expect((await failure(wantedOci(oci), { ...ports, room })).reason).toBe('NoSpace');
     });
 
     test('that stops sending ends with the fetch, and nothing is left', async () => {
