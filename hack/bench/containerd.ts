@@ -32,3 +32,16 @@ export async function mustNotHave(node: string, digests: readonly string[]): Pro
   const known = digests.filter((digest) => all.includes(digest));
   if (known.length > 0) throw new Error(`containerd of ${node} has ${known.join(', ')} already, from elsewhere`);
 }
+
+/** Brings an image to the kubelet's containerd, as a pull for a Pod would; over plain HTTP. */
+export async function addImage(node: string, reference: string): Promise<void> {
+  await inNode(node, 'ctr --namespace k8s.io images pull --plain-http --local "$1" >/dev/null', reference);
+}
+
+/** Removes the images with these digests, under every name that the kubelet's containerd has for them. */
+export async function removeImages(node: string, digests: readonly string[]): Promise<void> {
+  const script = `for digest; do
+    ctr --namespace k8s.io images list --quiet "target.digest==$digest" | xargs --no-run-if-empty ctr --namespace k8s.io images remove --sync >/dev/null
+  done`;
+  await inNode(node, script, ...digests);
+}

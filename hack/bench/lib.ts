@@ -20,7 +20,11 @@ export function printSides(unit: string, sides: readonly Side[]): void {
     ...[Math.min(...values), median(values), Math.max(...values)].map((v) => v.toFixed(0)),
     String(values.length),
   ]);
-  const all = [['', `min ${unit}`, `median ${unit}`, `max ${unit}`, 'runs'], ...rows];
+  printTable([['', `min ${unit}`, `median ${unit}`, `max ${unit}`, 'runs'], ...rows]);
+}
+
+/** The first column is words, the others are numbers; the first row is the head. */
+export function printTable(all: readonly (readonly string[])[]): void {
   const width = (column: number) => Math.max(...all.map((row) => (row[column] ?? '').length));
   for (const row of all)
     console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(width(i)) : cell.padStart(width(i)))).join('  '));

@@ -8,7 +8,8 @@ export async function inNode(node: string, script: string, ...args: string[]): P
   const options = { timeoutSeconds: 600 };
   const command = ['node', 'exec', node, 'bash', '-euo', 'pipefail', '-c', script, 'bash', ...args];
   const { code, stdout, stderr } = await run(cluster, command, options);
-  if (code !== 0) throw new Error(`On ${node}, this ended with ${code}: ${script}\n${stderr.trim()}`);
+  const [first = ''] = script.trim().split('\n');
+  if (code !== 0) throw new Error(`On ${node}, this ended with ${code}: ${first} …\n${stderr.trim()}`);
   return stdout;
 }
 

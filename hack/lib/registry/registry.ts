@@ -49,20 +49,20 @@ export async function startRegistry(kubectl: Kubectl, options: RegistryOptions):
   const host = `${name}.${namespace}.svc`;
   const image = (await must(cluster, ['registry'])).trim();
   const htpasswd = credentials && (await htpasswdLine(credentials));
-  const tls = options.tls === true ? await makeCertificate(host) : undefined;
+  const addresses = await nodeAddresses(kubectl);
+  const tls = options.tls === true ? await makeCertificate(host, addresses) : undefined;
   await stopRegistry(kubectl, namespace);
   await kubectl.apply(registryObjects({ namespace, image, htpasswd, tls }), 'registry');
   await kubectl.run(['-n', namespace, 'rollout', 'status', `deployment/${name}`, '--timeout=120s']);
 
   const service = await kubectl.get(services, { name, namespace });
   const nodePort = service?.spec.ports[0]?.nodePort ?? 0;
-  const addresses = await nodeAddresses(kubectl);
   // A Pod that is Ready is behind its Service only a moment later, on each node at its own time.
   for (const address of addresses) await waitForPort(address, nodePort);
   const nodeAddress = `${addresses[0] ?? ''}:${nodePort}`;
   const push = async (layout: string, repository: string) => {
     const target = `${nodeAddress}/${repository}`;
-    // The certificate is for the name in the cluster, which this machine does not know.
+    // Over TLS that means: whoever signed the certificate.
     const args = ['push', '--insecure', layout, target];
     const pushed = await withDockerConfig(nodeAddress, credentials, (DOCKER_CONFIG) =>
       must('crane', args, { ...kubectl.env, DOCKER_CONFIG }),
@@ -129,12 +129,16 @@ async function htpasswdLine({ username, password }: Credentials): Promise<string
   return `${username}:${hash}\n`;
 }
 
-async function makeCertificate(host: string): Promise<{ certificate: string; key: string }> {
+async function makeCertificate(
+  host: string,
+  addresses: readonly string[],
+): Promise<{ certificate: string; key: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-tls-'));
   const [certificate, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')];
   try {
     const kind = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'];
-    const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${host}`];
+    const names = [`DNS:${host}`, ...addresses.map((address) => `IP:${address}`)].join();
+    const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`];
     await must('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', certificate]);
     return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
   } finally {
