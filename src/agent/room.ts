@@ -4,16 +4,18 @@ import { checkSpace, consumptionFailure, lookAgainMilliseconds, neededBytes } fr
 import type { Consumption, Need } from './space-guard.ts';
 import type { MinFree, Space } from './store/space.ts';
 
+/** What a stream has taken so far. */
+type Progress = () => Promise<Pick<Consumption, 'downloadedBytes' | 'unpackedBytes'>>;
+
 /** What a fetch was granted of the disk. */
 export interface Claim {
   /**
    * Looks again and again at what the fetch takes, which `progress` tells, and rejects with a FetchError when it must stop, or
    * with the reason of the signal. Of several at once only those count what is unpacked that are told it.
    */
-  guard(
-    progress: () => Promise<Pick<Consumption, 'downloadedBytes' | 'unpackedBytes'>>,
-    signal: AbortSignal,
-  ): Promise<never>;
+  guard(progress: Progress, signal: AbortSignal): Promise<never>;
+  /** Throws a FetchError unless so many bytes more find room, besides what was taken. */
+  ensure(bytes: number): Promise<void>;
   /** To be called in any case, once nothing more is written. */
   release(): void;
 }
@@ -26,7 +28,7 @@ interface Granted {
 /** Does some work until it is done or the claim's guard stops it; then what it was stopped for is thrown. */
 export async function guarded<T>(
   claim: Claim,
-  progress: Parameters<Claim['guard']>[0],
+  progress: Progress,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -67,37 +69,37 @@ export class Room {
     const own: Granted = { neededBytes: neededBytes(need), takenBytes: 0 };
     this.#granted.add(own);
     const inodesBefore = space.totalInodes - space.freeInodes;
+    const look = (progress: Progress, before: number) => this.#look(own, inodesBefore, progress, before);
     return {
-      guard: (progress, signal) => this.#guard(own, inodesBefore, progress, signal),
+      guard: async (progress, signal) => {
+        const before = own.takenBytes;
+        for (let wait = 10; ; wait = await look(progress, before)) await setTimeout(wait, undefined, { signal });
+      },
+      ensure: async (bytes) => {
+        const more = { archiveBytes: bytes, unpackedBytes: undefined };
+        checkSpace(await this.#readSpace(), more, this.#promisedBytes(own), this.#minFree);
+      },
       release: () => void this.#granted.delete(own),
     };
   }
 
-  async #guard(
-    own: Granted,
-    inodesBefore: number,
-    progress: Parameters<Claim['guard']>[0],
-    signal: AbortSignal,
-  ): Promise<never> {
-    const before = own.takenBytes;
-    for (let wait = 10; ;) {
-      await setTimeout(wait, undefined, { signal });
-      const [space, { downloadedBytes, unpackedBytes }] = await Promise.all([this.#readSpace(), progress()]);
-      if (unpackedBytes !== undefined) own.takenBytes = before + unpackedBytes;
-      const consumption: Consumption = {
-        space,
-        downloadedBytes,
-        unpackedBytes,
-        // Files in use are counted, not free ones: some file systems make inodes of any free space.
-        takenInodes: space.totalInodes - space.freeInodes - inodesBefore,
-        fetches: this.#granted.size,
-        // Within its own promise it may take what is there.
-        promisedBytes: own.takenBytes > own.neededBytes ? this.#promisedBytes(own) : 0,
-      };
-      const failure = consumptionFailure(consumption, this.#minFree);
-      if (failure) throw failure;
-      wait = lookAgainMilliseconds(consumption, this.#minFree);
-    }
+  /** Throws when a fetch must stop; gives the milliseconds until the next look. `before`: what it took before this stream. */
+  async #look(own: Granted, inodesBefore: number, progress: Progress, before: number): Promise<number> {
+    const [space, { downloadedBytes, unpackedBytes }] = await Promise.all([this.#readSpace(), progress()]);
+    if (unpackedBytes !== undefined) own.takenBytes = before + unpackedBytes;
+    const consumption: Consumption = {
+      space,
+      downloadedBytes,
+      unpackedBytes,
+      // Files in use are counted, not free ones: some file systems make inodes of any free space.
+      takenInodes: space.totalInodes - space.freeInodes - inodesBefore,
+      fetches: this.#granted.size,
+      // Within its own promise it may take what is there.
+      promisedBytes: own.takenBytes > own.neededBytes ? this.#promisedBytes(own) : 0,
+    };
+    const failure = consumptionFailure(consumption, this.#minFree);
+    if (failure) throw failure;
+    return lookAgainMilliseconds(consumption, this.#minFree);
   }
 
   /** What was promised and is not taken yet. */

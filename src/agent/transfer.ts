@@ -34,7 +34,10 @@ export function transfer(download: Pick<Download, 'body'>, options: TransferOpti
     const { directory, scratch, digest, onBytes } = options;
     const stop = new AbortController();
     const signal = AbortSignal.any([outer, stop.signal]);
-    archive = unpackArchive(directory, join(scratch, 'archive'), signal, options.unpack);
+    archive = unpackArchive(directory, join(scratch, 'archive'), signal, {
+      ...options.unpack,
+      ensure: (bytes) => options.claim.ensure(bytes),
+    });
     try {
       const hash = createHash('sha256');
       for await (const chunk of download.body) {

@@ -118,7 +118,7 @@ test('a server that is overloaded, restarts or falls silent meanwhile is waited 
   const silent: Handler = (_request, response) =>
     response.writeHead(206, { 'content-range': 'bytes 3-43/44' }).flushHeaders();
   const { origin, asked } = await script(whole(3), status(503), status(429), gone, silent, status(500), part());
-  expect(await get(`${origin}/a.tar`, { idleTimeoutSeconds: 0.2, vainResumes: 5 })).toBe(content.toString());
+  expect(await get(`${origin}/a.tar`, { idleTimeoutSeconds: 0.2, vainResumes: 6 })).toBe(content.toString());
   expect(asked).toHaveLength(7);
 });
 

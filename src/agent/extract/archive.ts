@@ -23,7 +23,7 @@ export function unpackArchive(
       // A layer is always a tar stream; with patterns left out a zip would not know them.
       unpacking =
         isZip(start) && !options.exclude
-          ? await spoolZip(directory, spool, signal)
+          ? await spoolZip(directory, spool, signal, options)
           : startUnpacking(directory, detectCompression(start), signal, options);
       await unpacking.write(start);
     } catch (error) {

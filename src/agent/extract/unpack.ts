@@ -21,6 +21,8 @@ export interface Unpacking {
 export interface UnpackOptions {
   /** Patterns of names, as bsdtar has them, that are left out. */
   exclude?: readonly string[];
+  /** Throws unless so many bytes more find room on the disk. Asked where an archive lies beside its tree for a while. */
+  ensure?: (bytes: number) => Promise<void>;
 }
 
 /** Options of bsdtar. Names of users are not looked up (numeric owners), because inside of the chroot the archive's own libraries

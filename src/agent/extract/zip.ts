@@ -2,14 +2,19 @@ import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { FetchError } from '../failure.ts';
 import { unpackFile } from './unpack.ts';
-import type { Unpacking } from './unpack.ts';
+import type { UnpackOptions, Unpacking } from './unpack.ts';
 
 /**
  * Spools a zip archive, and unpacks it into an existing, empty directory when `finish` says that it is whole and right: modes,
  * owners and links stand in the directory at its end. The spool file has no name from the beginning, so nothing can leave it
  * behind; its space is free again when `finish` is over. `path` is where it may be made.
  */
-export async function spoolZip(directory: string, path: string, signal: AbortSignal): Promise<Unpacking> {
+export async function spoolZip(
+  directory: string,
+  path: string,
+  signal: AbortSignal,
+  { ensure }: UnpackOptions,
+): Promise<Unpacking> {
   const file = await open(path, 'wx+', 0o600);
   let size = 0;
   let failure: unknown;
@@ -21,6 +26,8 @@ export async function spoolZip(directory: string, path: string, signal: AbortSig
       signal.throwIfAborted();
       if (failure !== undefined) throw failure as Error;
       await checkDirectory(file, size);
+      // What was packed is no smaller than the package.
+      await ensure?.(size);
       running = unpackFile(directory, file, signal);
       await running.finish();
     } finally {

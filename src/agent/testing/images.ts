@@ -47,7 +47,7 @@ export function storedImage(version = 'v1', changes: Partial<ImageFile> & { dige
 
 /** An empty store of its own for a test. */
 export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<FetchPorts> {
-  const paths = storePaths(temporaryDirectory());
+  const paths = changes.paths ?? storePaths(temporaryDirectory());
   await prepareStore(paths);
   let id = 0;
   return {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
 import { readLines } from '../program.ts';
 import type { Life } from './life.ts';
+import { programEnvironment } from '../program.ts';
 
 /** Why no agent can be traced here; undefined when it can. */
 export function whyNoTracing(): string | undefined {
@@ -63,7 +64,7 @@ async function trace(file: string, life: Life, options: string[], killAt: number
   const child = spawn('strace', ['-f', '-qq', '-o', '|cat >&4', ...options, '--', ...program], {
     // The last two tell when no process of all is left: they hold an end of it.
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1' },
+    env: { PATH: programEnvironment.PATH, UV_THREADPOOL_SIZE: '1' },
     detached: true,
   });
   const ended: Ended = { steps: [], killed: false, output: '', stderr: '' };
