@@ -47,10 +47,11 @@ const mostEqual = 2;
 
 /**
  * Runs the program and kills all of its processes with SIGKILL directly after the step of this number, from 1 on. Each process
- * is held at each of its steps until it is let on, so that no step is missed.
+ * is held at each of its steps until it is let on, so that no step is missed. `beforeKill` is called when the step is done.
  */
-export function runUntil(file: string, life: Life, number: number): Promise<Ended> {
-  return trace(file, life, ['-e', `trace=execve,${stepCalls}`, '-e', `inject=${stepCalls}:signal=STOP`], number);
+export function runUntil(file: string, life: Life, number: number, beforeKill = () => {}): Promise<Ended> {
+  const options = ['-e', `trace=execve,${stepCalls}`, '-e', `inject=${stepCalls}:signal=STOP`];
+  return trace(file, life, options, number, beforeKill);
 }
 
 /** Runs the program to its end; what strace is told makes some of its calls fail. */
@@ -58,7 +59,13 @@ export function runWithFault(file: string, life: Life, ...options: string[]): Pr
   return trace(file, life, options, Infinity);
 }
 
-async function trace(file: string, life: Life, options: string[], killAt: number): Promise<Ended> {
+async function trace(
+  file: string,
+  life: Life,
+  options: string[],
+  killAt: number,
+  beforeKill = () => {},
+): Promise<Ended> {
   const program = [process.execPath, file, JSON.stringify(life)];
   const child = spawn('strace', ['-f', '-qq', '-o', '|cat >&4', ...options, '--', ...program], {
     // The last two tell when no process of all is left: they hold an end of it.
@@ -69,29 +76,36 @@ async function trace(file: string, life: Life, options: string[], killAt: number
   const ended: Ended = { steps: [], killed: false, output: '', stderr: '' };
   const programs = new Map<string, string>();
   const equal = new Map<string, number>();
-  let call = '';
+  /** What each process called last: they run at the same time. */
+  const calls = new Map<string, string>();
 
   const nameOf = (pid: string) => programs.get(pid) ?? 'agent';
   /** Whether it is one to be walked: each of the agent's own is. */
   function isStep(pid: string): boolean {
-    const key = `${pid} ${call}`;
+    const key = `${pid} ${calls.get(pid) ?? ''}`;
     const count = (equal.get(key) ?? 0) + 1;
     equal.set(key, count);
     return nameOf(pid) === 'agent' || count <= mostEqual;
   }
   function onStop(pid: string): void {
     if (ended.killed) return;
-    if (isStep(pid)) ended.steps.push(`${nameOf(pid)} ${call}`);
+    if (isStep(pid)) ended.steps.push(`${nameOf(pid)} ${calls.get(pid) ?? ''}`);
     ended.killed = ended.steps.length >= killAt;
-    if (ended.killed) process.kill(-(child.pid ?? 0), 'SIGKILL');
-    else process.kill(Number(pid), 'SIGCONT');
+    if (ended.killed) {
+      try {
+        beforeKill();
+      } finally {
+        process.kill(-(child.pid ?? 0), 'SIGKILL');
+      }
+    } else process.kill(Number(pid), 'SIGCONT');
   }
   function onLine(line: string): void {
     const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
     const executed = /^execve\("(?:[^"]*\/)?([^"/]+)".* = 0$/.exec(text)?.[1];
     if (executed !== undefined) programs.set(pid, executed === 'node' ? 'agent' : executed);
-    call = /^(\w+)\(/.exec(text)?.[1] ?? call;
-    if (text.endsWith('(INJECTED)')) ended.steps.push(call);
+    const call = /^(\w+)\(/.exec(text)?.[1];
+    if (call !== undefined) calls.set(pid, call);
+    if (text.endsWith('(INJECTED)')) ended.steps.push(calls.get(pid) ?? '');
     if (text.startsWith('--- SIGSTOP')) onStop(pid);
   }
   (child.stdio[3] as Readable).resume();
