@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
 import { readLines } from '../program.ts';
 import type { Life } from './life.ts';
+import { programEnvironment } from '../program.ts';
 
 /** Why no agent can be traced here; undefined when it can. */
 export function whyNoTracing(): string | undefined {
@@ -70,13 +71,13 @@ async function trace(
   const child = spawn('strace', ['-f', '-qq', '-o', '|cat >&4', ...options, '--', ...program], {
     // The last two tell when no process of all is left: they hold an end of it.
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1' },
+    env: { PATH: programEnvironment.PATH, UV_THREADPOOL_SIZE: '1' },
     detached: true,
   });
   const ended: Ended = { steps: [], killed: false, output: '', stderr: '' };
   const programs = new Map<string, string>();
   const equal = new Map<string, number>();
-  /** What each process called last: they run at the same time. */
+  /** What each process, or thread, did last: their lines come mixed, and a call may be told in two. */
   const calls = new Map<string, string>();
 
   const nameOf = (pid: string) => programs.get(pid) ?? 'agent';
@@ -101,7 +102,7 @@ async function trace(
   }
   function onLine(line: string): void {
     const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
-    const executed = /^execve\("(?:[^"]*\/)?([^"/]+)".* = 0$/.exec(text)?.[1];
+    const executed = /^execve\("(?:[^"]*\/)?([^"/]+)"/.exec(text)?.[1];
     if (executed !== undefined) programs.set(pid, executed === 'node' ? 'agent' : executed);
     const call = /^(\w+)\(/.exec(text)?.[1];
     if (call !== undefined) calls.set(pid, call);
