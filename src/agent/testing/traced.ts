@@ -48,10 +48,11 @@ const mostEqual = 2;
 
 /**
  * Runs the program and kills all of its processes with SIGKILL directly after the step of this number, from 1 on. Each process
- * is held at each of its steps until it is let on, so that no step is missed.
+ * is held at each of its steps until it is let on, so that no step is missed. `beforeKill` is called when the step is done.
  */
-export function runUntil(file: string, life: Life, number: number): Promise<Ended> {
-  return trace(file, life, ['-e', `trace=execve,${stepCalls}`, '-e', `inject=${stepCalls}:signal=STOP`], number);
+export function runUntil(file: string, life: Life, number: number, beforeKill = () => {}): Promise<Ended> {
+  const options = ['-e', `trace=execve,${stepCalls}`, '-e', `inject=${stepCalls}:signal=STOP`];
+  return trace(file, life, options, number, beforeKill);
 }
 
 /** Runs the program to its end; what strace is told makes some of its calls fail. */
@@ -59,7 +60,13 @@ export function runWithFault(file: string, life: Life, ...options: string[]): Pr
   return trace(file, life, options, Infinity);
 }
 
-async function trace(file: string, life: Life, options: string[], killAt: number): Promise<Ended> {
+async function trace(
+  file: string,
+  life: Life,
+  options: string[],
+  killAt: number,
+  beforeKill = () => {},
+): Promise<Ended> {
   const program = [process.execPath, file, JSON.stringify(life)];
   const child = spawn('strace', ['-f', '-qq', '-o', '|cat >&4', ...options, '--', ...program], {
     // The last two tell when no process of all is left: they hold an end of it.
@@ -85,8 +92,13 @@ async function trace(file: string, life: Life, options: string[], killAt: number
     if (ended.killed) return;
     if (isStep(pid)) ended.steps.push(`${nameOf(pid)} ${calls.get(pid) ?? ''}`);
     ended.killed = ended.steps.length >= killAt;
-    if (ended.killed) process.kill(-(child.pid ?? 0), 'SIGKILL');
-    else process.kill(Number(pid), 'SIGCONT');
+    if (ended.killed) {
+      try {
+        beforeKill();
+      } finally {
+        process.kill(-(child.pid ?? 0), 'SIGKILL');
+      }
+    } else process.kill(Number(pid), 'SIGCONT');
   }
   function onLine(line: string): void {
     const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
