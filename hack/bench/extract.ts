@@ -61,8 +61,8 @@ await withCluster(async ({ client, kubectl }) => {
     await removeAll(node);
     return took;
   };
-  // A directory for each: ext4 is slow for minutes to make files near to where many were deleted (without a journal very), and
-  // each side shall suffer from what itself has deleted alone.
+  // A directory for each: without a journal ext4 is slow to make files where many were deleted minutes ago, and each side shall
+  // suffer from what itself has deleted alone (docs/benchmarks.md).
   const pipe = (name: string, after: string) => async () => {
     const target = `${directory}/${name}`;
     const took = await timeInNode(node, pipeScript(image, registry, after), target);
