@@ -39,9 +39,9 @@ test.each<[string, Partial<VerifyObserved>, string]>([
   ['also when it is never looked at', { intervals: { seconds: 0, contentSeconds: 86_400 } }, 'wake after 120 h'],
   ['never, when neither is asked for', { intervals: { seconds: 0, contentSeconds: 0 } }, 'nothing'],
   [
-    'what was just published is left alone for an hour',
-    { images: [storedImage('v1', { publishTime: '2026-01-05T04:30:00Z' })], now: published + 100.6 * hour },
-    'wake after 101.5 h',
+    'what was just published is read once, for the digests',
+    { images: [storedImage('v1', { publishTime: '2026-01-05T04:30:00Z' })], now: published + 100.5 * hour },
+    'v1 content',
   ],
   [
     'the one first that has waited longest',

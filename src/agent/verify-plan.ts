@@ -29,7 +29,8 @@ export interface VerifyPlan {
 
 /**
  * Which image is to be verified now: one at a time, the one first that has waited longest. Each has its own times, counted
- * from its publishing, so that not all are due at once. After a start each is looked at once.
+ * from its publishing, so that not all are due at once. After a start each is looked at once; what has just been published is
+ * read once, for the digests.
  */
 export function planVerification(observed: VerifyObserved): VerifyPlan {
   const { images, departures, verifying, now } = observed;
@@ -65,7 +66,8 @@ function dueTimes(image: ImageFile, { verifications, intervals, startTime }: Ver
     seconds === 0 ? Infinity : published + (Math.floor((last - published) / (seconds * 1000)) + 1) * seconds * 1000;
   const last = known?.time ?? fresh;
   const statDue = last === undefined && intervals.seconds > 0 ? startTime : nextAfter(last ?? 0, intervals.seconds);
-  const readDue = nextAfter(known?.contentTime ?? fresh ?? startTime, intervals.contentSeconds);
+  const isNew = fresh !== undefined && known === undefined && intervals.contentSeconds > 0;
+  const readDue = isNew ? fresh : nextAfter(known?.contentTime ?? startTime, intervals.contentSeconds);
   // Only a look at everything can tell that what was found is no longer so.
   const contentDue = known?.finding?.kind === 'changed' ? Math.min(statDue, readDue) : readDue;
   return { due: Math.min(statDue, contentDue), contentDue };

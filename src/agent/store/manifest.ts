@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linesOf, programLines, runProgram } from '../program.ts';
 import { together } from '../together.ts';
@@ -13,7 +13,9 @@ export const manifestName = 'manifest';
 /** Extended attributes, ACLs and file capabilities of the same files, which mtree does not know, as getfattr writes them. */
 export const attributesName = 'attributes';
 
-const files = [manifestName, attributesName];
+const newManifestName = 'manifest.new';
+const files = [manifestName, attributesName, newManifestName];
+const digest = ' sha256digest=';
 const facts = 'type,mode,uid,gid,size,time,link,device';
 // Those that the image has; a security label such as that of SELinux is the business of the node.
 const ofTheImage = '^(user|trusted|system|security\\.capability)';
@@ -24,7 +26,10 @@ const header = '# file: ';
 /** How a program is run that must not get in the way of the containers. */
 const idle = ['nice', '-n', '19', 'ionice', '-t', '-c', '3'];
 
-/** Describes a finished entry in it. Its content is hashed, about 1 s for a gigabyte. Both files are on the disk at the end. */
+/**
+ * Describes a finished entry in it, without digests of contents: reading all again would take longer than what it follows on.
+ * Both files are on the disk at the end.
+ */
 export async function writeManifest(entry: string, signal: AbortSignal): Promise<void> {
   const names = await described(entry);
   const write = async (name: string, [command = '', ...args]: readonly string[]) => {
@@ -36,7 +41,27 @@ export async function writeManifest(entry: string, signal: AbortSignal): Promise
       await file.close();
     }
   };
-  await together(write(manifestName, mtree(names, true)), write(attributesName, [...listAttributes, ...names]));
+  await together(write(manifestName, mtree(names, false)), write(attributesName, [...listAttributes, ...names]));
+}
+
+/** Whether the manifest of an entry has the digests of contents. */
+export async function hasDigests(entry: string): Promise<boolean> {
+  for await (const line of readManifest(entry)) if (line.includes(' type=file ')) return line.includes(digest);
+  return true;
+}
+
+/** Adds the digests of contents to the manifest of an entry, about 1 s for a gigabyte, at low priority. */
+export async function addDigests(entry: string, signal: AbortSignal): Promise<void> {
+  const path = join(entry, newManifestName);
+  const [command = '', ...args] = [...idle, ...mtree(await described(entry), true)];
+  const file = await open(path, 'w', 0o600);
+  try {
+    await runProgram(command, args, { cwd: entry, output: file.fd, signal });
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(path, join(entry, manifestName));
 }
 
 /** The lines of an entry's manifest, without its first. */
@@ -79,7 +104,7 @@ export interface ManifestFile {
 /** Reads a line of a manifest; undefined unless it is about a regular file. */
 export function parseFile(line: string): ManifestFile | undefined {
   const space = line.indexOf(' ');
-  const end = line.indexOf(' sha256digest=');
+  const end = line.indexOf(digest);
   const key = line.slice(space + 1, end < 0 ? undefined : end);
   if (space < 0 || !key.includes(' type=file ')) return undefined;
   return { path: unescaped(line.slice(2, space)), key };

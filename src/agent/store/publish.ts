@@ -21,7 +21,7 @@ export async function publish(
 ): Promise<void> {
   const target = entryPath(paths, image);
   await writeImageFile(prepared, image);
-  // Hashing for the manifest takes the processor, syncing the disk.
+  // The one takes the processor, the other the disk.
   await together(writeManifest(prepared, signal), syncFileSystem(prepared, signal));
   await syncDirectory(prepared);
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });

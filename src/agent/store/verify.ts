@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { currentAttributes, currentManifest, manifestName, readAttributes, readManifest } from './manifest.ts';
+import { addDigests, currentAttributes, currentManifest, hasDigests } from './manifest.ts';
+import { manifestName, readAttributes, readManifest } from './manifest.ts';
 import { exists } from './publish.ts';
 
 const mostTold = 3;
@@ -8,15 +9,20 @@ const longestPath = 200;
 /**
  * How a published entry differs from its manifest: a sentence that names up to three files, or undefined when it does not.
  * Without `content` one look at each file is taken, which finds what is missing, added or visibly another; with it all is
- * read. Throws when that cannot be found out. Both programs run one after the other, at low priority; aborting kills them.
+ * read. The first verification, which follows the publishing, adds the digests that later ones compare. Throws when that cannot be found out. Both programs run one after the other, at low priority; aborting kills them.
  */
 export async function verifyEntry(entry: string, content: boolean, signal: AbortSignal): Promise<string | undefined> {
   if (!(await exists(join(entry, manifestName)))) return 'its manifest is missing';
-  const seen = content ? (line: string) => line : (line: string) => line.replace(/ sha256digest=\S+/, '');
-  const tree = await compare(readManifest(entry), currentManifest(entry, content, signal), seen);
+  const isComplete = await hasDigests(entry);
+  const read = content && isComplete;
+  const seen = read ? (line: string) => line : (line: string) => line.replace(/ sha256digest=\S+/, '');
+  const tree = await compare(readManifest(entry), currentManifest(entry, read, signal), seen);
   const attributes = await compare(readAttributes(entry), currentAttributes(entry, signal), (block) => block);
   const told = [...describe(tree), ...describeAttributes(attributes)];
-  if (told.length === 0) return undefined;
+  if (told.length === 0) {
+    if (!isComplete) await addDigests(entry, signal);
+    return undefined;
+  }
   const more = told.length > mostTold ? `; and ${told.length - mostTold} more` : '';
   return told.slice(0, mostTold).join('; ') + more;
 }
