@@ -7,13 +7,13 @@ import { containers, os } from './objects.ts';
 
 const directory = `${storeRoot}/${os}`;
 
-/** Bytes that all versions of the operating system take on the disk of the home node, counted there and not asked of a status. */
+/** Bytes that the trees of all versions of the operating system take on the disk of the home node, counted there and not asked of a status. */
 export async function storeBytes({ kubectl, home }: Demo): Promise<number> {
   const labelSelector = 'app.kubernetes.io/component=agent';
   const agents = await kubectl.list(pods, { namespace: systemNamespace, labelSelector });
   const agent = agents.find((pod) => pod.spec?.nodeName === home);
   if (!agent) throw new Error(`No agent runs on ${home}`);
-  const { code, stdout, stderr } = await kubectl.shell(agent.metadata, `du -s --block-size=1 ${directory}`);
+  const { code, stdout, stderr } = await kubectl.shell(agent.metadata, `du -sc --block-size=1 ${directory}/*/root | tail -n 1`);
   if (code !== 0) throw new Error(`${directory} of ${home} could not be measured: ${stderr.trim()}`);
   return Number(stdout.split(/\s/)[0]);
 }

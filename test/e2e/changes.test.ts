@@ -45,10 +45,10 @@ afterAll(async () => {
 test.concurrent(
   'a change of what shapes the container restarts it, once; other changes do not',
   { timeout: 120_000 },
-  async () => {
+  async (context) => {
     await applyContainer('shape', { image: good });
     await upToDate('shape', good);
-    const seen = record(pods, { name: 'shape', namespace });
+    const seen = record(context, pods, { name: 'shape', namespace });
     const shaping: [object, string, string][] = [
       [
         { user: 'www', timeZone: 'UTC', env: [{ name: 'GREETING', value: 'good day' }] },

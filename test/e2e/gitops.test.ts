@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HostedContainer } from '../../src/api/hostedcontainer.ts';
 import { apiVersion, fieldManagers } from '../../src/api/names.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
@@ -19,7 +19,7 @@ import {
 import { longestSilence, pollPage } from './lib/poll.ts';
 import { has, kubectl, namespace } from './lib/system.ts';
 import { record, sighted, uidsOf } from './lib/watch.ts';
-import type { Sighting } from './lib/watch.ts';
+import type { Ending, Sighting } from './lib/watch.ts';
 
 /** Two writers of one spec: a tool that applies what Git says every five seconds, and the operator that reverts. */
 
@@ -37,7 +37,11 @@ beforeAll(async () => {
 afterAll(() => remove({ containers: Object.keys(tools), images: [good, better, broken] }));
 
 /** Applies what `git` holds now and every few seconds until the test ends; counts the times. */
-function reconcile(args: readonly string[], git: { manifest: object }): { rounds: number; failures: string[] } {
+function reconcile(
+  { onTestFinished }: Ending,
+  args: readonly string[],
+  git: { manifest: object },
+): { rounds: number; failures: string[] } {
   const done = { rounds: 0, failures: [] as string[] };
   const round = async () => {
     const { code, stderr } = await kubectl.try(args, { input: JSON.stringify(git.manifest) });
@@ -77,11 +81,11 @@ const managersOf = ({ metadata }: KubeObject & { metadata: { managedFields?: { m
 test.concurrent.for(Object.entries(tools))(
   'a tool that applies %s does not fight with the operator',
   { timeout: 240_000 },
-  async ([name, args]) => {
+  async ([name, args], context) => {
     const git = { manifest: manifest(name, good) };
-    const tool = reconcile(args, git);
-    const states = record(hostedContainers, { name, namespace });
-    const runs = record(pods, { name, namespace });
+    const tool = reconcile(context, args, git);
+    const states = record(context, hostedContainers, { name, namespace });
+    const runs = record(context, pods, { name, namespace });
     await upToDate(name, good);
     const answers = await pollPage(name);
 

@@ -64,14 +64,14 @@ const operatorsReady = () =>
 test(
   'operators that are killed at every step of an upgrade and of a revert are replaced by such that finish both',
   { timeout: 240_000 },
-  async () => {
+  async (context) => {
     const names = ['walk-up', 'walk-back'] as const;
     for (const name of names) await applyContainer(name, { image: good });
     for (const name of names) await upToDate(name, good);
     const watched = async (name: string) => ({
       answers: await pollPage(name),
-      states: record(hostedContainers, { name, namespace }),
-      runs: record(pods, { name, namespace }),
+      states: record(context, hostedContainers, { name, namespace }),
+      runs: record(context, pods, { name, namespace }),
     });
     const [forth, { answers, states, runs }] = await Promise.all([watched('walk-up'), watched('walk-back')]);
     const first = (await sighted(runs, 'the Pod', () => true)).object.metadata.uid;
@@ -124,10 +124,10 @@ test(
   },
 );
 
-test.concurrent('a Pod that is deleted by hand comes again', async () => {
+test.concurrent('a Pod that is deleted by hand comes again', async (context) => {
   await applyContainer('by-hand', { image: good });
   await upToDate('by-hand', good);
-  const runs = record(pods, { name: 'by-hand', namespace });
+  const runs = record(context, pods, { name: 'by-hand', namespace });
   await kubectl.run(['-n', namespace, 'delete', 'pod', 'by-hand']);
   await untilContainer('by-hand', 'runs again', (c) => uidsOf(runs).length === 2 && has(c, 'Ready', 'True/Running'));
   expect(await page('by-hand')).toContain(good);
@@ -151,32 +151,39 @@ test.concurrent('an image that is deleted while it is in use goes on being used'
   expect((await podOf('orphan'))?.metadata.uid).toBe(before?.metadata.uid);
 });
 
-test.concurrent('the last of several edits is what runs, also when they come in the middle of an upgrade', async () => {
-  await applyContainer('edited', { image: good });
-  await upToDate('edited', good);
-  const runs = record(pods, { name: 'edited', namespace });
-  await patchContainer('edited', { image: broken });
-  await sighted(runs, 'the broken Pod', ({ object }) => object.metadata.annotations?.['monoroot.dev/image'] === broken);
-  await patchContainer('edited', { image: better });
-  await patchContainer('edited', { env: [{ name: 'WORD', value: 'last' }] });
-  const container = await upToDate('edited', better);
-  expect(await inside('edited', 'echo $WORD')).toBe('last');
-  expect(container.status?.history?.map((h) => [h.image, h.outcome])).toEqual([
-    [better, 'Succeeded'],
-    [broken, 'Superseded'],
-    [good, 'Succeeded'],
-  ]);
-  expect(container.status?.failedImages ?? []).toEqual([]);
-  expectOneAtATime(runs);
-});
+test.concurrent(
+  'the last of several edits is what runs, also when they come in the middle of an upgrade',
+  async (context) => {
+    await applyContainer('edited', { image: good });
+    await upToDate('edited', good);
+    const runs = record(context, pods, { name: 'edited', namespace });
+    await patchContainer('edited', { image: broken });
+    await sighted(
+      runs,
+      'the broken Pod',
+      ({ object }) => object.metadata.annotations?.['monoroot.dev/image'] === broken,
+    );
+    await patchContainer('edited', { image: better });
+    await patchContainer('edited', { env: [{ name: 'WORD', value: 'last' }] });
+    const container = await upToDate('edited', better);
+    expect(await inside('edited', 'echo $WORD')).toBe('last');
+    expect(container.status?.history?.map((h) => [h.image, h.outcome])).toEqual([
+      [better, 'Succeeded'],
+      [broken, 'Superseded'],
+      [good, 'Succeeded'],
+    ]);
+    expect(container.status?.failedImages ?? []).toEqual([]);
+    expectOneAtATime(runs);
+  },
+);
 
-test('a kubelet and a containerd that restart disturb nobody', async () => {
+test('a kubelet and a containerd that restart disturb nobody', async (context) => {
   await applyContainer('far', { image: good, data: { claimName: 'far-data' } });
   const { status } = await upToDate('far', good);
   expect(status?.nodeName).toBe(far);
   const before = await podOf('far');
   const answers = await pollPage('far');
-  const states = record(hostedContainers, { name: 'far', namespace });
+  const states = record(context, hostedContainers, { name: 'far', namespace });
   for (const program of ['kubelet', 'containerd']) {
     const pid = await hack('cluster', 'node', 'exec', far, 'pidof', program);
     await hack('cluster', 'node', 'exec', far, 'kill', '-9', ...pid.trim().split(' '));
@@ -225,9 +232,9 @@ test(
 test(
   'an API server that is away for a minute in the middle of an upgrade only delays it',
   { timeout: 240_000 },
-  async () => {
-    const runs = record(pods, { name: 'far', namespace });
-    const states = record(hostedContainers, { name: 'far', namespace });
+  async (context) => {
+    const runs = record(context, pods, { name: 'far', namespace });
+    const states = record(context, hostedContainers, { name: 'far', namespace });
     const first = (await sighted(runs, 'the Pod', () => true)).object.metadata.uid;
     await patchContainer('far', { image: better, upgrade: { progressDeadlineSeconds: 200 } });
     await sighted(

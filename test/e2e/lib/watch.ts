@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { onTestFinished } from 'vitest';
 import { pathOf } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
 import type { KubeObject, ObjectName } from '../../../src/runtime/object.ts';
@@ -15,8 +14,17 @@ export interface Sighting<T> {
   object: T;
 }
 
+/** Where a test says what is to be done at its end. Of its own context: vitest's global one may be that of a test beside it. */
+export interface Ending {
+  onTestFinished: (end: () => void) => void;
+}
+
 /** Writes down every state that an object of this name has, until the test ends; goes on after an API server was away. */
-export function record<T extends KubeObject>(resource: Resource<T>, { name, namespace }: ObjectName): Sighting<T>[] {
+export function record<T extends KubeObject>(
+  { onTestFinished }: Ending,
+  resource: Resource<T>,
+  { name, namespace }: ObjectName,
+): Sighting<T>[] {
   const seen: Sighting<T>[] = [];
   const path = `${pathOf(resource, { namespace })}?watch=1&fieldSelector=metadata.name=${name}`;
   const ended = new AbortController();
