@@ -13,7 +13,10 @@ export async function storeBytes({ kubectl, home }: Demo): Promise<number> {
   const agents = await kubectl.list(pods, { namespace: systemNamespace, labelSelector });
   const agent = agents.find((pod) => pod.spec?.nodeName === home);
   if (!agent) throw new Error(`No agent runs on ${home}`);
-  const { code, stdout, stderr } = await kubectl.shell(agent.metadata, `du -sc --block-size=1 ${directory}/*/root | tail -n 1`);
+  const { code, stdout, stderr } = await kubectl.shell(
+    agent.metadata,
+    `du -sc --block-size=1 ${directory}/*/root | tail -n 1`,
+  );
   if (code !== 0) throw new Error(`${directory} of ${home} could not be measured: ${stderr.trim()}`);
   return Number(stdout.split(/\s/)[0]);
 }
