@@ -219,6 +219,12 @@ const status = z.object({
   targetImage: fixedImage.optional().describe('What it is going to, while it upgrades.'),
   lastKnownGoodImage: fixedImage.optional(),
   assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
+  assignedTime: time.optional().describe('When a rollout assigned it.'),
+  assignedRetryToken: z
+    .string()
+    .max(253)
+    .optional()
+    .describe('Retry token of the rollout that assigned it: with another one, what has failed may be tried again.'),
   nodeName: z.string().max(253).optional(),
   podIP: z.string().max(64).optional(),
   restarts: z.int().min(0).optional(),

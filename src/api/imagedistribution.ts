@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { atomicList, cel, conditions, fixedImage, quantity, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { intOrString, labelSelector, tolerations } from './podfields.ts';
+import { containerCounts, existingContainers, rolloutStatus } from './rollout.ts';
 
 /** So many earlier images are remembered, and can be retained. */
 export const previousImagesLimit = 10;
@@ -48,6 +49,7 @@ const spec = z.object({
         .boolean()
         .default(false)
         .describe('Make it the default version of its OS for new containers, once all selected nodes have it.'),
+      existingContainers: existingContainers.optional(),
     })
     .prefault({})
     .describe('What the version becomes the default for.'),
@@ -98,6 +100,8 @@ const status = z.object({
     .meta(atomicList)
     .optional()
     .describe('Nodes that could not get it, at most 20.'),
+  containers: containerCounts.optional(),
+  rollout: rolloutStatus.optional(),
 });
 
 export type ImageDistributionSpec = z.output<typeof spec>;

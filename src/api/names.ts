@@ -23,6 +23,10 @@ export const annotations = {
   image: `${group}/image`,
   /** On a Pod: digest of the image that it runs. */
   digest: `${group}/digest`,
+  /** On an OSImage: any change lets a build, a verification or a publication that failed be tried again. */
+  retry: `${group}/retry`,
+  /** On an OSImage, written by a rollout that halted: the evidence. No further container gets the image while it is there. */
+  condemned: `${group}/condemned`,
 } as const;
 
 /** One field manager per writer; each always sends every field that it owns. */
@@ -30,6 +34,10 @@ export const fieldManagers = {
   operator: 'monoroot',
   /** Writes `spec.image` of a HostedContainer when an upgrade is reverted, and nothing else. */
   revert: 'monoroot-revert',
+  /** Writes `status.assignedImage` of HostedContainers, and what an ImageDistribution says of its rollout. */
+  rollout: 'monoroot-rollout',
+  /** Writes the annotation `condemned` of an OSImage, once. */
+  condemn: 'monoroot-condemn',
   nodeLabels: 'monoroot-node-labels',
   agent: 'monoroot-agent',
 } as const;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { defaults, imageSource, layout } from './osimage.ts';
+import { defaults, fetchSource, layout } from './osimage.ts';
 
 const identity = {
   os: osName,
@@ -11,7 +11,7 @@ const identity = {
 
 const wanted = z.object({
   ...identity,
-  source: imageSource.describe('Where the agent fetches it.'),
+  source: fetchSource.describe('Where the agent fetches it.'),
   mountScript: z.string().max(65536).optional().describe('Replaces the mount script of the bundle.'),
   timeoutSeconds: z.int().min(10).max(86400).default(900),
   backoffLimit: z.int().min(0).max(100).default(5),

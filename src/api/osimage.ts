@@ -1,68 +1,22 @@
 import { z } from 'zod';
-import { atomicList, cel, conditions, digest, osName, osVersion, secretReference } from './meta.ts';
+import { build } from './build.ts';
+import { atomicList, cel, conditions, digest, osName, osVersion, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { commandFields, env, writableList } from './podfields.ts';
+import { httpSource, ociSource } from './sources.ts';
 
-const http = z
-  .object({
-    url: z
-      .string()
-      .min(10)
-      .max(2048)
-      .regex(/^https?:\/\/[^\s/]+\/\S*$/)
-      .describe('http(s) URL of the archive.'),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .describe('SHA-256 of the archive as it is served, 64 lower-case hex digits.'),
-    secretRef: secretReference
-      .optional()
-      .describe('Secret with `token` (bearer), or `username` and `password` (basic).'),
-    caRef: secretReference
-      .optional()
-      .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the server.'),
-  })
-  .describe(
-    'An archive on a web server: tar, plain or compressed with gzip, zstd or xz; a bundle or a bare root file system.',
-  );
-
-export type HttpSource = z.output<typeof http>;
-
-const host = '[a-z0-9]([a-z0-9.-]*[a-z0-9])?';
-const repository = '(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)+';
-/** The first part counts as a registry when it has a dot or a port, as with all tools for images. */
-const ociReference = `^(${host}:[0-9]{1,5}|[a-z0-9][a-z0-9-]*\\.${host}|localhost)${repository}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$`;
-
-const oci = z
-  .object({
-    reference: z
-      .string()
-      .min(3)
-      .max(512)
-      .meta(
-        cel({
-          rule: `self.matches('${ociReference.replaceAll('\\', '\\\\')}')`,
-          message:
-            'reference must be <registry>/<repository>[:tag] without a digest, and the registry must have a dot or a port, such as registry.example.com/os/debian-12:v36',
-        }),
-      )
-      .describe('Registry and repository of the image; a tag is for people, the digest decides.'),
-    digest: digest.describe('Digest of the manifest of the image, or of its index.'),
-    pullSecretRef: secretReference
-      .optional()
-      .describe('Secret with `.dockerconfigjson`, as for a Pod, or with `username` and `password`.'),
-    caRef: secretReference
-      .optional()
-      .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the registry.'),
-    plainHTTP: z.boolean().optional().describe('The registry is asked without TLS.'),
-  })
-  .describe('An image of any number of layers in an OCI registry.');
-
-export type OciSource = z.output<typeof oci>;
-
-export const imageSource = z
-  .object({ http: http.optional(), oci: oci.optional() })
+/** Where a node fetches an image. */
+export const fetchSource = z
+  .object({ http: httpSource.optional(), oci: ociSource.optional() })
   .meta(cel({ rule: 'has(self.http) != has(self.oci)', message: 'exactly one source must be set: http or oci' }));
+export type FetchSource = z.output<typeof fetchSource>;
+
+const imageSource = z.object({ http: httpSource.optional(), oci: ociSource.optional(), build: build.optional() }).meta(
+  cel({
+    rule: '[has(self.http), has(self.oci), has(self.build)].filter(x, x).size() == 1',
+    message: 'exactly one source must be set: http, oci or build',
+  }),
+);
 export type ImageSource = z.output<typeof imageSource>;
 
 export const defaults = z
@@ -109,6 +63,22 @@ const spec = z
         'Memory overlays, filled from the image at each container start. /etc, /var, /tmp and /run are always overlays.',
       ),
     defaults: defaults.optional(),
+    verification: z
+      .object({
+        command: z
+          .array(z.string().min(1).max(4096))
+          .min(1)
+          .max(64)
+          .meta(atomicList)
+          .describe('Exit code 0: it passed.'),
+        timeoutSeconds: z.int().min(1).max(86400).default(300).describe('Longest time that the command may take.'),
+        nodeSelector: z
+          .record(z.string(), z.string().max(63))
+          .optional()
+          .describe('Labels of the nodes of which one tests it; any node when unset.'),
+      })
+      .optional()
+      .describe('Run in a real container of this image on one node before the image may reach any other.'),
   })
   .meta(
     cel({ rule: 'self == oldSelf', message: 'an OSImage is one immutable version: create another version instead' }),
@@ -128,6 +98,43 @@ const status = z.object({
     .object({ ready: z.int().min(0), desired: z.int().min(0) })
     .optional()
     .describe('Nodes that wholly have it, and nodes that shall.'),
+  retryToken: z.string().max(253).optional().describe('Value of the annotation monoroot.dev/retry that was acted on.'),
+  build: z
+    .object({
+      job: z.string().max(63).describe('Job in the namespace of the operator that builds it.'),
+      startTime: time,
+      completionTime: time.optional(),
+      digest: digest.optional().describe('Digest of the manifest that was pushed.'),
+      bundleBytes: z.int().min(0).optional(),
+      packages: z.int().min(0).optional().describe('How many packages the list names.'),
+      sbomDigest: digest.optional().describe('Digest of the manifest of the package list (SPDX), beside the image.'),
+      reason: z.string().max(128).optional().describe('Why it failed.'),
+      message: z.string().max(4096).optional().describe('What failed, with the last lines of the log.'),
+    })
+    .optional()
+    .describe('The build in the cluster.'),
+  verification: z
+    .object({
+      node: z.string().max(253).describe('Node that tests it.'),
+      startTime: time.optional().describe('When the command was started there.'),
+      completionTime: time.optional(),
+      outcome: z.enum(['Passed', 'Failed']).optional(),
+      message: z.string().max(4096).optional().describe('Why it failed, with the last lines of its output.'),
+    })
+    .optional()
+    .describe('The test before it may reach other nodes.'),
+  publication: z
+    .object({
+      job: z.string().max(63).describe('Job in the namespace of the operator that publishes it.'),
+      startTime: time,
+      completionTime: time.optional(),
+      reference: z.string().max(512).optional().describe('Where it was published.'),
+      signed: z.boolean().optional(),
+      reason: z.string().max(128).optional(),
+      message: z.string().max(4096).optional(),
+    })
+    .optional()
+    .describe('The copy to the production repository, by digest.'),
 });
 
 export type OSImageSpec = z.output<typeof spec>;

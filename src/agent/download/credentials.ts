@@ -1,4 +1,4 @@
-import type { HttpSource } from '../../api/osimage.ts';
+import type { HttpSource } from '../../api/sources.ts';
 import { FetchError } from '../failure.ts';
 
 /** The values of a Secret, decoded; undefined when there is none of this name. Read anew on every call. */

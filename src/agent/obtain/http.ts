@@ -1,4 +1,4 @@
-import type { HttpSource } from '../../api/osimage.ts';
+import type { HttpSource } from '../../api/sources.ts';
 import { readCredentials } from '../download/credentials.ts';
 import type { ReadSecret } from '../download/credentials.ts';
 import { openHttp } from '../download/http.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binaries.ts';
-import type { OciSource } from '../../api/osimage.ts';
+import type { OciSource } from '../../api/sources.ts';
 import { fetchImage } from '../fetch.ts';
 import type { Progress } from '../fetch.ts';
 import { Room } from '../room.ts';

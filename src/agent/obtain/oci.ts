@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { OciSource } from '../../api/osimage.ts';
+import type { OciSource } from '../../api/sources.ts';
 import type { Download } from '../download/http.ts';
 import type { Architecture } from '../extract/architecture.ts';
 import { clearForLayer, whiteouts } from '../extract/layer.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { OciSource } from '../../api/osimage.ts';
+import type { OciSource } from '../../api/sources.ts';
 import { readNamedSecret } from '../download/credentials.ts';
 import type { ReadSecret } from '../download/credentials.ts';
 import { FetchError } from '../failure.ts';

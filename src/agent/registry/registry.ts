@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { OciSource } from '../../api/osimage.ts';
+import type { OciSource } from '../../api/sources.ts';
 import { readAuthority } from '../download/credentials.ts';
 import type { Credentials, ReadSecret } from '../download/credentials.ts';
 import type { HttpSettings } from '../download/http-request.ts';

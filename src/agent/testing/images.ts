@@ -1,5 +1,5 @@
 import type { WantedImage } from '../../api/nodestore.ts';
-import type { HttpSource } from '../../api/osimage.ts';
+import type { HttpSource } from '../../api/sources.ts';
 import type { FetchPorts } from '../fetch.ts';
 import { Room } from '../room.ts';
 import type { ImageFile } from '../store/image-file.ts';
