@@ -10,6 +10,8 @@ export interface RunOptions {
   input?: string;
   /** What it is called when it fails; its own name when unset. */
   name?: string;
+  /** Its lines are not told; they are kept all the same. */
+  quiet?: boolean;
 }
 
 /** The port through which a build runs programs. */
@@ -62,7 +64,9 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
     return child;
   };
 
-  const end = async (child: ChildProcess, command: string, collect?: (text: string) => void): Promise<void> => {
+  const run = async (argv: readonly string[], options: RunOptions, collect?: (text: string) => void): Promise<void> => {
+    const child = start(argv, options);
+    const command = nameOf(argv, options);
     const lines: string[] = [];
     const keep = (line: string) => {
       // What overwrites itself, as progress does, is told as it is in the end.
@@ -70,7 +74,7 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
       if (text === '') return;
       lines.push(text);
       if (lines.length > keptLines) lines.shift();
-      tell(text);
+      if (options.quiet !== true) tell(text);
     };
     const kill = () => killGroup(child);
     signal.addEventListener('abort', kill);
@@ -96,10 +100,10 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
   };
 
   return {
-    run: (command, options = {}) => end(start(command, options), nameOf(command, options)),
+    run: (command, options = {}) => run(command, options),
     async read(command, options = {}) {
       let output = '';
-      await end(start(command, options), nameOf(command, options), (text) => (output += text));
+      await run(command, options, (text) => (output += text));
       return output;
     },
   };

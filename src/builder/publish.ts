@@ -92,7 +92,7 @@ async function sign(registry: TargetRegistry, target: string, ports: BuilderPort
   await writeFile(publicFile, publicKey);
   const verified = programs.read(
     [tools.cosign, 'verify', '--key', publicFile, '--insecure-ignore-tlog', ...http, target],
-    { env },
+    { env, quiet: true },
   );
   if (await verified.then(() => true, refusedOnly)) {
     progress.line('It has a signature of this key already');

@@ -68,7 +68,7 @@ function createRegistry(
   };
   const digestOf = async (reference: string) => {
     try {
-      return (await programs.read(crane('digest', reference), { env })).trim();
+      return (await programs.read(crane('digest', reference), { env, quiet: true })).trim();
     } catch (error) {
       if (error instanceof FailedProgram && error.lines.some((line) => unknown.test(line))) return undefined;
       return failed('PushFailed', `${reference} cannot be read`)(error);

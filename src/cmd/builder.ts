@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { answerFile, recipeDirectory, secretsDirectory, workDirectory } from '../api/buildrun.ts';
 import { proxiesOf } from '../agent/download/connect.ts';
 import { runJob } from '../builder/main.ts';
@@ -17,13 +18,16 @@ for (const name of ['SIGTERM', 'SIGINT'] as const)
 
 const write = (line: string) => void process.stdout.write(`${line}\n`);
 const work = env.WORK_DIRECTORY ?? workDirectory;
+// Also of this process: the root of its container may be read-only.
+const temporary = join(work, 'build/tmp');
+env.TMPDIR = temporary;
 const progress = lineProgress(write);
 const ports = {
   work,
   programs: createPrograms({
     tell: (line) => progress.line(line),
     signal: stop.signal,
-    env: { TMPDIR: `${work}/build/tmp` },
+    env: { TMPDIR: temporary },
   }),
   tools: { crane: env.CRANE ?? 'crane', syft: env.SYFT ?? 'syft', cosign: env.COSIGN ?? 'cosign' },
   readSecret: secretsIn(env.SECRETS_DIRECTORY ?? secretsDirectory),
