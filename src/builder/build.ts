@@ -38,13 +38,16 @@ const treeSteps = 6;
 
 /** Builds an image and pushes it. Throws. */
 export async function buildAndPush(recipe: Recipe, ports: BuilderPorts): Promise<BuildSuccess> {
-  const steps = createSteps(treeSteps + 2, ports.progress);
+  const steps = createSteps(treeSteps + 3, ports.progress);
+  const reference = testingReference(recipe.build, recipe);
   return inWork(ports, async (inner) => {
+    // Who cannot push should hear it now, and not after all the rest.
+    await steps.run('registry', `asking for ${reference}`, () =>
+      withRegistry(recipe.build, inner, (registry) => registry.digestOf(reference)),
+    );
     const tree = await buildTree(recipe, inner, steps);
     const { image, packed } = await steps.run('pack', 'one layer', () => packImage(recipe, tree, inner));
-    const sbomDigest = await steps.run('push', testingReference(recipe.build, recipe), () =>
-      pushImage(recipe, image, tree.list, inner),
-    );
+    const sbomDigest = await steps.run('push', reference, () => pushImage(recipe, image, tree.list, inner));
     return { digest: image.manifest.digest, bundleBytes: packed.bytes, packages: tree.list.packages, sbomDigest };
   });
 }

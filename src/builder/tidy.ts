@@ -1,6 +1,5 @@
 import { lstat, readdir, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { removeInside } from './chroot.ts';
+import { basename, dirname, join } from 'node:path';
 import { resolveInside } from './inside.ts';
 import type { TreeStep } from './ports.ts';
 
@@ -43,7 +42,8 @@ const removedByName: readonly [directory: string, name: RegExp][] = [
 export async function tidy({ root, recipe }: TreeStep): Promise<void> {
   const own = new Set(recipe.build.files?.map(({ path }) => path));
   const remove = async (path: string) => {
-    if (!own.has(path)) await removeInside(root, path);
+    const directory = own.has(path) ? undefined : await directoryOf(root, dirname(path));
+    if (directory !== undefined) await rm(join(directory, basename(path)), { recursive: true, force: true });
   };
   for (const directory of emptied) {
     for (const name of await namesIn(root, directory)) await remove(`${directory}/${name}`);
@@ -52,21 +52,28 @@ export async function tidy({ root, recipe }: TreeStep): Promise<void> {
   for (const [directory, pattern] of removedByName) {
     for (const name of await namesIn(root, directory)) if (pattern.test(name)) await remove(`${directory}/${name}`);
   }
-  await emptyLogs(await resolveInside(root, '/var/log', { follow: true }));
-  const machineId = await resolveInside(root, '/etc/machine-id');
+  const logs = await directoryOf(root, '/var/log');
+  if (logs !== undefined) await emptyLogs(logs);
+  const machineId = join((await directoryOf(root, '/etc')) ?? root, 'machine-id');
   // An empty one is made anew at each start; one that is not there counts as the first boot of a machine.
   if ((await lstat(machineId).catch(() => undefined))?.isFile()) await writeFile(machineId, '');
 }
 
 async function namesIn(root: string, path: string): Promise<string[]> {
-  const directory = await resolveInside(root, path, { follow: true });
+  const directory = await directoryOf(root, path);
+  return directory === undefined ? [] : readdir(directory);
+}
+
+/** Undefined when there is none, also where links go round in circles. */
+async function directoryOf(root: string, path: string): Promise<string | undefined> {
+  const directory = await resolveInside(root, path, { follow: true }).catch(() => '');
   const stat = await lstat(directory).catch(() => undefined);
-  return stat?.isDirectory() ? readdir(directory) : [];
+  return stat?.isDirectory() ? directory : undefined;
 }
 
 /** Logs stay, with the owners that their packages gave them, but are empty. */
 async function emptyLogs(directory: string): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true }).catch(() => [])) {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) await emptyLogs(path);
     else if (!entry.isFile()) continue;
