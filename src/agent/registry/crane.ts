@@ -29,7 +29,7 @@ export async function readManifest(repository: Repository, digest: string, optio
   try {
     const args = ['manifest', `${repository.host}/${repository.name}@${digest}`];
     if (repository.plainHTTP) args.push('--insecure');
-    const { code, output, complaint } = await run(args, await environment(directory, repository, options), options);
+    const { code, output, complaint } = await run(args, await registryEnvironment(directory, repository, options), options);
     if (code === 0) return output;
     options.signal.throwIfAborted();
     throw diagnose(repository, digest, complaint, options.login);
@@ -38,11 +38,12 @@ export async function readManifest(repository: Repository, digest: string, optio
   }
 }
 
-async function environment(
+/** Environment of a program that asks a registry as crane does; its login and authorities are written into the directory. */
+export async function registryEnvironment(
   directory: string,
-  { host }: Repository,
-  { login, ca, proxies }: CraneOptions,
-): Promise<NodeJS.ProcessEnv> {
+  { host }: Pick<Repository, 'host'>,
+  { login, ca, proxies }: Pick<CraneOptions, 'login' | 'ca' | 'proxies'>,
+): Promise<Record<string, string>> {
   // Nothing but this login of the pull secret: its file could also name programs to run and headers to send.
   const auth = login && {
     username: login.username,
