@@ -1,0 +1,23 @@
+import process from 'node:process';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { fixedImage } from '../api/meta.ts';
+import { hostRoot } from '../api/names.ts';
+import { inspectEntry } from '../agent/inspect/inspect.ts';
+import { entryPath, storePaths } from '../agent/store/paths.ts';
+
+/** `inspect <os>:<version>`: tells `kubectl monoroot` about an image in the store of this node, which it only reads. */
+
+async function* inspect(image: string): AsyncGenerator<string> {
+  const [os = '', version = ''] = fixedImage.parse(image).split(':');
+  const paths = storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot);
+  for await (const line of inspectEntry(entryPath(paths, { os, version }))) yield `${JSON.stringify(line)}\n`;
+}
+
+try {
+  await pipeline(Readable.from(inspect(process.argv[2] ?? '')), createGzip({ level: 1 }), process.stdout);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
