@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,9 +11,11 @@ import { entryPath, storePaths } from '../agent/store/paths.ts';
 /** `inspect <os>:<version>`: tells `kubectl monoroot` about an image in the store of this node, which it only reads. */
 
 async function* inspect(image: string): AsyncGenerator<string> {
-  const [os = '', version = ''] = fixedImage.parse(image).split(':');
-  const paths = storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot);
-  for await (const line of inspectEntry(entryPath(paths, { os, version }))) yield `${JSON.stringify(line)}\n`;
+  if (!fixedImage.safeParse(image).success) throw new Error(`${image} is no image: it must be <os>:<version>`);
+  const [os = '', version = ''] = image.split(':');
+  const entry = entryPath(storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot), { os, version });
+  if (!existsSync(entry)) throw new Error(`${image} is not in the store of this node`);
+  for await (const line of inspectEntry(entry)) yield `${JSON.stringify(line)}\n`;
 }
 
 try {
