@@ -1,7 +1,7 @@
 // A rollout over thousands of followers on simulated nodes (kwok), with the real operator on a control plane of its own: how
 // long it takes, what the operator writes and needs, and whether the API server's record of Pods ever shows more of them down
 // than maxUnavailable. Then a version that fails: how many it touches, and that all come back. Fails when a limit is broken.
-// Usage: hack/bench/rollout [--containers 2000] [--nodes 200] [--max-unavailable 5%] [--canaries 20] [--soak 10] [--profile DIR]
+// Usage: hack/bench/rollout [--containers 2000] [--nodes 200] [--max-unavailable 5%] [--canaries 20] [--soak 10] [--profile DIR] [--logs DIR]
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
@@ -37,7 +37,10 @@ const { values: options } = parseArgs({
     soak: { type: 'string', default: '10' },
     'wave-soak': { type: 'string', default: '0' },
     'min-ready': { type: 'string', default: '5' },
+    /** Directory for a CPU profile of the operator. */
     profile: { type: 'string' },
+    /** Directory that keeps all logs, the audit log too. */
+    logs: { type: 'string' },
     /** Ends after the start of all containers. */
     'start-only': { type: 'boolean', default: false },
   },
@@ -69,14 +72,13 @@ const limit = setTimeout(() => interrupted.reject(new Error(`Not done within ${l
 
 console.log(`${containers} containers on ${options.nodes} simulated nodes, with the real operator`);
 const fleet = await startFleet(life);
-let problems: string[];
-try {
-  problems = await Promise.race([run(fleet), interrupted.promise, fleet.programs.failed]);
-} finally {
-  clearTimeout(limit);
-  stop.abort();
-  await fleet.stop();
-}
+const problems = await Promise.race([run(fleet), interrupted.promise, fleet.programs.failed])
+  .catch((error: unknown) => [error instanceof Error ? error.message : String(error)])
+  .finally(async () => {
+    clearTimeout(limit);
+    stop.abort();
+    await fleet.stop(options.logs);
+  });
 for (const problem of problems) console.error(`FAILED: ${problem}`);
 process.exit(problems.length > 0 ? 1 : 0);
 

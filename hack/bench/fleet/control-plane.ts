@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../../../src/kube/client.ts';
@@ -28,7 +28,8 @@ export interface Fleet {
   clientAs: (userAgent: string) => Client;
   /** Path of a kubeconfig with a token of this service account. */
   kubeconfigOf(serviceAccount: string): Promise<string>;
-  stop(): Promise<void>;
+  /** Ends everything; the logs are copied to a directory if one is given. */
+  stop(logs?: string): Promise<void>;
 }
 
 export async function startFleet(life: Life): Promise<Fleet> {
@@ -61,8 +62,12 @@ export async function startFleet(life: Life): Promise<Fleet> {
   };
   const connection = connect('bench');
   const client = createClient(connection);
-  const stop = async () => {
+  const stop = async (logs?: string) => {
     await programs.stop();
+    if (logs !== undefined) {
+      const isLog = (path: string) => path === directory || path.endsWith('.log');
+      cpSync(directory, logs, { recursive: true, filter: isLog });
+    }
     await Promise.all(connections.map((it) => it.close()));
     await cluster.stop();
     remove();
