@@ -1,7 +1,8 @@
 // A rollout over thousands of followers on simulated nodes (kwok), with the real operator on a control plane of its own: how
 // long it takes, what the operator writes and needs, and whether the API server's record of Pods ever shows more of them down
 // than maxUnavailable. Then a version that fails: how many it touches, and that all come back. Fails when a limit is broken.
-// Usage: hack/bench/rollout [--containers 2000] [--nodes 200] [--max-unavailable 5%] [--canaries 20] [--soak 10] [--profile DIR] [--logs DIR]
+// Usage: hack/bench/rollout [--containers 2000] [--nodes 200] [--max-unavailable 5%] [--canaries 20] [--soak 10] [--ill 10]
+//   [--wave-soak 0] [--min-ready 5] [--start-only] [--profile DIR] [--logs DIR]
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
@@ -14,6 +15,7 @@ import { startFleet } from './fleet/control-plane.ts';
 import type { Fleet } from './fleet/control-plane.ts';
 import {
   activate,
+  breakContainers,
   countGood,
   createContainers,
   createImage,
@@ -37,6 +39,8 @@ const { values: options } = parseArgs({
     soak: { type: 'string', default: '10' },
     'wave-soak': { type: 'string', default: '0' },
     'min-ready': { type: 'string', default: '5' },
+    /** So many are down by themselves before the rollout; one in 200 by default. */
+    ill: { type: 'string' },
     /** Directory for a CPU profile of the operator. */
     profile: { type: 'string' },
     /** Directory that keeps all logs, the audit log too. */
@@ -55,6 +59,7 @@ const existing = {
   waveSoakSeconds: Number(options['wave-soak']),
   maxFailures: 1,
 };
+const ill = Number(options.ill ?? Math.floor(containers / 200));
 const minReadySeconds = Number(options['min-ready']);
 const [v1, v2, v3] = ['debian-12:v1', 'debian-12:v2', 'debian-12:v3'] as const;
 const life = { start: { least: 500, most: 1500 }, stop: { least: 200, most: 800 }, bad: objectName(v3) };
@@ -143,6 +148,9 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
   await phase('idle', idle);
   if (options['start-only']) return phases;
   await phase('roll out v2', async () => {
+    // Spread over all of them, so that neither the first nor the last of any order are meant.
+    const broken = names.filter((_, i) => ill > 0 && i % Math.floor(containers / ill) === 0).slice(0, ill);
+    await breakContainers(client, namespace, broken);
     await activate(client, v2, existing);
     await settled(v2);
     await until(v2, 'Ready');

@@ -1,10 +1,11 @@
 import type { ExistingContainers } from '../../../src/api/rollout.ts';
 import type { Client, NewObject } from '../../../src/kube/client.ts';
 import { hostedContainers, imageDistributions, osImages } from '../../../src/kube/kinds.ts';
-import { defineResource, nodes } from '../../../src/kube/resources.ts';
+import { defineResource, nodes, pods } from '../../../src/kube/resources.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
 import { parseReference } from '../../../src/pod/image.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
+import { formatTime } from '../../../src/runtime/time.ts';
 import { sha256Of } from '../../../test/fixtures/builders.ts';
 
 /** The objects of the bench, as their users write them: what they leave out, the API server fills in. */
@@ -79,3 +80,14 @@ export async function countGood(client: Client, namespace: string, image: string
     );
   }).length;
 }
+
+/** Makes their Pods unready, as a service does that has come down by itself and stays so. */
+export const breakContainers = (client: Client, namespace: string, names: readonly string[]): Promise<void> =>
+  forEach(names, 8, async (name) => {
+    const pod = await client.get(pods, { namespace, name });
+    const lastTransitionTime = formatTime(new Date());
+    const conditions = (pod?.status?.conditions ?? []).map((condition) =>
+      condition.type.endsWith('Ready') ? { ...condition, status: 'False', lastTransitionTime } : condition,
+    );
+    await client.mergePatch(pods, { namespace, name }, { status: { conditions } }, { subresource: 'status' });
+  });
