@@ -12,7 +12,7 @@ import { sha256 } from '../testing/archive.ts';
 import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
 import { expectNothingLeft, failure, signal, wantedBytes } from '../testing/fetching.ts';
 import { fetchPorts, wantedImage } from '../testing/images.ts';
-import { pushImage, pushIndex, rootLayer, startRegistry, user } from '../testing/registry.ts';
+import { pushImage, pushIndex, rootLayer, startRegistry, types, user } from '../testing/registry.ts';
 import type { RegistryChanges, TestRegistry } from '../testing/registry.ts';
 import { startRelay } from '../testing/relay.ts';
 import { serve } from '../testing/server.ts';
@@ -248,22 +248,52 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     expect(asked).toEqual([]);
   });
 
-  test('and has a signature without end, is refused before the memory of the node is', async () => {
+  test.each<[string, RegExp, number, string]>([
+    ['gives no list of signatures', /sha256-|referrers/, 400, 'HTTPStatus'],
+    ['lets nobody read that list', /sha256-|referrers/, 403, 'Unauthorized'],
+    ['has lost a signature', /blobs/, 404, 'SignatureMissing'],
+  ])('in a registry that %s, is refused', async (_name, path, status, reason) => {
     const image = await push();
     us.sign(image.target);
     const relay = await startRelay(shared.host, (request, response) => {
-      if (!request.url?.includes('/blobs/')) return false;
-      const piece = Buffer.alloc(1024 * 1024, 'a');
-      const write = () => {
-        while (!response.destroyed && response.write(piece));
-      };
-      response.on('drain', write);
-      write();
+      if (!path.test(request.url ?? '')) return false;
+      response.writeHead(status).end();
+      return true;
+    });
+    expect(await outcome(sourceOf(image, relay.host), { policy: rules([us.publicKey], relay.host) })).toBe(reason);
+  });
+
+  test('and has a signature without end, is refused before the memory of the node is', async () => {
+    const { name, digest } = await push();
+    const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+    const endless = { mediaType: bundle, digest, size: 2 ** 40 };
+    const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: wantedImage().digest, size: 2 };
+    const manifest = Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: types.manifest, artifactType: bundle, config, layers: [endless] }),
+    );
+    const manifestDigest = `sha256:${sha256(manifest)}`;
+    const of = { mediaType: types.manifest, artifactType: bundle, digest: manifestDigest, size: manifest.length };
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: types.index, manifests: [of] });
+    let sent = 0;
+    const relay = await startRelay(shared.host, ({ url = '' }, response) => {
+      if (url.endsWith(digest.replace(':', '-'))) response.writeHead(200, { 'content-type': types.index }).end(index);
+      else if (url.endsWith(manifestDigest)) response.writeHead(200, { 'content-type': types.manifest }).end(manifest);
+      else if (!url.includes('/blobs/')) return false;
+      else {
+        const piece = Buffer.alloc(1024 * 1024, 'a');
+        const write = () => {
+          do sent += 1;
+          while (!response.destroyed && response.write(piece));
+        };
+        response.on('drain', write);
+        write();
+      }
       return true;
     });
     const { ports } = await portsWith({ policy: rules([us.publicKey], relay.host) });
-    const { reason, message } = await failure(wantedOci(sourceOf(image, relay.host)), ports);
-    expect([reason, message]).toEqual(['HTTPStatus', expect.stringMatching(/signatures cannot be read.*memory/)]);
+    const { reason, message } = await failure(wantedOci(sourceOf({ name, digest }, relay.host)), ports);
+    expect([reason, message]).toEqual(['HTTPStatus', expect.stringContaining('out of memory')]);
+    expect(sent).toBeLessThan(1000);
   });
 });
 

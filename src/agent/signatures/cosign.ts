@@ -123,7 +123,7 @@ function diagnose(
 ): FetchError {
   const said = (fatal ?? complaint).replace(/^(error during command execution|Error): /, '');
   if (code === 0 || code === withoutSignature || said === 'no signatures found') {
-    const message = `${host} has no signature of ${digest} in ${name}, and the policy wants one for ${prefix}; sign the image there with cosign, or correct source.oci`;
+    const message = `${host} has no signature of ${digest} in ${name} that can be read, and the policy wants one for ${prefix}; sign the image there with cosign, or correct source.oci`;
     return new FetchError('SignatureMissing', message);
   }
   if (isDenied(said)) return refused(host, 'for its signatures', login);
