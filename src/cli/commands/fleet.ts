@@ -26,7 +26,8 @@ it. FAILED: that have it in their list of failed images, whatever they run now.`
     const objects = { osImages: images, distributions, nodeStores: stores, containers };
     const all = summarizeFleet(objects, now());
     const shown = values.os === undefined ? all : all.filter(({ os }) => os === values.os);
-    if (shown.length === 0) err.line(values.os === undefined ? 'There are no images yet' : `There is no image of ${values.os}`);
+    if (shown.length === 0)
+      err.line(values.os === undefined ? 'There are no images yet' : `There is no image of ${values.os}`);
     if (values.output === 'json') out.line(JSON.stringify(shown, null, 2));
     else for (const line of renderFleet(shown, out)) out.line(line);
     return exitCodes.done;
