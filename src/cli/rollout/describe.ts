@@ -45,11 +45,10 @@ export function describeProgress(distribution: ImageDistribution, now: Date): Pr
 }
 
 function standingOf(distribution: ImageDistribution): Standing {
-  const { spec, status } = distribution;
+  const { status } = distribution;
   if (isOutdated(distribution)) return 'Waiting';
   if (isTrue(status?.conditions, 'RolloutHalted')) return 'Halted';
   if (isTrue(status?.conditions, 'Stalled')) return 'Stalled';
-  if (spec.activate.existingContainers?.paused === true) return 'Waiting';
   return isTrue(status?.conditions, 'Ready') ? 'Done' : 'Waiting';
 }
 
