@@ -126,14 +126,16 @@ const message = ({ status }: Plan, type: string) => findCondition(status.conditi
 const did = ({ actions }: Plan) =>
   actions.map((action) => {
     switch (action.type) {
+      case 'CreateConfigMap':
+        return 'create ConfigMap';
       case 'CreateJob':
         return `create Job ${action.job.metadata.name}`;
       case 'CreatePod':
         return `create Pod ${action.pod.metadata.name}`;
-      case 'CreateConfigMap':
-        return 'create ConfigMap';
-      default:
-        return `${action.type === 'DeleteJob' ? 'delete Job' : 'delete Pod'} ${action.name}`;
+      case 'DeleteJob':
+        return `delete Job ${action.name}`;
+      case 'DeletePod':
+        return `delete Pod ${action.name}`;
     }
   });
 
