@@ -11,6 +11,8 @@ export const labels = {
   hostedContainer: `${group}/hosted-container`,
   /** On a Pod: `<os>.<version>` of the image that it runs. */
   image: `${group}/image`,
+  /** On Jobs and Pods that make or test an image: `build`, `verify` or `publish`. */
+  step: `${group}/step`,
   managedBy: 'app.kubernetes.io/managed-by',
 } as const;
 

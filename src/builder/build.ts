@@ -41,10 +41,7 @@ export async function buildAndPush(recipe: Recipe, ports: BuilderPorts): Promise
   const steps = createSteps(treeSteps + 3, ports.progress);
   const reference = testingReference(recipe.build, recipe);
   return inWork(ports, async (inner) => {
-    // Who cannot push should hear it now, and not after all the rest.
-    await steps.run('registry', `asking for ${reference}`, () =>
-      withRegistry(recipe.build, inner, (registry) => registry.digestOf(reference)),
-    );
+    await askRegistry(recipe, inner, steps);
     const tree = await buildTree(recipe, inner, steps);
     const { image, packed } = await steps.run('pack', 'one layer', () => packImage(recipe, tree, inner));
     const sbomDigest = await steps.run('push', reference, () => pushImage(recipe, image, tree.list, inner));
@@ -57,12 +54,23 @@ export async function inWork<T>(ports: BuilderPorts, use: (ports: BuilderPorts) 
   const work = join(ports.work, 'build');
   // A container that was started again finds what the one before has left.
   await removeTree(work);
-  await mkdir(join(work, 'tmp'), { recursive: true, mode: 0o755 });
+  // Modes of directories that are made on the way must not depend on who builds.
+  const umask = process.umask(0o022);
   try {
+    await mkdir(join(work, 'tmp'), { recursive: true });
     return await use({ ...ports, work });
   } finally {
+    process.umask(umask);
     await removeTree(work);
   }
+}
+
+/** Who cannot push should hear it before all the rest, and not after it. */
+export async function askRegistry(recipe: Recipe, ports: BuilderPorts, steps: Steps): Promise<void> {
+  const reference = testingReference(recipe.build, recipe);
+  await steps.run('registry', `asking for ${reference}`, () =>
+    withRegistry(recipe.build, ports, (registry) => registry.digestOf(reference)),
+  );
 }
 
 /** Makes the tree, tidied, and the list of its packages. */

@@ -54,6 +54,7 @@ function missingProgram(error: FailedProgram): BuildError {
 /** Makes a BuildError of whatever was thrown. */
 export function toBuildError(error: unknown): BuildError {
   if (error instanceof BuildError) return mendSpace(error);
+  if (error instanceof FailedProgram && error.missing) return missingProgram(error);
   if (error instanceof FailedProgram) return mendSpace(new BuildError('BuildFailed', error.message, error));
   const failure = toFetchError(error);
   if (failure.reason !== 'StoreFailed') return new BuildError(failure.reason, failure.message, { cause: error });

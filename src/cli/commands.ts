@@ -1,5 +1,18 @@
 import type { Command } from './command.ts';
+import { bundleBuild } from './commands/bundle-build.ts';
 import { diff } from './commands/diff.ts';
+import { fleet } from './commands/fleet.ts';
+import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
+import { rolloutRetry } from './commands/rollout-retry.ts';
+import { rolloutStatus } from './commands/rollout-status.ts';
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [diff];
+export const commands: readonly Command[] = [
+  fleet,
+  rolloutStatus,
+  rolloutPause,
+  rolloutResume,
+  rolloutRetry,
+  diff,
+  bundleBuild,
+];

@@ -10,4 +10,8 @@ export interface Host {
   /** The program that kubectl exec is asked of. */
   kubectl: string;
   version: string;
+  /** Environment of the programs that a command starts. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** What this machine is, and who asks. */
+  system: { platform: string; uid: number | undefined };
 }

@@ -8,7 +8,7 @@ export interface Screen {
   line(text?: string): void;
   /** Replaces the line of progress; whatever is written next takes its place. */
   progress(text: string): void;
-  paint(style: Style, text: string): string;
+  paint: (style: Style, text: string) => string;
 }
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';

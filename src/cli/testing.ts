@@ -25,6 +25,8 @@ export async function runForTest(
     now: () => new Date('2026-01-01T12:00:00Z'),
     kubectl: 'kubectl',
     version: '1.2.3',
+    env: {},
+    system: { platform: 'linux', uid: 1000 },
     ...changes,
   });
   stdout.end();

@@ -19,5 +19,7 @@ const code = await runCommandLine(process.argv.slice(2), commands, {
   now: () => new Date(),
   kubectl: process.env['KUBECTL'] ?? 'kubectl',
   version: packageVersion,
+  env: process.env,
+  system: { platform: process.platform, uid: process.getuid?.() },
 });
 process.exitCode = code;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { arrivals, availability, touchedBy } from './availability.ts';
+import { arrivals, availability, departures, touchedBy } from './availability.ts';
 import type { PodChange } from './availability.ts';
+import { wavesOf } from './waves.ts';
 
 let revision = 0;
 const change = (name: string, how: Partial<PodChange> = {}): PodChange => {
@@ -59,6 +60,11 @@ test('the mean is taken over the time in which anybody was taken down', () => {
   expect(availability(names, allServing(), changes).meanDown).toBe(6000 / 4000);
 });
 
+test('departures are counted once a container, when its Pod is told to stop, also of those that had failed', () => {
+  const changes = [fails('b'), stop('a'), gone('a'), ready('a'), stop('b'), stop('a')];
+  expect(departures(changes)).toEqual([changes[1]?.time, changes[4]?.time]);
+});
+
 test('arrivals are counted once a container, when it serves', () => {
   const changes = [made('a'), ready('a'), ready('b', 'os:v1'), ready('a'), ready('b')];
   expect(arrivals(changes, 'os:v2')).toEqual([changes[1]?.time, changes[4]?.time]);
@@ -66,4 +72,23 @@ test('arrivals are counted once a container, when it serves', () => {
 
 test('a container is touched by an image when it ever had a Pod of it, Ready or not', () => {
   expect(touchedBy([made('b', 'os:v3'), gone('b'), made('a'), made('a', 'os:v3')], 'os:v3')).toEqual(['b', 'a']);
+});
+
+test('waves begin after the soak of the canaries, and the last one may be smaller', () => {
+  const at = (seconds: number, it: PodChange) => ({ ...it, time: seconds * 1000 });
+  const moved = (name: string, from: number, to: number) => [at(from, stop(name)), at(to, ready(name))];
+  const changes = [
+    ...moved('canary', 1, 3),
+    ...moved('a', 13, 15),
+    ...moved('b', 13, 16),
+    ...moved('c', 15, 18),
+    ...moved('d', 16, 20),
+    ...moved('e', 18, 21),
+  ].sort((a, b) => a.time - b.time);
+  expect(wavesOf(changes, 'os:v2', 1, 2)).toEqual({
+    canarySeconds: 2,
+    soakSeconds: 10,
+    waveSeconds: [3, 4, 1],
+    containersPerSecond: 5 / 8,
+  });
 });

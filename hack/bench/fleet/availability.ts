@@ -125,6 +125,15 @@ function meanOf(outages: readonly Outage[]): number {
 
 export const isServing = ({ ready, deleting, gone }: PodChange): boolean => ready && !deleting && !gone;
 
+/** When the Pod of the first, second, … container was told to stop, whether it was serving or not. */
+export function departures(changes: readonly PodChange[]): number[] {
+  const times = new Map<string, number>();
+  for (const { name, time, deleting, gone } of changes) {
+    if ((deleting || gone) && !times.has(name)) times.set(name, time);
+  }
+  return [...times.values()].sort((a, b) => a - b);
+}
+
 /** When the first, second, … container began to serve on the image. */
 export function arrivals(changes: readonly PodChange[], image: string): number[] {
   const times = new Map<string, number>();

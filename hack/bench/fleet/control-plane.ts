@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,9 +34,7 @@ export interface Fleet {
 }
 
 export async function startFleet(life: Life): Promise<Fleet> {
-  const needed = ['etcd', 'kube-apiserver', 'kube-scheduler', 'kwok'];
-  const missing = missingBinaries(...needed);
-  if (missing.length > 0) throw new Error(`There is no ${missing.join(', ')}: run hack/cluster binaries && hack/cluster binaries kwok`); // prettier-ignore
+  ensurePrograms();
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-fleet-'));
   const at = (name: string) => join(directory, name);
   const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
@@ -107,6 +106,16 @@ export async function startFleet(life: Life): Promise<Fleet> {
     kubeconfigOf: (serviceAccount) => kubeconfigWithToken(kubeconfig, connection, serviceAccount, at(serviceAccount)),
     stop,
   };
+}
+
+/** Builds what is missing, unless the programs come from elsewhere. */
+function ensurePrograms(): void {
+  const missing = () => missingBinaries('etcd', 'kube-apiserver', 'kube-scheduler', 'kwok');
+  if (missing().length > 0 && process.env['MONOROOT_TEST_BINARIES'] === undefined) {
+    const cluster = join(import.meta.dirname, '../../cluster');
+    execFileSync(cluster, ['binaries', 'etcd', 'kubernetes', 'kwok'], { stdio: 'inherit' });
+  }
+  if (missing().length > 0) throw new Error(`There is no ${missing().join(', ')} in ${binaryDirectory()}`);
 }
 
 /** Writes a copy of the kubeconfig with a token of the service account, good for half a day. */

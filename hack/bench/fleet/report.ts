@@ -1,10 +1,12 @@
 import type { Write } from './audit.ts';
 import { between, tally } from './audit.ts';
-import { arrivals, availability, isServing, touchedBy } from './availability.ts';
+import { availability, isServing, touchedBy } from './availability.ts';
 import type { Availability, Outage } from './availability.ts';
 import type { Usage } from './operator.ts';
 import type { Record } from './record.ts';
 import type { Life } from './stages.ts';
+import { wavesOf } from './waves.ts';
+import type { Waves } from './waves.ts';
 import { median, printResult, printTable } from '../lib.ts';
 
 /** A span of the bench: in time, and as places in the record of Pods. */
@@ -59,12 +61,15 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
   }));
   printAvailability(spans, budget);
   const changes = record.changes.slice(rollout.first, rollout.last);
-  const waves = printWaves(arrivals(changes, v2), spans[0]?.seen, existing.canary, budget);
+  const waves = wavesOf(changes, v2, existing.canary.count, budget);
+  printWaves(waves, existing.canary.count);
   const touched = touchedBy(record.changes.slice(halt.first), v3);
   console.log(`${v3} touched ${touched.length} of ${names.length} containers, ${existing.canary.count} of them as canaries; after the halt ${record.serving(v2)} serve on ${v2}`); // prettier-ignore
 
   const problems = spans.flatMap(({ phase, seen }) => broken(phase, seen, budget, existing.canary.count));
   if (touched.length > existing.canary.count) problems.push(`${v3} touched ${touched.length} containers, more than the canaries`); // prettier-ignore
+  // The watch may tell of the one a little later than of the other.
+  if (waves.soakSeconds < existing.canary.soakSeconds - 0.5) problems.push(`the soak took ${waves.soakSeconds.toFixed(1)} s only`); // prettier-ignore
   if (touched.length === 0) problems.push(`${v3} was tried by nobody`);
   if (record.serving(v2) < names.length) problems.push(`only ${record.serving(v2)} serve on ${v2} in the end`);
   const later = record.changes.slice(halt.last).filter((change) => !isServing(change));
@@ -85,9 +90,14 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
     runs: 1,
     containers: names.length,
     rolloutSeconds: seconds,
-    ...waves,
+    canarySeconds: waves.canarySeconds,
+    soakSeconds: waves.soakSeconds,
+    waves: waves.waveSeconds.length,
+    waveSeconds: median(waves.waveSeconds),
+    containersPerSecond: waves.containersPerSecond,
+    // Stop and start of a Pod here, and minReadySeconds.
     idealWaveSeconds: ideal,
-    waveRatio: waves.waveSeconds / ideal,
+    waveRatio: median(waves.waveSeconds) / ideal,
     writesPerContainer: perContainer(rollout, names.length),
     writesPerRevertedContainer: perContainer(halt, Math.max(1, touched.length)),
     touchedByBad: touched.length,
@@ -157,26 +167,10 @@ function printAvailability(spans: readonly { phase: Phase; seen: Availability }[
   ]);
 }
 
-/** Canaries, the soak, and then waves: as many containers as may be down at once, one after the other in the order of arrival. */
-function printWaves(
-  arrived: readonly number[],
-  seen: Availability | undefined,
-  canary: { count: number; soakSeconds: number },
-  budget: number,
-) {
-  const downs = (seen?.outages ?? []).filter(({ cause }) => cause === 'TakenDown').map(({ from }) => from).sort((a, b) => a - b); // prettier-ignore
-  const at = (times: readonly number[], index: number) => (times[Math.min(index, times.length - 1)] ?? NaN) / 1000;
-  const canariesReady = at(arrived, canary.count - 1);
-  const othersBegin = at(downs, canary.count);
-  const canarySeconds = canariesReady - at(downs, 0);
-  const soakSeconds = othersBegin - canariesReady;
-  const ends = [othersBegin];
-  for (let i = canary.count + budget; i < arrived.length + budget; i += budget) ends.push(at(arrived, i - 1));
-  const waves = ends.slice(1).map((end, i) => end - (ends[i] ?? NaN));
-  const containersPerSecond = (arrived.length - canary.count) / (at(arrived, arrived.length - 1) - othersBegin);
+function printWaves({ canarySeconds, soakSeconds, waveSeconds, containersPerSecond }: Waves, canaries: number): void {
+  const shown = waveSeconds.map((seconds) => seconds.toFixed(1)).join(' ');
   console.log(
-    `\n${canary.count} canaries in ${canarySeconds.toFixed(1)} s, others begin ${soakSeconds.toFixed(1)} s later, then ${waves.length} waves of ${budget}: ` +
-      `${waves.map((s) => s.toFixed(1)).join(' ')} s; ${containersPerSecond.toFixed(1)} containers/s`,
+    `\n${canaries} canaries served after ${canarySeconds.toFixed(1)} s, the others were begun ${soakSeconds.toFixed(1)} s later; ` +
+      `${waveSeconds.length} waves in ${shown} s, ${containersPerSecond.toFixed(1)} containers/s`,
   );
-  return { canarySeconds, soakSeconds, waveSeconds: median(waves), waves: waves.length, containersPerSecond };
 }

@@ -3,9 +3,9 @@ import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { parseReference } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
-import { findCondition, setCondition } from '../../runtime/conditions.ts';
+import { findCondition, isTrue, setCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { previousImages } from '../catalog.ts';
+import { previousImages, whyNotReleased } from '../catalog.ts';
 import { nodeState, selectedNodes, storedImage } from '../storage.ts';
 import type { NodeState } from '../storage.ts';
 
@@ -126,6 +126,8 @@ function distributedCondition(
       reason: 'UnknownImage',
       message: `There is no OSImage ${os}.${version ?? ''}: create it`,
     };
+  const unreleased = whyNotReleased(image);
+  if (unreleased) return { type, status: 'False', ...unreleased };
   if (desired === 0) {
     return {
       type,
@@ -191,7 +193,8 @@ function summary(o: Observed, distributed: NewCondition, activated: NewCondition
   const asked = o.distribution.spec.activate.newContainers;
   const missing = [distributed, ...(asked ? [activated] : [])].find((c) => c.status !== 'True');
   const ready: NewCondition = { ...(missing ?? distributed), type: 'Ready' };
-  const stalled = missing !== undefined && (failed > 0 || ['UnknownImage', 'NoNodes'].includes(missing.reason));
+  const stuck = ['UnknownImage', 'NoNodes'].includes(missing?.reason ?? '') || isStuck(o.image);
+  const stalled = missing !== undefined && (failed > 0 || stuck);
   const settled = (type: string): NewCondition => ({
     type,
     status: 'False',
@@ -204,3 +207,7 @@ function summary(o: Observed, distributed: NewCondition, activated: NewCondition
     missing && !stalled ? { ...missing, type: 'Reconciling', status: 'True' } : settled('Reconciling'),
   ];
 }
+
+/** Its image waits for a person, before it may be distributed. */
+const isStuck = (image: OSImage | undefined): boolean =>
+  image !== undefined && whyNotReleased(image) !== undefined && isTrue(image.status?.conditions, 'Stalled');

@@ -6,7 +6,7 @@ import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node } from '../../pod/types.ts';
-import { defaultVersion, digestOf, previousImages } from '../catalog.ts';
+import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
 import { pinsOf } from './pins.ts';
 
@@ -47,6 +47,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
   const pins = pinsByNode(fleet);
   const retained = retentions(fleet, distributions, images);
   const sizes = reportedSizes(fleet);
+  const tests = testsByNode(fleet.images);
   const downloadOf = (key: string) => distributions.find((d) => d.spec.image === key)?.spec.download;
   return fleet.nodes.map((node) => {
     const name = node.metadata.name;
@@ -58,6 +59,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     };
     for (const [key, limits] of granted.get(name) ?? []) add(key, limits);
     for (const key of pins.get(name) ?? []) add(key, downloadOf(key));
+    for (const key of tests.get(name) ?? []) add(key, downloadOf(key));
     for (const { limit, images: earlier } of retained) {
       const kept = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key)).slice(0, limit);
       // The default version is nothing that may go for lack of room.
@@ -169,6 +171,20 @@ function pinsByNode({ containers, stores }: Fleet): Map<string, Set<string>> {
   return pins;
 }
 
+/**
+ * By node the images that are tested there: from the choice of the node until the test has failed or the image may go to
+ * other nodes, so that nothing is fetched again in between.
+ */
+function testsByNode(images: readonly OSImage[]): Map<string, string[]> {
+  const tests = new Map<string, string[]>();
+  for (const image of images) {
+    const { node, outcome } = image.status?.verification ?? {};
+    if (node === undefined || outcome === 'Failed' || !image.spec.verification || !whyNotReleased(image)) continue;
+    tests.set(node, [...(tests.get(node) ?? []), keyOf(image.spec)]);
+  }
+  return tests;
+}
+
 /** How the store is told to hold an image. One whose OSImage is gone is told as before, as long as something pins it. */
 function wantedEntry(
   image: OSImage | undefined,
@@ -178,9 +194,9 @@ function wantedEntry(
   sizes: ReadonlyMap<string, number>,
 ): WantedImage | undefined {
   const told = store?.spec.images.find((i) => keyOf(i) === key);
-  if (!image) return told && asPinned(told);
-  const { os, version, source, mountScript } = image.spec;
-  const digest = digestOf(image);
+  const [digest, source] = image ? [digestOf(image), fetchSourceOf(image)] : [];
+  if (!image || digest === undefined || !source) return told && asPinned(told);
+  const { os, version, mountScript } = image.spec;
   const wanted: WantedImage = {
     os,
     version,

@@ -3,6 +3,7 @@ import { hostedContainerController } from '../../../src/controllers/hostedcontai
 import { imageDistributionController } from '../../../src/controllers/imagedistribution/reconcile.ts';
 import { nodeStoreController } from '../../../src/controllers/nodestore/reconcile.ts';
 import { osImageController } from '../../../src/controllers/osimage/reconcile.ts';
+import { systemNamespace } from '../../../src/api/names.ts';
 import { createClient } from '../../../src/kube/client.ts';
 import { eventSink } from '../../../src/kube/events.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
@@ -37,10 +38,11 @@ export async function startOperator(kubeconfig: string, admin: Connection): Prom
   const client = createClient(counted);
   const sink = eventSink(client);
   const events = createEventRecorder({ sink, reportingController: 'test', reportingInstance: 'test', logger });
-  const caches = createCaches(client, logger, metrics);
+  const caches = createCaches(client, logger, metrics, systemNamespace);
   const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
+  const settings = { namespace: systemNamespace, builderImage: 'localhost/builder', scaffolds };
   const options = [
-    osImageController(client, caches),
+    osImageController({ client, caches, settings, events }),
     imageDistributionController(client, caches),
     nodeStoreController(client, caches),
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
