@@ -214,6 +214,14 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     expect(await outcome(source, { policy: [{ prefix: '*', keys: [us.publicKey] }] })).toBe('UnreachableSource');
   });
 
+  test('is refused when there is no cosign to verify it with', async () => {
+    const image = await push();
+    us.sign(image.target);
+    const { ports } = await portsWith({ policy: rules([us.publicKey]) });
+    const without = { ...ports, signatures: { ...ports.signatures, cosign: '/nonexistent' } };
+    expect((await failure(wantedOci(sourceOf(image)), without)).reason).toBe('StoreFailed');
+  });
+
   test('by the registry itself when a mirror has no signature or another one, and not when it has it', async () => {
     const image = await push();
     us.sign(image.target);

@@ -126,6 +126,10 @@ function diagnose(
     const message = `${host} has no signature of ${digest} in ${name} that can be read, and the policy wants one for ${prefix}; sign the image there with cosign, or correct source.oci`;
     return new FetchError('SignatureMissing', message);
   }
+  if (/^(prlimit: |spawn )/.test(said)) {
+    const message = `cosign cannot be run (${said}); look at the image of the agent`;
+    return new FetchError('StoreFailed', message);
+  }
   if (isDenied(said)) return refused(host, 'for its signatures', login);
   if (code === withoutMatchingSignature || /^no matching (attestations|signatures)/.test(said)) {
     const one = keys.length === 1 ? 'not with the key' : `with none of the ${keys.length} keys`;
