@@ -4,6 +4,15 @@ import { fleet } from './commands/fleet.ts';
 import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
 import { rolloutRetry } from './commands/rollout-retry.ts';
 import { rolloutStatus } from './commands/rollout-status.ts';
+import { rolloutUndo } from './commands/rollout-undo.ts';
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [fleet, rolloutStatus, rolloutPause, rolloutResume, rolloutRetry, diff];
+export const commands: readonly Command[] = [
+  fleet,
+  rolloutStatus,
+  rolloutPause,
+  rolloutResume,
+  rolloutRetry,
+  rolloutUndo,
+  diff,
+];
