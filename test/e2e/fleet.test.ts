@@ -151,7 +151,7 @@ test('a bad version is halted by its canaries and condemned, and everybody is on
     seen.filter(({ object }) => object.status?.image === image('bad')).map(({ object }) => object.metadata.name),
   );
   expect([...tried].sort()).toEqual(['follower-01', 'follower-02']);
-  const condemned = await untilImage('bad', 'Condemned', 'True/RolloutHalted', 60);
+  const condemned = await untilImage('bad', 'Condemned', 'True/Condemned', 60);
   expect(condemned.metadata.annotations?.[annotations.condemned]).toContain('follower-0');
   await until(osImages, named('v2'), 'is the default again', (i) => i.status?.defaultVersion === true, 60);
 });
