@@ -5,6 +5,7 @@ import { fleet } from './commands/fleet.ts';
 import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
 import { rolloutRetry } from './commands/rollout-retry.ts';
 import { rolloutStatus } from './commands/rollout-status.ts';
+import { rolloutUndo } from './commands/rollout-undo.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -13,6 +14,7 @@ export const commands: readonly Command[] = [
   rolloutPause,
   rolloutResume,
   rolloutRetry,
+  rolloutUndo,
   diff,
   bundleBuild,
 ];

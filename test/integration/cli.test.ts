@@ -148,6 +148,40 @@ describe('rollout retry', () => {
   });
 });
 
+describe('rollout undo', () => {
+  const imageOf = async (name: string) => (await read(name)).spec.image;
+
+  test('goes back to the newest image before that is there and not condemned', async () => {
+    const name = await createDistribution(newOs(), { maxFailures: 3 });
+    for (const version of [0, 1, 2]) await createImage(`${name}:${version}`);
+    await condemn(`${name}:1`, 'it was bad');
+    await tell(name, { image: `${name}:2`, previousImages: [`${name}:9`, `${name}:1`, `${name}:0`] });
+    expect(await run('rollout', 'undo', name)).toEqual({
+      code: 0,
+      stdout: `imagedistribution/${name} ${name}:2 -> ${name}:0\n`,
+      stderr: '',
+    });
+    expect([await imageOf(name), (await rolloutOf(name))?.maxFailures]).toEqual([`${name}:0`, 3]);
+    expect((await run('rollout', 'undo', name, '--to', `${name}:2`)).code).toBe(0);
+    expect(await imageOf(name)).toBe(`${name}:2`);
+  });
+
+  test.each([
+    ['nothing was distributed before', [], 'has distributed no other image'],
+    ['the version is condemned', ['--to', 'OS:1'], 'OS:1 is condemned: it was bad'],
+    ['the version is unknown', ['--to', 'OS:7'], 'There is no OSImage of OS:7'],
+    ['it is another operating system', ['--to', 'debian:1'], 'debian:1 is another operating system than OS'],
+    ['it is none', ['--to', 'OS'], 'OS is no image'],
+  ])('leaves it alone when %s', async (_case, options, told) => {
+    const name = await createDistribution(newOs(), {});
+    await createImage(`${name}:1`);
+    await condemn(`${name}:1`, 'it was bad');
+    const ran = await run('rollout', 'undo', name, ...options.map((option) => option.replace('OS', name)));
+    expect([ran.code, ran.stderr.replaceAll(name, 'OS')]).toEqual([2, expect.stringContaining(told)]);
+    expect(await imageOf(name)).toBe(`${name}:2`);
+  });
+});
+
 describe('rollout status', () => {
   const ready = (status: 'True' | 'False', message = '') => [condition('Ready', status, message)];
   const counts = { following: 4, updated: 2, updating: 1, reverted: 0, unavailable: 1 };

@@ -1,4 +1,5 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import { findCondition } from '../../runtime/conditions.ts';
 import { CommandError, UsageError, defineCommand, exitCodes, outputOption } from '../command.ts';
 import type { Context, ExitCode } from '../command.ts';
 import { getDistribution } from '../rollout/change.ts';
@@ -47,14 +48,14 @@ type Show = (distribution: ImageDistribution, progress: Progress, once: boolean)
 const codes = { Done: exitCodes.done, Halted: exitCodes.no, Stalled: exitCodes.no, Waiting: undefined } as const;
 
 function showText({ out }: Context): Show {
-  return ({ metadata: { name }, spec: { image } }, progress, once) => {
+  return ({ metadata: { name }, spec: { image }, status }, progress, once) => {
     const line = `imagedistribution/${name} (${image}): ${inOneLine(progress)}`;
     if (progress.standing === 'Waiting' && !once) out.progress(line);
     else if (progress.standing === 'Waiting') out.line(line);
     else if (progress.standing === 'Done') out.line(`${line}; ${out.paint('green', 'done')}`);
     else {
       out.line(out.paint('red', line));
-      if (progress.standing === 'Halted') {
+      if (progress.standing === 'Halted' || findCondition(status?.conditions, 'Stalled')?.reason === 'ImageCondemned') {
         out.line(
           `When the cause is mended: kubectl monoroot rollout retry ${name}, with --lift when the image is condemned`,
         );

@@ -71,6 +71,18 @@ test.each<[string, Partial<ImageDistributionStatus>, Partial<typeof existingCont
     {},
     `Waiting: ${counts}; wave 1, soak is over, gate errors does not hold: value 0; Waits for places`,
   ],
+  [
+    'counts that the message of the rollout begins with are not told twice',
+    { conditions: [condition('Ready', 'False', '38 of 40 containers run os:2, 1 reverted; next: shop/web')] },
+    {},
+    `Waiting: ${counts}; next: shop/web`,
+  ],
+  [
+    'paused, as the rollout says itself',
+    { conditions: [condition('Ready', 'False', '38 of 40 run it; paused by spec')] },
+    { paused: true },
+    `Waiting: ${counts}; paused by spec`,
+  ],
   ['paused', {}, { paused: true }, `Waiting: ${counts}; paused; Waits for places`],
   [
     'a change that the operator has not seen',

@@ -80,7 +80,7 @@ function whyNot(distribution: ImageDistribution, standing: Standing): string | u
   if (isOutdated(distribution)) return 'the operator has not seen the last change yet';
   if (standing === 'Halted') return said(findCondition(status?.conditions, 'RolloutHalted'));
   const told = said(findCondition(status?.conditions, standing === 'Stalled' ? 'Stalled' : 'Ready'));
-  if (spec.activate.existingContainers?.paused !== true) return told;
+  if (spec.activate.existingContainers?.paused !== true || told?.includes('paused') === true) return told;
   return ['paused', told].filter((part) => part !== undefined).join('; ');
 }
 
@@ -92,4 +92,9 @@ const said = (condition: Condition | undefined) => (condition ? condition.messag
 
 /** Everything in one line. */
 export const inOneLine = ({ nodes, containers, wave, why }: Progress): string =>
-  [nodes, containers, wave, why].filter((part) => part !== undefined && part !== '').join('; ');
+  [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)]
+    .filter((part) => part !== undefined && part !== '')
+    .join('; ');
+
+/** The message of a rollout begins with counts, which are here already. */
+const withoutCounts = (why: string | undefined) => why?.replace(/^\d+ of \d+ [^;]*; (?=next: |paused)/, '');

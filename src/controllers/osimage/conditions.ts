@@ -39,9 +39,8 @@ function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: State
   }
   const why = whyNotStored(o, counts.desired);
   // Not being distributed is what an image may be for long; that nodes cannot get it is for a person to mend.
-  const resting = { NotDistributed: 'Resting', Distributing: 'Going' } as const;
-  const progress = resting[why.reason as keyof typeof resting] ?? 'Failed';
-  return { ready: { type: 'Ready', status: 'False', ...why }, progress };
+  const progress = { NotDistributed: 'Resting' as const, Distributing: 'Going' as const }[why.reason];
+  return { ready: { type: 'Ready', status: 'False', ...why }, progress: progress ?? 'Failed' };
 }
 
 /** kstatus: it comes by itself, or a person must act, or neither. */

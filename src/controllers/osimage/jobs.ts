@@ -24,51 +24,81 @@ export function judgeJob<Answer extends object>(
   failed: string,
 ): Outcome<Answer> {
   const pod = newestPodOf(o, job);
-  const end = (job.status?.conditions ?? []).find(
-    ({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'),
-  );
+  const end = endOf(job);
   if (!end) return { state: 'Running', message: podProblem(pod) ?? '' };
   const time = end.lastTransitionTime ?? o.now.toISOString();
-  const ended = terminated(pod);
-  const answer = ended && readAnswer(ended.message, schema);
+  const container = terminated(pod);
+  const answer = container && readAnswer(container.message, schema);
   if (end.type === 'Complete' && answer && !('reason' in answer)) return { state: 'Succeeded', answer, time };
-  if (!ended && end.reason !== 'DeadlineExceeded' && o.now.getTime() - Date.parse(time) < answerSeconds * 1000) {
-    return { state: 'Running', message: 'it has ended; its answer is awaited', requeueAfterSeconds: answerSeconds };
+  const seconds = (o.now.getTime() - Date.parse(time)) / 1000;
+  if (!container && end.reason !== 'DeadlineExceeded' && seconds < answerSeconds) {
+    const message = 'it has ended; its answer is awaited';
+    return { state: 'Running', message, requeueAfterSeconds: answerSeconds - seconds };
   }
-  const failure = whyFailed(job, end, pod, answer);
+  const failure = whyFailed({ job, end, pod, container, answer });
   return { state: 'Failed', reason: failure.reason === '' ? failed : failure.reason, message: failure.message, time };
 }
 
-/** First hit wins; no reason where nobody gave one. */
-function whyFailed(
-  job: Job,
-  end: { type: string; reason?: string; message?: string },
-  pod: Pod | undefined,
-  answer: object | undefined,
-): Failure {
-  const { name } = job.metadata;
-  const ended = terminated(pod);
-  const last = ended?.message?.trim() ? `. Its last lines:\n${ended.message.trim()}` : '';
-  if (pod?.status?.reason === 'DeadlineExceeded') {
-    const limit = job.spec.template.spec.activeDeadlineSeconds ?? job.spec.activeDeadlineSeconds;
-    const lines = answer && 'message' in answer ? '' : last;
-    return { reason: 'TimedOut', message: `Job ${name} was ended after ${limit} s${lines}` };
-  }
-  if (answer && 'reason' in answer && 'message' in answer) {
-    const reason = String(answer.reason);
-    return { reason: /^[A-Z][A-Za-z0-9]*$/.test(reason) ? reason : '', message: String(answer.message) };
-  }
-  if (end.reason === 'DeadlineExceeded') {
-    const why = podProblem(pod) ?? 'its Pod did not get to run in time';
-    return { reason: 'TimedOut', message: `Job ${name} was ended after ${job.spec.activeDeadlineSeconds} s: ${why}` };
-  }
-  if (ended) {
-    const how = ended.reason && ended.reason !== 'Error' && ended.reason !== 'Completed' ? `${ended.reason}, ` : '';
-    return { reason: '', message: `Job ${name} ended without an answer (${how}exit code ${ended.exitCode})${last}` };
-  }
-  const why = pod?.status?.message ?? end.message ?? 'its Pod is gone';
-  return { reason: '', message: `Job ${name} ended without an answer: ${why}` };
+type JobCondition = NonNullable<NonNullable<Job['status']>['conditions']>[number];
+
+const endOf = (job: Job): JobCondition | undefined =>
+  job.status?.conditions?.find(({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'));
+
+/** What is known of a Job that has failed. */
+interface Ended {
+  job: Job;
+  end: JobCondition;
+  pod: Pod | undefined;
+  container: ContainerState['terminated'];
+  answer: object | undefined;
 }
+type Rule = (ended: Ended) => Failure | undefined;
+
+/** The kubelet ended it; what the builder could still say of that tells nothing more. */
+const podTimedOut: Rule = ({ job, pod, container, answer }) => {
+  if (pod?.status?.reason !== 'DeadlineExceeded') return undefined;
+  const { activeDeadlineSeconds = 0 } = job.spec.template.spec;
+  const lines = answer ? '' : lastLines(container?.message);
+  return { reason: 'TimedOut', message: `Job ${job.metadata.name} was ended after ${activeDeadlineSeconds} s${lines}` };
+};
+
+const answered: Rule = ({ answer }) => {
+  if (!answer || !('reason' in answer) || !('message' in answer)) return undefined;
+  const reason = String(answer.reason);
+  return { reason: /^[A-Z][A-Za-z0-9]*$/.test(reason) ? reason : '', message: String(answer.message) };
+};
+
+const jobTimedOut: Rule = ({ job, end, pod }) => {
+  if (end.reason !== 'DeadlineExceeded') return undefined;
+  const why = podProblem(pod) ?? 'its Pod did not get to run in time';
+  const message = `Job ${job.metadata.name} was ended after ${job.spec.activeDeadlineSeconds} s: ${why}`;
+  return { reason: 'TimedOut', message };
+};
+
+const ordinary = ['Error', 'Completed'];
+const fellSilent: Rule = ({ job, container }) => {
+  if (!container) return undefined;
+  const { reason = 'Error', exitCode, message } = container;
+  const how = ordinary.includes(reason) ? `exit code ${exitCode}` : `${reason}, exit code ${exitCode}`;
+  return { reason: '', message: `Job ${job.metadata.name} ended without an answer (${how})${lastLines(message)}` };
+};
+
+const lostPod = ({ job, end, pod }: Ended): Failure => {
+  const why = pod?.status?.message ?? end.message ?? 'its Pod is gone';
+  return { reason: '', message: `Job ${job.metadata.name} ended without an answer: ${why}` };
+};
+
+/** First hit wins; no reason where nobody gave one. */
+function whyFailed(ended: Ended): Failure {
+  for (const rule of [podTimedOut, answered, jobTimedOut, fellSilent]) {
+    const failure = rule(ended);
+    if (failure) return failure;
+  }
+  return lostPod(ended);
+}
+
+/** The end of a log, as a part of a message. */
+export const lastLines = (log: string | undefined): string => (log?.trim() ? `. Its last lines:\n${log.trim()}` : '');
 
 function readAnswer<Answer>(message: string | undefined, schema: z.ZodType<Answer>): Answer | undefined {
   try {

@@ -1,8 +1,9 @@
 import { annotations, labels } from '../../api/names.ts';
+import type { Build } from '../../api/build.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import { digestOf } from '../catalog.ts';
 import { planBuild } from './build.ts';
-import type { Action, Observed, Progress, Stage, Stated } from './observed.ts';
+import type { Action, Observed, Stage, Stated } from './observed.ts';
 import { externalSource, planPublication, waitingToPublish } from './publication.ts';
 import { isTested, planVerification, waitingForBuild } from './verification.ts';
 
@@ -12,7 +13,7 @@ export interface Lifecycle {
   /** Built, Verified and Published, as far as they apply. */
   conditions: Stated[];
   /** The first step that is not done. */
-  pending?: { condition: Stated; progress: Progress } | undefined;
+  pending?: Pick<Stage<unknown>, 'condition' | 'progress'> | undefined;
   actions: Action[];
   requeueAfterSeconds?: number | undefined;
 }
@@ -24,23 +25,10 @@ export function planLifecycle(o: Observed): Lifecycle {
   const { source } = o.image.spec;
   const token = (o.image.metadata.annotations?.[annotations.retry] ?? '').slice(0, longestToken);
   const before = forgetFailures(o.image, token);
-
   const build = source.build && planBuild(o, source.build, before.build, token);
-  const built = withStatus(o.image, { ...before, build: build?.status });
-  const digest = digestOf(built);
-
-  const verification = isTested(built)
-    ? digest === undefined
-      ? waiting(waitingForBuild)
-      : planVerification(o, built, before.verification, token)
-    : undefined;
-  const passed = verification === undefined || verification.progress === 'Done';
-
-  const publication = !source.build
-    ? undefined
-    : digest !== undefined && passed
-      ? planPublication(o, source.build, digest, before.publication, token)
-      : waiting(waitingToPublish(build?.progress ?? 'Done'));
+  const image = withStatus(o.image, { ...before, build: build?.status });
+  const verification = verify(o, image, token);
+  const publication = source.build && publish(o, image, source.build, { build, verification }, token);
 
   const stages = [build, verification, publication].filter((it) => it !== undefined);
   const pending = stages.find(({ progress }) => progress !== 'Done');
@@ -53,11 +41,33 @@ export function planLifecycle(o: Observed): Lifecycle {
   };
   return {
     status,
-    conditions: [...stages.flatMap(({ condition }) => condition ?? []), ...(source.build ? [] : [externalSource])],
-    pending: pending?.condition && { condition: pending.condition, progress: pending.progress },
+    conditions: [...stages.map(({ condition }) => condition), ...(source.build ? [] : [externalSource])],
+    pending,
     actions: [...stages.flatMap(({ actions }) => actions), ...leftovers(o, status)],
     requeueAfterSeconds: requeues.length > 0 ? Math.min(...requeues) : undefined,
   };
+}
+
+type Verification = NonNullable<OSImageStatus['verification']>;
+type Publication = NonNullable<OSImageStatus['publication']>;
+
+function verify(o: Observed, image: OSImage, token: string): Stage<Verification> | undefined {
+  if (!isTested(image)) return undefined;
+  if (digestOf(image) === undefined) return waiting(waitingForBuild);
+  return planVerification(o, image, image.status?.verification, token);
+}
+
+function publish(
+  o: Observed,
+  image: OSImage,
+  build: Build,
+  earlier: { build: Stage<unknown> | undefined; verification: Stage<unknown> | undefined },
+  token: string,
+): Stage<Publication> {
+  const digest = digestOf(image);
+  if (digest === undefined || (earlier.verification && earlier.verification.progress !== 'Done'))
+    return waiting(waitingToPublish(earlier.build?.progress ?? 'Done'));
+  return planPublication(o, build, digest, image.status?.publication, token);
 }
 
 const waiting = (condition: Stated): Stage<never> => ({ progress: 'Going', condition, actions: [] });

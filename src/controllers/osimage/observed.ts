@@ -46,7 +46,7 @@ export interface Stage<Status> {
   progress: Progress;
   /** Its part of the status. */
   status?: Status | undefined;
-  condition?: Stated | undefined;
+  condition: Stated;
   actions: Action[];
   requeueAfterSeconds?: number;
 }

@@ -57,7 +57,8 @@ export function osImageController(
       await actThenWriteStatus({
         observed: image.status,
         act: async () => {
-          for (const action of plan.actions) await act(client, settings.namespace, image, action, logger, signal);
+          for (const action of plan.actions)
+            await act({ client, namespace: settings.namespace, image, logger, signal }, action);
         },
         // What the API server would not have is told; it is tried again all the same.
         status: (error) =>
@@ -98,30 +99,34 @@ interface Owned extends KubeObject {
 const isOwned = ({ metadata }: Owned, image: OSImage): boolean =>
   metadata.ownerReferences?.some(({ uid }) => uid === image.metadata.uid) ?? false;
 
-async function act(
-  client: Client,
-  namespace: string,
-  image: OSImage,
-  action: Action,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
+/** What is needed to do something for one image. */
+interface Doer {
+  client: Client;
+  namespace: string;
+  image: OSImage;
+  logger: Logger;
+  signal: AbortSignal;
+}
+
+async function act({ client, namespace, ...doer }: Doer, action: Action): Promise<void> {
+  const { logger, signal } = doer;
   switch (action.type) {
     case 'CreateConfigMap':
-      await createOnce(client, configMaps, image, action.configMap, signal);
+      await createOnce({ client, namespace, ...doer }, configMaps, action.configMap);
       return;
     case 'CreateJob':
-      await createOnce(client, jobs, image, action.job, signal);
-      logger.info({ job: action.job.metadata.name }, 'Created Job');
+      await createOnce({ client, namespace, ...doer }, jobs, action.job);
       return;
     case 'CreatePod':
-      await createOnce(client, pods, image, action.pod, signal);
-      logger.info({ pod: action.pod.metadata.name }, 'Created Pod');
+      await createOnce({ client, namespace, ...doer }, pods, action.pod);
       return;
-    case 'DeleteJob':
-      await client.delete(jobs, { namespace, name: action.name }, { uid: action.uid, propagationPolicy: 'Background', signal }); // prettier-ignore
+    case 'DeleteJob': {
+      const at = { namespace, name: action.name };
+      // Its Pods go with it.
+      await client.delete(jobs, at, { uid: action.uid, propagationPolicy: 'Background', signal });
       logger.info({ job: action.name }, 'Deleted Job');
       return;
+    }
     case 'DeletePod':
       await client.delete(pods, { namespace, name: action.name }, { uid: action.uid, signal });
       logger.info({ pod: action.name }, 'Deleted Pod');
@@ -130,15 +135,11 @@ async function act(
 }
 
 /** Creates it unless it is there: what was made before a crash, or is not in the cache yet, is as good. */
-async function createOnce<T extends Owned>(
-  client: Client,
-  resource: Resource<T>,
-  image: OSImage,
-  object: T,
-  signal: AbortSignal,
-): Promise<void> {
+async function createOnce<T extends Owned>(doer: Doer, resource: Resource<T>, object: T): Promise<void> {
+  const { client, image, logger, signal } = doer;
   try {
     await client.create(resource, object, { fieldManager: fieldManagers.operator, signal });
+    logger.info({ kind: object.kind, name: object.metadata.name }, 'Created');
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
     const there = await client.get(resource, object.metadata, { signal });

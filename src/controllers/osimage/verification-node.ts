@@ -3,7 +3,8 @@ import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { toleratesTaints } from '../../pod/nodes.ts';
 import type { Node } from '../../pod/types.ts';
-import { storedImage } from '../storage.ts';
+import { nodeState, storedImage } from '../storage.ts';
+import type { Observed } from './observed.ts';
 
 /** Which node tests an image. */
 
@@ -33,32 +34,34 @@ function mayAnswer(node: Node): boolean {
  * best of the others. The same objects give the same node, and other images other nodes.
  */
 export function chooseNode(
+  o: Observed,
   image: OSImage,
-  nodes: readonly Node[],
-  stores: readonly NodeStore[],
   before: { node: string; started: boolean } | undefined,
 ): string | undefined {
-  const stays = nodes.some(
-    (node) => node.metadata.name === before?.node && (before.started ? mayAnswer(node) : canTest(image, node)),
-  );
-  if (before && stays) return before.node;
-  const ranked = nodes
+  const stores = new Map(o.stores.map((store) => [store.metadata.name, store]));
+  const silent = (node: Node) =>
+    nodeState(node, stores.get(node.metadata.name), image, o.now.getTime()) === 'Unreachable';
+  const current = o.nodes.find(({ metadata }) => metadata.name === before?.node);
+  const stays = current && (before?.started ? mayAnswer(current) : canTest(image, current) && !silent(current));
+  if (stays) return current.metadata.name;
+  const ranked = o.nodes
     .filter((node) => canTest(image, node))
-    .map(({ metadata: { name } }) => ({
-      name,
-      rank: rank(image, stores, name),
-      order: hash(`${image.metadata.name} ${name}`),
-    }))
+    .map((node) => {
+      const { name } = node.metadata;
+      const rank = silent(node) ? lastRank : rankOf(image, stores.get(name));
+      return { name, rank, order: hash(`${image.metadata.name} ${name}`) };
+    })
     .sort((a, b) => a.rank - b.rank || (a.order < b.order ? -1 : 1));
   return ranked[0]?.name;
 }
 
-/** Less is better: one that has it, then one with an agent, then one that could not get it. */
-function rank(image: OSImage, stores: readonly NodeStore[], name: string): number {
-  const store = stores.find(({ metadata }) => metadata.name === name);
+const lastRank = 3;
+
+/** Less is better: one that has it, then one with an agent, then one without, then one that could not get it. */
+function rankOf(image: OSImage, store: NodeStore | undefined): number {
   const state = storedImage(store, image)?.state;
   if (state === 'Ready') return 0;
-  if (state === 'Failed') return 3;
+  if (state === 'Failed') return lastRank;
   return store?.status ? 1 : 2;
 }
 

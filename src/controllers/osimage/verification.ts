@@ -6,7 +6,7 @@ import { verificationPod } from '../../pod/verification-pod.ts';
 import type { VerificationPod } from '../../pod/verification-pod.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { storedImage } from '../storage.ts';
-import { podProblem, terminated } from './jobs.ts';
+import { lastLines, podProblem, terminated } from './jobs.ts';
 import { shorten, tryAgain } from './observed.ts';
 import type { Observed, Stage, Stated } from './observed.ts';
 import { chooseNode } from './verification-node.ts';
@@ -18,6 +18,8 @@ type Result = Stage<VerificationStatus>;
 const type = 'Verified';
 /** A Pod that no kubelet would take is not made anew faster than this. */
 const pauseSeconds = 10;
+/** That an agent falls silent makes no event. */
+const lookAgainSeconds = 60;
 
 export const isTested = (image: OSImage): image is TestedImage => image.spec.verification !== undefined;
 
@@ -36,55 +38,88 @@ export function planVerification(
   token: string,
 ): Result {
   if (before?.outcome) return settled(image, before);
-  const old = podNamed(o, before?.pod);
-  const node = chooseNode(image, o.nodes, o.stores, before && { node: before.node, started: old !== undefined });
+  const node = chooseNode(o, image, before && { node: before.node, started: podNamed(o, before.pod) !== undefined });
   if (node === undefined) return waitingForNode(image);
-  const moved = node !== before?.node;
-  const name = (moved ? undefined : before.pod) ?? stepName('verify', image.spec, `${node} ${token}`);
+  const kept = node === before?.node ? before : undefined;
+  const name = kept?.pod ?? stepName('verify', image.spec, `${node} ${token}`);
   const pod = podNamed(o, name);
-  if (pod) return judgePod(o, image, { ...(moved ? { node } : before), pod: name }, pod);
+  if (pod) return judgePod({ o, image, status: { node, ...kept, pod: name }, pod });
+  return planPod(o, image, node, name);
+}
+
+/** The Pod is made when the node has the image. */
+function planPod(o: Observed, image: TestedImage, node: string, name: string): Result {
   const stored = storedImage(o.stores.find(({ metadata }) => metadata.name === node), image); // prettier-ignore
   if (stored?.state !== 'Ready') return fetching({ node }, stored);
   const { namespace, scaffolds } = o.settings;
-  const toCreate = verificationPod({ image, stored, node, name, namespace, scaffolds });
-  if (!toCreate) return fetching({ node }, undefined);
+  const pod = verificationPod({ image, stored, node, name, namespace, scaffolds });
+  if (!pod) return fetching({ node }, undefined);
   if (o.refusal !== undefined) return stage('Failed', { node }, 'False', 'PodRefused', o.refusal);
-  return { ...running({ node, pod: name }, undefined), actions: [{ type: 'CreatePod', pod: toCreate }] };
+  return { ...running({ node, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };
 }
 
 const podNamed = (o: Observed, name: string | undefined): Pod | undefined =>
   o.pods.find(({ metadata }) => metadata.name === name);
 
-/** First hit wins. */
-function judgePod(o: Observed, image: TestedImage, status: VerificationStatus, pod: Pod): Result {
-  // It goes, because it did not get to answer; the next one has its name.
-  if (pod.metadata.deletionTimestamp !== undefined) return running(status, 'the Pod is being replaced');
+interface Test {
+  o: Observed;
+  image: TestedImage;
+  status: VerificationStatus;
+  pod: Pod;
+}
+type Rule = (test: Test) => Result | undefined;
+
+/** It did not get to answer; the next one has its name. */
+const isGoing: Rule = ({ status, pod }) =>
+  pod.metadata.deletionTimestamp === undefined ? undefined : running(status, 'the Pod is being replaced');
+
+const timedOut: Rule = (test) => {
+  const { image, pod } = test;
+  if (pod.status?.reason !== 'DeadlineExceeded') return undefined;
+  const { timeoutSeconds } = image.spec.verification;
+  const message = `It did not end within ${timeoutSeconds} s${because(podProblem(pod))}${lastLines(terminated(pod)?.message)}`;
+  return failed(test, 'TimedOut', message);
+};
+
+/** It was ended for the sake of its node, which says nothing of the image. */
+const disturbed: Rule = (test) =>
+  (test.pod.status?.conditions ?? []).some((c) => c.type === 'DisruptionTarget' && c.status === 'True')
+    ? replace(test)
+    : undefined;
+
+const commandEnded: Rule = (test) => {
+  const { image, status, pod } = test;
   const ended = terminated(pod);
-  const times = {
-    ...(ended?.startedAt !== undefined && { startTime: ended.startedAt }),
-    completionTime: ended?.finishedAt ?? formatTime(o.now),
-  };
-  if (pod.status?.reason === 'DeadlineExceeded') {
-    const { timeoutSeconds } = image.spec.verification;
-    const message = `It did not end within ${timeoutSeconds} s${because(podProblem(pod))}${lastLines(ended?.message)}`;
-    return settled(image, { ...status, ...times, outcome: 'Failed', reason: 'TimedOut', message: shorten(message) });
+  if (!ended) return undefined;
+  if (ended.exitCode === 0) return settled(image, { ...status, ...times(test), outcome: 'Passed' });
+  const how = `ended with exit code ${ended.exitCode} on ${status.node}${lastLines(ended.message)}`;
+  return failed(test, 'Failed', `The command ${how}`);
+};
+
+const refusedByNode: Rule = (test) => (test.pod.status?.phase === 'Failed' ? replace(test) : undefined);
+
+/** First hit wins. */
+function judgePod(test: Test): Result {
+  for (const rule of [isGoing, timedOut, disturbed, commandEnded, refusedByNode]) {
+    const result = rule(test);
+    if (result) return result;
   }
-  if (isDisturbed(pod)) return replace(o, status, pod);
-  if (ended?.exitCode === 0) return settled(image, { ...status, ...times, outcome: 'Passed' });
-  if (ended) {
-    const message = `The command ended with exit code ${ended.exitCode} on ${status.node}${lastLines(ended.message)}`;
-    return settled(image, { ...status, ...times, outcome: 'Failed', reason: 'Failed', message: shorten(message) });
-  }
-  if (pod.status?.phase === 'Failed') return replace(o, status, pod);
+  const { status, pod } = test;
   const startTime = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt;
   return running({ ...status, ...(startTime !== undefined && { startTime }) }, podProblem(pod));
 }
 
-/** It was ended for the sake of its node, which says nothing of the image. */
-const isDisturbed = (pod: Pod): boolean =>
-  (pod.status?.conditions ?? []).some(({ type: it, status }) => it === 'DisruptionTarget' && status === 'True');
+function times({ o, pod }: Test): Pick<VerificationStatus, 'startTime' | 'completionTime'> {
+  const ended = terminated(pod);
+  const completionTime = ended?.finishedAt ?? formatTime(o.now);
+  return ended?.startedAt === undefined ? { completionTime } : { startTime: ended.startedAt, completionTime };
+}
 
-function replace(o: Observed, status: VerificationStatus, pod: Pod): Result {
+const failed = (test: Test, reason: string, message: string): Result =>
+  settled(test.image, { ...test.status, ...times(test), outcome: 'Failed', reason, message: shorten(message) });
+
+/** A new Pod of the same name is made when this one is gone. */
+function replace({ o, status, pod }: Test): Result {
   const { name, uid = '', creationTimestamp } = pod.metadata;
   const why = pod.status?.message ?? pod.status?.reason ?? 'the Pod was ended before it could answer';
   const age = creationTimestamp === undefined ? pauseSeconds : (o.now.getTime() - Date.parse(creationTimestamp)) / 1000;
@@ -105,7 +140,10 @@ function waitingForNode({ spec }: TestedImage): Result {
 }
 
 function fetching(status: VerificationStatus, stored: StoredImage | undefined): Result {
-  if (stored?.state !== 'Failed') return stage('Going', status, 'Unknown', 'Fetching', `${status.node} is fetching it`);
+  if (stored?.state !== 'Failed') {
+    const waits = stage('Going', status, 'Unknown', 'Fetching', `${status.node} is fetching it`);
+    return { ...waits, requeueAfterSeconds: lookAgainSeconds };
+  }
   const message = `${status.node} could not store it, and goes on trying: ${stored.message ?? ''}; cordon the node to have another one chosen`;
   return stage('Failed', status, 'False', stored.reason ?? 'Failed', message);
 }
@@ -125,4 +163,3 @@ function stage(
 }
 
 const because = (problem: string | undefined): string => (problem === undefined ? '' : `: ${problem}`);
-const lastLines = (log: string | undefined): string => (log?.trim() ? `. Its last lines:\n${log.trim()}` : '');

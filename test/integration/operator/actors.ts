@@ -102,8 +102,7 @@ async function bind(connection: Connection, client: Client, pod: Pod): Promise<v
   const { name, namespace = '' } = pod.metadata;
   const [os = '', version = ''] = (pod.metadata.annotations?.[annotations.image] ?? '').split(':');
   const key = imageLabelPrefix + imageObjectName({ os, version });
-  const terms = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  const asked = terms?.[0]?.matchFields?.[0]?.values?.[0];
+  const asked = askedNode(pod);
   const has = (await client.list(nodes)).filter((it) => it.metadata.labels?.[key] !== undefined);
   const node = has.find((it) => asked === undefined || it.metadata.name === asked);
   if (!node) return;
@@ -117,6 +116,11 @@ async function bind(connection: Connection, client: Client, pod: Pod): Promise<v
       target: { kind: 'Node', name: node.metadata.name },
     }),
   });
+}
+
+function askedNode(pod: Pod): string | undefined {
+  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  return required?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
 }
 
 async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {

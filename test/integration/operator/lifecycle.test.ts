@@ -104,11 +104,10 @@ describe('an image that is built', () => {
       digest: digestOf(image),
       pullSecretRef: { name: 'push' },
     });
-    const [pod] = await ofStep('verify', image);
-    expect(pod?.spec).toMatchObject({
-      restartPolicy: 'Never',
-      nodeName: tester,
-      containers: [{ args: verification.command }],
+    await eventually(async () => {
+      const [pod] = await ofStep('verify', image);
+      const containers = [{ args: verification.command }];
+      expect(pod?.spec).toMatchObject({ restartPolicy: 'Never', nodeName: tester, containers });
     });
 
     ends.set(`verify ${image}`, passed);
