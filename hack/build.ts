@@ -1,12 +1,12 @@
 // Bundles the programs into dist/, one file each that needs nothing but Node.
 //   hack/node hack/build.ts            all of them
 //   hack/node hack/build.ts operator   only these
-import { existsSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
-const required = ['operator', 'agent'];
+const required = ['operator', 'agent', 'builder', 'inspect'];
 const optional = ['cli'];
 
 const source = (name: string): string => join(root, 'src/cmd', `${name}.ts`);
@@ -19,6 +19,10 @@ if (missing.length > 0) {
   process.stderr.write(`hack/build.ts: no source for ${missing.join(' and ')}: ${files.join(', ')} does not exist\n`);
   process.exit(1);
 }
+
+// An older Node, such as that of a distribution, fails somewhere in a library, in words that help nobody.
+const checkNode =
+  "if (parseInt(process.versions.node) < 22) { console.error('monoroot needs Node 22.19 or later, and this is ' + process.version); process.exit(2); }";
 
 await build({
   entryPoints: names.map(source),
@@ -33,10 +37,15 @@ await build({
   format: 'esm',
   // Packages in CommonJS call require() for Node's own modules, which an ES module has not.
   banner: {
-    js: "import { createRequire as monorootRequire } from 'node:module'; const require = monorootRequire(import.meta.url);",
+    js:
+      "import { createRequire as monorootRequire } from 'node:module'; const require = monorootRequire(import.meta.url); " +
+      checkNode,
   },
   logLevel: 'warning',
 });
+
+// The plugin is started by its name: see docs/cli.md.
+if (names.includes('cli')) chmodSync(join(root, 'dist/cli.js'), 0o755);
 
 for (const name of names) {
   const kib = Math.round(statSync(join(root, 'dist', `${name}.js`)).size / 1024);

@@ -10,8 +10,9 @@ const allowed: Record<string, string[]> = {
   pod: ['api', 'runtime'],
   controllers: ['api', 'runtime', 'kube', 'pod'],
   agent: ['api', 'runtime', 'kube', 'pod'],
-  cli: ['api', 'runtime', 'kube', 'pod'],
-  cmd: ['api', 'runtime', 'kube', 'pod', 'controllers', 'agent', 'cli'],
+  builder: ['api', 'runtime', 'pod', 'agent'],
+  cli: ['api', 'runtime', 'kube', 'pod', 'builder'],
+  cmd: ['api', 'runtime', 'kube', 'pod', 'controllers', 'agent', 'builder', 'cli'],
 };
 
 const source = import.meta.dirname;

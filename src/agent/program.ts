@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { linesOf } from '../runtime/lines.ts';
 
 /** Programs are found in the usual places and speak plain UTF-8, whatever the agent was started with. */
 export const programEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
@@ -27,17 +28,6 @@ export async function readLines(stream: Readable, line: (text: string) => void):
     for (const piece of pieces) line(piece.slice(0, longestLine));
   }
   if (rest !== '') line(rest);
-}
-
-/** The lines of a text that comes in pieces, each whole, however long. */
-export async function* linesOf(text: AsyncIterable<string>): AsyncGenerator<string> {
-  let rest = '';
-  for await (const piece of text) {
-    const lines = (rest + piece).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
-  }
-  if (rest !== '') yield rest;
 }
 
 /** Runs a program to its end. Throws, with the last line of its complaints, unless it exits with 0. Aborting kills it. */

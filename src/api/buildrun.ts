@@ -43,6 +43,23 @@ export const secretNames = {
 export const workDirectory = '/work';
 export const answerFile = '/dev/termination-log';
 
+/**
+ * Capabilities of a build, of those that an unprivileged container may have, with no others in its bounding set: docs/operations.md
+ * says what each is for. To publish takes none.
+ */
+export const buildCapabilities = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'MKNOD',
+  'SETFCAP',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYS_CHROOT',
+] as const;
+
 /** What went wrong, and what to do; at most as much as a termination message holds (4096 bytes). */
 const failure = z.object({ reason: z.string().min(1).max(128), message: z.string().max(3500) });
 

@@ -42,6 +42,8 @@ build_flags() {
       ;;
     containerd) printf -- '-s -w -X github.com/containerd/containerd/v2/version.Version=%s' "$(module_version containerd github.com/containerd/containerd/v2)" ;;
     crane) printf -- '-s -w -X github.com/google/go-containerregistry/cmd/crane/cmd.Version=%s' "$(module_version crane github.com/google/go-containerregistry)" ;;
+    # It says in each list of packages which version wrote it.
+    syft) printf -- '-s -w -X main.version=%s' "$(module_version syft github.com/anchore/syft)" ;;
     *) printf -- '-s -w' ;;
   esac
 }

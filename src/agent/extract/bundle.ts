@@ -29,9 +29,9 @@ const largest = 1024 * 1024;
 
 /**
  * Tells a bundle (nothing but `root/`, `mount.sh` and `bundle.json` on top) from a bare root file system. Throws BundleMismatch
- * when a bundle is not for this image, or its files are not what they must be.
+ * when a bundle is not for this image (any will do when unset), or its files are not what they must be.
  */
-export async function readUnpacked(directory: string, image: ImageName): Promise<Unpacked> {
+export async function readUnpacked(directory: string, image?: ImageName): Promise<Unpacked> {
   const names = await readdir(directory);
   const isBundle = names.includes('root') && names.every((name) => bundleEntries.includes(name));
   const root = join(directory, 'root');
@@ -52,7 +52,7 @@ async function readFileOf(directory: string, name: string): Promise<string> {
   return readFile(path, 'utf8');
 }
 
-function parseBundle(text: string, image: ImageName): Pick<Unpacked, 'architecture' | 'defaults'> {
+function parseBundle(text: string, image: ImageName | undefined): Pick<Unpacked, 'architecture' | 'defaults'> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -69,7 +69,7 @@ function parseBundle(text: string, image: ImageName): Pick<Unpacked, 'architectu
     );
   }
   const bundle = parsed.data;
-  if (imageKey(bundle) !== imageKey(image)) {
+  if (image && imageKey(bundle) !== imageKey(image)) {
     const message = `The bundle is ${imageKey(bundle)}, not ${imageKey(image)}; point the OSImage to the right archive`;
     throw new FetchError('BundleMismatch', message);
   }

@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { open, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { linesOf, programLines, runProgram } from '../program.ts';
+import { linesOf } from '../../runtime/lines.ts';
+import { programLines, runProgram } from '../program.ts';
 import { together } from '../together.ts';
 
 /**

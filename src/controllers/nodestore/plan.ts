@@ -8,6 +8,7 @@ import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node } from '../../pod/types.ts';
 import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
+import { pinsOf } from './pins.ts';
 
 /** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
 export interface Fleet {
@@ -155,17 +156,17 @@ export function slots(parallelism: number | string, total: number): number {
   return percent === 0 ? 0 : Math.max(1, Math.floor((total * percent) / 100));
 }
 
-/** The warm way back: what a container runs and what it would go back to stay on its node, whatever is distributed. */
+/** By node what its containers keep there. */
 function pinsByNode({ containers, stores }: Fleet): Map<string, Set<string>> {
   const pins = new Map<string, Set<string>>();
-  for (const { spec, status } of containers) {
-    if (status?.nodeName === undefined) continue;
-    const keys = pins.get(status.nodeName) ?? new Set();
-    for (const image of [status.image, status.lastKnownGoodImage]) if (image !== undefined) keys.add(image);
-    // Software is kept where it is. It is not fetched for being asked for: who may create containers must not fill nodes.
-    const told = new Set(stores.get(status.nodeName)?.spec.images.map(keyOf));
-    for (const { osImage } of spec.software ?? []) if (osImage !== undefined && told.has(osImage)) keys.add(osImage);
-    pins.set(status.nodeName, keys);
+  for (const container of containers) {
+    const pinned = pinsOf(container);
+    if (!pinned) continue;
+    const { node, images, software } = pinned;
+    const keys = pins.get(node) ?? new Set();
+    for (const image of images) keys.add(image);
+    for (const image of software) if (stores.get(node)?.spec.images.some((it) => keyOf(it) === image)) keys.add(image);
+    pins.set(node, keys);
   }
   return pins;
 }

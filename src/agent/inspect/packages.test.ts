@@ -1,0 +1,88 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../testing/environment.ts';
+import { shell } from '../testing/trees.ts';
+import { readPackages } from './packages.ts';
+import { openWithin, resolveWithin } from './within.ts';
+
+function tree(script: string): string {
+  const root = join(temporaryDirectory(), 'root');
+  mkdirSync(root);
+  shell(root, script);
+  return root;
+}
+
+const named = ({ packages }: Awaited<ReturnType<typeof readPackages>>) =>
+  packages.map(({ name, version, architecture }) => `${name} ${version} ${architecture}`);
+
+test.each([
+  ['nothing recorded', 'mkdir etc', [], []],
+  [
+    'dpkg: what is installed, not what has left its configuration',
+    String.raw`mkdir -p var/lib/dpkg
+      printf 'Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1:2-3\nConffiles:\n /etc/a 0\n\n\nPackage: b\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: all\n' >var/lib/dpkg/status`,
+    ['a 1:2-3 all'],
+    ['/var/lib/dpkg'],
+  ],
+  [
+    'status.d of distroless images, without its checksums',
+    String.raw`mkdir -p var/lib/dpkg/status.d
+      printf 'Package: base\nVersion: 1\nArchitecture: amd64\n' >var/lib/dpkg/status.d/base
+      printf 'Package: tzdata\nVersion: 2\nArchitecture: all\n' >var/lib/dpkg/status.d/tzdata
+      printf 'Package: none\nVersion: 2\n' >var/lib/dpkg/status.d/base.md5sums`,
+    ['base 1 amd64', 'tzdata 2 all'],
+    ['/var/lib/dpkg'],
+  ],
+  [
+    'apk, where /lib is a link too',
+    String.raw`mkdir -p usr/lib/apk/db; ln -s usr/lib lib
+      printf 'C:Q1\nP:musl\nV:1.2.5-r0\nA:x86_64\nF:lib\nR:ld-musl.so\n\nP:busybox\nV:1.36-r2\nA:x86_64\n' >lib/apk/db/installed`,
+    ['musl 1.2.5-r0 x86_64', 'busybox 1.36-r2 x86_64'],
+    ['/usr/lib/apk/db'],
+  ],
+])('%s', async (_case, script, packages, records) => {
+  const found = await readPackages(tree(script));
+  expect([named(found), found.records, found.notes]).toEqual([packages, records, []]);
+});
+
+test('files belong to packages under the names that they have behind links at the top', async () => {
+  const root = tree(String.raw`mkdir -p usr/bin usr/lib/apk/db var/lib/dpkg/info; ln -s usr/bin bin; ln -s usr/lib lib
+    printf '/.\n/bin\n/bin/ls\n/usr/bin/env\n' >var/lib/dpkg/info/coreutils.list
+    printf '/lib/libc.so.6\n' >var/lib/dpkg/info/libc6:amd64.list
+    printf 'P:musl\nV:1\nF:lib\nR:ld.so\nF:\nR:top\n\n' >lib/apk/db/installed`);
+  const { owners } = await readPackages(root);
+  expect(Object.fromEntries(owners)).toMatchObject({
+    '/usr/bin/ls': 'coreutils',
+    '/usr/bin/env': 'coreutils',
+    '/usr/lib/libc.so.6': 'libc6',
+    '/usr/lib/ld.so': 'musl',
+    '/top': 'musl',
+  });
+});
+
+test('a database of rpm is named, as it is not read', async () => {
+  const { packages, notes } = await readPackages(tree('mkdir -p var/lib/rpm; : >var/lib/rpm/rpmdb.sqlite'));
+  expect(packages).toEqual([]);
+  expect(notes).toEqual([expect.stringContaining('/var/lib/rpm/rpmdb.sqlite is a database of rpm')]);
+});
+
+test.each([
+  ['an absolute link begins at the root of the image', 'mkdir var; printf in >var/x; ln -s /var/x link', 'in'],
+  ['a link upwards ends at the root of the image', 'printf in >x; ln -s ../../../../x link', 'in'],
+  ['a link to a file of the node is nothing', 'ln -s /etc/passwd link', undefined],
+  ['a link through a directory link is followed', 'mkdir -p a/b; printf in >a/b/x; ln -s a/b c; ln -s c/x link', 'in'],
+  ['links in a circle are nothing', 'ln -s link2 link; ln -s link link2', undefined],
+  ['a pipe is no file, and is not waited for', 'mkfifo link', undefined],
+  ['a directory is no file', 'mkdir link', undefined],
+  ['a file in a file is nothing', 'printf x >x; ln -s x/y link', undefined],
+])('hostile or odd: %s', async (_case, script, content) => {
+  const file = await openWithin(tree(script), 'link');
+  expect(await file?.readFile('utf8')).toBe(content);
+  await file?.close();
+});
+
+test('nothing leads out of the root', async () => {
+  const root = tree('ln -s / up');
+  expect(await resolveWithin(root, 'up/../..')).toBe(root);
+});

@@ -1,0 +1,155 @@
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DebootstrapBase } from '../api/build.ts';
+import type { Recipe } from '../api/buildrun.ts';
+import { secretNames } from '../api/buildrun.ts';
+import type { Defaults } from '../api/osimage.ts';
+import { checkArchitecture, checkBundleArchitecture } from '../agent/extract/architecture.ts';
+import { readUnpacked } from '../agent/extract/bundle.ts';
+import { detectLayout, readTop } from '../agent/extract/layout.ts';
+import { openArchive } from '../agent/obtain/http.ts';
+import { openImage } from '../agent/obtain/oci.ts';
+import type { Source } from '../agent/obtain/source.ts';
+import { Room } from '../agent/room.ts';
+import { readSpace } from '../agent/store/space.ts';
+import { because, BuildError } from './failure.ts';
+import { placeInside } from './inside.ts';
+import { proxyVariables, removeInside } from './chroot.ts';
+import type { BuilderPorts } from './ports.ts';
+
+/** What a build begins with. */
+export interface Base {
+  root: string;
+  /** Those of the bundle or the OCI image. */
+  defaults?: Defaults;
+  /** That of the bundle. */
+  mountScript?: string;
+}
+
+/** What the step does, for people. */
+export function describeBase({ debootstrap, oci, http }: Recipe['build']['from']): string {
+  if (debootstrap) return `${debootstrap.suite} from ${debootstrap.mirror}`;
+  if (oci) return `${oci.reference}@${oci.digest}`;
+  return http ? new URL(http.url).origin + new URL(http.url).pathname : 'none';
+}
+
+/** Makes or fetches the tree to begin with. */
+export async function makeBase(recipe: Recipe, ports: BuilderPorts): Promise<Base> {
+  const { debootstrap, oci, http } = recipe.build.from;
+  if (debootstrap) return bootstrap(debootstrap, recipe, ports);
+  const { signal, proxies, tools, progress } = ports;
+  const readSecret = secretsOfBase(recipe, ports);
+  const options = { http: { proxies }, readSecret, signal };
+  if (http) return obtain(await openArchive(http, `sha256:${http.sha256}`, options), recipe, ports);
+  if (!oci) throw new BuildError('InvalidRecipe', 'source.build.from names no base; name debootstrap, oci or http');
+  const registries = {
+    crane: tools.crane,
+    mirrorsFile: '/etc/monoroot/registries.yaml',
+    warn: (message: string) => progress.line(message),
+    architecture: recipe.architecture,
+  };
+  return obtain(await openImage(oci, oci.digest, registries, options), recipe, ports);
+}
+
+/** The Secrets of a base are asked for by their names, and found by what they are for. */
+function secretsOfBase(recipe: Recipe, { readSecret }: BuilderPorts) {
+  const { oci, http } = recipe.build.from;
+  const ca = (oci ?? http)?.caRef?.name;
+  const login = oci?.pullSecretRef?.name ?? http?.secretRef?.name;
+  return async (name: string) => {
+    // One Secret may be both; each is mounted whole.
+    const found = await Promise.all([
+      name === login ? readSecret(secretNames.base) : undefined,
+      name === ca ? readSecret(secretNames.baseCA) : undefined,
+    ]);
+    return found[0] || found[1] ? { ...found[0], ...found[1] } : undefined;
+  };
+}
+
+/** Never taken of the disk: what is left for tools to say that it is full. */
+const leftBytes = 64 * 1024 * 1024;
+
+/** Downloads, verifies and unpacks with what the agent does it with: nothing is written outside, whatever the archive holds. */
+async function obtain(source: Source, recipe: Recipe, { work, signal, progress }: BuilderPorts): Promise<Base> {
+  const [directory, scratch, root] = [join(work, 'base'), join(work, 'scratch'), join(work, 'root')];
+  try {
+    const room = new Room(() => readSpace(work), { bytes: leftBytes });
+    const claim = await room.claim({ archiveBytes: source.totalBytes, unpackedBytes: undefined });
+    await mkdir(directory, { mode: 0o755 });
+    await mkdir(scratch);
+    const tell = everyTenth(source.totalBytes, (text) => progress.line(text));
+    const obtained = await source.obtain({ directory, scratch, claim, signal, onBytes: tell });
+    const unpacked = await readUnpacked(directory);
+    checkBundleArchitecture(unpacked.architecture, recipe.architecture);
+    await checkArchitecture(unpacked.root, recipe.architecture);
+    detectLayout(await readTop(unpacked.root));
+    await rename(unpacked.root, root);
+    await rm(directory, { recursive: true, force: true });
+    await chmod(root, 0o755);
+    const defaults = unpacked.defaults ?? obtained.defaults;
+    const { mountScript } = unpacked;
+    return { root, ...(defaults && { defaults }), ...(mountScript !== undefined && { mountScript }) };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Tells ten times at most how much has come. */
+function everyTenth(total: number | undefined, tell: (text: string) => void): (bytes: number) => void {
+  const piece = Math.max((total ?? 0) / 10, 32 * 1024 * 1024);
+  let [received, told] = [0, 0];
+  return (bytes) => {
+    received += bytes;
+    if (received - told < piece) return;
+    told = received;
+    const mebibytes = (count: number) => Math.round(count / 1024 / 1024);
+    tell(`downloaded ${mebibytes(received)}${total === undefined ? '' : ` of ${mebibytes(total)}`} MiB`);
+  };
+}
+
+async function bootstrap(from: DebootstrapBase, recipe: Recipe, ports: BuilderPorts): Promise<Base> {
+  const { work, programs } = ports;
+  const root = join(work, 'root');
+  const keyring = await readKeyring(from, ports);
+  const keyringFile = keyring && join(work, keyring.name);
+  if (keyring && keyringFile) await writeFile(keyringFile, keyring.bytes, { mode: 0o644 });
+  const options = [
+    '--mode=root',
+    '--format=directory',
+    '--variant=minbase',
+    `--architectures=${recipe.architecture}`,
+    `--components=${from.components.join(',')}`,
+    // A mount takes rights over the node.
+    '--skip=chroot/mount',
+    '--aptopt=APT::Sandbox::User "root"',
+    '--aptopt=Acquire::Retries "3"',
+    '--dpkgopt=force-unsafe-io',
+    ...(keyringFile ? [`--keyring=${keyringFile}`] : []),
+  ];
+  const env = { SOURCE_DATE_EPOCH: String(recipe.build.sourceDateEpoch), ...proxyVariables(ports.proxies) };
+  const advice = 'check suite, mirror and components, and keyringRef where the mirror is not signed by Debian';
+  await programs
+    .run(['mmdebstrap', ...options, from.suite, root, from.mirror], { env })
+    .catch(because('BaseFailed', `${from.suite} cannot be made from ${from.mirror}`, advice));
+  // They are those of this machine.
+  for (const path of ['/etc/resolv.conf', '/etc/hostname']) await removeInside(root, path);
+  // What is installed later comes from the same mirror.
+  if (keyring) await writeFile(await placeInside(root, `/etc/apt/trusted.gpg.d/${keyring.name}`), keyring.bytes);
+  await chmod(root, 0o755);
+  return { root };
+}
+
+async function readKeyring(
+  { keyringRef }: DebootstrapBase,
+  { readSecret }: BuilderPorts,
+): Promise<{ name: string; bytes: Buffer } | undefined> {
+  if (!keyringRef) return undefined;
+  const text = (await readSecret(secretNames.keyring))?.['keyring.gpg'];
+  if (text === undefined) {
+    const message = `There is no Secret ${keyringRef.name} with the key keyring.gpg in the operator's namespace; create it`;
+    throw new BuildError('SecretMissing', message);
+  }
+  // apt tells the two kinds by their names.
+  const armored = text.startsWith('-----BEGIN');
+  return { name: armored ? 'monoroot.asc' : 'monoroot.gpg', bytes: Buffer.from(text, 'latin1') };
+}

@@ -1,0 +1,111 @@
+import { copyFile, lstat, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Proxies } from '../agent/download/connect.ts';
+import { directoryInside, placeInside, resolveInside } from './inside.ts';
+import type { BuilderPorts } from './ports.ts';
+
+/** Running programs of the tree in the tree. */
+
+export interface Chroot {
+  /** Runs a program of the tree there, as root. */
+  run(command: readonly string[]): Promise<void>;
+}
+
+const environment = (sourceDateEpoch: number) => ({
+  HOME: '/root',
+  TERM: 'dumb',
+  // That of the build is not in the tree.
+  TMPDIR: undefined,
+  DEBIAN_FRONTEND: 'noninteractive',
+  DEBCONF_NONINTERACTIVE_SEEN: 'true',
+  // Some programs write it instead of the time: users' last change of password, what Python has compiled.
+  SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+});
+
+/**
+ * Makes the tree fit for running programs, which takes devices, name servers and that no service is started; calls `use`, and
+ * takes all of that out again. Nothing is mounted, as that would take rights over the node; so there is no /proc.
+ *
+ * What runs there cannot change its root again: so it gets neither at the Secrets of the build nor at its programs.
+ */
+export async function withChroot<T>(
+  root: string,
+  sourceDateEpoch: number,
+  { programs, proxies, resolvConf }: BuilderPorts,
+  use: (chroot: Chroot) => Promise<T>,
+): Promise<T> {
+  const dev = await directoryInside(root, '/dev');
+  for (const [name, type, major, minor] of devices) {
+    if (await isThere(join(dev, name))) continue;
+    await programs.run(['mknod', '--mode=666', join(dev, name), type, major, minor]);
+  }
+  const restore: (() => Promise<void>)[] = [];
+  try {
+    restore.push(await replace(root, '/etc/resolv.conf', (path) => copyFile(resolvConf, path)));
+    // https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt: 101 is "forbidden".
+    const policy = '#!/bin/sh\nexit 101\n';
+    restore.push(await replace(root, '/usr/sbin/policy-rc.d', (path) => writeFile(path, policy, { mode: 0o755 })));
+    const env = {
+      ...environment(sourceDateEpoch),
+      ...proxyVariables(proxies),
+    };
+    const enter = [
+      'capsh',
+      `--chroot=${root}`,
+      '--drop=cap_sys_chroot',
+      '--shell=/bin/sh',
+      '--',
+      '-ec',
+      'exec "$@"',
+      'sh',
+    ];
+    return await use({ run: (command) => programs.run([...enter, ...command], { env, name: command[0] ?? '' }) });
+  } finally {
+    for (const undo of restore.reverse()) await undo();
+  }
+}
+
+const devices = [
+  ['null', 'c', '1', '3'],
+  ['zero', 'c', '1', '5'],
+  ['full', 'c', '1', '7'],
+  ['random', 'c', '1', '8'],
+  ['urandom', 'c', '1', '9'],
+  ['tty', 'c', '5', '0'],
+] as const;
+
+/** As most programs of a system want them. */
+export function proxyVariables(proxies: Proxies | undefined): Record<string, string> {
+  if (!proxies) return {};
+  const { httpProxy, httpsProxy, noProxy } = proxies;
+  return { http_proxy: httpProxy, https_proxy: httpsProxy || httpProxy, no_proxy: noProxy };
+}
+
+/** Puts a file into the tree; gives how to have again what was there. */
+async function replace(
+  root: string,
+  path: string,
+  write: (place: string) => Promise<void>,
+): Promise<() => Promise<void>> {
+  const place = await placeInside(root, path);
+  const aside = `${place}.monoroot-aside`;
+  const had = await isThere(place);
+  if (had) await rename(place, aside);
+  await write(place);
+  return async () => {
+    await rm(place, { force: true });
+    // The directory may have gone with a package.
+    if (had) await rename(aside, await placeInside(root, path));
+  };
+}
+
+const isThere = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Removes a path of the tree with all below it; a link itself, not what it leads to. */
+export async function removeInside(root: string, path: string): Promise<void> {
+  await rm(await resolveInside(root, path), { recursive: true, force: true });
+}

@@ -1,0 +1,143 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Recipe } from '../api/buildrun.ts';
+import type { Defaults } from '../api/osimage.ts';
+import { programEnvironment, readLines } from '../agent/program.ts';
+import { because } from './failure.ts';
+import { FailedProgram } from './programs.ts';
+
+/** A tree as a compressed tar file; equal trees give equal bytes. */
+export interface Packed {
+  file: string;
+  /** `sha256:…` of the file. */
+  digest: string;
+  /** `sha256:…` before compression. */
+  diffId: string;
+  bytes: number;
+}
+
+/** What a bundle has beside its tree. */
+export interface BundleFiles {
+  mountScript: string | undefined;
+  defaults: Defaults | undefined;
+}
+
+/** Packs the tree itself, as a layer that any container runtime understands. */
+export async function packTree(root: string, file: string, epoch: number, signal: AbortSignal): Promise<Packed> {
+  return pack(['-C', root, '.'], file, epoch, signal);
+}
+
+/** Packs the tree, `work/root`, with its mount script as a bundle, which nodes understand wherever it comes from. */
+export async function packBundle(
+  { os, version, architecture, build }: Recipe,
+  { mountScript, defaults }: BundleFiles,
+  work: string,
+  file: string,
+  signal: AbortSignal,
+): Promise<Packed> {
+  const beside = join(work, 'bundle');
+  await mkdir(beside, { recursive: true });
+  const json = { os, version, architecture, ...(defaults && { defaults }) };
+  await writeFile(join(beside, 'bundle.json'), `${JSON.stringify(json)}\n`);
+  await chmod(join(beside, 'bundle.json'), 0o644);
+  const names = ['bundle.json'];
+  if (mountScript !== undefined) {
+    await writeFile(join(beside, 'mount.sh'), mountScript);
+    await chmod(join(beside, 'mount.sh'), 0o755);
+    names.push('mount.sh');
+  }
+  return pack(['-C', beside, ...names, '-C', work, 'root'], file, build.sourceDateEpoch, signal);
+}
+
+/**
+ * Names are sorted, owners are numbers, no time is after `epoch`, and the times that a kernel keeps for itself are left out. Of
+ * extended attributes there are those of users and file capabilities; others belong to a machine.
+ */
+const tarOptions = (epoch: number) => [
+  '--create',
+  '--format=posix',
+  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+  '--sort=name',
+  '--numeric-owner',
+  `--mtime=@${epoch}`,
+  '--clamp-mtime',
+  '--acls',
+  '--xattrs',
+  '--xattrs-include=user.*',
+  '--xattrs-include=security.capability',
+];
+
+/** With one thread and with more zstd writes other bytes; with any number of more the same. */
+const zstd = ['zstd', '-q', '-9', '-T2', '--stdout'] as const;
+
+async function pack(names: string[], file: string, epoch: number, signal: AbortSignal): Promise<Packed> {
+  const work = packWith(names, file, epoch, signal);
+  return work.catch(because('PackFailed', 'The tree cannot be packed', 'look at the log of the build'));
+}
+
+async function packWith(names: string[], file: string, epoch: number, signal: AbortSignal): Promise<Packed> {
+  const tar = start(['tar', ...tarOptions(epoch), ...names], 'ignore', signal);
+  const compressor = start(zstd, 'pipe', signal);
+  const [plain, compressed] = [createHash('sha256'), createHash('sha256')];
+  let bytes = 0;
+  const { stdin } = compressor.child;
+  if (!stdin) throw new Error('There is no pipe');
+  const pipes = Promise.allSettled([
+    pipeline(tar.output, through(plain), stdin),
+    pipeline(
+      compressor.output,
+      through(compressed, (length) => (bytes += length)),
+      createWriteStream(file),
+    ),
+  ]);
+  // Why a pipe broke is told by how a program ended.
+  const programs = await Promise.allSettled([tar.ended, compressor.ended]);
+  const results = [...programs, ...(await pipes)];
+  signal.throwIfAborted();
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason as Error;
+  const digest = (hash: Hash) => `sha256:${hash.digest('hex')}`;
+  return { file, digest: digest(compressed), diffId: digest(plain), bytes };
+}
+
+function start([command = '', ...args]: readonly string[], stdin: 'ignore' | 'pipe', signal: AbortSignal) {
+  const child = spawn(command, args, {
+    stdio: [stdin, 'pipe', 'pipe'],
+    env: programEnvironment,
+    signal,
+    killSignal: 'SIGKILL',
+  });
+  const { stdout, stderr } = child as { stdout: Readable; stderr: Readable };
+  const lines: string[] = [];
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('error', (error) => reject(failure(error, command)));
+    const complaints = readLines(stderr, (line) => lines.push(line));
+    child.once('close', (code, by) => {
+      void complaints.then(() =>
+        code === 0 ? resolve() : reject(new FailedProgram(command, `ended with ${code ?? by ?? 'an error'}`, lines)),
+      );
+    });
+  });
+  return { child, output: stdout, ended };
+}
+
+function failure(error: Error, command: string): Error {
+  return 'code' in error && error.code === 'ENOENT' ? new FailedProgram(command, 'is not there', [], true) : error;
+}
+
+function through(hash: Hash, count: (length: number) => void = () => undefined): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      count(chunk.length);
+      done(null, chunk);
+    },
+  });
+}

@@ -1,0 +1,54 @@
+import type { Recipe } from '../api/buildrun.ts';
+import type { secretNames } from '../api/buildrun.ts';
+import type { Proxies } from '../agent/download/connect.ts';
+import type { Programs } from './programs.ts';
+
+/** A Secret of the recipe, by what it is for. */
+export type SecretRole = (typeof secretNames)[keyof typeof secretNames];
+
+/** The values of a Secret, by its keys; undefined when it is not there. */
+export type ReadSecretOf = (role: SecretRole) => Promise<Record<string, string> | undefined>;
+
+/** What a build needs of the world. */
+export interface BuilderPorts {
+  /** A directory of its own, on a disk with room for the tree twice. */
+  work: string;
+  programs: Programs;
+  /** Paths of programs. */
+  tools: Tools;
+  readSecret: ReadSecretOf;
+  /** File with the name servers that packages are fetched with. */
+  resolvConf: string;
+  proxies: Proxies | undefined;
+  /** Followable by a person. */
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+export interface Tools {
+  crane: string;
+  syft: string;
+  cosign: string;
+}
+
+export interface Step {
+  number: number;
+  of: number;
+  name: string;
+  /** What it does, in a few words. */
+  what: string;
+}
+
+export interface Progress {
+  begin(step: Step): void;
+  end(step: Step, milliseconds: number): void;
+  /** What a program says, or a step. */
+  line(text: string): void;
+}
+
+/** A step over the tree. */
+export interface TreeStep {
+  root: string;
+  recipe: Recipe;
+  ports: BuilderPorts;
+}

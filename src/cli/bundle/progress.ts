@@ -1,0 +1,20 @@
+import type { Progress, Step } from '../../builder/ports.ts';
+import { duration } from '../terminal.ts';
+import type { Screen } from '../terminal.ts';
+
+/** Shows the steps of a build: what is done with its time, and of what is going on the last line of its log. */
+export function screenProgress(screen: Screen): Progress {
+  let title = '';
+  return {
+    begin({ number, of, name, what }: Step) {
+      title = `Step ${number} of ${of}: ${name}: ${what}`;
+      screen.progress(title);
+    },
+    line: (text) => screen.progress(`${title}: ${text}`),
+    end({ number, of, name, what }, milliseconds) {
+      screen.line(
+        `${screen.paint('green', 'done')} ${number}/${of} ${name}: ${what} (${duration(milliseconds / 1000)})`,
+      );
+    },
+  };
+}

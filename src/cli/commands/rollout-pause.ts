@@ -1,0 +1,33 @@
+import { defineCommand, exitCodes } from '../command.ts';
+import type { Command } from '../command.ts';
+import { changeSpec, requireRollout } from '../rollout/change.ts';
+
+/** Stops a rollout between two containers. */
+export const rolloutPause = switchPause(true, {
+  name: ['rollout', 'pause'],
+  summary: 'Move no further container',
+  description: `Sets spec.activate.existingContainers.paused of the ImageDistribution NAME. Containers that are being moved go on, and
+those that fail are reverted all the same. Where spec is kept in Git, change it there too: the tool would set it back.`,
+});
+
+/** Lets it go on. */
+export const rolloutResume = switchPause(false, {
+  name: ['rollout', 'resume'],
+  summary: 'Let a paused rollout go on',
+  description: `Clears spec.activate.existingContainers.paused of the ImageDistribution NAME. A rollout that halted needs \`retry\`.`,
+});
+
+function switchPause(paused: boolean, texts: Pick<Command, 'name' | 'summary' | 'description'>): Command {
+  return defineCommand({
+    ...texts,
+    positionals: ['NAME'],
+    async run({ out, cluster }, { positionals: [name = ''] }) {
+      const before = await changeSpec(cluster().client, name, (distribution) =>
+        requireRollout(distribution).paused === paused ? undefined : { activate: { existingContainers: { paused } } },
+      );
+      const already = requireRollout(before).paused === paused ? 'already ' : '';
+      out.line(`imagedistribution/${name} ${already}${paused ? 'paused' : 'resumed'}`);
+      return exitCodes.done;
+    },
+  });
+}

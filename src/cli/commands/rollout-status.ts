@@ -1,0 +1,86 @@
+import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import { CommandError, UsageError, defineCommand, exitCodes, outputOption } from '../command.ts';
+import type { Context, ExitCode } from '../command.ts';
+import { getDistribution } from '../rollout/change.ts';
+import { describeProgress, inOneLine } from '../rollout/describe.ts';
+import type { Progress } from '../rollout/describe.ts';
+import { follow } from '../rollout/follow.ts';
+
+/** Follows a distribution until it is done or stopped. */
+export const rolloutStatus = defineCommand({
+  name: ['rollout', 'status'],
+  summary: 'Follow a distribution and its rollout until it is done, or halted',
+  positionals: ['NAME'],
+  options: {
+    once: { type: 'boolean', help: 'tell how it is now, and wait for nothing' },
+    timeout: { type: 'string', value: 'TIME', help: 'give up after it, such as 90s, 10m or 2h; never by default' },
+    ...outputOption,
+  },
+  description: `Tells how many nodes have the image, how many containers run it well, which wave is moving or soaking, and what it waits
+for. The exit code is 0 when it is done, 1 when it halted, needs a person, or the time is over; with --once it is 0 also while
+it is under way. With -o json each change is a line.`,
+  examples: ['kubectl monoroot rollout status debian-12 --timeout 2h'],
+  async run(context, { values, positionals: [name = ''] }) {
+    const limit = values.timeout === undefined ? [] : [AbortSignal.timeout(secondsOf(values.timeout) * 1000)];
+    const { client } = context.cluster();
+    const show = values.output === 'json' ? showJson(context) : showText(context);
+    // Also tells at once when there is none, or no answer.
+    let last = await getDistribution(client, name);
+    if (values.once === true) return show(last, describeProgress(last, context.now()), true) ?? exitCodes.done;
+    for await (const current of follow(client, name, AbortSignal.any([context.signal, ...limit]))) {
+      if (!current) throw new CommandError(`ImageDistribution ${name} was deleted`);
+      last = current;
+      const code = show(current, describeProgress(current, context.now()), false);
+      if (code !== undefined) return code;
+    }
+    const progress = describeProgress(last, context.now());
+    context.err.line(
+      context.signal.aborted ? 'Interrupted' : `Not done within ${values.timeout ?? ''}: ${inOneLine(progress)}`,
+    );
+    return exitCodes.no;
+  },
+});
+
+/** Shows how it is; gives the exit code when nothing more is to be waited for. */
+type Show = (distribution: ImageDistribution, progress: Progress, once: boolean) => ExitCode | undefined;
+
+const codes = { Done: exitCodes.done, Halted: exitCodes.no, Stalled: exitCodes.no, Waiting: undefined } as const;
+
+function showText({ out }: Context): Show {
+  return ({ metadata: { name }, spec: { image }, status }, progress, once) => {
+    const line = `imagedistribution/${name} (${image}): ${inOneLine(progress)}`;
+    if (progress.standing === 'Waiting' && !once) out.progress(line);
+    else if (progress.standing === 'Waiting') out.line(line);
+    else if (progress.standing === 'Done') out.line(`${line}; ${out.paint('green', 'done')}`);
+    else {
+      out.line(out.paint('red', line));
+      if (progress.standing === 'Halted' || findCondition(status?.conditions, 'Stalled')?.reason === 'ImageCondemned') {
+        out.line(
+          `When the cause is mended: kubectl monoroot rollout retry ${name}, with --lift when the image is condemned`,
+        );
+      }
+    }
+    return codes[progress.standing];
+  };
+}
+
+function showJson({ out }: Context): Show {
+  let before = '';
+  return ({ metadata: { name }, spec: { image }, status }, { standing, why }) => {
+    const { nodes, containers, rollout } = status ?? {};
+    const line = JSON.stringify({ name, image, standing, why, nodes, containers, rollout });
+    if (line !== before) out.line(line);
+    before = line;
+    return codes[standing];
+  };
+}
+
+function secondsOf(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
+  const seconds = { s: 1, m: 60, h: 3600 }[unit];
+  if (number === undefined || seconds === undefined) {
+    throw new UsageError(`--timeout takes a time such as 90s, 10m or 2h, and got ${text}`);
+  }
+  return Number(number) * seconds;
+}

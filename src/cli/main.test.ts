@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { ApiError } from '../runtime/errors.ts';
+import { CommandError, defineCommand, exitCodes, outputOption } from './command.ts';
+import { runForTest } from './testing.ts';
+
+const commands = [
+  defineCommand({
+    name: ['show'],
+    summary: 'Show it',
+    positionals: ['NAME'],
+    options: { ...outputOption, all: { type: 'boolean', short: 'a', help: 'show all of it' } },
+    description: 'It is shown.',
+    examples: ['kubectl monoroot show it'],
+    run(context, { values, positionals }) {
+      if (positionals[0] === 'refused') {
+        throw new ApiError({ code: 404, reason: 'NotFound', message: 'imagedistributions "refused" not found' });
+      }
+      if (positionals[0] === 'odd') throw new CommandError('It is odd; choose another');
+      context.out.line(`${positionals.join(' ')} ${values.output ?? 'text'} ${values.all ?? false}`);
+      return Promise.resolve(exitCodes.no);
+    },
+  }),
+  defineCommand({
+    name: ['rollout', 'pause'],
+    summary: 'Pause it',
+    positionals: ['NAME'],
+    run: () => Promise.resolve(exitCodes.done),
+  }),
+];
+const run = (...argv: string[]) => runForTest(argv, commands);
+
+test.each([
+  ['no command: the list', [], 0, /Usage: kubectl monoroot COMMAND[^]*show NAME {11}Show it\n/],
+  ['--help: the list', ['--help'], 0, /rollout pause NAME {2}Pause it/],
+  ['the first word of several commands: these', ['rollout'], 0, /Commands:\n {2}rollout pause NAME {2}Pause it\n/],
+  ['--version: the version', ['--version'], 0, /^1\.2\.3\n$/],
+  ['--help of a command: all about it', ['show', '-h'], 0, /^Show it\.[^]*It is shown\.[^]*-a, --all +show all of it/],
+  ['what a command answers, and its code', ['show', 'x'], 1, /^x text false\n$/],
+  ['options before and after an argument', ['show', '-a', 'x', '-o', 'json'], 1, /^x json true\n$/],
+])('%s', async (_case, argv, code, stdout) => {
+  const ran = await run(...argv);
+  expect(ran).toMatchObject({ code, stderr: '' });
+  expect(ran.stdout).toMatch(stdout);
+});
+
+test.each([
+  ['an unknown command', ['shwo', 'x'], 'There is no command shwo x. See kubectl monoroot --help'],
+  ['an unknown second word', ['rollout', 'psue'], 'There is no command rollout psue. See kubectl monoroot --help'],
+  ['an unknown option', ['show', 'x', '--al'], "Unknown option '--al'. See kubectl monoroot show --help"],
+  ['a missing argument', ['show'], 'It takes NAME, and got none. See kubectl monoroot show --help'],
+  ['one too many', ['show', 'x', 'y'], 'It takes NAME, and got x y. See kubectl monoroot show --help'],
+  [
+    'a value that is none of the choices',
+    ['show', 'x', '-o', 'xml'],
+    '--output takes text or json, and got xml. See kubectl monoroot show --help',
+  ],
+  [
+    'a refusal of the API server',
+    ['show', 'refused'],
+    'The API server refused it: imagedistributions "refused" not found (NotFound)',
+  ],
+  ['what a command cannot do', ['show', 'odd'], 'It is odd; choose another'],
+])('one clear line, and exit code 2, for %s', async (_case, argv, message) => {
+  expect(await run(...argv)).toEqual({ code: 2, stdout: '', stderr: `Error: ${message}\n` });
+});

@@ -1,0 +1,67 @@
+import { stripVTControlCharacters, styleText } from 'node:util';
+
+/** A stream that is a terminal or not. */
+export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+
+/** Where a program for people writes. On a terminal the progress is one line that changes; elsewhere a line now and then. */
+export interface Screen {
+  line(text?: string): void;
+  /** Replaces the line of progress; whatever is written next takes its place. */
+  progress(text: string): void;
+  paint: (style: Style, text: string) => string;
+}
+
+type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
+
+/** Where there is no terminal, seconds between two lines of progress. */
+const quietSeconds = 5;
+
+/** Writes to a stream; colours and moving lines only when it is a terminal and NO_COLOR is not set. */
+export function createScreen(stream: Output, now: () => number = () => performance.now() / 1000): Screen {
+  let shown = '';
+  let shownAt = -Infinity;
+  const clear = () => {
+    if (shown !== '' && stream.isTTY) stream.write('\r\x1b[2K');
+    shown = '';
+  };
+  return {
+    line(text = '') {
+      clear();
+      stream.write(`${text}\n`);
+    },
+    progress(text) {
+      if (stream.isTTY) {
+        clear();
+        shown = text;
+        stream.write(stripVTControlCharacters(text).slice(0, (stream.columns ?? 80) - 1));
+        return;
+      }
+      if (text === shown || now() - shownAt < quietSeconds) return;
+      shown = text;
+      shownAt = now();
+      stream.write(`${text}\n`);
+    },
+    paint: (style, text) => styleText(style, text, { stream }),
+  };
+}
+
+/** Writes nothing: for tests, whose output is read only when they fail. */
+export const silentScreen: Screen = { line: () => undefined, progress: () => undefined, paint: (_style, text) => text };
+
+/** Columns as wide as their widest cell, two blanks apart; colours do not count. One string a line. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const width = (cell: string) => stripVTControlCharacters(cell).length;
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))));
+  const pad = (cell: string, column: number) => cell + ' '.repeat((widths[column] ?? 0) - width(cell));
+  return rows.map((row) => row.map(pad).join('  ').trimEnd());
+}
+
+/** `12 s`, or `3 min 05 s`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 10 ? seconds.toFixed(1) : whole} s`;
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+}
+
+/** `38 MiB`. */
+export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MiB`;

@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs';
+import process from 'node:process';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { fixedImage } from '../api/meta.ts';
+import { hostRoot } from '../api/names.ts';
+import { inspectEntry } from '../agent/inspect/inspect.ts';
+import { entryPath, storePaths } from '../agent/store/paths.ts';
+
+/** `inspect <os>:<version>`: tells `kubectl monoroot` about an image in the store of this node, which it only reads. */
+
+async function* inspect(image: string): AsyncGenerator<string> {
+  if (!fixedImage.safeParse(image).success) throw new Error(`${image} is no image: it must be <os>:<version>`);
+  const [os = '', version = ''] = image.split(':');
+  const entry = entryPath(storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot), { os, version });
+  if (!existsSync(entry)) throw new Error(`${image} is not in the store of this node`);
+  for await (const line of inspectEntry(entry)) yield `${JSON.stringify(line)}\n`;
+}
+
+try {
+  await pipeline(Readable.from(inspect(process.argv[2] ?? '')), createGzip({ level: 1 }), process.stdout);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
