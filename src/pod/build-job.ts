@@ -219,7 +219,8 @@ function containerOf(image: string, work: Work): Container {
     imagePullPolicy: 'IfNotPresent',
     command: ['node', '--enable-source-maps', '/opt/monoroot/builder.js'],
     args: work.args,
-    env: [],
+    // Whoever it is has no home of its own, and tools want to write there.
+    env: [{ name: 'HOME', value: '/tmp' }],
     // It answers in a file. When it dies before that, the end of its log is the answer.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     resources: work.resources,
