@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Build } from '../api/build.ts';
-import { recipeDirectory, recipeFile, secretNames, secretsDirectory, workDirectory } from '../api/buildrun.ts';
+import {
+  buildCapabilities,
+  recipeDirectory,
+  recipeFile,
+  secretNames,
+  secretsDirectory,
+  workDirectory,
+} from '../api/buildrun.ts';
 import type { Recipe } from '../api/buildrun.ts';
 import { apiVersion, labels } from '../api/names.ts';
 import type { OSImage } from '../api/osimage.ts';
@@ -16,25 +23,7 @@ export interface JobSettings {
   builderImage: string;
 }
 
-/**
- * What a chroot build takes. An archive is unpacked, and packages are installed, with their owners (CHOWN, FOWNER, FSETID,
- * DAC_OVERRIDE), file capabilities (SETFCAP) and devices of /dev (MKNOD); package managers download as a user of their own
- * (SETUID, SETGID, KILL); programs of the tree run in it (SYS_CHROOT) without the right to leave it (SETPCAP, to drop that).
- * Never SYS_ADMIN: nothing is mounted.
- */
-const buildCapabilities = [
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'MKNOD',
-  'SETFCAP',
-  'SETGID',
-  'SETPCAP',
-  'SETUID',
-  'SYS_CHROOT',
-];
+/** Who publishes. */
 const nobody = 65532;
 
 /** The image must be pulled and a node be found; that is no time of the build. */
@@ -230,7 +219,8 @@ function containerOf(image: string, work: Work): Container {
     imagePullPolicy: 'IfNotPresent',
     command: ['node', '--enable-source-maps', '/opt/monoroot/builder.js'],
     args: work.args,
-    env: [],
+    // Whoever it is has no home of its own, and tools want to write there.
+    env: [{ name: 'HOME', value: '/tmp' }],
     // It answers in a file. When it dies before that, the end of its log is the answer.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     resources: work.resources,

@@ -390,6 +390,7 @@ describe('a test', () => {
       /within 300 s[^]*still waiting/,
       [],
     ],
+    ['is just being ended', { phase: 'Running', reason: 'DeadlineExceeded' }, 'Unknown/Running', /on n1$/, []],
     [
       'cannot be started in time',
       { ...waits('CreateContainerError', 'no such directory'), phase: 'Failed', reason: 'DeadlineExceeded' },

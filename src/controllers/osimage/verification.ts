@@ -76,6 +76,8 @@ const isGoing: Rule = ({ status, pod }) =>
 const timedOut: Rule = (test) => {
   const { image, pod } = test;
   if (pod.status?.reason !== 'DeadlineExceeded') return undefined;
+  // The kubelet says so first, and then ends it: its last lines are still to come.
+  if (pod.status.phase !== 'Failed' && !terminated(pod)) return undefined;
   const { timeoutSeconds } = image.spec.verification;
   const message = `It did not end within ${timeoutSeconds} s${because(podProblem(pod))}${lastLines(terminated(pod)?.message)}`;
   return failed(test, 'TimedOut', message);

@@ -3,7 +3,9 @@ import { annotations, labels, systemNamespace } from '../../../src/api/names.ts'
 import { productionReference, testingReference } from '../../../src/pod/repository.ts';
 import { configMaps, jobs } from '../../../src/controllers/caches.ts';
 import { imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
-import { events, pods } from '../../../src/kube/resources.ts';
+import { events, nodes, pods } from '../../../src/kube/resources.ts';
+import type { NewObject } from '../../../src/kube/client.ts';
+import type { Job } from '../../../src/pod/types.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { sha256Of } from '../../fixtures/builders.ts';
@@ -204,6 +206,33 @@ describe('an image that is built', () => {
   });
 });
 
+describe('a Job that cannot be made', () => {
+  test('because the API server refuses it is told of, in its words', async () => {
+    const resources = { limits: { cpu: 'a lot' } };
+    await createImage('refused:v1', { source: { build: { ...recipe, resources } } });
+    await until(osImages, 'refused.v1', {
+      Built: 'False/JobRefused',
+      Ready: 'False/JobRefused',
+      Stalled: 'True/JobRefused',
+    });
+    expect(await messageOf('refused:v1', 'Built')).toMatch(/quantities must match/);
+    await client.delete(osImages, { name: 'refused.v1' });
+  });
+
+  test('because somebody has one of its name is made when that one is gone', async () => {
+    const containers = [{ name: 'x', image: 'x' }];
+    const template = { metadata: { labels: {} }, spec: { containers, restartPolicy: 'Never' } };
+    const foreign = { metadata: { name: 'build-taken.v1', namespace: at }, spec: { template } };
+    await client.create(jobs, foreign as unknown as NewObject<Job>);
+    await createImage('taken:v1', { source: { build: recipe } });
+    await until(osImages, 'taken.v1', { Built: 'False/JobRefused' });
+    expect(await messageOf('taken:v1', 'Built')).toMatch(/"build-taken\.v1" already exists/);
+    expect((await client.get(jobs, foreign.metadata))?.metadata.ownerReferences).toBeUndefined();
+    await client.delete(jobs, foreign.metadata, { propagationPolicy: 'Background' });
+    await until(osImages, 'taken.v1', { Built: 'Unknown/Building', Stalled: 'False/Settled' });
+  });
+});
+
 describe('an image that is tested', () => {
   test('and fails never reaches another node', async () => {
     const image = 'bad:v1';
@@ -266,6 +295,28 @@ describe('an image that is tested', () => {
     await until(osImages, 'picky.v1', { Verified: 'Unknown/WaitingForNode', Ready: 'False/WaitingForNode' });
     expect(await messageOf(image, 'Verified')).toContain('pool=test');
     expect(await nodesTold(image)).toEqual([]);
+  });
+
+  test('is tested on another node when the first one goes away, and starts anew there', async () => {
+    const image = 'moving:v1';
+    await createImage(image, { verification });
+    const running = await until(osImages, 'moving.v1', { Verified: 'Unknown/Running' });
+    const first = running.status?.verification?.node ?? '';
+    const taints = [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }];
+    await client.mergePatch(nodes, { name: first }, { spec: { taints } });
+    const second = await eventually(async () => {
+      const object = await until(osImages, 'moving.v1', { Verified: 'Unknown/Running' }, 1);
+      expect(object.status?.verification?.node).not.toBe(first);
+      return object.status?.verification;
+    });
+    await eventually(async () => {
+      expect((await ofStep('verify', image)).map(({ metadata }) => metadata.name)).toEqual([second?.pod]);
+      expect(await nodesTold(image)).toEqual([second?.node]);
+    });
+    await client.mergePatch(nodes, { name: first }, { spec: { taints: null } });
+    ends.set(`verify ${image}`, passed);
+    const done = await until(osImages, 'moving.v1', { Verified: 'True/Passed' });
+    expect(done.status?.verification?.node).toBe(second?.node);
   });
 
   test('says what keeps its node from storing it', async () => {
