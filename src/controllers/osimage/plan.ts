@@ -7,6 +7,7 @@ import { setCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { defaultVersion, digestOf } from '../catalog.ts';
 import { selectedNodes, storedImage } from '../storage.ts';
+import { condemnedCondition } from './condemned.ts';
 
 export interface Observed {
   image: OSImage;
@@ -34,7 +35,13 @@ export function planOSImage(o: Observed): OSImageStatus {
     nodes: { ready: ready.length, desired: desiredNodes(o).size },
   };
   const readiness = readyCondition(o, ready.length);
-  const stated = [acceptedCondition(), publishedCondition(), readiness, ...progressConditions(readiness)];
+  const stated = [
+    acceptedCondition(),
+    publishedCondition(),
+    condemnedCondition(image),
+    readiness,
+    ...progressConditions(readiness),
+  ];
   const conditions = stated.reduce(
     (list, condition) => setCondition(list, { ...condition, observedGeneration: image.metadata.generation }, o.now),
     before.conditions ?? [],

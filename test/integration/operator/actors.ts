@@ -20,7 +20,7 @@ export interface Behaviour {
   /** What it tells of one image besides. */
   told(image: string): Partial<StoredImage>;
   /** What becomes of a container on an image. */
-  container(image: string): 'good' | 'crashes' | 'starting';
+  container(image: string, name: string): 'good' | 'crashes' | 'starting';
   /** Nothing happens to Pods. */
   kubeletsDown: boolean;
 }
@@ -105,7 +105,7 @@ async function bind(connection: Connection, client: Client, pod: Pod): Promise<v
 }
 
 async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
-  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '');
+  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '', pod.metadata.name);
   const seen = pod.status?.containerStatuses?.[0]?.state;
   const now = formatTime(new Date());
   const common = { name: 'main', image: '', imageID: '' };

@@ -51,13 +51,13 @@ export async function openStage() {
   const evictions = new Set<string>();
   /** By image what agents tell of it besides. */
   const reports = new Map<string, Partial<StoredImage>>();
-  /** By image what becomes of its containers; good unless it is said. */
+  /** By image, or by `<container> <image>`, what becomes of containers; good unless it is said. */
   const behaviours = new Map<string, 'good' | 'crashes' | 'starting'>();
   const behaviour: Behaviour = {
     stored: (node, image) => states.get(`${node} ${image}`) ?? 'Ready',
     evicts: (node, image) => evictions.has(`${node} ${image}`),
     told: (image) => reports.get(image) ?? {},
-    container: (image) => behaviours.get(image) ?? 'good',
+    container: (image, name) => behaviours.get(`${name} ${image}`) ?? behaviours.get(image) ?? 'good',
     kubeletsDown: false,
   };
 
