@@ -135,7 +135,11 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
   const until = async (image: string, type: string) => {
     while ((await condition(image, type)) !== 'True') await delay(200);
   };
-  const idle = () => delay(idleSeconds * 1000, undefined, { signal: stop.signal });
+  const idle = async (name: string) => {
+    // Numbers of containers are told once a second.
+    await delay(3000, undefined, { signal: stop.signal });
+    await phase(name, () => delay(idleSeconds * 1000, undefined, { signal: stop.signal }));
+  };
 
   await phase('distribute v1', async () => {
     await activate(client, v1);
@@ -145,7 +149,7 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
     await createContainers(client, namespace, names, 'debian-12', minReadySeconds);
     await settled(v1);
   });
-  await phase('idle', idle);
+  await idle('idle');
   if (options['start-only']) return phases;
   await phase('roll out v2', async () => {
     // Spread over all of them, so that neither the first nor the last of any order are meant.
@@ -155,12 +159,12 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
     await settled(v2);
     await until(v2, 'Ready');
   });
-  await phase('idle on v2', idle);
+  await idle('idle on v2');
   await phase('halt v3', async () => {
     await activate(client, v3, existing);
     await until(v3, 'RolloutHalted');
     await settled(v2);
   });
-  await phase('idle after halt', idle);
+  await idle('idle after halt');
   return phases;
 }

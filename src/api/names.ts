@@ -36,7 +36,7 @@ export const fieldManagers = {
   operator: 'monoroot',
   /** Writes `spec.image` of a HostedContainer when an upgrade is reverted, and nothing else. */
   revert: 'monoroot-revert',
-  /** Writes `status.assignedImage` of HostedContainers, and what an ImageDistribution says of its rollout. */
+  /** Writes `status.assignedImage`, `assignedTime` and `assignedRetryToken` of HostedContainers that a rollout moves. */
   rollout: 'monoroot-rollout',
   /** Writes the annotation `condemned` of an OSImage, once. */
   condemn: 'monoroot-condemn',

@@ -9,6 +9,7 @@ import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
 import { eventSink } from '../kube/events.ts';
 import { leasePort } from '../kube/leases.ts';
+import { secretReader } from '../kube/secrets.ts';
 import { createController } from '../runtime/controller.ts';
 import { createEventRecorder } from '../runtime/events.ts';
 import { serveHealth } from '../runtime/health.ts';
@@ -51,9 +52,11 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
   const settings = { namespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
 
+  const readSecret = secretReader(client, namespace);
+
   const controllers = [
     { ...osImageController({ client, caches, settings, events }), workers: 1 },
-    { ...imageDistributionController(client, caches), workers: 1 },
+    { ...imageDistributionController(client, caches, { readSecret }), workers: 4 },
     { ...nodeStoreController(client, caches), workers: 1 },
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
   ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));

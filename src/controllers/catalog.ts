@@ -1,27 +1,49 @@
+import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { previousImagesLimit } from '../api/imagedistribution.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
+import { annotations } from '../api/names.ts';
 import type { FetchSource, OSImage } from '../api/osimage.ts';
 import { parseReference } from '../pod/image.ts';
+import { matchesLabels } from '../pod/nodes.ts';
 import { testingReference } from '../pod/repository.ts';
 import { findCondition } from '../runtime/conditions.ts';
 
-/**
- * The default version of an OS: of the distributions that are active for it, the one activated last. When that one is
- * deleted, the one before it is the last again.
- */
+/** The default version of an OS: that of the distribution that gives it. */
 export function defaultVersion(os: string, distributions: readonly ImageDistribution[]): string | undefined {
-  const active = distributions
+  return parseReference(defaultDistribution(os, distributions)?.status?.activeImage ?? '').version;
+}
+
+/**
+ * Of the distributions that are active for an OS, the one activated last. When that one is deleted, the one before it is the
+ * last again.
+ */
+export function defaultDistribution(
+  os: string,
+  distributions: readonly ImageDistribution[],
+): ImageDistribution | undefined {
+  return distributions
     .filter((d) => d.metadata.deletionTimestamp === undefined && isActive(d) && parseReference(d.spec.image).os === os)
     .sort(
       (a, b) =>
         compare(b.status?.activationTime, a.status?.activationTime) || compare(a.metadata.name, b.metadata.name),
-    );
-  return active[0] && parseReference(active[0].spec.image).version;
+    )[0];
 }
 
-/** It asks to be the default, and has been for the image that it names now. */
-export const isActive = (d: ImageDistribution): boolean =>
-  d.spec.activate.newContainers && d.status?.activeImage === d.spec.image && d.status.activationTime !== undefined;
+/** It asks to be the default, and is: for the image that it names now or, until that is everywhere, for the one before. */
+export const isActive = ({ spec, status }: ImageDistribution): boolean =>
+  spec.activate.newContainers &&
+  status?.activationTime !== undefined &&
+  parseReference(status.activeImage ?? '').os === parseReference(spec.image).os;
+
+/** The distribution moves this container to the default version. */
+export function moves({ spec }: ImageDistribution, { metadata }: Pick<HostedContainer, 'metadata'>): boolean {
+  const { existingContainers } = spec.activate;
+  return existingContainers !== undefined && matchesLabels(metadata.labels, existingContainers.selector);
+}
+
+/** The evidence against an image, while it is condemned. */
+export const condemnation = (image: OSImage | undefined): string | undefined =>
+  image?.metadata.annotations?.[annotations.condemned];
 
 /**
  * The images that a distribution distributed before the one that it names now, newest first; of the same OS only. Right also

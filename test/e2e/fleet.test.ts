@@ -124,7 +124,7 @@ test('followers are moved in waves, never more at a time than allowed', async ({
   await order(image('v2'), registry, base, { verify: ['/bin/true'] });
   await spread(image('v2'), { activate: rollout(2) });
   await all('v2', 300);
-  await until(imageDistributions, named('v2'), 'is done', (d) => has(d, 'Ready', 'True/AllNodes'), 60);
+  await until(imageDistributions, named('v2'), 'is done', (d) => has(d, 'Ready', 'True/RolledOut'), 60);
   expect(mostDown(seen)).toBeGreaterThan(0);
   expect(mostDown(seen)).toBeLessThanOrEqual(maxUnavailable);
   expect(await inside('follower-20', 'cat /etc/motd')).toBe(image('v2'));
@@ -151,7 +151,7 @@ test('a bad version is halted by its canaries and condemned, and everybody is on
     seen.filter(({ object }) => object.status?.image === image('bad')).map(({ object }) => object.metadata.name),
   );
   expect([...tried].sort()).toEqual(['follower-01', 'follower-02']);
-  const condemned = await untilImage('bad', 'Condemned', 'True/RolloutHalted', 60);
+  const condemned = await untilImage('bad', 'Condemned', 'True/Condemned', 60);
   expect(condemned.metadata.annotations?.[annotations.condemned]).toContain('follower-0');
   await until(osImages, named('v2'), 'is the default again', (i) => i.status?.defaultVersion === true, 60);
 });

@@ -28,6 +28,7 @@ export interface Evidence {
     maxUnavailable: number | string;
     canary: { count: number; soakSeconds: number };
     waveSoakSeconds: number;
+    maxFailures: number;
   };
   life: Life;
   minReadySeconds: number;
@@ -63,11 +64,19 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
   const changes = record.changes.slice(rollout.first, rollout.last);
   const waves = wavesOf(changes, v2, existing.canary.count, budget);
   printWaves(waves, existing.canary.count);
+  // A canary that fails is replaced by the next container until too many have failed.
+  const mayFall = existing.canary.count + existing.maxFailures;
   const touched = touchedBy(record.changes.slice(halt.first), v3);
-  console.log(`${v3} touched ${touched.length} of ${names.length} containers, ${existing.canary.count} of them as canaries; after the halt ${record.serving(v2)} serve on ${v2}`); // prettier-ignore
+  const fallen = new Set(spans[1]?.seen.outages.map(({ name }) => name)).size;
+  console.log(
+    `${fallen} of ${names.length} containers were taken down for ${v3} and ${touched.length} tried it; ` +
+      `after the halt ${record.serving(v2)} serve on ${v2}`,
+  );
 
-  const problems = spans.flatMap(({ phase, seen }) => broken(phase, seen, budget, existing.canary.count));
-  if (touched.length > existing.canary.count) problems.push(`${v3} touched ${touched.length} containers, more than the canaries`); // prettier-ignore
+  const problems = spans.flatMap(({ phase, seen }) =>
+    broken(phase, seen, phase === halt ? Math.min(budget, mayFall) : budget),
+  );
+  if (fallen > mayFall) problems.push(`${fallen} containers were taken down for ${v3}, allowed are ${mayFall}`);
   // The watch may tell of the one a little later than of the other.
   if (waves.soakSeconds < existing.canary.soakSeconds - 0.5) problems.push(`the soak took ${waves.soakSeconds.toFixed(1)} s only`); // prettier-ignore
   if (touched.length === 0) problems.push(`${v3} was tried by nobody`);
@@ -100,7 +109,8 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
     waveRatio: median(waves.waveSeconds) / ideal,
     writesPerContainer: perContainer(rollout, names.length),
     writesPerRevertedContainer: perContainer(halt, Math.max(1, touched.length)),
-    touchedByBad: touched.length,
+    takenDownForBad: fallen,
+    triedBad: touched.length,
     mostDownInHalt: spans[1]?.seen.mostDown ?? 0,
     operatorPeakMiB: Math.max(...evidence.phases.map(({ usage }) => usage.peakMiB)),
     operatorCpuSecondsOfRollout: rollout.usage.cpuSeconds,
@@ -112,8 +122,7 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
 export const budgetOf = (value: number | string, total: number): number =>
   typeof value === 'number' ? value : Math.max(1, Math.floor((Number.parseInt(value, 10) * total) / 100));
 
-function broken({ name }: Phase, seen: Availability, budget: number, canaries: number): string[] {
-  const most = name === 'halt v3' ? Math.min(budget, canaries) : budget;
+function broken({ name }: Phase, seen: Availability, most: number): string[] {
   return [
     seen.mostTakenDown > most && `${name}: ${seen.mostTakenDown} were taken down at once, allowed are ${most}`,
     seen.mostDownAtTakeDown > most && `${name}: one more was taken down when ${seen.mostDownAtTakeDown - 1} were down already, allowed are ${most}`, // prettier-ignore

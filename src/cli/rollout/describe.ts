@@ -90,11 +90,11 @@ const isOutdated = ({ metadata, status }: ImageDistribution) =>
 
 const said = (condition: Condition | undefined) => (condition ? condition.message || condition.reason : undefined);
 
-/** Everything in one line. */
-export const inOneLine = ({ nodes, containers, wave, why }: Progress): string =>
-  [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)]
-    .filter((part) => part !== undefined && part !== '')
-    .join('; ');
+/** Everything that is to be told, in lines. */
+export const inLines = ({ nodes, containers, wave, why }: Progress): string[] =>
+  [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)].filter((part) => part !== undefined);
+
+export const inOneLine = (progress: Progress): string => inLines(progress).join('; ');
 
 /** The message of a rollout begins with counts, which are here already. */
 const withoutCounts = (why: string | undefined) => why?.replace(/^\d+ of \d+ [^;]*; (?=next: |paused)/, '');

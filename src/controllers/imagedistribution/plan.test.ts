@@ -33,9 +33,11 @@ function plan(o: Partial<Observed> & { states?: State[] } = {}): ImageDistributi
   const { states = ['Ready', 'Ready'], ...observed } = o;
   const it = observed.distribution ?? distribution('os:v1');
   const nodes = states.map((_, i) => node(`n${i + 1}`));
-  const status = planImageDistribution({
+  const { status } = planImageDistribution({
     distribution: it,
     image: osImage('os:v1'),
+    find: (os, version) => osImage(`${os}:${version}`),
+    fleet: { distributions: [it], containers: [], window: { open: true }, answers: [] },
     nodes,
     stores: storesIn(...states),
     now,
@@ -203,7 +205,7 @@ describe('activation', () => {
     const edited: ImageDistribution = {
       ...activating({ activeImage: 'os:v0', activationTime: '2026-01-01T00:00:00Z' }),
     };
-    expect(plan({ distribution: edited, states: ['Fetching'] }).activeImage).toBeUndefined();
+    expect(plan({ distribution: edited, states: ['Fetching'] }).activeImage).toBe('os:v0');
     const done = plan({ distribution: edited });
     expect(done.activeImage).toBe('os:v1');
     expect(done.activationTime).not.toBe('2026-01-01T00:00:00Z');

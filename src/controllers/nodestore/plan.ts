@@ -61,7 +61,8 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     for (const key of pins.get(name) ?? []) add(key, downloadOf(key));
     for (const key of tests.get(name) ?? []) add(key, downloadOf(key));
     for (const { limit, images: earlier } of retained) {
-      const kept = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key)).slice(0, limit);
+      const there = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key));
+      const kept = there.filter((it, i) => i < limit || it.isDefault);
       // The default version is nothing that may go for lack of room.
       for (const it of kept) add(it.key, undefined, it.isDefault ? {} : { retained: true });
     }

@@ -1,6 +1,7 @@
 import { imageName } from '../../pod/image.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { storedImage } from '../storage.ts';
+import { condemnedCondition } from './condemned.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Observed, Progress, Stated } from './observed.ts';
 
@@ -14,7 +15,7 @@ export interface Counts {
 /** All conditions; Ready and the two of kstatus sum up the others. */
 export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewCondition[] {
   const { ready, progress } = readiness(o, life, counts);
-  const stated = [accepted, ...life.conditions, ready, ...kstatus(ready, progress)];
+  const stated = [accepted, ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
   return stated.map((condition) => ({ ...condition, observedGeneration: o.image.metadata.generation }));
 }
 

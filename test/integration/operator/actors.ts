@@ -22,7 +22,7 @@ export interface Behaviour {
   /** What it tells of one image besides. */
   told(image: string): Partial<StoredImage>;
   /** What becomes of a container on an image. */
-  container(image: string): 'good' | 'crashes' | 'starting';
+  container(image: string, name: string): 'good' | 'crashes' | 'starting';
   /** How a Job that builds or publishes an image ends. */
   job: JobsBehaviour;
   /** How the test of an image ends; undefined while it runs. */
@@ -139,7 +139,7 @@ function askedNode(pod: Pod): string | undefined {
 }
 
 async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
-  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '');
+  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '', pod.metadata.name);
   const seen = pod.status?.containerStatuses?.[0]?.state;
   const now = formatTime(new Date());
   const common = { name: 'main', image: '', imageID: '' };

@@ -1,11 +1,12 @@
+import { systemNamespace } from '../../../src/api/names.ts';
 import { createCaches } from '../../../src/controllers/caches.ts';
 import { hostedContainerController } from '../../../src/controllers/hostedcontainer/reconcile.ts';
 import { imageDistributionController } from '../../../src/controllers/imagedistribution/reconcile.ts';
 import { nodeStoreController } from '../../../src/controllers/nodestore/reconcile.ts';
 import { osImageController } from '../../../src/controllers/osimage/reconcile.ts';
-import { systemNamespace } from '../../../src/api/names.ts';
 import { createClient } from '../../../src/kube/client.ts';
 import { eventSink } from '../../../src/kube/events.ts';
+import { secretReader } from '../../../src/kube/secrets.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
 import { createController } from '../../../src/runtime/controller.ts';
 import { createEventRecorder } from '../../../src/runtime/events.ts';
@@ -41,9 +42,10 @@ export async function startOperator(kubeconfig: string, admin: Connection): Prom
   const caches = createCaches(client, logger, metrics, systemNamespace);
   const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
   const settings = { namespace: systemNamespace, builderImage: 'localhost/builder', scaffolds };
+  const readSecret = secretReader(client, systemNamespace);
   const options = [
     osImageController({ client, caches, settings, events }),
-    imageDistributionController(client, caches),
+    { ...imageDistributionController(client, caches, { readSecret }), workers: 4 },
     nodeStoreController(client, caches),
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
   ];

@@ -53,7 +53,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
   const evictions = new Set<string>();
   /** By image what agents tell of it besides. */
   const reports = new Map<string, Partial<StoredImage>>();
-  /** By image what becomes of its containers; good unless it is said. */
+  /** By image, or by `<container> <image>`, what becomes of containers; good unless it is said. */
   const behaviours = new Map<string, 'good' | 'crashes' | 'starting'>();
   /** By `<build|publish|verify> <image>` how it ends; it goes on as long as it is not said. */
   const ends = new Map<string, End>();
@@ -61,7 +61,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
     stored: (node, image) => states.get(`${node} ${image}`) ?? 'Ready',
     evicts: (node, image) => evictions.has(`${node} ${image}`),
     told: (image) => reports.get(image) ?? {},
-    container: (image) => behaviours.get(image) ?? 'good',
+    container: (image, name) => behaviours.get(`${name} ${image}`) ?? behaviours.get(image) ?? 'good',
     job: (step, image) => ends.get(`${step} ${image}`),
     test: (image) => ends.get(`verify ${image}`),
     realControllers: controllers.length > 0,
