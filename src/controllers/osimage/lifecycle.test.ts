@@ -225,6 +225,16 @@ describe('a build', () => {
       /after 3600 s[^]*still unpacking/,
     ],
     [
+      'used more of the disk than it may',
+      ran(
+        'build',
+        'Failed',
+        exited(137, '', { reason: 'Evicted', message: 'Usage of EmptyDir volume "work" exceeds the limit' }),
+      ),
+      'False/Evicted',
+      /The node ended Job build-os\.v1: Usage of EmptyDir/,
+    ],
+    [
       'whose Pod never ran was ended by the Job',
       { jobs: [job('build', 'Failed', 'DeadlineExceeded')] },
       'False/TimedOut',
@@ -381,6 +391,13 @@ describe('a test', () => {
       exited(125, 'monoroot: MountScriptFailed: exited with 1'),
       'False/Failed',
       /MountScriptFailed/,
+      [],
+    ],
+    [
+      'uses more of the disk than it may',
+      exited(137, 'writing', { reason: 'Evicted', message: 'exceeds the limit' }),
+      'False/Failed',
+      /exit code 137 on n1: exceeds the limit[^]*writing/,
       [],
     ],
     [

@@ -94,7 +94,8 @@ const commandEnded: Rule = (test) => {
   const ended = terminated(pod);
   if (!ended) return undefined;
   if (ended.exitCode === 0) return settled(image, { ...status, ...times(test), outcome: 'Passed' });
-  const how = `ended with exit code ${ended.exitCode} on ${status.node}${lastLines(ended.message)}`;
+  const exit = `exit code ${ended.exitCode} on ${status.node}${because(pod.status?.message)}`;
+  const how = `ended with ${exit}${lastLines(ended.message)}`;
   return failed(test, 'Failed', `The command ${how}`);
 };
 
