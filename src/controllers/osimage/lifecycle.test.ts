@@ -409,12 +409,20 @@ describe('a test', () => {
     ],
     ['is just being ended', { phase: 'Running', reason: 'DeadlineExceeded' }, 'Unknown/Running', /on n1$/, []],
     [
+      'passes too late',
+      exited(0, '', { reason: 'DeadlineExceeded', phase: 'Failed' }),
+      'False/TimedOut',
+      /within 300 s/,
+      [],
+    ],
+    [
       'cannot be started in time',
       { ...waits('CreateContainerError', 'no such directory'), phase: 'Failed', reason: 'DeadlineExceeded' },
       'False/TimedOut',
       /within 300 s: CreateContainerError: no such directory/,
       [],
     ],
+    ['passes before it is ended for the sake of its node', exited(0, '', disrupted), 'True/Passed', /./, []],
     ['is ended for the sake of its node', exited(137, '', disrupted), 'Unknown/Running', /./, [`delete Pod ${name}`]],
     [
       'is not taken by the kubelet',
