@@ -62,6 +62,12 @@ const podTimedOut: Rule = ({ job, pod, container, answer }) => {
   return { reason: 'TimedOut', message: `Job ${job.metadata.name} was ended after ${activeDeadlineSeconds} s${lines}` };
 };
 
+/** It used more than it may of the disk; for the sake of the node it would have been made anew. */
+const evicted: Rule = ({ job, pod }) => {
+  if (pod?.status?.reason !== 'Evicted') return undefined;
+  return { reason: 'Evicted', message: `The node ended Job ${job.metadata.name}: ${pod.status.message ?? 'Evicted'}` };
+};
+
 const answered: Rule = ({ answer }) => {
   if (!answer || !('reason' in answer) || !('message' in answer)) return undefined;
   const reason = String(answer.reason);
@@ -90,7 +96,7 @@ const lostPod = ({ job, end, pod }: Ended): Failure => {
 
 /** First hit wins; no reason where nobody gave one. */
 function whyFailed(ended: Ended): Failure {
-  for (const rule of [podTimedOut, answered, jobTimedOut, fellSilent]) {
+  for (const rule of [podTimedOut, evicted, answered, jobTimedOut, fellSilent]) {
     const failure = rule(ended);
     if (failure) return failure;
   }

@@ -225,6 +225,16 @@ describe('a build', () => {
       /after 3600 s[^]*still unpacking/,
     ],
     [
+      'used more of the disk than it may',
+      ran(
+        'build',
+        'Failed',
+        exited(137, '', { reason: 'Evicted', message: 'Usage of EmptyDir volume "work" exceeds the limit' }),
+      ),
+      'False/Evicted',
+      /The node ended Job build-os\.v1: Usage of EmptyDir/,
+    ],
+    [
       'whose Pod never ran was ended by the Job',
       { jobs: [job('build', 'Failed', 'DeadlineExceeded')] },
       'False/TimedOut',
@@ -384,6 +394,13 @@ describe('a test', () => {
       [],
     ],
     [
+      'uses more of the disk than it may',
+      exited(137, 'writing', { reason: 'Evicted', message: 'exceeds the limit' }),
+      'False/Failed',
+      /exit code 137 on n1: exceeds the limit[^]*writing/,
+      [],
+    ],
+    [
       'does not end in time',
       exited(137, 'still waiting', { reason: 'DeadlineExceeded' }),
       'False/TimedOut',
@@ -392,12 +409,20 @@ describe('a test', () => {
     ],
     ['is just being ended', { phase: 'Running', reason: 'DeadlineExceeded' }, 'Unknown/Running', /on n1$/, []],
     [
+      'passes too late',
+      exited(0, '', { reason: 'DeadlineExceeded', phase: 'Failed' }),
+      'False/TimedOut',
+      /within 300 s/,
+      [],
+    ],
+    [
       'cannot be started in time',
       { ...waits('CreateContainerError', 'no such directory'), phase: 'Failed', reason: 'DeadlineExceeded' },
       'False/TimedOut',
       /within 300 s: CreateContainerError: no such directory/,
       [],
     ],
+    ['passes before it is ended for the sake of its node', exited(0, '', disrupted), 'True/Passed', /./, []],
     ['is ended for the sake of its node', exited(137, '', disrupted), 'Unknown/Running', /./, [`delete Pod ${name}`]],
     [
       'is not taken by the kubelet',

@@ -83,26 +83,30 @@ const timedOut: Rule = (test) => {
   return failed(test, 'TimedOut', message);
 };
 
+const commandPassed: Rule = (test) =>
+  terminated(test.pod)?.exitCode === 0
+    ? settled(test.image, { ...test.status, ...times(test), outcome: 'Passed' })
+    : undefined;
+
 /** It was ended for the sake of its node, which says nothing of the image. */
 const disturbed: Rule = (test) =>
   (test.pod.status?.conditions ?? []).some((c) => c.type === 'DisruptionTarget' && c.status === 'True')
     ? replace(test)
     : undefined;
 
-const commandEnded: Rule = (test) => {
-  const { image, status, pod } = test;
+const commandFailed: Rule = (test) => {
+  const { status, pod } = test;
   const ended = terminated(pod);
   if (!ended) return undefined;
-  if (ended.exitCode === 0) return settled(image, { ...status, ...times(test), outcome: 'Passed' });
-  const how = `ended with exit code ${ended.exitCode} on ${status.node}${lastLines(ended.message)}`;
-  return failed(test, 'Failed', `The command ${how}`);
+  const exit = `exit code ${ended.exitCode} on ${status.node}${because(pod.status?.message)}`;
+  return failed(test, 'Failed', `The command ended with ${exit}${lastLines(ended.message)}`);
 };
 
 const refusedByNode: Rule = (test) => (test.pod.status?.phase === 'Failed' ? replace(test) : undefined);
 
 /** First hit wins. */
 function judgePod(test: Test): Result {
-  for (const rule of [isGoing, timedOut, disturbed, commandEnded, refusedByNode]) {
+  for (const rule of [isGoing, timedOut, commandPassed, disturbed, commandFailed, refusedByNode]) {
     const result = rule(test);
     if (result) return result;
   }

@@ -10,7 +10,7 @@ import type { Pod } from '../../../src/kube/types.ts';
 import { imageObjectName } from '../../../src/pod/image.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 import { sameStatus } from '../../../src/runtime/status.ts';
-import { jobController, runTest } from './jobs.ts';
+import { jobController, runJobPod, runTest } from './jobs.ts';
 import type { End, JobsBehaviour } from './jobs.ts';
 
 /** How agents and kubelets behave; may be changed at any time. */
@@ -27,6 +27,8 @@ export interface Behaviour {
   job: JobsBehaviour;
   /** How the test of an image ends; undefined while it runs. */
   test(image: string): End | undefined;
+  /** The controllers of Kubernetes itself are there. */
+  realControllers: boolean;
   /** Nothing happens to Pods. */
   kubeletsDown: boolean;
 }
@@ -37,7 +39,7 @@ export function startActors(connection: Connection, client: Client, behaviour: B
   const running = (async () => {
     while (!stop.signal.aborted) {
       await agents(client, behaviour).catch(ignoreLostRaces);
-      await jobController(client, behaviour.job).catch(ignoreLostRaces);
+      if (!behaviour.realControllers) await jobController(client, behaviour.job).catch(ignoreLostRaces);
       if (!behaviour.kubeletsDown) await kubelets(connection, client, behaviour).catch(ignoreLostRaces);
       await delay(20);
     }
@@ -86,7 +88,7 @@ async function kubelets(connection: Connection, client: Client, behaviour: Behav
     if (pod.metadata.deletionTimestamp !== undefined) {
       await client.delete(pods, pod.metadata, { uid: pod.metadata.uid, gracePeriodSeconds: 0 });
     } else if (step === 'build' || step === 'publish') {
-      continue;
+      if (behaviour.realControllers) await jobPod(connection, client, pod, behaviour);
     } else if (pod.spec?.nodeName === undefined) {
       await bind(connection, client, pod);
     } else if (step === 'verify') {
@@ -97,15 +99,28 @@ async function kubelets(connection: Connection, client: Client, behaviour: Behav
   }
 }
 
+/** As scheduler and kubelet. */
+async function jobPod(connection: Connection, client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
+  if (pod.spec?.nodeName === undefined) {
+    await bindTo(connection, pod, 'n1');
+    return;
+  }
+  const { [labels.step]: step = '', [labels.image]: image = '' } = pod.metadata.labels ?? {};
+  await runJobPod(client, pod, behaviour.job(step, image.replace('.', ':')));
+}
+
 /** As the scheduler: the first node that has the image, and is the one that is asked for. */
 async function bind(connection: Connection, client: Client, pod: Pod): Promise<void> {
-  const { name, namespace = '' } = pod.metadata;
   const [os = '', version = ''] = (pod.metadata.annotations?.[annotations.image] ?? '').split(':');
   const key = imageLabelPrefix + imageObjectName({ os, version });
   const asked = askedNode(pod);
   const has = (await client.list(nodes)).filter((it) => it.metadata.labels?.[key] !== undefined);
   const node = has.find((it) => asked === undefined || it.metadata.name === asked);
-  if (!node) return;
+  if (node) await bindTo(connection, pod, node.metadata.name);
+}
+
+async function bindTo(connection: Connection, pod: Pod, node: string): Promise<void> {
+  const { name, namespace = '' } = pod.metadata;
   await connection.request({
     method: 'POST',
     path: `/api/v1/namespaces/${namespace}/pods/${name}/binding`,
@@ -113,7 +128,7 @@ async function bind(connection: Connection, client: Client, pod: Pod): Promise<v
       apiVersion: 'v1',
       kind: 'Binding',
       metadata: { name },
-      target: { kind: 'Node', name: node.metadata.name },
+      target: { kind: 'Node', name: node },
     }),
   });
 }

@@ -12,6 +12,7 @@ export interface End {
   message: string;
   /** Of the Pod, such as DeadlineExceeded. */
   reason?: string;
+  conditions?: { type: string; status: string; reason: string }[];
 }
 
 /** By the step of the Job and its image how its container ends; undefined while it runs. */
@@ -93,21 +94,32 @@ function podOf(job: Job, name: { name: string; namespace?: string | undefined })
 const setPod = (client: Client, pod: { name: string; namespace?: string | undefined }, status: object) =>
   client.mergePatch(pods, pod, { status }, { subresource: 'status' });
 
+/** What the kubelet makes of a Pod that a real controller has made for a Job; it is bound already. */
+export async function runJobPod(client: Client, pod: Pod, end: End | undefined): Promise<void> {
+  await runPod(client, pod, pod.spec?.containers[0]?.name ?? '', end);
+}
+
 /** What the kubelet makes of a Pod that tests an image; it is bound already. */
 export async function runTest(client: Client, pod: Pod, end: End | undefined): Promise<void> {
+  await runPod(client, pod, 'main', end);
+}
+
+async function runPod(client: Client, pod: Pod, name: string, end: End | undefined): Promise<void> {
+  // It has ended, and does so once.
+  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return;
   const now = formatTime(new Date());
-  const common = { name: 'main', image: '', imageID: '', restartCount: 0 };
+  const common = { name, image: '', imageID: '', restartCount: 0 };
   if (!end) {
     if (pod.status?.phase === 'Running') return;
     const running = { ...common, ready: true, state: { running: { startedAt: now } } };
     await setPod(client, pod.metadata, { phase: 'Running', startTime: now, containerStatuses: [running] });
     return;
   }
-  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return;
   const terminated = { exitCode: end.exitCode, message: end.message, startedAt: now, finishedAt: now };
   await setPod(client, pod.metadata, {
     phase: end.exitCode === 0 ? 'Succeeded' : 'Failed',
     ...(end.reason !== undefined && { reason: end.reason }),
+    ...(end.conditions && { conditions: end.conditions.map((it) => ({ ...it, lastTransitionTime: now })) }),
     startTime: now,
     containerStatuses: [{ ...common, ready: false, state: { terminated } }],
   });

@@ -14,6 +14,7 @@ import type { KubeObject } from '../../../src/runtime/object.ts';
 import { expectValidStatus } from '../../../src/runtime/status.ts';
 import { sha256Of } from '../../fixtures/builders.ts';
 import { startTestCluster } from '../apiserver.ts';
+import { startControllerManager } from '../controller-manager.ts';
 import { connect, createNamespace } from '../environment.ts';
 import { eventually } from '../eventually.ts';
 import { applyManifests } from '../manifests.ts';
@@ -37,10 +38,10 @@ export const nodeNames = ['n1', 'n2', 'n3'];
 
 /**
  * The real operator with the rights of its service account, on an API server of its own (because it labels every node), with
- * three nodes and the policies of deploy/ in force. Agents, scheduler and kubelets are played by the test: `states` and
- * `behaviours` say what they do.
+ * three nodes and the policies of deploy/ in force. Agents, scheduler, kubelets and, unless real `controllers` of Kubernetes are
+ * named, the controller of Jobs are played by the test: `states`, `behaviours` and `ends` say what they do.
  */
-export async function openStage() {
+export async function openStage({ controllers = [] }: { controllers?: readonly string[] } = {}) {
   const cluster = await startTestCluster();
   const { client, connection } = connect(cluster.kubeconfig);
   await installCrds(cluster.kubeconfig, join(import.meta.dirname, '../../../crds'));
@@ -63,6 +64,7 @@ export async function openStage() {
     container: (image, name) => behaviours.get(`${name} ${image}`) ?? behaviours.get(image) ?? 'good',
     job: (step, image) => ends.get(`${step} ${image}`),
     test: (image) => ends.get(`verify ${image}`),
+    realControllers: controllers.length > 0,
     kubeletsDown: false,
   };
 
@@ -73,6 +75,7 @@ export async function openStage() {
   }
   for (const name of nodeNames) await createNode(name);
   const actors = startActors(connection, client, behaviour);
+  const manager = controllers.length > 0 ? startControllerManager(cluster.kubeconfig, ...controllers) : undefined;
   let operator = await startOperator(cluster.kubeconfig, connection);
 
   function create<T extends KubeObject>(resource: Resource<T>, metadata: T['metadata'], spec: object): Promise<T> {
@@ -189,6 +192,7 @@ export async function openStage() {
       behaviour.kubeletsDown = false;
     },
     close: async () => {
+      await manager?.stop();
       await actors.stop();
       await operator.stop();
       await connection.close();
