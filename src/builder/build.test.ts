@@ -253,6 +253,12 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
     await expect(ask(registry.host, 'os/testing/tiny/manifests/v9')).rejects.toThrow('404');
   });
 
+  test('for another processor is refused', async () => {
+    const architecture = process.arch === 'x64' ? 'arm64' : 'amd64';
+    const failure = build({ from: await serveBase(baseArchive()) }, { architecture });
+    await expect(failure).rejects.toMatchObject({ reason: 'ArchitectureMismatch' });
+  });
+
   test('runs commands that cannot get out of the tree', async () => {
     const outside = temporaryDirectory();
     const base = baseArchive((root) => symlinkSync(outside, join(root, 'srv/out')));
