@@ -18,6 +18,8 @@ const texts = {
   unharmed: 'After that the page is served and the data is there',
   failedBefore: 'Asking for v3 again starts no new attempt and no tug-of-war',
   settled: 'Asking for v2 settles it',
+  rolled: 'Six containers that follow the default version went to v2 in waves, when it became the default',
+  halted: 'v3 as the default was halted by its canary, and condemned; everybody runs v2',
 } as const;
 
 export type ClaimName = keyof typeof texts;

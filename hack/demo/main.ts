@@ -10,6 +10,7 @@ import { startContainers } from './containers.ts';
 import { script } from './demo.ts';
 import type { Demo } from './demo.ts';
 import { distribute } from './distribute.ts';
+import { halt, rollOut } from './fleet.ts';
 import { checkMounts, checkReset } from './inside.ts';
 import { demoNamespace } from './objects.ts';
 import { parseOptions, usage } from './options.ts';
@@ -52,6 +53,10 @@ async function tell(screen: Screen, claims: Claims, options: Options): Promise<D
   await revert(demo);
   chapter('A GitOps tool insists on v3');
   await insist(demo);
+  chapter('v2 becomes the default version: those that follow it are moved in waves');
+  await rollOut(demo);
+  chapter('v3 becomes the default version: its canary stops it');
+  await halt(demo);
   return demo;
 }
 

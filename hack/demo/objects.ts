@@ -182,3 +182,20 @@ export function container(name: string, version: string): object[] {
     },
   ];
 }
+
+/** Containers that follow the default version of their OS. */
+export const followers = ['shop-1', 'shop-2', 'shop-3', 'shop-4', 'shop-5', 'shop-6'] as const;
+export const followersLabel = { demo: 'follower' };
+
+/** One of them: its spec has no version, so no upgrade ever changes it. */
+export const follower = (name: string): object => ({
+  apiVersion: 'monoroot.dev/v1alpha1',
+  kind: 'HostedContainer',
+  metadata: { name, namespace: demoNamespace, labels: { ...partOf, ...followersLabel } },
+  spec: {
+    image: os,
+    readinessProbe: { httpGet: { path: '/healthz', port }, periodSeconds: 1 },
+    upgrade: { minReadySeconds: 2, maxRestarts: 2, progressDeadlineSeconds: 90 },
+    podTemplate: { terminationGracePeriodSeconds: 5 },
+  },
+});

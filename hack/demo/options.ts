@@ -10,7 +10,7 @@ export interface Options {
 }
 
 export const usage = `Monoroot from nothing, on real input: a Kubernetes cluster with three nodes, three versions of Debian 12, two containers,
-an upgrade that works and one that does not. Every claim that it prints at the end has been checked.
+an upgrade that works and one that does not, a fleet that rolls to a new default version and is halted by a bad one. Every claim that it prints at the end has been checked.
 
   npm run demo                  in a cluster of its own on this machine (Linux, root, Go; see hack/cluster); the cluster stays
   npm run demo -- --kind        in kind, where there is Docker

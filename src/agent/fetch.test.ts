@@ -227,7 +227,8 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       const program = `
         const { fetchImage } = await import(${module('./fetch.ts')});
         const paths = ${JSON.stringify(ports.paths)};
-        const ports = { paths, architecture: 'amd64', now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
+        const signatures = { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' };
+        const ports = { paths, architecture: 'amd64', signatures, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
         await fetchImage(${JSON.stringify(image)}, ports, new AbortController().signal);`;
       const agent = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
       const file = join(ports.paths.staging, 'debian-12.v1.x/tree/usr/lib/20');

@@ -12,6 +12,7 @@ import type { Source } from './obtain/source.ts';
 import type { RegistryPorts } from './registry/registry.ts';
 import { Room, guarded } from './room.ts';
 import type { Claim } from './room.ts';
+import { readRule } from './signatures/read-rule.ts';
 import { publishTree } from './seal.ts';
 import { readSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
@@ -32,6 +33,12 @@ export interface FetchPorts {
   /** How web servers are asked; the defaults when unset. */
   http?: HttpSettings;
   registries: RegistryPorts;
+  signatures: {
+    /** Path of the program `cosign`. */
+    cosign: string;
+    /** Which sources must be signed, and by whom; it need not be there. */
+    policyFile: string;
+  };
   /** Told of every piece that was downloaded. */
   countBytes?: (bytes: number) => void;
 }
@@ -96,14 +103,22 @@ async function fetchInto(
   }
 }
 
-function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
+async function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
   const { source, digest, bytesPerSecond } = wanted;
-  const { readSecret, architecture, registries, http } = ports;
+  const { readSecret, architecture, registries, http, signatures } = ports;
+  const rule = await readRule(signatures.policyFile, source);
   const throttle = bytesPerSecond === undefined ? undefined : createThrottle(bytesPerSecond);
-  const options = { http, readSecret, throttle, signal };
+  const signature = rule && { cosign: signatures.cosign, rule };
+  const options = { http, readSecret, throttle, signal, signature };
+  if (source.http && rule && rule.keys.length > 0) throw unsignable(rule.prefix);
   if (source.http) return openArchive(source.http, digest, { ...http, readSecret, throttle, signal });
   if (source.oci) return openImage(source.oci, digest, { ...registries, architecture }, options);
   throw new FetchError('UnsupportedImage', 'It names no source that this agent knows; update the agent of this node');
+}
+
+function unsignable(prefix: string): FetchError {
+  const message = `An archive on a web server has no signature, and the policy wants one for ${prefix}; put the image into a registry and sign it there, or exempt its URL in the ConfigMap monoroot-signatures`;
+  return new FetchError('SignatureMissing', message);
 }
 
 function timedOut({ timeoutSeconds }: WantedImage): FetchError {

@@ -72,6 +72,9 @@ const status = z.object({
     .optional()
     .describe('Images of the same operating system that it distributed before, newest first.'),
   activeImage: fixedImage.optional().describe('Image that this distribution made a default version.'),
+  previousActiveImage: fixedImage
+    .optional()
+    .describe('Image that was it before; it is the default version again when the active one is condemned.'),
   activationTime: time.optional().describe('When it did; of several active ones of an OS the latest is the default.'),
   nodes: z
     .object({
@@ -136,6 +139,7 @@ export const imageDistributionDefinition: KindDefinition = {
     },
     conditionColumn('Distributed', 'All selected nodes have it'),
     conditionColumn('Activated', 'It is a default version'),
+    conditionColumn('RolledOut', 'Existing containers run it'),
     conditionColumn('Ready', 'All that spec asks for is done'),
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
   ],

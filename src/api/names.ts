@@ -11,6 +11,8 @@ export const labels = {
   hostedContainer: `${group}/hosted-container`,
   /** On a Pod: `<os>.<version>` of the image that it runs. */
   image: `${group}/image`,
+  /** On Jobs and Pods that make or test an image: `build`, `verify` or `publish`. */
+  step: `${group}/step`,
   managedBy: 'app.kubernetes.io/managed-by',
 } as const;
 
@@ -34,7 +36,7 @@ export const fieldManagers = {
   operator: 'monoroot',
   /** Writes `spec.image` of a HostedContainer when an upgrade is reverted, and nothing else. */
   revert: 'monoroot-revert',
-  /** Writes `status.assignedImage` of HostedContainers, and what an ImageDistribution says of its rollout. */
+  /** Writes `status.assignedImage`, `assignedTime` and `assignedRetryToken` of HostedContainers that a rollout moves. */
   rollout: 'monoroot-rollout',
   /** Writes the annotation `condemned` of an OSImage, once. */
   condemn: 'monoroot-condemn',

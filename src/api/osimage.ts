@@ -116,9 +116,11 @@ const status = z.object({
   verification: z
     .object({
       node: z.string().max(253).describe('Node that tests it.'),
+      pod: z.string().max(253).optional().describe('Pod in the namespace of the operator that runs the command.'),
       startTime: time.optional().describe('When the command was started there.'),
       completionTime: time.optional(),
       outcome: z.enum(['Passed', 'Failed']).optional(),
+      reason: z.string().max(128).optional().describe('Why it failed.'),
       message: z.string().max(4096).optional().describe('Why it failed, with the last lines of its output.'),
     })
     .optional()

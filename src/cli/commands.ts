@@ -1,16 +1,20 @@
 import type { Command } from './command.ts';
 import { bundleBuild } from './commands/bundle-build.ts';
 import { diff } from './commands/diff.ts';
+import { fleet } from './commands/fleet.ts';
 import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
 import { rolloutRetry } from './commands/rollout-retry.ts';
 import { rolloutStatus } from './commands/rollout-status.ts';
+import { rolloutUndo } from './commands/rollout-undo.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
+  fleet,
   rolloutStatus,
   rolloutPause,
   rolloutResume,
   rolloutRetry,
+  rolloutUndo,
   diff,
   bundleBuild,
 ];

@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { osImages } from '../kube/kinds.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { CommandError, defineCommand, exitCodes, outputOption } from './command.ts';
 import { runForTest } from './testing.ts';
@@ -41,6 +45,37 @@ test.each([
   const ran = await run(...argv);
   expect(ran).toMatchObject({ code, stderr: '' });
   expect(ran.stdout).toMatch(stdout);
+});
+
+test('who interrupts a command is not told of an error', async () => {
+  const ran = await runForTest(['show', 'odd'], commands, { signal: AbortSignal.abort() });
+  expect(ran).toEqual({ code: 2, stdout: '', stderr: 'Interrupted\n' });
+});
+
+test('no cluster, no answer, no file: one line that says what', async () => {
+  const ask = defineCommand({
+    name: ['ask'],
+    summary: 'Ask',
+    async run({ cluster }) {
+      await cluster().client.get(osImages, { name: 'x' });
+      return exitCodes.done;
+    },
+  });
+  const cluster = { server: 'https://127.0.0.1:1' };
+  const context = { name: 'here', context: { cluster: 'c', user: 'u' } };
+  const config = { clusters: [{ name: 'c', cluster }], users: [{ name: 'u', user: {} }], contexts: [context] };
+  const directory = mkdtempSync(join(tmpdir(), 'monoroot-cli-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'config');
+  writeFileSync(file, JSON.stringify({ ...config, 'current-context': 'here' }));
+  const told = async (...argv: string[]) => (await runForTest(['ask', ...argv], [ask])).stderr;
+  expect(await told('--kubeconfig', file)).toMatch(/^Error: connect ECONNREFUSED 127\.0\.0\.1:1; is this the right/);
+  expect(await told('--kubeconfig', file, '--context', 'there')).toMatch(
+    /^Error: The kubeconfig has no context 'there'/,
+  );
+  expect(await told('--kubeconfig', join(directory, 'none'))).toMatch(
+    /^Error: ENOENT: no such file or directory.*none'\n$/,
+  );
 });
 
 test.each([

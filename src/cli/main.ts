@@ -25,7 +25,7 @@ export async function runCommandLine(
   try {
     return await dispatch(argv, commands, { ...host, out, err }, open);
   } catch (error) {
-    err.line(`${err.paint('red', 'Error:')} ${explain(error)}`);
+    err.line(host.signal.aborted ? 'Interrupted' : `${err.paint('red', 'Error:')} ${explain(error)}`);
     return exitCodes.failed;
   } finally {
     for (const cluster of clusters) await cluster.close();
@@ -97,6 +97,7 @@ const wrong = (command: Command, problem: string) =>
 function explain(error: unknown): string {
   if (error instanceof UsageError || error instanceof CommandError) return error.message;
   if (error instanceof ApiError) return `The API server refused it: ${error.message} (${error.reason})`;
+  if (error instanceof Error && 'code' in error && 'path' in error) return error.message;
   if (error instanceof Error && 'code' in error) {
     return `${error.message || String(error.code)}; is this the right cluster, and does it answer? See --kubeconfig and --context`;
   }

@@ -31,6 +31,13 @@ test('on a terminal progress is one line, cut at its width, that the next line r
   expect(written()).toBe('fetching a very lon\r\x1b[2Kdone\n');
 });
 
+test('progress of several lines is replaced as a whole', () => {
+  const { screen, written } = screenOn(true, () => 0);
+  screen.progress('one\n  two of a very long file');
+  screen.progress('other');
+  expect(written()).toBe('one\n  two of a very lon\r\x1b[1A\x1b[Jother');
+});
+
 test('elsewhere progress is a line now and then, and only when it has changed', () => {
   let time = 0;
   const { screen, written } = screenOn(false, () => time);

@@ -3,12 +3,12 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 /** A stream that is a terminal or not. */
 export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
 
-/** Where a program for people writes. On a terminal the progress is one line that changes; elsewhere a line now and then. */
+/** Where a program for people writes. On a terminal the progress is text that changes; elsewhere some now and then. */
 export interface Screen {
   line(text?: string): void;
-  /** Replaces the line of progress; whatever is written next takes its place. */
+  /** Replaces the progress, of one or more lines; whatever is written next takes its place. */
   progress(text: string): void;
-  paint(style: Style, text: string): string;
+  paint: (style: Style, text: string) => string;
 }
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
@@ -21,7 +21,10 @@ export function createScreen(stream: Output, now: () => number = () => performan
   let shown = '';
   let shownAt = -Infinity;
   const clear = () => {
-    if (shown !== '' && stream.isTTY) stream.write('\r\x1b[2K');
+    if (shown !== '' && stream.isTTY) {
+      const above = shown.split('\n').length - 1;
+      stream.write(above === 0 ? '\r\x1b[2K' : `\r\x1b[${above}A\x1b[J`);
+    }
     shown = '';
   };
   return {
@@ -33,7 +36,8 @@ export function createScreen(stream: Output, now: () => number = () => performan
       if (stream.isTTY) {
         clear();
         shown = text;
-        stream.write(stripVTControlCharacters(text).slice(0, (stream.columns ?? 80) - 1));
+        const cut = (line: string) => line.slice(0, (stream.columns ?? 80) - 1);
+        stream.write(stripVTControlCharacters(text).split('\n').map(cut).join('\n'));
         return;
       }
       if (text === shown || now() - shownAt < quietSeconds) return;

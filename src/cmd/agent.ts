@@ -56,9 +56,14 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     mirrorsFile: env.MIRRORS_FILE ?? '/etc/monoroot/registries.yaml',
     warn: (message: string) => logger.warn(message),
   };
+  const signatures = {
+    cosign: env.COSIGN ?? 'cosign',
+    policyFile: env.SIGNATURE_POLICY_FILE ?? '/etc/monoroot-signatures/policy.yaml',
+  };
   const { countBytes } = agentMetrics;
   const room = new Room(() => readSpace(paths.staging), settings.minFree);
-  const fetchPorts = { ...common, room, readSecret, http, registries, architecture: architecture(), countBytes };
+  const sources = { http, registries, signatures, architecture: architecture() };
+  const fetchPorts = { ...common, ...sources, room, readSecret, countBytes };
 
   const agent = createAgent({
     ...common,

@@ -9,6 +9,7 @@ import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
 import { eventSink } from '../kube/events.ts';
 import { leasePort } from '../kube/leases.ts';
+import { secretReader } from '../kube/secrets.ts';
 import { createController } from '../runtime/controller.ts';
 import { createEventRecorder } from '../runtime/events.ts';
 import { serveHealth } from '../runtime/health.ts';
@@ -26,6 +27,7 @@ const silenceLimitSeconds = 1800;
 
 async function main({ env, logger, signal, required }: Program): Promise<void> {
   const metrics = createMetrics();
+  const namespace = env.POD_NAMESPACE ?? systemNamespace;
   const identity = `${env.POD_NAME ?? 'operator'}_${randomUUID()}`;
   const connection = createConnection({
     config: loadKubeConfig(),
@@ -34,7 +36,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   });
   const unfenced = createClient(connection);
   const elector = new LeaderElector({
-    lease: leasePort(unfenced, { namespace: env.POD_NAMESPACE ?? systemNamespace, name: 'monoroot-operator' }),
+    lease: leasePort(unfenced, { namespace, name: 'monoroot-operator' }),
     identity,
     logger,
   });
@@ -45,13 +47,16 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     reportingInstance: env.POD_NAME ?? identity,
     logger,
   });
-  const caches = createCaches(unfenced, logger, metrics);
+  const caches = createCaches(unfenced, logger, metrics, namespace);
   const reflectors = Object.values(caches);
   const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
+  const settings = { namespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
+
+  const readSecret = secretReader(client, namespace);
 
   const controllers = [
-    { ...osImageController(client, caches), workers: 1 },
-    { ...imageDistributionController(client, caches), workers: 1 },
+    { ...osImageController({ client, caches, settings, events }), workers: 1 },
+    { ...imageDistributionController(client, caches, { readSecret }), workers: 4 },
     { ...nodeStoreController(client, caches), workers: 1 },
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
   ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));

@@ -9,7 +9,7 @@ import { hostedContainers, imageDistributions, nodeStores, osImages } from '../k
 import { defineResource } from '../kube/resources.ts';
 import { imageObjectName, parseReference } from '../pod/image.ts';
 import type { Claim } from '../pod/claim.ts';
-import type { Node, Pod } from '../pod/types.ts';
+import type { ConfigMap, Job, Node, Pod } from '../pod/types.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { KubeObject } from '../runtime/object.ts';
 import { Reflector } from '../runtime/reflector.ts';
@@ -32,6 +32,22 @@ export const claims = defineResource<Claim>({
   namespaced: true,
 });
 
+export const jobs = defineResource<Job>({
+  group: 'batch',
+  version: 'v1',
+  plural: 'jobs',
+  kind: 'Job',
+  namespaced: true,
+});
+/** Written, and never watched. */
+export const configMaps = defineResource<ConfigMap>({
+  group: '',
+  version: 'v1',
+  plural: 'configmaps',
+  kind: 'ConfigMap',
+  namespaced: true,
+});
+
 /** Everything that the operator watches; a type and no interface, so that all of them can be gone through. */
 export type Caches = {
   images: Reflector<OSImage>;
@@ -42,12 +58,17 @@ export type Caches = {
   pods: Reflector<Pod>;
   /** Those that were made from templates. */
   claims: Reflector<Claim>;
+  /** Those that make images, in the namespace of the operator. */
+  jobs: Reflector<Job>;
 };
 
 /** Index of HostedContainers by the OSes that they ask for, as root and as software. */
 export const byOS = 'os';
+/** Index of the Jobs and Pods that make or test an image, by the name of its OSImage. */
+export const byStep = 'step';
 
-export function createCaches(client: Client, logger: Logger, metrics: Metrics): Caches {
+/** `namespace` is that of the operator. */
+export function createCaches(client: Client, logger: Logger, metrics: Metrics, namespace: string): Caches {
   const common = (name: string) => ({ name, logger, hooks: metrics.reflector(name) });
   const caches: Caches = {
     images: new Reflector({ ...common('osimages'), source: client.listWatcher(osImages) }),
@@ -68,7 +89,15 @@ export function createCaches(client: Client, logger: Logger, metrics: Metrics): 
       ...common('persistentvolumeclaims'),
       source: client.listWatcher(claims, { labelSelector: `${labels.managedBy}=monoroot` }),
     }),
+    jobs: new Reflector({
+      ...common('jobs'),
+      source: client.listWatcher(jobs, { namespace, labelSelector: `${labels.managedBy}=monoroot` }),
+    }),
   };
+  const imageOfStep = ({ metadata: { labels: its, namespace: at } }: KubeObject) =>
+    at === namespace && its?.[labels.step] !== undefined ? [its[labels.image] ?? ''] : [];
+  caches.jobs.store.addIndex(byStep, imageOfStep);
+  caches.pods.store.addIndex(byStep, imageOfStep);
   caches.containers.store.addIndex(byOS, ({ spec }) => {
     const references = [spec.image, ...(spec.software ?? []).flatMap(({ osImage }) => osImage ?? [])];
     return new Set(references.map((reference) => parseReference(reference).os));

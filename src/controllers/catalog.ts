@@ -1,25 +1,49 @@
+import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { previousImagesLimit } from '../api/imagedistribution.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
-import type { OSImage } from '../api/osimage.ts';
+import { annotations } from '../api/names.ts';
+import type { FetchSource, OSImage } from '../api/osimage.ts';
 import { parseReference } from '../pod/image.ts';
+import { matchesLabels } from '../pod/nodes.ts';
+import { testingReference } from '../pod/repository.ts';
+import { findCondition } from '../runtime/conditions.ts';
+
+/** The default version of an OS: that of the distribution that gives it. */
+export function defaultVersion(os: string, distributions: readonly ImageDistribution[]): string | undefined {
+  return parseReference(defaultDistribution(os, distributions)?.status?.activeImage ?? '').version;
+}
 
 /**
- * The default version of an OS: of the distributions that are active for it, the one activated last. When that one is
- * deleted, the one before it is the last again.
+ * Of the distributions that are active for an OS, the one activated last. When that one is deleted, the one before it is the
+ * last again.
  */
-export function defaultVersion(os: string, distributions: readonly ImageDistribution[]): string | undefined {
-  const active = distributions
+export function defaultDistribution(
+  os: string,
+  distributions: readonly ImageDistribution[],
+): ImageDistribution | undefined {
+  return distributions
     .filter((d) => d.metadata.deletionTimestamp === undefined && isActive(d) && parseReference(d.spec.image).os === os)
     .sort(
       (a, b) =>
         compare(b.status?.activationTime, a.status?.activationTime) || compare(a.metadata.name, b.metadata.name),
-    );
-  return active[0] && parseReference(active[0].spec.image).version;
+    )[0];
 }
 
-/** It asks to be the default, and has been for the image that it names now. */
-export const isActive = (d: ImageDistribution): boolean =>
-  d.spec.activate.newContainers && d.status?.activeImage === d.spec.image && d.status.activationTime !== undefined;
+/** It asks to be the default, and is: for the image that it names now or, until that is everywhere, for the one before. */
+export const isActive = ({ spec, status }: ImageDistribution): boolean =>
+  spec.activate.newContainers &&
+  status?.activationTime !== undefined &&
+  parseReference(status.activeImage ?? '').os === parseReference(spec.image).os;
+
+/** The distribution moves this container to the default version. */
+export function moves({ spec }: ImageDistribution, { metadata }: Pick<HostedContainer, 'metadata'>): boolean {
+  const { existingContainers } = spec.activate;
+  return existingContainers !== undefined && matchesLabels(metadata.labels, existingContainers.selector);
+}
+
+/** The evidence against an image, while it is condemned. */
+export const condemnation = (image: OSImage | undefined): string | undefined =>
+  image?.metadata.annotations?.[annotations.condemned];
 
 /**
  * The images that a distribution distributed before the one that it names now, newest first; of the same OS only. Right also
@@ -35,7 +59,43 @@ export function previousImages({ spec, status }: ImageDistribution): string[] {
 
 const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** The digest of what the image is made of: of the archive, or of the manifest or index; known before any node has it. */
-export function digestOf({ spec: { source } }: OSImage): string {
-  return source.oci?.digest ?? `sha256:${source.http?.sha256 ?? ''}`;
+/** The digest of what the image is made of: of the archive, or of the manifest or index; of a build once it was pushed. */
+export function digestOf({ spec: { source }, status }: OSImage): string | undefined {
+  if (source.build) return status?.build?.digest;
+  return source.oci?.digest ?? (source.http && `sha256:${source.http.sha256}`);
+}
+
+/** Where nodes fetch it; undefined while it is not built. A node knows it by its digest, so it may move. */
+export function fetchSourceOf(image: OSImage): FetchSource | undefined {
+  const { http, oci, build } = image.spec.source;
+  if (http) return { http };
+  if (oci) return { oci };
+  const digest = digestOf(image);
+  if (!build || digest === undefined) return undefined;
+  const secret = build.pullSecretRef ?? build.pushSecretRef;
+  return {
+    oci: {
+      reference: image.status?.publication?.reference ?? testingReference(build, image.spec),
+      digest,
+      ...(secret && { pullSecretRef: secret }),
+      ...(build.caRef && { caRef: build.caRef }),
+      ...(build.plainHTTP !== undefined && { plainHTTP: build.plainHTTP }),
+    },
+  };
+}
+
+/** Why it may not reach the nodes that distributions select; undefined when it may. First hit wins. */
+export function whyNotReleased(image: OSImage): { reason: string; message: string } | undefined {
+  const { spec, status, metadata } = image;
+  const says = (type: string) => {
+    const found = findCondition(status?.conditions, type);
+    return `OSImage ${metadata.name}: ${found ? `${found.reason}: ${found.message}` : 'nobody has looked at it yet'}`;
+  };
+  if (spec.source.build && status?.build?.digest === undefined)
+    return { reason: 'ImageNotBuilt', message: says('Built') };
+  if (spec.verification && status?.verification?.outcome !== 'Passed')
+    return { reason: 'ImageNotVerified', message: says('Verified') };
+  if (spec.source.build && status?.publication?.reference === undefined)
+    return { reason: 'ImageNotPublished', message: says('Published') };
+  return undefined;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { distribution, node, nodeStore, osImage, stored } from '../../test/fixtures/builders.ts';
+import { builtImage, distribution, node, nodeStore, osImage, stored } from '../../test/fixtures/builders.ts';
 import type { ImageDistributionSpec } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../api/nodestore.ts';
 import type { Node } from '../pod/types.ts';
@@ -53,6 +53,15 @@ describe('a distribution selects', () => {
     const image = osImage('os:v1', { spec: { architecture: 'arm64' } });
     expect(selectedNodes(distribution('os:v1'), image, [arm, node('n2')])).toEqual([arm]);
   });
+});
+
+test('a distribution selects no node for an image that is not tested and published yet', () => {
+  const verification = { command: ['/test'], timeoutSeconds: 1 };
+  const image = osImage('os:v1', { spec: { verification } });
+  expect(selectedNodes(distribution('os:v1'), image, [node('n1')])).toEqual([]);
+  const passed = { ...image, status: { ...image.status, verification: { node: 'n1', outcome: 'Passed' as const } } };
+  expect(selectedNodes(distribution('os:v1'), passed, [node('n1')])).toEqual([node('n1')]);
+  expect(selectedNodes(distribution('os:v1'), builtImage('os:v1'), [node('n1')])).toEqual([]);
 });
 
 describe('a node stands with an image as', () => {

@@ -3,13 +3,14 @@ import type { NodeStore, StoredImage, WantedImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import { matchesLabels, toleratesTaints } from '../pod/nodes.ts';
 import type { Node } from '../pod/types.ts';
-import { digestOf } from './catalog.ts';
+import { digestOf, whyNotReleased } from './catalog.ts';
 
 /** How one node stands with one image. Unreachable: it lacks the image, and nobody there would answer. */
 export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';
 
-/** The nodes that a distribution selects, for an image of this architecture. */
+/** The nodes that a distribution selects, for an image of this architecture; none before it is tested and published. */
 export function selectedNodes(distribution: ImageDistribution, image: OSImage, nodes: readonly Node[]): Node[] {
+  if (whyNotReleased(image)) return [];
   const { nodeSelector, tolerations } = distribution.spec;
   return nodes.filter(
     (node) =>
@@ -29,7 +30,8 @@ function withoutPassingTaints(node: Node): Node {
 /** What the store of the node says of exactly these bytes. */
 export function storedImage(store: NodeStore | undefined, image: OSImage): StoredImage | undefined {
   const { os, version } = image.spec;
-  return store?.status?.images?.find((i) => i.os === os && i.version === version && i.digest === digestOf(image));
+  const digest = digestOf(image);
+  return store?.status?.images?.find((i) => i.os === os && i.version === version && i.digest === digest);
 }
 
 /** How the node is asked to have the image; undefined when it is not. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { claimNameOf } from './claim.ts';
 import type { UsableImage } from './image.ts';
-import { imageName } from './image.ts';
+import { imageName, parseReference } from './image.ts';
 import { effectiveWritable } from './volumes.ts';
 
 /** Everything that shapes the container: what the user asks for and what the image says, not how this operator renders it. */
@@ -30,10 +30,16 @@ function shape(container: HostedContainer, image: UsableImage): object {
 
 /**
  * What a failed attempt is remembered by (16 hex digits): the same bytes in the same shape are not tried twice, unless
- * `upgrade.retryToken` changes.
+ * `upgrade.retryToken` changes, or the retry token of the rollout that moves a container which follows the default version.
  */
 export const fingerprint = (container: HostedContainer, image: UsableImage): string =>
-  hash({ ...shape(container, image), retryToken: container.spec.upgrade.retryToken });
+  hash({
+    ...shape(container, image),
+    retryToken: container.spec.upgrade.retryToken,
+    ...(parseReference(container.spec.image).version === undefined && {
+      rolloutRetryToken: container.status?.assignedRetryToken,
+    }),
+  });
 
 /**
  * What a Pod is told apart by (16 hex digits): another value means that the Pod must be replaced. It does not depend on how

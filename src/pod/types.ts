@@ -55,6 +55,8 @@ export interface Volume {
   emptyDir?: { medium?: string; sizeLimit?: string };
   persistentVolumeClaim?: { claimName: string };
   image?: { reference: string; pullPolicy: string };
+  configMap?: { name: string };
+  secret?: { secretName: string; optional: boolean; defaultMode: number };
 }
 export interface VolumeMount {
   name: string;
@@ -101,8 +103,12 @@ export interface PodSpec {
   runtimeClassName?: string;
   hostUsers?: boolean;
   terminationGracePeriodSeconds?: number;
+  activeDeadlineSeconds?: number;
+  securityContext?: object;
 }
 export interface PodStatus {
+  /** When the kubelet took it. */
+  startTime?: string;
   phase?: string;
   reason?: string;
   message?: string;
@@ -116,4 +122,28 @@ export interface Pod {
   metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
   spec: PodSpec;
   status?: PodStatus;
+}
+
+export interface ConfigMap {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
+  immutable?: boolean;
+  data?: Record<string, string>;
+}
+
+export interface JobStatus {
+  conditions?: { type: string; status: string; reason?: string; message?: string; lastTransitionTime?: string }[];
+}
+export interface Job {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
+  spec: {
+    backoffLimit: number;
+    activeDeadlineSeconds: number;
+    podFailurePolicy: { rules: object[] };
+    template: { metadata: { labels: Record<string, string> }; spec: PodSpec };
+  };
+  status?: JobStatus;
 }

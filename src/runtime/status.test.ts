@@ -63,6 +63,19 @@ test.each<[string, boolean, unknown, unknown]>([
   ],
   ['other lists have one', false, { list: [1, 2] }, { list: [2, 1] }],
   ['depth counts', false, { a: { b: [{ c: 1 }] } }, { a: { b: [{ c: 2 }] } }],
+  ['a longer list is another', false, { list: [1] }, { list: [1, 2] }],
+  ['a list is no object', false, { list: [] }, { list: {} }],
+  ['a member that only the one has', false, { a: 1 }, { a: 1, b: 2 }],
+  ['a member that only the other has', false, { a: 1, b: 2 }, { a: 1 }],
+  ['a member that both have not', true, { a: undefined }, { b: undefined }],
+  ['null is not absent', false, { a: null }, {}],
+  ['a text is not the number', false, { a: '1' }, { a: 1 }],
+  [
+    'a condition that differs, wherever it is',
+    false,
+    { conditions: [{ type: 'A', status: 'True' }, { type: 'B' }] },
+    { conditions: [{ type: 'B' }, { type: 'A', status: 'False' }] },
+  ],
   ['nothing is not an empty status', false, undefined, {}],
 ])('sameStatus: %s', (_rule, same, a, b) => {
   expect(sameStatus(a, b)).toBe(same);

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Condition } from './conditions.ts';
 
 export interface StatusReport<S> {
@@ -35,21 +34,29 @@ export async function actThenWriteStatus<S>(report: StatusReport<S>): Promise<vo
   if (failed) throw failure;
 }
 
-/** Whether two statuses are the same on the wire: a member that is undefined is as good as absent, conditions have no order. */
-export function sameStatus(a: unknown, b: unknown): boolean {
-  return isDeepStrictEqual(normalize(a), normalize(b));
-}
-
-function normalize(value: unknown, name = ''): unknown {
-  if (Array.isArray(value)) {
-    const items = value.map((item) => normalize(item));
-    return name === 'conditions' ? items.sort((a, b) => (typeOf(a) < typeOf(b) ? -1 : 1)) : items;
+/**
+ * Whether two statuses are the same on the wire: a member that is undefined is as good as absent, conditions have no order. It
+ * is asked for every event of every object, so it makes no copies.
+ */
+export function sameStatus(a: unknown, b: unknown, name = ''): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+    const [left, right] = name === 'conditions' ? [byType(a), byType(b)] : [a, b];
+    return left.every((item, i) => sameStatus(item, right[i]));
   }
-  if (typeof value !== 'object' || value === null) return value;
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(members.map(([key, member]) => [key, normalize(member, key)]));
+  return sameMembers(a as Record<string, unknown>, b as Record<string, unknown>);
 }
 
+function sameMembers(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  for (const key in a) if (!sameStatus(a[key], b[key], key)) return false;
+  for (const key in b) if (b[key] !== undefined && a[key] === undefined) return false;
+  return true;
+}
+
+const byType = (conditions: readonly unknown[]): unknown[] =>
+  conditions.toSorted((a, b) => (typeOf(a) < typeOf(b) ? -1 : 1));
 const typeOf = (condition: unknown) => (condition as Partial<Condition>).type ?? '';
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,8 @@ interface Node {
   root: string;
   /** Files below the directory of the agent. */
   files: (path: string) => string[];
+  /** Decides which signatures are needed; no file at first. */
+  policyFile: string;
   start: () => ChildProcess;
   want: (...images: WantedImage[]) => Promise<void>;
   /** Waits until the status tells this of the only image. */
@@ -57,6 +60,9 @@ function createNode(): Node {
   const name = `agent-test-${process.pid}-${++nodes}`;
   const root = mkdtempSync(join(tmpdir(), 'monoroot-agent-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const policies = mkdtempSync(join(tmpdir(), 'monoroot-policy-'));
+  onTestFinished(() => rmSync(policies, { recursive: true, force: true }));
+  const policyFile = join(policies, 'policy.yaml');
   const read = async () => {
     const found = await client.get(nodeStores, { name });
     if (!found) throw new Error(`There is no NodeStore ${name}`);
@@ -65,6 +71,7 @@ function createNode(): Node {
   return {
     name,
     root,
+    policyFile,
     read,
     files: (path) => readdirSync(join(root, path)),
     start() {
@@ -74,6 +81,7 @@ function createNode(): Node {
         KUBECONFIG: kubeconfig,
         NODE_NAME: name,
         MONOROOT_ROOT: root,
+        SIGNATURE_POLICY_FILE: policyFile,
         HEALTH_PORT: '0',
         LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
       };
@@ -163,6 +171,40 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     await node.want({ ...withLogin, timeoutSeconds: 61 });
     await node.told({ state: 'Ready' });
     expect(JSON.stringify(await node.read())).not.toContain('geheim');
+  });
+
+  test('fetches nothing that the policy of signatures does not let through', { timeout: 90_000 }, async () => {
+    const asked: (string | undefined)[] = [];
+    const origin = await serve((request, response) => {
+      asked.push(request.url);
+      response.end(archive);
+    });
+    const node = createNode();
+    writeFileSync(node.policyFile, 'repositories: nonsense');
+    node.start();
+    await node.want(wanted(origin));
+    const refused = await node.told({ state: 'Failed', reason: 'SignaturePolicyInvalid', attempts: 1 });
+    expect(refused.message).toContain('ConfigMap monoroot-signatures');
+    expect(asked).toEqual([]);
+
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const everything = { prefix: '*', keys: [publicKey.export({ type: 'spki', format: 'pem' })] };
+    writeFileSync(node.policyFile, JSON.stringify({ repositories: [everything] }));
+    await node.want(wanted(origin, { timeoutSeconds: 61 }));
+    await node.told({ state: 'Failed', reason: 'SignatureMissing' });
+    expect(asked).toEqual([]);
+
+    writeFileSync(node.policyFile, JSON.stringify({ repositories: [everything, { prefix: origin, unsigned: true }] }));
+    await node.want(wanted(origin, { timeoutSeconds: 62 }));
+    await node.told({ state: 'Ready' });
+    // What is stored stays, whatever becomes of the policy.
+    writeFileSync(node.policyFile, 'repositories: nonsense');
+    await node.want(wanted(origin, { timeoutSeconds: 63 }), wanted(origin, { version: 'v2' }));
+    await eventually(async () => {
+      const images = (await node.read()).status?.images;
+      expect(images).toMatchObject([{ state: 'Ready' }, { state: 'Failed', reason: 'SignaturePolicyInvalid' }]);
+    });
+    expect(asked).toHaveLength(1);
   });
 
   test('that is killed in the middle of a download begins anew', { timeout: 90_000 }, async () => {

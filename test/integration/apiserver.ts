@@ -23,10 +23,17 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+export interface TestClusterOptions {
+  /** Where everything lives, instead of a new temporary directory; it is removed at the end in any case. */
+  directory?: string;
+  /** More flags of kube-apiserver. */
+  apiServerFlags?: readonly string[];
+}
+
 /** Starts etcd and kube-apiserver on free ports of the loopback interface; everything lives in a temporary directory. */
-export async function startTestCluster(): Promise<TestCluster> {
+export async function startTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
   const binaries = builtBinaries();
-  const directory = mkdtempSync(join(tmpdir(), 'monoroot-test-'));
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'monoroot-test-'));
   const running = new Map<string, ChildProcess>();
   const run = (name: string, args: string[]) => {
     const log = openSync(join(directory, `${name}.log`), 'a');
@@ -73,6 +80,7 @@ export async function startTestCluster(): Promise<TestCluster> {
       '--allow-privileged=true',
       // Nothing here makes the default service account that this plugin demands of every Pod.
       '--disable-admission-plugins=ServiceAccount',
+      ...(options.apiServerFlags ?? []),
     ]);
     await waitUntilReady(kubeconfig, () => running.get('kube-apiserver')?.exitCode ?? null, directory);
   };

@@ -17,7 +17,8 @@ import type { ObtainOptions, Source } from './source.ts';
 
 /**
  * The image of this digest, of its manifest or index, in a registry. Its lowest layer, which is the biggest as a rule, is unpacked while it comes. Each of the others is
- * downloaded to a file while the one before it is being unpacked: what it removes has to be known before.
+ * downloaded to a file while the one before it is being unpacked: what it removes has to be known before. Nothing of it is fetched
+ * unless it has the signature that `options` ask for.
  */
 export async function openImage(
   source: OciSource,
@@ -26,6 +27,7 @@ export async function openImage(
   options: RegistryOptions,
 ): Promise<Source> {
   const registry = await openRegistry(source, ports, options);
+  await registry.verifySignature(digest);
   const { config, layers } = await readImage(registry, digest, ports.architecture);
   const defaults = parseConfig(await registry.readBlob(config.digest, config.size), ports.architecture);
   const totalBytes = layers.reduce((sum, { size }) => sum + size, 0);

@@ -29,7 +29,8 @@ export async function readManifest(repository: Repository, digest: string, optio
   try {
     const args = ['manifest', `${repository.host}/${repository.name}@${digest}`];
     if (repository.plainHTTP) args.push('--insecure');
-    const { code, output, complaint } = await run(args, await registryEnvironment(directory, repository, options), options);
+    const env = await registryEnvironment(directory, repository, options);
+    const { code, output, complaint } = await runTool(options.crane, args, env, options.signal);
     if (code === 0) return output;
     options.signal.throwIfAborted();
     throw diagnose(repository, digest, complaint, options.login);
@@ -67,9 +68,25 @@ export async function registryEnvironment(
   };
 }
 
-async function run(args: string[], env: NodeJS.ProcessEnv, { crane, signal }: CraneOptions) {
-  const child = spawn(crane, args, { stdio: ['ignore', 'pipe', 'pipe'], env, signal, killSignal: 'SIGKILL' });
+export interface ToolResult {
+  code: number | null;
+  output: Buffer;
+  /** The last line that it wrote about what is wrong. */
+  complaint: string;
+  /** What ended a program that is written in Go, if something did: a trace of where it was follows. */
+  fatal: string | undefined;
+}
+
+/** Runs a program that asks a registry, to its end. Aborting, or more output than any manifest has, kills it. */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  signal: AbortSignal,
+): Promise<ToolResult> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, signal, killSignal: 'SIGKILL' });
   let complaint = '';
+  let fatal: string | undefined;
   const ended = new Promise<number | null>((resolve) => {
     child.once('error', (error) => (complaint = error.message));
     child.once('close', resolve);
@@ -81,14 +98,18 @@ async function run(args: string[], env: NodeJS.ProcessEnv, { crane, signal }: Cr
     if (size <= largest) pieces.push(piece);
     else child.kill('SIGKILL');
   });
-  const lines = readLines(child.stderr, (line) => (complaint = line.trim() || complaint));
+  const lines = readLines(child.stderr, (line) => {
+    complaint = line.trim() || complaint;
+    fatal ??= /^(fatal error|panic): .*/.exec(line)?.[0];
+  });
   const [code] = await Promise.all([ended, lines]);
   if (size > largest) complaint = `the manifest has more than ${largest} bytes`;
-  return { code, output: Buffer.concat(pieces), complaint };
+  return { code, output: Buffer.concat(pieces), complaint, fatal };
 }
 
 const unknown = /MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND|status code 404/;
-const denied = /UNAUTHORIZED|DENIED|status code 40[13]/;
+/** Whether a complaint of such a program is that the registry does not let it read. */
+export const isDenied = (complaint: string): boolean => /UNAUTHORIZED|DENIED|status code 40[13]/.test(complaint);
 
 /** Who could not be reached or trusted has been found out before, when the way to log in was asked for. */
 function diagnose(repository: Repository, digest: string, complaint: string, login: Login | undefined): FetchError {
@@ -97,7 +118,7 @@ function diagnose(repository: Repository, digest: string, complaint: string, log
     const message = `${host} has no ${digest} in ${name}; push the image there or correct source.oci`;
     return new FetchError('ManifestUnknown', message);
   }
-  if (denied.test(complaint)) return refused(host, 'for its manifest', login);
+  if (isDenied(complaint)) return refused(host, 'for its manifest', login);
   if (/does not match requested digest/.test(complaint)) {
     const message = `${host} gave another manifest than ${digest} (${complaint}); check the registry`;
     return new FetchError('DigestMismatch', message);

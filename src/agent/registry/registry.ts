@@ -7,6 +7,8 @@ import { openHttp } from '../download/http.ts';
 import type { Download, HttpOptions } from '../download/http.ts';
 import { FetchError } from '../failure.ts';
 import type { FailureReason } from '../failure.ts';
+import { verifySignature } from '../signatures/cosign.ts';
+import type { Rule } from '../signatures/policy.ts';
 import { wrongDigest } from '../transfer.ts';
 import { authorize } from './authorize.ts';
 import { readManifest } from './crane.ts';
@@ -28,10 +30,14 @@ export interface RegistryPorts {
 export interface RegistryOptions extends Pick<HttpOptions, 'signal' | 'throttle'> {
   http?: HttpSettings | undefined;
   readSecret: ReadSecret;
+  /** Path of the program `cosign`, and the signature that an image must have before any of it is fetched. */
+  signature?: { cosign: string; rule: Rule } | undefined;
 }
 
 /** The repository of one image: at its registry, or wherever else the same bytes are to be had. */
 export interface Registry {
+  /** Makes sure that the image has the signature that it must have, if any, at a mirror or at its registry. */
+  verifySignature(digest: string): Promise<void>;
   /** The bytes of a manifest or an index, verified. */
   readManifest(digest: string): Promise<Buffer>;
   /** The bytes of a small blob, verified. */
@@ -55,7 +61,12 @@ const ofTheServer = new Set<FailureReason>([
   'ManifestUnknown',
   'DigestMismatch',
   'TruncatedArchive',
+  'SignatureMissing',
+  'SignatureInvalid',
 ]);
+
+/** A mirror of which it is known need not be bad for other things. */
+const ofTheThing = new Set<FailureReason>(['ManifestUnknown', 'HTTPStatus', 'SignatureMissing', 'SignatureInvalid']);
 
 /** Finds out where the image of a source is to be asked for: first at the mirrors of its registry, then there. */
 export async function openRegistry(
@@ -95,8 +106,7 @@ export async function openRegistry(
         const { host, mirrorOf } = repository;
         if (mirrorOf === undefined || !(error instanceof FetchError) || !ofTheServer.has(error.reason)) throw error;
         ports.warn(`Mirror ${host} of ${mirrorOf} was of no use: ${error.reason}: ${error.message}`);
-        const hasOnlyOthers = error.reason === 'ManifestUnknown' || error.reason === 'HTTPStatus';
-        if (!hasOnlyOthers) repositories.splice(repositories.indexOf(repository), 1);
+        if (!ofTheThing.has(error.reason)) repositories.splice(repositories.indexOf(repository), 1);
       }
     }
     throw new Error('There is no registry to ask');
@@ -114,13 +124,24 @@ export async function openRegistry(
       }
     });
 
+  /** What a program needs to ask a repository. Also tells whether the registry can be reached and trusted. */
+  async function access(repository: Repository) {
+    const { login: found, ca } = await login(repository);
+    return { login: found, ca, proxies: options.http?.proxies, signal };
+  }
+
+  const { signature } = options;
   return {
+    async verifySignature(digest) {
+      if (!signature || signature.rule.keys.length === 0) return;
+      const { cosign, rule } = signature;
+      await ask(async (repository) =>
+        verifySignature(repository, digest, rule, { cosign, ...(await access(repository)) }),
+      );
+    },
     readManifest: (digest) =>
       ask(async (repository) => {
-        // Also tells whether the registry can be reached and trusted.
-        const { login: found, ca } = await login(repository);
-        const { proxies } = options.http ?? {};
-        const bytes = await readManifest(repository, digest, { crane: ports.crane, login: found, ca, proxies, signal });
+        const bytes = await readManifest(repository, digest, { crane: ports.crane, ...(await access(repository)) });
         check(bytes, digest);
         return bytes;
       }),

@@ -26,7 +26,8 @@ export async function live({ root, fetch, remove, removeUsed }: Life): Promise<s
   if (fetch) {
     const registries = { crane: 'crane', mirrorsFile: '/nonexistent', warn: () => undefined };
     const readSecret = () => Promise.resolve(undefined);
-    const ports = { ...common, architecture: 'amd64' as const, registries, readSecret };
+    const signatures = { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' };
+    const ports = { ...common, architecture: 'amd64' as const, registries, signatures, readSecret };
     await fetchImage(fetch, ports, new AbortController().signal).catch((error: unknown) => {
       outcome = toFetchError(error).reason;
     });

@@ -1,10 +1,10 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import { findCondition } from '../../runtime/conditions.ts';
 import { CommandError, UsageError, defineCommand, exitCodes, outputOption } from '../command.ts';
 import type { Context, ExitCode } from '../command.ts';
-import { getDistribution } from '../rollout/change.ts';
-import { describeProgress, inOneLine } from '../rollout/describe.ts';
+import { describeProgress, inLines, inOneLine } from '../rollout/describe.ts';
 import type { Progress } from '../rollout/describe.ts';
-import { follow } from '../rollout/follow.ts';
+import { follow, readToFollow } from '../rollout/follow.ts';
 
 /** Follows a distribution until it is done or stopped. */
 export const rolloutStatus = defineCommand({
@@ -25,7 +25,7 @@ it is under way. With -o json each change is a line.`,
     const { client } = context.cluster();
     const show = values.output === 'json' ? showJson(context) : showText(context);
     // Also tells at once when there is none, or no answer.
-    let last = await getDistribution(client, name);
+    let last = await readToFollow(client, name);
     if (values.once === true) return show(last, describeProgress(last, context.now()), true) ?? exitCodes.done;
     for await (const current of follow(client, name, AbortSignal.any([context.signal, ...limit]))) {
       if (!current) throw new CommandError(`ImageDistribution ${name} was deleted`);
@@ -46,15 +46,17 @@ type Show = (distribution: ImageDistribution, progress: Progress, once: boolean)
 
 const codes = { Done: exitCodes.done, Halted: exitCodes.no, Stalled: exitCodes.no, Waiting: undefined } as const;
 
-function showText({ out }: Context): Show {
-  return ({ metadata: { name }, spec: { image } }, progress, once) => {
-    const line = `imagedistribution/${name} (${image}): ${inOneLine(progress)}`;
-    if (progress.standing === 'Waiting' && !once) out.progress(line);
+function showText({ out, stdout }: Context): Show {
+  return ({ metadata: { name }, spec: { image }, status }, progress, once) => {
+    const head = `imagedistribution/${name} (${image}):`;
+    const line = `${head} ${inOneLine(progress)}`;
+    if (progress.standing === 'Waiting' && !once)
+      out.progress(stdout.isTTY === true ? [head, ...inLines(progress)].join('\n  ') : line);
     else if (progress.standing === 'Waiting') out.line(line);
     else if (progress.standing === 'Done') out.line(`${line}; ${out.paint('green', 'done')}`);
     else {
       out.line(out.paint('red', line));
-      if (progress.standing === 'Halted') {
+      if (progress.standing === 'Halted' || findCondition(status?.conditions, 'Stalled')?.reason === 'ImageCondemned') {
         out.line(
           `When the cause is mended: kubectl monoroot rollout retry ${name}, with --lift when the image is condemned`,
         );

@@ -25,7 +25,7 @@ const program = '/opt/monoroot/inspect.js';
  */
 export async function* askAgent(agent: Agent, image: string, ports: AskPorts): AsyncGenerator<InspectionLine> {
   // So little memory that it gets in the way of no agent, whose limit it shares.
-  const command = ['node', '--max-old-space-size=128', program, image];
+  const command = ['node', '--max-old-space-size=96', '--max-semi-space-size=2', program, image];
   const target = [`--namespace=${ports.namespace}`, agent.pod, '--container=agent'];
   const args = [...ports.kubectlOptions, 'exec', ...target, '--', ...command];
   const child = spawn(ports.kubectl, args, { stdio: ['ignore', 'pipe', 'pipe'], signal: ports.signal });

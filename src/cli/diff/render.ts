@@ -4,7 +4,7 @@ import type { Screen } from '../terminal.ts';
 import { describeChange, wordFor } from './compare.ts';
 import type { Comparison, FileChange, PackageChange } from './compare.ts';
 
-type Paint = (style: 'bold' | 'green' | 'red' | 'yellow', text: string) => string;
+type Paint = Screen['paint'];
 
 /** Which parts of a comparison are shown. */
 export interface Parts {
@@ -18,8 +18,7 @@ export const differs = ({ packages, files }: Comparison, parts: Parts): boolean 
   (parts.packages && packages.length > 0) || (parts.files !== 'none' && files.length > 0);
 
 /** The comparison for a person, line by line. */
-export function renderText(comparison: Comparison, parts: Parts, screen: Screen): string[] {
-  const paint: Paint = (style, text) => screen.paint(style, text);
+export function renderText(comparison: Comparison, parts: Parts, { paint }: Screen): string[] {
   const { before, after, packages, files, byContents } = comparison;
   return [
     paint('bold', `${before.image} -> ${after.image}`),

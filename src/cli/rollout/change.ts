@@ -11,9 +11,12 @@ const attempts = 5;
 
 /** Throws an error for users when there is none. */
 export async function getDistribution(client: Client, name: string): Promise<ImageDistribution> {
-  const distribution = await client.get(imageDistributions, { name });
-  if (!distribution) throw new CommandError(`There is no ImageDistribution ${name}; kubectl get imgdist lists them`);
-  return distribution;
+  return (await client.get(imageDistributions, { name })) ?? unknownDistribution(name);
+}
+
+/** Throws that there is no such distribution. */
+export function unknownDistribution(name: string): never {
+  throw new CommandError(`There is no ImageDistribution ${name}; kubectl get imgdist lists them`);
 }
 
 /**

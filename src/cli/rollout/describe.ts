@@ -45,11 +45,10 @@ export function describeProgress(distribution: ImageDistribution, now: Date): Pr
 }
 
 function standingOf(distribution: ImageDistribution): Standing {
-  const { spec, status } = distribution;
+  const { status } = distribution;
   if (isOutdated(distribution)) return 'Waiting';
   if (isTrue(status?.conditions, 'RolloutHalted')) return 'Halted';
   if (isTrue(status?.conditions, 'Stalled')) return 'Stalled';
-  if (spec.activate.existingContainers?.paused === true) return 'Waiting';
   return isTrue(status?.conditions, 'Ready') ? 'Done' : 'Waiting';
 }
 
@@ -81,7 +80,7 @@ function whyNot(distribution: ImageDistribution, standing: Standing): string | u
   if (isOutdated(distribution)) return 'the operator has not seen the last change yet';
   if (standing === 'Halted') return said(findCondition(status?.conditions, 'RolloutHalted'));
   const told = said(findCondition(status?.conditions, standing === 'Stalled' ? 'Stalled' : 'Ready'));
-  if (spec.activate.existingContainers?.paused !== true) return told;
+  if (spec.activate.existingContainers?.paused !== true || told?.includes('paused') === true) return told;
   return ['paused', told].filter((part) => part !== undefined).join('; ');
 }
 
@@ -91,6 +90,11 @@ const isOutdated = ({ metadata, status }: ImageDistribution) =>
 
 const said = (condition: Condition | undefined) => (condition ? condition.message || condition.reason : undefined);
 
-/** Everything in one line. */
-export const inOneLine = ({ nodes, containers, wave, why }: Progress): string =>
-  [nodes, containers, wave, why].filter((part) => part !== undefined && part !== '').join('; ');
+/** Everything that is to be told, in lines. */
+export const inLines = ({ nodes, containers, wave, why }: Progress): string[] =>
+  [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)].filter((part) => part !== undefined);
+
+export const inOneLine = (progress: Progress): string => inLines(progress).join('; ');
+
+/** The message of a rollout begins with counts, which are here already. */
+const withoutCounts = (why: string | undefined) => why?.replace(/^\d+ of \d+ [^;]*; (?=next: |paused)/, '');

@@ -4,9 +4,18 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { Client } from '../../kube/client.ts';
 import { imageDistributions } from '../../kube/kinds.ts';
 import { Reflector } from '../../runtime/reflector.ts';
+import { unknownDistribution } from './change.ts';
 
 /** How often a countdown moves. */
 const tickMilliseconds = 1000;
+
+const selection = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
+
+/** The distribution, asked for as `follow` does: whoever may not do that is told now. Throws an error for users when there is none. */
+export async function readToFollow(client: Client, name: string): Promise<ImageDistribution> {
+  const [distribution] = await client.list(imageDistributions, selection(name));
+  return distribution ?? unknownDistribution(name);
+}
 
 /**
  * A distribution as it is now, and again every second and at each change until the signal aborts; undefined once it is deleted.
@@ -21,7 +30,7 @@ export async function* follow(
   const until = AbortSignal.any([signal, stop.signal]);
   const reflector = new Reflector({
     name: 'imagedistributions',
-    source: client.listWatcher(imageDistributions, { fieldSelector: `metadata.name=${name}` }),
+    source: client.listWatcher(imageDistributions, selection(name)),
     logger: pino({ level: 'silent' }),
   });
   const running = reflector.run(until);

@@ -6,7 +6,7 @@ import type { UsableImage } from '../../pod/image.ts';
 import type { Pod } from '../../pod/types.ts';
 import type { Observed } from './observed.ts';
 import { findFailure, newest } from './record.ts';
-import { resolve, usableByName } from './resolve.ts';
+import { resolve, usableByName, withSoftware } from './resolve.ts';
 import type { Resolution } from './resolve.ts';
 
 /** Where the container is going, after what it asks for has been held against what failed before. */
@@ -27,12 +27,12 @@ export interface Course {
 export function setCourse(o: Observed): Course {
   const status = o.container.status ?? {};
   const resolution = resolve(o.container, o.catalog);
-  const target = resolution.image && withSoftware(o, resolution.image);
+  const target = resolution.image && withSoftware(o.container, o.catalog, resolution.image);
   if (!target) return { resolution, isAttempt: false, fingerprint: '', podHash: '' };
 
   const failure = findFailure(status, fingerprint(o.container, target));
   const lastGood = usableByName(o.catalog, status.lastKnownGoodImage);
-  const good = lastGood && withSoftware(o, lastGood);
+  const good = lastGood && withSoftware(o.container, o.catalog, lastGood);
   const goBack = failure !== undefined && good !== undefined && imageName(good) !== imageName(target);
   const image = goBack ? good : target;
   return {
@@ -43,16 +43,6 @@ export function setCourse(o: Observed): Course {
     podHash: podHash(o.container, image),
     ...(goBack ? { blockedBy: failure } : failure && { failedWithoutWayBack: failure }),
   };
-}
-
-/** The image with the stored software that the container mounts besides; what is not usable yet has no digest. */
-function withSoftware(o: Observed, image: UsableImage): UsableImage {
-  const software = (o.container.spec.software ?? []).flatMap(({ name, osImage }) => {
-    if (osImage === undefined) return [];
-    const { os, version = '' } = parseReference(osImage);
-    return [{ name, os, version, digest: usableByName(o.catalog, osImage)?.digest ?? '' }];
-  });
-  return software.length > 0 ? { ...image, software } : image;
 }
 
 /** Is it the Pod that the course asks for? An attempt also wants a fresh Pod after `retryToken` changed. */
@@ -78,12 +68,15 @@ export function mustRevertSpec(o: Observed, course: Course): boolean {
 /** The container follows the default version: its version is in status, where no GitOps tool undoes it. */
 export const isFollower = (o: Observed): boolean => parseReference(o.container.spec.image).version === undefined;
 
-/** A follower is assigned the default version of the moment when it is first seen, and keeps it. */
+/**
+ * A follower is assigned the default version of the moment when it is first seen, and keeps it until a rollout moves it. One
+ * that goes back to its last known good is assigned that, so that no later edit takes it to the failed one again.
+ */
 export function assign(status: HostedContainerStatus, o: Observed, course: Course): HostedContainerStatus {
-  const { assignedImage: _before, ...rest } = status;
-  return isFollower(o) && course.image
-    ? { ...rest, assignedImage: imageName(course.image) }
-    : isFollower(o)
-      ? status
-      : rest;
+  const { assignedImage: _image, assignedTime: _time, assignedRetryToken: _token, ...rest } = status;
+  if (!isFollower(o)) return rest;
+  return course.image ? { ...status, assignedImage: imageName(course.image) } : status;
 }
+
+/** It names a version now; what a rollout has written is not the operator's alone to remove. */
+export const mustUnassign = (o: Observed): boolean => !isFollower(o) && o.container.status?.assignedTime !== undefined;

@@ -2,11 +2,12 @@ import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { Client } from '../../kube/client.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
 import { claimFromTemplate, claimNameOf } from '../../pod/claim.ts';
+import { parseReference } from '../../pod/image.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { NodeSelector, Pod } from '../../pod/types.ts';
 import { ApiError } from '../../runtime/errors.ts';
-import { defaultVersion } from '../catalog.ts';
+import { defaultDistribution, defaultVersion, moves } from '../catalog.ts';
 import { claims, imageOf, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import type { DataLocation, Need, Observed } from './observed.ts';
@@ -34,6 +35,10 @@ export async function observe(
     catalog: {
       find: (os, version) => imageOf(caches, `${os}:${version}`),
       defaultVersion: (os) => defaultVersion(os, caches.distributions.store.list()),
+      movedBy: (it) => {
+        const giver = defaultDistribution(parseReference(it.spec.image).os, caches.distributions.store.list());
+        return giver && moves(giver, it) ? giver.metadata.name : undefined;
+      },
     },
     now: new Date(),
   };

@@ -9,6 +9,8 @@ export interface Catalog {
   find(os: string, version: string): OSImage | undefined;
   /** The default version of an OS, if one is activated. */
   defaultVersion(os: string): string | undefined;
+  /** The ImageDistribution that moves this container to the default version, if one does. */
+  movedBy(container: HostedContainer): string | undefined;
 }
 
 /** Where the data of the container is, as far as that limits where it can run. */
@@ -48,7 +50,8 @@ export type Action =
   | { type: 'OwnClaim'; claim: Claim; owners: OwnerReference[] }
   | { type: 'CreatePod'; pod: Pod }
   | { type: 'DeletePod'; uid: string; why: string }
-  | { type: 'RevertSpec'; image: string };
+  | { type: 'RevertSpec'; image: string }
+  | { type: 'Unassign' };
 
 /** An event for the user; emitted when the status that tells it has been written. */
 export interface Note {

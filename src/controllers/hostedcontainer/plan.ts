@@ -6,7 +6,7 @@ import type { OwnerReference, Pod } from '../../pod/types.ts';
 import { setCondition } from '../../runtime/conditions.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Hindrance } from './conditions.ts';
-import { assign, isOnCourse, mustRevertSpec, setCourse } from './course.ts';
+import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './course.ts';
 import type { Course } from './course.ts';
 import { notesOf } from './notes.ts';
 import type { Action, Need, Observed, Plan } from './observed.ts';
@@ -36,8 +36,9 @@ export function planHostedContainer(o: Observed): Plan {
   const status = describe(o, course, step);
   const revert: Action[] =
     course.image && mustRevertSpec(o, course) ? [{ type: 'RevertSpec', image: imageName(course.image) }] : [];
+  const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];
   return {
-    actions: [...revert, ...claimActions(o), ...step.actions],
+    actions: [...revert, ...unassign, ...claimActions(o), ...step.actions],
     status,
     notes: notesOf(o, status),
     ...(step.requeueAfterSeconds !== undefined && { requeueAfterSeconds: step.requeueAfterSeconds }),

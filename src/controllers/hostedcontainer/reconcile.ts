@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { fieldManagers, labels } from '../../api/names.ts';
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
@@ -14,6 +15,7 @@ import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { keyOf } from '../../runtime/object.ts';
 import { byOS, claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
+import { condemnation } from '../catalog.ts';
 import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
 import { look, observe } from './observe.ts';
@@ -47,7 +49,7 @@ export function hostedContainerController(
       watch(caches.images, { keys: (image) => keysOfOS(image.spec.os), when: usabilityChanged }),
       watch(caches.distributions, {
         keys: (distribution) => keysOfOS(parseReference(distribution.spec.image).os),
-        when: (old, current) => !sameStatus(old.status?.activeImage, current.status?.activeImage),
+        when: (old, current) => !sameStatus(whatFollowersSee(old), whatFollowersSee(current)),
       }),
       watch(caches.claims, {
         keys: ({ metadata }) => [
@@ -122,6 +124,17 @@ async function act(
       logger.info({ from: container.spec.image, to: action.image }, 'Reverted spec.image');
       return reverted;
     }
+    case 'Unassign': {
+      const { resourceVersion } = container.metadata;
+      const metadata = {
+        name,
+        namespace,
+        ...(uid !== undefined && { uid }),
+        ...(resourceVersion && { resourceVersion }),
+      };
+      const nothing = { metadata, status: {} };
+      return client.applyStatus(hostedContainers, nothing, { fieldManager: fieldManagers.rollout, signal });
+    }
   }
 }
 
@@ -134,5 +147,13 @@ const isWaiting = ({ status }: HostedContainer): boolean => isTrue(status?.condi
 
 /** How many nodes have an image changes nothing for who runs it. */
 function usabilityChanged(old: OSImage, current: OSImage): boolean {
-  return !sameStatus(usableImage(old), usableImage(current));
+  return !sameStatus([usableImage(old), condemnation(old)], [usableImage(current), condemnation(current)]);
 }
+
+/** Which version is the default, and whom the distribution moves to it; how far it has come is nothing to them. */
+const whatFollowersSee = ({ metadata, spec, status }: ImageDistribution) => [
+  metadata.deletionTimestamp,
+  status?.activeImage,
+  spec.activate.newContainers,
+  spec.activate.existingContainers && { selector: spec.activate.existingContainers.selector },
+];

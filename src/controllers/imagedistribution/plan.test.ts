@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
+import { builtImage, distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
 import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
+import type { OSImage } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
 import { planImageDistribution } from './plan.ts';
@@ -32,9 +33,11 @@ function plan(o: Partial<Observed> & { states?: State[] } = {}): ImageDistributi
   const { states = ['Ready', 'Ready'], ...observed } = o;
   const it = observed.distribution ?? distribution('os:v1');
   const nodes = states.map((_, i) => node(`n${i + 1}`));
-  const status = planImageDistribution({
+  const { status } = planImageDistribution({
     distribution: it,
     image: osImage('os:v1'),
+    find: (os, version) => osImage(`${os}:${version}`),
+    fleet: { distributions: [it], containers: [], window: { open: true }, answers: [] },
     nodes,
     stores: storesIn(...states),
     now,
@@ -202,7 +205,7 @@ describe('activation', () => {
     const edited: ImageDistribution = {
       ...activating({ activeImage: 'os:v0', activationTime: '2026-01-01T00:00:00Z' }),
     };
-    expect(plan({ distribution: edited, states: ['Fetching'] }).activeImage).toBeUndefined();
+    expect(plan({ distribution: edited, states: ['Fetching'] }).activeImage).toBe('os:v0');
     const done = plan({ distribution: edited });
     expect(done.activeImage).toBe('os:v1');
     expect(done.activationTime).not.toBe('2026-01-01T00:00:00Z');
@@ -314,5 +317,40 @@ describe('the images before', () => {
     const wrong = plan({ distribution: distribution('os:v9', {}, first), image: undefined });
     expect(wrong).toMatchObject({ image: 'os:v0', previousImages: ['os:v0'] });
     expect(plan({ distribution: distribution('os:v1', {}, wrong) })).toMatchObject({ previousImages: ['os:v0'] });
+  });
+});
+
+describe('an image that may not be distributed yet', () => {
+  const stuck = (image: OSImage, isStuck: boolean): OSImage => ({
+    ...image,
+    status: {
+      conditions: [
+        {
+          ...{ type: 'Stalled', status: isStuck ? 'True' : 'False', reason: 'R', message: 'm' },
+          lastTransitionTime: '2026-01-01T00:00:00Z',
+        },
+      ],
+    },
+  });
+  const tested = osImage('os:v1', { spec: { verification: { command: ['/test'], timeoutSeconds: 1 } } });
+
+  test.each<[string, OSImage, string]>([
+    ['is not built', builtImage('os:v1'), 'ImageNotBuilt'],
+    ['is not tested', tested, 'ImageNotVerified'],
+  ])('because it %s is waited for, by name', (_name, image, reason) => {
+    const waiting = plan({ image: stuck(image, false), distribution: activating() });
+    expect(all(waiting)).toMatchObject({
+      Distributed: `False/${reason}`,
+      Activated: 'False/WaitingForNodes',
+      Ready: `False/${reason}`,
+      Reconciling: `True/${reason}`,
+      Stalled: 'False/Settled',
+    });
+    expect(findCondition(waiting.conditions, 'Distributed')?.message).toContain('OSImage os.v1');
+    expect(waiting.nodes).toMatchObject({ desired: 0 });
+    expect(all(plan({ image: stuck(image, true) }))).toMatchObject({
+      Stalled: `True/${reason}`,
+      Reconciling: 'False/Settled',
+    });
   });
 });

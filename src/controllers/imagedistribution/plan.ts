@@ -3,41 +3,64 @@ import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { parseReference } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
-import { findCondition, setCondition } from '../../runtime/conditions.ts';
+import { findCondition, removeConditions, setCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { previousImages } from '../catalog.ts';
+import { previousImages, whyNotReleased } from '../catalog.ts';
+import type { Observed as RolloutObserved, RolloutPlan } from '../rollout/observed.ts';
+import { planRollout } from '../rollout/plan.ts';
 import { nodeState, selectedNodes, storedImage } from '../storage.ts';
 import type { NodeState } from '../storage.ts';
+import { activate, activatedCondition } from './activation.ts';
+import { rolloutConditions, summary } from './summary.ts';
 
 export interface Observed {
   distribution: ImageDistribution;
   /** The image that it names, if that exists. */
   image: OSImage | undefined;
+  find: (os: string, version: string) => OSImage | undefined;
   nodes: readonly Node[];
   stores: ReadonlyMap<string, NodeStore>;
   now: Date;
+  /** What the rollout to existing containers is decided by. */
+  fleet: Pick<RolloutObserved, 'distributions' | 'containers' | 'window' | 'answers'>;
+}
+
+export interface Plan {
+  status: ImageDistributionStatus;
+  /** Unset when it moves no existing containers. */
+  rollout: RolloutPlan | undefined;
 }
 
 const failedNodesLimit = 20;
 export const progressMilliseconds = 10_000;
 
-/** The status of a distribution; also decides, by setting activationTime, when its image becomes a default version. */
-export function planImageDistribution(o: Observed): ImageDistributionStatus {
+/**
+ * The status of a distribution, and which containers it moves now; also decides, by setting activationTime, when its image
+ * becomes a default version.
+ */
+export function planImageDistribution(o: Observed): Plan {
   const { distribution, now } = o;
   const before = distribution.status ?? {};
   const counted = count(o);
   const distributed = distributedCondition(o, counted);
-  const activation = activate(o, distributed.status === 'True');
+  const isDistributed = distributed.status === 'True';
+  const activation = activate(o, isDistributed);
   const activated = activatedCondition(o, activation);
-  const stated = [distributed, activated, ...summary(o, distributed, activated, counted)];
+  const rollout = planRollout({ distribution, find: o.find, distributed: isDistributed, now, ...o.fleet });
+  const stated = [
+    distributed,
+    activated,
+    ...rolloutConditions(rollout),
+    ...summary(o, { distributed, activated, rollout }, counted),
+  ];
   const conditions = stated.reduce(
     (list, condition) =>
       setCondition(list, { ...condition, observedGeneration: distribution.metadata.generation }, now),
-    before.conditions ?? [],
+    rollout ? (before.conditions ?? []) : removeConditions(before.conditions, 'RolledOut', 'RolloutHalted'),
   );
   const { desired, ready, active, failed, unreachable, failedNodes } = counted;
   const progress = progressOf(o, counted);
-  return {
+  const status: ImageDistributionStatus = {
     observedGeneration: distribution.metadata.generation,
     // An image that does not exist was never distributed.
     image: o.image ? distribution.spec.image : before.image,
@@ -46,8 +69,10 @@ export function planImageDistribution(o: Observed): ImageDistributionStatus {
     nodes: { desired, ready, active, failed, unreachable },
     ...(progress && { progress }),
     failedNodes: failedNodes.slice(0, failedNodesLimit),
+    ...(rollout && { containers: rollout.counts, ...(rollout.rollout && { rollout: rollout.rollout }) }),
     conditions,
   };
+  return { status, rollout };
 }
 
 type Counted = NonNullable<ImageDistributionStatus['nodes']> & {
@@ -126,6 +151,8 @@ function distributedCondition(
       reason: 'UnknownImage',
       message: `There is no OSImage ${os}.${version ?? ''}: create it`,
     };
+  const unreleased = whyNotReleased(image);
+  if (unreleased) return { type, status: 'False', ...unreleased };
   if (desired === 0) {
     return {
       type,
@@ -153,54 +180,4 @@ function distributedCondition(
     reason: paused ? 'Paused' : 'InProgress',
     message: `${have}${away}${paused ? '; paused by spec.parallelism 0' : ''}`,
   };
-}
-
-/** It becomes a default version when all its nodes have the image, and stays so while nodes come and go. */
-function activate(
-  { distribution, now }: Observed,
-  distributed: boolean,
-): Pick<ImageDistributionStatus, 'activeImage' | 'activationTime'> {
-  const { spec, status } = distribution;
-  if (!spec.activate.newContainers) return {};
-  if (status?.activeImage === spec.image && status.activationTime !== undefined) {
-    return { activeImage: spec.image, activationTime: status.activationTime };
-  }
-  return distributed ? { activeImage: spec.image, activationTime: now.toISOString() } : {};
-}
-
-function activatedCondition(
-  { distribution }: Observed,
-  { activeImage }: Pick<ImageDistributionStatus, 'activeImage'>,
-): NewCondition {
-  const type = 'Activated';
-  const { os } = parseReference(distribution.spec.image);
-  if (activeImage !== undefined)
-    return { type, status: 'True', reason: 'NewContainers', message: `New containers of ${os} run ${activeImage}` };
-  return distribution.spec.activate.newContainers
-    ? {
-        type,
-        status: 'False',
-        reason: 'WaitingForNodes',
-        message: 'It becomes the default version when all selected nodes have it',
-      }
-    : { type, status: 'False', reason: 'NotRequested', message: 'spec.activate.newContainers is false' };
-}
-
-/** Ready and the two kstatus conditions, from the others. */
-function summary(o: Observed, distributed: NewCondition, activated: NewCondition, { failed }: Counted): NewCondition[] {
-  const asked = o.distribution.spec.activate.newContainers;
-  const missing = [distributed, ...(asked ? [activated] : [])].find((c) => c.status !== 'True');
-  const ready: NewCondition = { ...(missing ?? distributed), type: 'Ready' };
-  const stalled = missing !== undefined && (failed > 0 || ['UnknownImage', 'NoNodes'].includes(missing.reason));
-  const settled = (type: string): NewCondition => ({
-    type,
-    status: 'False',
-    reason: 'Settled',
-    message: 'Nothing is being changed',
-  });
-  return [
-    ready,
-    stalled ? { ...missing, type: 'Stalled', status: 'True' } : settled('Stalled'),
-    missing && !stalled ? { ...missing, type: 'Reconciling', status: 'True' } : settled('Reconciling'),
-  ];
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  builtImage,
   container,
   distribution,
   node,
@@ -9,7 +10,8 @@ import {
   stored,
 } from '../../../test/fixtures/builders.ts';
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import type { ImageDistributionSpec } from '../../api/imagedistribution.ts';
+import type { ImageDistribution, ImageDistributionSpec } from '../../api/imagedistribution.ts';
+import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
@@ -135,6 +137,72 @@ test('an image of a registry is handed on with its digest', () => {
   const image = osImage('os:v1', { spec: { source: { oci } } });
   const [plan] = planFleet(fleet({ images: [image], distributions: [distribution('os:v1')] }));
   expect(plan?.images).toMatchObject([{ digest: oci.digest, source: { oci } }]);
+});
+
+describe('an image that is tested first', () => {
+  const verification = { command: ['/test'], timeoutSeconds: 1 };
+  const nodes = names(3).map((name) => node(name));
+  const distributions = [distribution('os:v1')];
+  const build = { job: 'b', startTime: '2026-01-01T00:00:00Z', digest: `sha256:${sha256Of('os:v1')}` };
+  const publication = { job: 'p', startTime: build.startTime, reference: 'registry.example.com/os/production/os:v1' };
+  const external = (test?: OSImageStatus['verification']) => {
+    const image = osImage('os:v1', { spec: { verification } });
+    return { ...image, status: { ...image.status, ...(test && { verification: test }) } };
+  };
+  const built = (status: OSImageStatus) => ({ ...builtImage('os:v1', {}, { verification }), status });
+  const passed = { node: 'n002', outcome: 'Passed' as const };
+
+  test.each<[string, OSImage, ImageDistribution[], string[]]>([
+    ['no node before one is chosen, whatever distributes it', external(), distributions, []],
+    ['the chosen node alone', external({ node: 'n002' }), distributions, ['n002']],
+    ['the chosen node, also when nothing distributes it', external({ node: 'n002' }), [], ['n002']],
+    ['nobody when it has failed', external({ node: 'n002', outcome: 'Failed' }), distributions, []],
+    ['all when it has passed', external(passed), distributions, names(3)],
+    ['nobody when it has passed and nothing distributes it', external(passed), [], []],
+    ['nobody while it is not built', built({}), distributions, []],
+    ['the chosen node when it is built', built({ build, verification: { node: 'n002' } }), distributions, ['n002']],
+    [
+      'the chosen node, which keeps it while it is being published',
+      built({ build, verification: passed }),
+      distributions,
+      ['n002'],
+    ],
+    ['all when it is published', built({ build, verification: passed, publication }), distributions, names(3)],
+  ])('is told to %s', (_name, image, distributions, expected) => {
+    expect(nodesTold(fleet({ nodes, images: [image], distributions }))).toEqual(expected);
+  });
+
+  test('labels its node, as the Pod that tests it asks for that', () => {
+    const stores = [nodeStore('n002', ['os:v1'], [stored('os:v1', 'Ready')])];
+    const f = fleet({ nodes, stores, images: [external({ node: 'n002' })] });
+    expect(labelsOf(f, 'n002')).toEqual({ [labelOf('os:v1').key]: labelOf('os:v1').value });
+  });
+
+  test('is fetched as its distribution says, or as usual', () => {
+    const download = { timeoutSeconds: 60, backoffLimit: 1 };
+    const entry = (distributions: ImageDistribution[]) =>
+      planFleet(fleet({ nodes, images: [external({ node: 'n001' })], distributions }))[0]?.images[0];
+    expect(entry([distribution('os:v1', { download })])).toMatchObject(download);
+    expect(entry([])).toMatchObject({ timeoutSeconds: 900, backoffLimit: 5 });
+  });
+
+  test('of a build changes its place in the registry when it is published, and not its digest', () => {
+    const entry = (status: OSImageStatus) =>
+      planFleet(fleet({ nodes, images: [built(status)], distributions }))[1]?.images[0];
+    const [before, after] = [
+      entry({ build, verification: { node: 'n002' } }),
+      entry({ build, verification: passed, publication }),
+    ];
+    expect(before?.source.oci?.reference).toBe('registry.example.com/os/testing/os:v1');
+    expect(after?.source.oci?.reference).toBe(publication.reference);
+    expect([before?.digest, after?.digest]).toEqual([build.digest, build.digest]);
+  });
+
+  test('and that a container pins stays as it was told when its OSImage is made anew and is not built', () => {
+    const stores = [nodeStore('n001', ['os:v1'], [stored('os:v1', 'Ready')])];
+    const containers = [runs('n001', { image: 'os:v1' })];
+    expect(nodesTold(fleet({ nodes, stores, containers, images: [built({})], distributions }))).toEqual(['n001']);
+  });
 });
 
 describe('parallelism', () => {

@@ -6,8 +6,9 @@ import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node } from '../../pod/types.ts';
-import { defaultVersion, digestOf, previousImages } from '../catalog.ts';
+import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
+import { pinsOf } from './pins.ts';
 
 /** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
 export interface Fleet {
@@ -46,6 +47,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
   const pins = pinsByNode(fleet);
   const retained = retentions(fleet, distributions, images);
   const sizes = reportedSizes(fleet);
+  const tests = testsByNode(fleet.images);
   const downloadOf = (key: string) => distributions.find((d) => d.spec.image === key)?.spec.download;
   return fleet.nodes.map((node) => {
     const name = node.metadata.name;
@@ -57,8 +59,10 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     };
     for (const [key, limits] of granted.get(name) ?? []) add(key, limits);
     for (const key of pins.get(name) ?? []) add(key, downloadOf(key));
+    for (const key of tests.get(name) ?? []) add(key, downloadOf(key));
     for (const { limit, images: earlier } of retained) {
-      const kept = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key)).slice(0, limit);
+      const there = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key));
+      const kept = there.filter((it, i) => i < limit || it.isDefault);
       // The default version is nothing that may go for lack of room.
       for (const it of kept) add(it.key, undefined, it.isDefault ? {} : { retained: true });
     }
@@ -153,19 +157,33 @@ export function slots(parallelism: number | string, total: number): number {
   return percent === 0 ? 0 : Math.max(1, Math.floor((total * percent) / 100));
 }
 
-/** The warm way back: what a container runs and what it would go back to stay on its node, whatever is distributed. */
+/** By node what its containers keep there. */
 function pinsByNode({ containers, stores }: Fleet): Map<string, Set<string>> {
   const pins = new Map<string, Set<string>>();
-  for (const { spec, status } of containers) {
-    if (status?.nodeName === undefined) continue;
-    const keys = pins.get(status.nodeName) ?? new Set();
-    for (const image of [status.image, status.lastKnownGoodImage]) if (image !== undefined) keys.add(image);
-    // Software is kept where it is. It is not fetched for being asked for: who may create containers must not fill nodes.
-    const told = new Set(stores.get(status.nodeName)?.spec.images.map(keyOf));
-    for (const { osImage } of spec.software ?? []) if (osImage !== undefined && told.has(osImage)) keys.add(osImage);
-    pins.set(status.nodeName, keys);
+  for (const container of containers) {
+    const pinned = pinsOf(container);
+    if (!pinned) continue;
+    const { node, images, software } = pinned;
+    const keys = pins.get(node) ?? new Set();
+    for (const image of images) keys.add(image);
+    for (const image of software) if (stores.get(node)?.spec.images.some((it) => keyOf(it) === image)) keys.add(image);
+    pins.set(node, keys);
   }
   return pins;
+}
+
+/**
+ * By node the images that are tested there: from the choice of the node until the test has failed or the image may go to
+ * other nodes, so that nothing is fetched again in between.
+ */
+function testsByNode(images: readonly OSImage[]): Map<string, string[]> {
+  const tests = new Map<string, string[]>();
+  for (const image of images) {
+    const { node, outcome } = image.status?.verification ?? {};
+    if (node === undefined || outcome === 'Failed' || !image.spec.verification || !whyNotReleased(image)) continue;
+    tests.set(node, [...(tests.get(node) ?? []), keyOf(image.spec)]);
+  }
+  return tests;
 }
 
 /** How the store is told to hold an image. One whose OSImage is gone is told as before, as long as something pins it. */
@@ -177,9 +195,9 @@ function wantedEntry(
   sizes: ReadonlyMap<string, number>,
 ): WantedImage | undefined {
   const told = store?.spec.images.find((i) => keyOf(i) === key);
-  if (!image) return told && asPinned(told);
-  const { os, version, source, mountScript } = image.spec;
-  const digest = digestOf(image);
+  const [digest, source] = image ? [digestOf(image), fetchSourceOf(image)] : [];
+  if (!image || digest === undefined || !source) return told && asPinned(told);
+  const { os, version, mountScript } = image.spec;
   const wanted: WantedImage = {
     os,
     version,

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { Client } from '../../kube/client.ts';
@@ -11,6 +10,7 @@ import { sameStatus } from '../../runtime/status.ts';
 import { nodes } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { placementChanged } from '../changes.ts';
+import { watchPins } from './pins.ts';
 import { currentImageLabels, planFleet } from './plan.ts';
 import type { NodePlan } from './plan.ts';
 
@@ -33,7 +33,7 @@ export function nodeStoreController(
       watch(caches.stores, { keys, when: imagesChanged }),
       watch(caches.images, { keys }),
       watch(caches.distributions, { keys, when: distributionChanged }),
-      watch(caches.containers, { keys, when: pinsChanged }),
+      watch(caches.containers, watchPins(caches.containers.store, fleetKey)),
     ],
     reconcile: async (_request, { logger, signal }) => {
       const stores = new Map(caches.stores.store.list().map((store) => [store.metadata.name, store]));
@@ -114,16 +114,6 @@ function distributionChanged(old: ImageDistribution, current: ImageDistribution)
     status?.previousImages,
     status?.activeImage,
     status?.activationTime,
-  ];
-  return !sameStatus(seen(old), seen(current));
-}
-
-function pinsChanged(old: HostedContainer, current: HostedContainer): boolean {
-  const seen = ({ spec, status }: HostedContainer) => [
-    spec.software,
-    status?.nodeName,
-    status?.image,
-    status?.lastKnownGoodImage,
   ];
   return !sameStatus(seen(old), seen(current));
 }

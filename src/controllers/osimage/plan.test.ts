@@ -17,11 +17,14 @@ function fresh(spec: Partial<OSImageSpec> = {}): OSImage {
 }
 function plan(o: Partial<Observed> = {}): OSImageStatus {
   const image = o.image ?? fresh();
-  const status = planOSImage({
+  const { status } = planOSImage({
     image,
     distributions: [distribution('os:v1')],
     nodes: [node('n1')],
     stores: [],
+    jobs: [],
+    pods: [],
+    settings: { namespace: 'system', builderImage: 'builder', scaffolds: { merged: 'm', split: 's' } },
     now,
     ...o,
   });

@@ -1,21 +1,42 @@
-import { osImages } from '../../kube/kinds.ts';
+import type { Logger } from 'pino';
+import { fieldManagers, labels } from '../../api/names.ts';
+import type { OSImage } from '../../api/osimage.ts';
+import { isAlreadyExists } from '../../kube/client.ts';
 import type { Client } from '../../kube/client.ts';
+import { osImages } from '../../kube/kinds.ts';
+import type { Resource } from '../../kube/resources.ts';
 import { imageObjectName, parseReference } from '../../pod/image.ts';
+import type { OwnerReference } from '../../pod/types.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
+import { isRefusal } from '../../runtime/errors.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import type { KubeObject } from '../../runtime/object.ts';
 import { actThenWriteStatus } from '../../runtime/status.ts';
-import { placementChanged } from '../changes.ts';
+import { byStep, configMaps, jobs, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
+import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
+import { notesOf } from './notes.ts';
+import type { Action, Observed, Settings } from './observed.ts';
 import { planOSImage } from './plan.ts';
 
-/** Keeps the status of every OSImage true. */
+export interface OSImageDependencies {
+  client: Client;
+  caches: Caches;
+  settings: Settings;
+  events: EventRecorder;
+}
+
+/** Builds, tests and publishes every OSImage, and keeps its status true. */
 export function osImageController(
-  client: Client,
-  caches: Caches,
+  deps: OSImageDependencies,
 ): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
+  const { client, caches, settings, events } = deps;
   const all = () => caches.images.store.list().map((image) => image.metadata.name);
   const sameOS = (reference: string) => all().filter((name) => name.startsWith(`${parseReference(reference).os}.`));
+  const imagesOfStep = ({ metadata }: KubeObject) =>
+    metadata.labels?.[labels.step] === undefined ? [] : [metadata.labels[labels.image] ?? ''];
   return {
     name: 'osimage',
     sources: [
@@ -25,24 +46,103 @@ export function osImageController(
       }),
       watch(caches.distributions, { keys: (distribution) => sameOS(distribution.spec.image) }),
       watch(caches.nodes, { keys: all, when: placementChanged }),
+      watch(caches.jobs, { keys: imagesOfStep }),
+      watch(caches.pods, { keys: imagesOfStep }),
     ],
-    reconcile: async ({ key }, { signal }) => {
+    reconcile: async ({ key }, { logger, signal }) => {
       const image = caches.images.store.get(key);
       if (!image) return {};
-      const status = planOSImage({
-        image,
-        distributions: caches.distributions.store.list(),
-        nodes: caches.nodes.store.list(),
-        stores: caches.stores.store.list(),
-        now: new Date(),
-      });
+      const observed = observe(caches, settings, image);
+      const plan = planOSImage(observed);
       await actThenWriteStatus({
         observed: image.status,
-        act: () => Promise.resolve(),
-        status: () => status,
-        write: (next) => writeStatus(client, osImages, image, next, signal),
+        act: async () => {
+          for (const action of plan.actions)
+            await act({ client, namespace: settings.namespace, image, logger, signal }, action);
+        },
+        // What the API server would not have is told; it is tried again all the same.
+        status: (error) =>
+          isRefusal(error) ? planOSImage({ ...observed, refusal: error.message }).status : plan.status,
+        write: async (next) => {
+          await writeStatus(client, osImages, image, next, signal);
+          for (const note of notesOf(image.status, next)) events.record(image, note);
+        },
       });
-      return {};
+      return { requeueAfterSeconds: plan.requeueAfterSeconds };
     },
   };
+}
+
+function observe(caches: Caches, settings: Settings, image: OSImage): Observed {
+  const { name } = image.metadata;
+  const mine = caches.jobs.store.byIndex(byStep, name).filter((job) => isOwned(job, image));
+  const uids = new Set(mine.map(({ metadata }) => metadata.uid));
+  return {
+    image,
+    distributions: caches.distributions.store.list(),
+    nodes: caches.nodes.store.list(),
+    stores: caches.stores.store.list(),
+    jobs: mine,
+    pods: caches.pods.store
+      .byIndex(byStep, name)
+      .filter((pod) => isOwned(pod, image) || pod.metadata.ownerReferences?.some(({ uid }) => uids.has(uid))),
+    settings,
+    now: new Date(),
+  };
+}
+
+interface Owned extends KubeObject {
+  metadata: KubeObject['metadata'] & { ownerReferences?: OwnerReference[] };
+}
+
+/** An OSImage of the same name that is gone may have left something. */
+const isOwned = ({ metadata }: Owned, image: OSImage): boolean =>
+  metadata.ownerReferences?.some(({ uid }) => uid === image.metadata.uid) ?? false;
+
+/** What is needed to do something for one image. */
+interface Doer {
+  client: Client;
+  namespace: string;
+  image: OSImage;
+  logger: Logger;
+  signal: AbortSignal;
+}
+
+async function act({ client, namespace, ...doer }: Doer, action: Action): Promise<void> {
+  const { logger, signal } = doer;
+  switch (action.type) {
+    case 'CreateConfigMap':
+      await createOnce({ client, namespace, ...doer }, configMaps, action.configMap);
+      return;
+    case 'CreateJob':
+      await createOnce({ client, namespace, ...doer }, jobs, action.job);
+      return;
+    case 'CreatePod':
+      await createOnce({ client, namespace, ...doer }, pods, action.pod);
+      return;
+    case 'DeleteJob': {
+      const at = { namespace, name: action.name };
+      // Its Pods go with it.
+      await client.delete(jobs, at, { uid: action.uid, propagationPolicy: 'Background', signal });
+      logger.info({ job: action.name }, 'Deleted Job');
+      return;
+    }
+    case 'DeletePod':
+      await client.delete(pods, { namespace, name: action.name }, { uid: action.uid, signal });
+      logger.info({ pod: action.name }, 'Deleted Pod');
+      return;
+  }
+}
+
+/** Creates it unless it is there: what was made before a crash, or is not in the cache yet, is as good. */
+async function createOnce<T extends Owned>(doer: Doer, resource: Resource<T>, object: T): Promise<void> {
+  const { client, image, logger, signal } = doer;
+  try {
+    await client.create(resource, object, { fieldManager: fieldManagers.operator, signal });
+    logger.info({ kind: object.kind, name: object.metadata.name }, 'Created');
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    const there = await client.get(resource, object.metadata, { signal });
+    if (there && !isOwned(there, image)) throw error;
+  }
 }

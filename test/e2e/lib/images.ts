@@ -11,6 +11,9 @@ import { distributed, osImages } from './objects.ts';
 import { run } from '../../../hack/lib/process.ts';
 import { fieldManager, hack, has, kubectl, until } from './system.ts';
 
+/** As somebody writes it: without what has a default. */
+type DistributionFields = Partial<Omit<ImageDistributionSpec, 'activate'>> & { activate?: object };
+
 /** Puts tiny images on nodes; one whose version ends in `broken` has a service that does not come up. */
 export async function provide(...images: string[]): Promise<void> {
   for (const image of images) await store(image);
@@ -18,7 +21,7 @@ export async function provide(...images: string[]): Promise<void> {
 }
 
 /** Creates the image, and its distribution as it is asked for; waits for nothing. */
-export async function store(image: string, distribution: Partial<ImageDistributionSpec> = {}): Promise<void> {
+export async function store(image: string, distribution: DistributionFields = {}): Promise<void> {
   const { os, version = '' } = parseReference(image);
   const options = version.endsWith('broken') ? ['--broken'] : [];
   const archive = os === 'tiny' ? await tinyArchive(version, ...options) : await archiveOfAnyOS(version);
@@ -33,7 +36,7 @@ export async function store(image: string, distribution: Partial<ImageDistributi
 }
 
 /** Changes where an image is stored, and what it is the default for. */
-export async function spread(image: string, spec: Partial<ImageDistributionSpec> = {}): Promise<void> {
+export async function spread(image: string, spec: DistributionFields = {}): Promise<void> {
   const { os, version = '' } = parseReference(image);
   const name = imageObjectName({ os, version });
   await kubectl.apply(

@@ -55,7 +55,7 @@ export const distributed = (image: string, seconds = 60) =>
   );
 
 /** Creates or changes a HostedContainer as a person or a GitOps tool does: server-side apply. */
-export async function applyContainer(name: string, spec: object): Promise<void> {
+export async function applyContainer(name: string, spec: object, labels?: Record<string, string>): Promise<void> {
   const quick = { minReadySeconds: 2, maxRestarts: 2, progressDeadlineSeconds: 90 };
   const withDefaults = {
     readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 1 },
@@ -64,7 +64,14 @@ export async function applyContainer(name: string, spec: object): Promise<void> 
     upgrade: { ...quick, ...(spec as { upgrade?: object }).upgrade },
   };
   await kubectl.apply(
-    [{ apiVersion, kind: 'HostedContainer', metadata: { name, namespace }, spec: withDefaults }],
+    [
+      {
+        apiVersion,
+        kind: 'HostedContainer',
+        metadata: { name, namespace, ...(labels && { labels }) },
+        spec: withDefaults,
+      },
+    ],
     fieldManager,
   );
 }

@@ -20,13 +20,21 @@ export interface Ending {
 }
 
 /** Writes down every state that an object of this name has, until the test ends; goes on after an API server was away. */
-export function record<T extends KubeObject>(
-  { onTestFinished }: Ending,
+export const record = <T extends KubeObject>(
+  ending: Ending,
   resource: Resource<T>,
   { name, namespace }: ObjectName,
+): Sighting<T>[] => recordAll(ending, resource, { namespace }, `fieldSelector=metadata.name=${name}`);
+
+/** The same of all objects that a selector selects, written as in a URL. */
+export function recordAll<T extends KubeObject>(
+  { onTestFinished }: Ending,
+  resource: Resource<T>,
+  where: { namespace?: string | undefined },
+  selector: string,
 ): Sighting<T>[] {
   const seen: Sighting<T>[] = [];
-  const path = `${pathOf(resource, { namespace })}?watch=1&fieldSelector=metadata.name=${name}`;
+  const path = `${pathOf(resource, where)}?watch=1&${selector}`;
   const ended = new AbortController();
   const known = new Set<string>();
   const follow = async () => {

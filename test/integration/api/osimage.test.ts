@@ -21,8 +21,8 @@ describe('OSImage', () => {
     ['a version that ends in a dot', { version: 'v1.' }, 'spec.version', 'should match'],
     ['a path in a version', { version: '../x' }, 'spec.version', 'should match'],
     ['an unknown architecture', { architecture: 'mips' }, 'spec.architecture', 'Unsupported value', 'amd64', 'arm64'],
-    ['no source', { source: {} }, 'spec.source', 'exactly one source must be set: http or oci'],
-    ['two sources', { source: { http, oci } }, 'spec.source', 'exactly one source must be set: http or oci'],
+    ['no source', { source: {} }, 'spec.source', 'exactly one source must be set: http, oci or build'],
+    ['two sources', { source: { http, oci } }, 'spec.source', 'exactly one source must be set: http, oci or build'],
     ['a source that is forgotten', { source: undefined }, 'spec.source', 'Required value'],
     ['an unknown source', { source: { ftp: {} } }, 'spec.source.ftp', 'unknown field'],
     [

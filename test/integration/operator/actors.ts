@@ -10,6 +10,8 @@ import type { Pod } from '../../../src/kube/types.ts';
 import { imageObjectName } from '../../../src/pod/image.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 import { sameStatus } from '../../../src/runtime/status.ts';
+import { jobController, runTest } from './jobs.ts';
+import type { End, JobsBehaviour } from './jobs.ts';
 
 /** How agents and kubelets behave; may be changed at any time. */
 export interface Behaviour {
@@ -20,7 +22,11 @@ export interface Behaviour {
   /** What it tells of one image besides. */
   told(image: string): Partial<StoredImage>;
   /** What becomes of a container on an image. */
-  container(image: string): 'good' | 'crashes' | 'starting';
+  container(image: string, name: string): 'good' | 'crashes' | 'starting';
+  /** How a Job that builds or publishes an image ends. */
+  job: JobsBehaviour;
+  /** How the test of an image ends; undefined while it runs. */
+  test(image: string): End | undefined;
   /** Nothing happens to Pods. */
   kubeletsDown: boolean;
 }
@@ -31,6 +37,7 @@ export function startActors(connection: Connection, client: Client, behaviour: B
   const running = (async () => {
     while (!stop.signal.aborted) {
       await agents(client, behaviour).catch(ignoreLostRaces);
+      await jobController(client, behaviour.job).catch(ignoreLostRaces);
       if (!behaviour.kubeletsDown) await kubelets(connection, client, behaviour).catch(ignoreLostRaces);
       await delay(20);
     }
@@ -75,22 +82,29 @@ async function agents(client: Client, behaviour: Behaviour): Promise<void> {
 
 async function kubelets(connection: Connection, client: Client, behaviour: Behaviour): Promise<void> {
   for (const pod of await client.list(pods, { labelSelector: `${labels.managedBy}=monoroot` })) {
+    const step = pod.metadata.labels?.[labels.step];
     if (pod.metadata.deletionTimestamp !== undefined) {
       await client.delete(pods, pod.metadata, { uid: pod.metadata.uid, gracePeriodSeconds: 0 });
+    } else if (step === 'build' || step === 'publish') {
+      continue;
     } else if (pod.spec?.nodeName === undefined) {
       await bind(connection, client, pod);
+    } else if (step === 'verify') {
+      await runTest(client, pod, behaviour.test(pod.metadata.annotations?.[annotations.image] ?? ''));
     } else {
       await run(client, pod, behaviour);
     }
   }
 }
 
-/** As the scheduler: the first node that has the image. */
+/** As the scheduler: the first node that has the image, and is the one that is asked for. */
 async function bind(connection: Connection, client: Client, pod: Pod): Promise<void> {
   const { name, namespace = '' } = pod.metadata;
   const [os = '', version = ''] = (pod.metadata.annotations?.[annotations.image] ?? '').split(':');
   const key = imageLabelPrefix + imageObjectName({ os, version });
-  const node = (await client.list(nodes)).find((it) => it.metadata.labels?.[key] !== undefined);
+  const asked = askedNode(pod);
+  const has = (await client.list(nodes)).filter((it) => it.metadata.labels?.[key] !== undefined);
+  const node = has.find((it) => asked === undefined || it.metadata.name === asked);
   if (!node) return;
   await connection.request({
     method: 'POST',
@@ -104,8 +118,13 @@ async function bind(connection: Connection, client: Client, pod: Pod): Promise<v
   });
 }
 
+function askedNode(pod: Pod): string | undefined {
+  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  return required?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
+}
+
 async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
-  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '');
+  const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '', pod.metadata.name);
   const seen = pod.status?.containerStatuses?.[0]?.state;
   const now = formatTime(new Date());
   const common = { name: 'main', image: '', imageID: '' };

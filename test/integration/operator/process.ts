@@ -1,3 +1,4 @@
+import { systemNamespace } from '../../../src/api/names.ts';
 import { createCaches } from '../../../src/controllers/caches.ts';
 import { hostedContainerController } from '../../../src/controllers/hostedcontainer/reconcile.ts';
 import { imageDistributionController } from '../../../src/controllers/imagedistribution/reconcile.ts';
@@ -5,6 +6,7 @@ import { nodeStoreController } from '../../../src/controllers/nodestore/reconcil
 import { osImageController } from '../../../src/controllers/osimage/reconcile.ts';
 import { createClient } from '../../../src/kube/client.ts';
 import { eventSink } from '../../../src/kube/events.ts';
+import { secretReader } from '../../../src/kube/secrets.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
 import { createController } from '../../../src/runtime/controller.ts';
 import { createEventRecorder } from '../../../src/runtime/events.ts';
@@ -37,11 +39,13 @@ export async function startOperator(kubeconfig: string, admin: Connection): Prom
   const client = createClient(counted);
   const sink = eventSink(client);
   const events = createEventRecorder({ sink, reportingController: 'test', reportingInstance: 'test', logger });
-  const caches = createCaches(client, logger, metrics);
+  const caches = createCaches(client, logger, metrics, systemNamespace);
   const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
+  const settings = { namespace: systemNamespace, builderImage: 'localhost/builder', scaffolds };
+  const readSecret = secretReader(client, systemNamespace);
   const options = [
-    osImageController(client, caches),
-    imageDistributionController(client, caches),
+    osImageController({ client, caches, settings, events }),
+    { ...imageDistributionController(client, caches, { readSecret }), workers: 4 },
     nodeStoreController(client, caches),
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
   ];

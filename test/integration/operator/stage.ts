@@ -20,6 +20,7 @@ import { applyManifests } from '../manifests.ts';
 import { installCrds } from '../setup.ts';
 import { startActors } from './actors.ts';
 import type { Behaviour } from './actors.ts';
+import type { End } from './jobs.ts';
 import { startOperator } from './process.ts';
 
 interface WithConditions extends KubeObject {
@@ -51,13 +52,17 @@ export async function openStage() {
   const evictions = new Set<string>();
   /** By image what agents tell of it besides. */
   const reports = new Map<string, Partial<StoredImage>>();
-  /** By image what becomes of its containers; good unless it is said. */
+  /** By image, or by `<container> <image>`, what becomes of containers; good unless it is said. */
   const behaviours = new Map<string, 'good' | 'crashes' | 'starting'>();
+  /** By `<build|publish|verify> <image>` how it ends; it goes on as long as it is not said. */
+  const ends = new Map<string, End>();
   const behaviour: Behaviour = {
     stored: (node, image) => states.get(`${node} ${image}`) ?? 'Ready',
     evicts: (node, image) => evictions.has(`${node} ${image}`),
     told: (image) => reports.get(image) ?? {},
-    container: (image) => behaviours.get(image) ?? 'good',
+    container: (image, name) => behaviours.get(`${name} ${image}`) ?? behaviours.get(image) ?? 'good',
+    job: (step, image) => ends.get(`${step} ${image}`),
+    test: (image) => ends.get(`verify ${image}`),
     kubeletsDown: false,
   };
 
@@ -73,10 +78,10 @@ export async function openStage() {
   function create<T extends KubeObject>(resource: Resource<T>, metadata: T['metadata'], spec: object): Promise<T> {
     return client.create(resource, { metadata, spec } as unknown as NewObject<T>, { fieldManager: 'kubectl' });
   }
-  async function createImage(image: string): Promise<void> {
+  async function createImage(image: string, spec: object = {}): Promise<void> {
     const [os = '', version = ''] = image.split(':');
     const http = { url: `http://web/${os}-${version}.tar`, sha256: sha256Of(image) };
-    await create(osImages, { name: objectName(image) }, { os, version, source: { http } });
+    await create(osImages, { name: objectName(image) }, { os, version, source: { http }, ...spec });
   }
   const distribute = (image: string, spec: Partial<ImageDistributionSpec> = {}) =>
     create(imageDistributions, { name: objectName(image) }, { image, ...spec });
@@ -152,6 +157,7 @@ export async function openStage() {
     evictions,
     reports,
     behaviours,
+    ends,
     behaviour,
     createNode,
     createImage,
@@ -179,6 +185,7 @@ export async function openStage() {
       evictions.clear();
       reports.clear();
       behaviours.clear();
+      ends.clear();
       behaviour.kubeletsDown = false;
     },
     close: async () => {

@@ -1,0 +1,107 @@
+import { createPublicKey } from 'node:crypto';
+import { YAMLException, load } from 'js-yaml';
+import { z } from 'zod';
+import type { WantedImage } from '../../api/nodestore.ts';
+import { parseReference } from '../registry/repository.ts';
+
+/** What the policy says about a source. */
+export interface Rule {
+  /** As the policy has it. */
+  prefix: string;
+  /** PEM of public keys: a signature of one of them is needed. None is needed when there are none. */
+  keys: readonly string[];
+}
+
+export type Policy = readonly Rule[];
+type FetchSource = WantedImage['source'];
+
+const everything = '*';
+
+const key = z.string().transform((text, context) => {
+  const problem = keyProblem(text);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  return text;
+});
+
+const prefix = z
+  .string()
+  .regex(
+    /^(\*|(https?:\/\/)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(\/[^\s:@?#/]+)*\/?)$/,
+    'must be a registry with the beginning of a path and neither tag nor digest, such as registry.example.com/os/production, a URL, or "*"',
+  );
+
+const rule = z
+  .strictObject({ prefix, keys: z.array(key).min(1).optional(), unsigned: z.literal(true).optional() })
+  .refine((it) => (it.keys === undefined) !== (it.unsigned === undefined), 'must have either keys or unsigned: true');
+const policy = z.strictObject({ repositories: z.array(rule) });
+
+/**
+ * Reads the text of a policy. Throws an Error that says what is wrong with it: a policy that is partly understood is none.
+ */
+export function parsePolicy(text: string): Policy {
+  const parsed = policy.safeParse(readYaml(text));
+  if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
+  const rules = parsed.data.repositories.map(({ prefix: it, keys = [] }) => ({ prefix: it, keys }));
+  const places = rules.map((rule) => placeOfPrefix(rule.prefix));
+  const twice = rules.find((_rule, i) => places.indexOf(places[i] ?? '') !== i);
+  if (twice) throw new Error(`${twice.prefix} is there twice`);
+  return rules;
+}
+
+function readYaml(text: string): unknown {
+  try {
+    return load(text);
+  } catch (error) {
+    // Without the lines that are wrong: a private key may be among them.
+    if (error instanceof YAMLException) throw new Error(`it is no YAML: ${error.reason}`, { cause: error });
+    throw error;
+  }
+}
+
+/** The rule with the longest prefix, of whole parts of the path, that a source lies below; undefined when there is none. */
+export function ruleFor(source: FetchSource, rules: Policy): Rule | undefined {
+  const wanted = placeOf(source);
+  const length = (rule: Rule) => (rule.prefix === everything ? 0 : placeOfPrefix(rule.prefix).length);
+  return rules
+    .filter(({ prefix: it }) => {
+      const place = placeOfPrefix(it);
+      return place === everything || wanted === place || wanted.startsWith(`${place}/`);
+    })
+    .sort((a, b) => length(b) - length(a))[0];
+}
+
+/** Registry and repository as a reference names them, wherever the bytes come from; or the URL of an archive. */
+function placeOf({ oci, http }: FetchSource): string {
+  if (http) return placeOfUrl(http.url);
+  const { host, name } = parseReference(oci?.reference ?? '');
+  return `${hostOf(host)}/${name}`;
+}
+
+function placeOfPrefix(text: string): string {
+  if (text === everything) return text;
+  if (/^https?:/.test(text)) return placeOfUrl(text);
+  const [host = '', ...path] = text.replace(/\/$/, '').split('/');
+  return [hostOf(host), ...path].join('/');
+}
+
+function placeOfUrl(text: string): string {
+  const url = URL.parse(text);
+  return url ? `${url.origin}${url.pathname}`.replace(/\/$/, '') : text;
+}
+
+/** A registry has one name here, however it is written. */
+function hostOf(text: string): string {
+  const host = text.toLowerCase().replace(/:(443|80)$/, '');
+  return ['docker.io', 'registry-1.docker.io'].includes(host) ? 'index.docker.io' : host;
+}
+
+function keyProblem(text: string): string | undefined {
+  if (/PRIVATE KEY/.test(text)) return 'is a private key: everybody who can read it can sign; replace the pair';
+  if (!/^\s*-----BEGIN PUBLIC KEY-----/.test(text)) return 'must be PEM that begins with -----BEGIN PUBLIC KEY-----';
+  try {
+    createPublicKey(text);
+    return undefined;
+  } catch {
+    return 'is no public key that can be read';
+  }
+}

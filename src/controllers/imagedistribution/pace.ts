@@ -1,0 +1,63 @@
+import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
+import { sameStatus } from '../../runtime/status.ts';
+import type { Monotonic } from '../../runtime/time.ts';
+
+/** Numbers of containers are written so often at most. */
+const countsMilliseconds = 1000;
+/** Of the time that passes, looking at fleets takes at most a sixth, however many containers change. */
+const restFactor = 5;
+const longestRestMilliseconds = 1000;
+
+/**
+ * Whether the status says something new, and not only how far a rollout to thousands has come: other numbers, or another
+ * container that is named as an example.
+ */
+export function isNews(before: ImageDistributionStatus | undefined, after: ImageDistributionStatus): boolean {
+  return !sameStatus(withoutCounts(before), withoutCounts(after));
+}
+
+const chatty = new Set(['RolledOut', 'Ready', 'Reconciling']);
+
+function withoutCounts(status: ImageDistributionStatus | undefined): object {
+  const { containers: _counts, conditions, ...rest } = status ?? {};
+  return { ...rest, conditions: conditions?.map((it) => (chatty.has(it.type) ? { ...it, message: '' } : it)) };
+}
+
+/** Keeps the looks at a distribution, and the writes of its numbers, apart. */
+export class Pace {
+  readonly #now: Monotonic;
+  readonly #restUntil = new Map<string, number>();
+  readonly #written = new Map<string, number>();
+
+  constructor(now: Monotonic) {
+    this.#now = now;
+  }
+
+  /** Milliseconds before which this one should not be looked at again. */
+  rest(name: string): number {
+    return Math.max(0, (this.#restUntil.get(name) ?? 0) - this.#now());
+  }
+
+  /** Runs a look, and lets others have the time that it took several times over. */
+  look<T>(name: string, look: () => T): T {
+    const began = this.#now();
+    const result = look();
+    const took = this.#now() - began;
+    this.#restUntil.set(name, this.#now() + Math.min(longestRestMilliseconds, took * restFactor));
+    return result;
+  }
+
+  /** Milliseconds before which numbers alone should not be written; 0 when they may be. */
+  untilWrite(name: string): number {
+    return Math.max(0, (this.#written.get(name) ?? -Infinity) + countsMilliseconds - this.#now());
+  }
+
+  wrote(name: string): void {
+    this.#written.set(name, this.#now());
+  }
+
+  forget(name: string): void {
+    this.#restUntil.delete(name);
+    this.#written.delete(name);
+  }
+}

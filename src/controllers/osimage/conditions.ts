@@ -1,0 +1,85 @@
+import { imageName } from '../../pod/image.ts';
+import type { NewCondition } from '../../runtime/conditions.ts';
+import { storedImage } from '../storage.ts';
+import { condemnedCondition } from './condemned.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Observed, Progress, Stated } from './observed.ts';
+
+/** What the conditions are computed from besides what was seen. */
+export interface Counts {
+  /** Nodes that wholly have it. */
+  ready: number;
+  desired: number;
+}
+
+/** All conditions; Ready and the two of kstatus sum up the others. */
+export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewCondition[] {
+  const { ready, progress } = readiness(o, life, counts);
+  const stated = [accepted, ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
+  return stated.map((condition) => ({ ...condition, observedGeneration: o.image.metadata.generation }));
+}
+
+/** The API server refuses what does not make sense, so what arrives here is accepted. */
+const accepted: Stated = {
+  type: 'Accepted',
+  status: 'True',
+  reason: 'Valid',
+  message: 'The specification makes sense',
+};
+
+/** Containers may use it when it is tested and published, and a node has it. */
+function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: Stated; progress: Progress | 'Resting' } {
+  const { pending } = life;
+  if (pending) {
+    const { reason, message } = pending.condition;
+    return { ready: { type: 'Ready', status: 'False', reason, message }, progress: pending.progress };
+  }
+  if (counts.ready > 0) {
+    const message = `${counts.ready} nodes have it`;
+    return { ready: { type: 'Ready', status: 'True', reason: 'Stored', message }, progress: 'Done' };
+  }
+  const why = whyNotStored(o, counts.desired);
+  // Not being distributed is what an image may be for long; that nodes cannot get it is for a person to mend.
+  const progress = { NotDistributed: 'Resting' as const, Distributing: 'Going' as const }[why.reason];
+  return { ready: { type: 'Ready', status: 'False', ...why }, progress: progress ?? 'Failed' };
+}
+
+/** kstatus: it comes by itself, or a person must act, or neither. */
+function kstatus(ready: Stated, progress: Progress | 'Resting'): Stated[] {
+  const settled = (type: string): Stated => ({
+    type,
+    status: 'False',
+    reason: 'Settled',
+    message: 'Nothing is being changed',
+  });
+  return [
+    progress === 'Going' ? { ...ready, type: 'Reconciling', status: 'True' } : settled('Reconciling'),
+    progress === 'Failed' ? { ...ready, type: 'Stalled', status: 'True' } : settled('Stalled'),
+  ];
+}
+
+function whyNotStored(o: Observed, desired: number): { reason: string; message: string } {
+  const name = imageName(o.image.spec);
+  if (!o.distributions.some((d) => d.spec.image === name)) {
+    return {
+      reason: 'NotDistributed',
+      message: `No node stores it: create an ImageDistribution with spec.image ${name}`,
+    };
+  }
+  if (desired === 0) {
+    return {
+      reason: 'NoNodes',
+      message: `Its ImageDistribution selects no node of architecture ${o.image.spec.architecture}`,
+    };
+  }
+  for (const store of o.stores) {
+    const stored = storedImage(store, o.image);
+    if (stored?.state === 'Failed') {
+      return {
+        reason: stored.reason ?? 'Failed',
+        message: `No node could store it yet. ${store.metadata.name}: ${stored.message ?? ''}`,
+      };
+    }
+  }
+  return { reason: 'Distributing', message: `${desired} nodes shall have it; the first is fetching it` };
+}

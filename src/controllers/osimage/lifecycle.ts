@@ -1,0 +1,103 @@
+import { annotations, labels } from '../../api/names.ts';
+import type { Build } from '../../api/build.ts';
+import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
+import { digestOf } from '../catalog.ts';
+import { planBuild } from './build.ts';
+import type { Action, Observed, Stage, Stated } from './observed.ts';
+import { externalSource, planPublication, waitingToPublish } from './publication.ts';
+import { isTested, planVerification, waitingForBuild } from './verification.ts';
+
+/** What becomes of an image before it may reach the nodes that distributions select. */
+export interface Lifecycle {
+  status: Pick<OSImageStatus, 'build' | 'verification' | 'publication' | 'retryToken'>;
+  /** Built, Verified and Published, as far as they apply. */
+  conditions: Stated[];
+  /** The first step that is not done. */
+  pending?: Pick<Stage<unknown>, 'condition' | 'progress'> | undefined;
+  actions: Action[];
+  requeueAfterSeconds?: number | undefined;
+}
+
+const longestToken = 253;
+
+/** Build, then test, then publish; each step sees what the one before has just come to. */
+export function planLifecycle(o: Observed): Lifecycle {
+  const { source } = o.image.spec;
+  const token = (o.image.metadata.annotations?.[annotations.retry] ?? '').slice(0, longestToken);
+  const before = forgetFailures(o.image, token);
+  const build = source.build && planBuild(o, source.build, before.build, token);
+  const image = withStatus(o.image, { ...before, build: build?.status });
+  const verification = verify(o, image, token);
+  const publication = source.build && publish(o, image, source.build, { build, verification }, token);
+
+  const stages = [build, verification, publication].filter((it) => it !== undefined);
+  const pending = stages.find(({ progress }) => progress !== 'Done');
+  const requeues = stages.flatMap(({ requeueAfterSeconds }) => requeueAfterSeconds ?? []);
+  const status = {
+    build: build?.status,
+    verification: verification?.status,
+    publication: publication?.status,
+    retryToken: token === '' ? undefined : token,
+  };
+  return {
+    status,
+    conditions: [...stages.map(({ condition }) => condition), ...(source.build ? [] : [externalSource])],
+    pending,
+    actions: [...stages.flatMap(({ actions }) => actions), ...leftovers(o, status)],
+    requeueAfterSeconds: requeues.length > 0 ? Math.min(...requeues) : undefined,
+  };
+}
+
+type Verification = NonNullable<OSImageStatus['verification']>;
+type Publication = NonNullable<OSImageStatus['publication']>;
+
+function verify(o: Observed, image: OSImage, token: string): Stage<Verification> | undefined {
+  if (!isTested(image)) return undefined;
+  if (digestOf(image) === undefined) return waiting(waitingForBuild);
+  return planVerification(o, image, image.status?.verification, token);
+}
+
+function publish(
+  o: Observed,
+  image: OSImage,
+  build: Build,
+  earlier: { build: Stage<unknown> | undefined; verification: Stage<unknown> | undefined },
+  token: string,
+): Stage<Publication> {
+  const digest = digestOf(image);
+  if (digest === undefined || (earlier.verification && earlier.verification.progress !== 'Done'))
+    return waiting(waitingToPublish(earlier.build?.progress ?? 'Done'));
+  return planPublication(o, build, digest, image.status?.publication, token);
+}
+
+const waiting = (condition: Stated): Stage<never> => ({ progress: 'Going', condition, actions: [] });
+
+const withStatus = (image: OSImage, status: OSImageStatus): OSImage => ({ ...image, status });
+
+/** The status without what has failed, once the annotation asks for another try. */
+function forgetFailures({ status = {} }: OSImage, token: string): OSImageStatus {
+  if (token === (status.retryToken ?? '')) return status;
+  return {
+    ...status,
+    build: status.build?.reason === undefined ? status.build : undefined,
+    verification: status.verification?.outcome === 'Failed' ? undefined : status.verification,
+    publication: status.publication?.reason === undefined ? status.publication : undefined,
+  };
+}
+
+/** What earlier tries have left, and the Pod of a test that has passed. What failed last is kept for looking at it. */
+function leftovers(o: Observed, status: Lifecycle['status']): Action[] {
+  const current = [status.build?.job, status.publication?.job];
+  const jobs = o.jobs.filter(({ metadata }) => !current.includes(metadata.name));
+  // Not before the outcome is written down.
+  const passed = o.image.status?.verification?.outcome === 'Passed';
+  const tests = o.pods.filter(({ metadata }) => metadata.labels?.[labels.step] === 'verify');
+  const pods = tests.filter(({ metadata }) => passed || metadata.name !== status.verification?.pod);
+  return [
+    ...jobs.flatMap((job) => deletionOf('DeleteJob', job)),
+    ...pods.flatMap((pod) => deletionOf('DeletePod', pod)),
+  ];
+}
+
+const deletionOf = (type: 'DeleteJob' | 'DeletePod', { metadata }: Pick<OSImage, 'metadata'>): Action[] =>
+  metadata.deletionTimestamp === undefined ? [{ type, name: metadata.name, uid: metadata.uid ?? '' }] : [];

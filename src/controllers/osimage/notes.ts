@@ -1,0 +1,31 @@
+import type { OSImageStatus } from '../../api/osimage.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+
+/** An event for the user. */
+export interface Note {
+  type: 'Normal' | 'Warning';
+  reason: string;
+  note: string;
+}
+
+/** What a person is told of each step, by the status that its condition has come to. */
+const reasons = {
+  Built: { True: 'Built', False: 'BuildFailed', Unknown: 'BuildStarted' },
+  Verified: { True: 'VerificationPassed', False: 'VerificationFailed', Unknown: undefined },
+  Published: { True: 'Published', False: 'PublishFailed', Unknown: 'PublishStarted' },
+} as const;
+
+/** The events of a change of status: one for each step that was begun or has ended. */
+export function notesOf(before: OSImageStatus | undefined, after: OSImageStatus): Note[] {
+  return Object.entries(reasons).flatMap(([type, byStatus]) => {
+    const was = findCondition(before?.conditions, type);
+    const is = findCondition(after.conditions, type);
+    // That it is published elsewhere, or waits for its turn, is no news.
+    if (!is || is.status === was?.status || is.reason === 'ExternalSource' || is.reason.startsWith('WaitingFor'))
+      return [];
+    const reason = byStatus[is.status];
+    return reason === undefined
+      ? []
+      : [{ type: is.status === 'False' ? 'Warning' : 'Normal', reason, note: is.message }];
+  });
+}

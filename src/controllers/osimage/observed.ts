@@ -1,0 +1,61 @@
+import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import type { NodeStore } from '../../api/nodestore.ts';
+import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
+import type { JobSettings } from '../../pod/build-job.ts';
+import type { Scaffolds } from '../../pod/pod.ts';
+import type { ConfigMap, Job, Node, Pod } from '../../pod/types.ts';
+import type { NewCondition } from '../../runtime/conditions.ts';
+
+export interface Settings extends JobSettings {
+  scaffolds: Scaffolds;
+}
+
+/** Everything that the plan looks at. */
+export interface Observed {
+  image: OSImage;
+  distributions: readonly ImageDistribution[];
+  nodes: readonly Node[];
+  stores: readonly NodeStore[];
+  /** Of this image, of whatever try. */
+  jobs: readonly Job[];
+  /** Those that test this image, and those of its Jobs. */
+  pods: readonly Pod[];
+  settings: Settings;
+  now: Date;
+  /** What the API server said to what was to be created in this run. */
+  refusal?: string | undefined;
+}
+
+export type Action =
+  | { type: 'CreateConfigMap'; configMap: ConfigMap }
+  | { type: 'CreateJob'; job: Job }
+  | { type: 'CreatePod'; pod: Pod }
+  | { type: 'DeleteJob' | 'DeletePod'; name: string; uid: string };
+
+export interface Plan {
+  actions: Action[];
+  status: OSImageStatus;
+  requeueAfterSeconds?: number;
+}
+
+/** How a step stands: done, on its way (also: it waits for another step), or a person must act. */
+export type Progress = 'Done' | 'Going' | 'Failed';
+
+/** What one step of the life of an image comes to. */
+export interface Stage<Status> {
+  progress: Progress;
+  /** Its part of the status. */
+  status?: Status | undefined;
+  condition: Stated;
+  actions: Action[];
+  requeueAfterSeconds?: number;
+}
+
+export type Stated = Omit<NewCondition, 'observedGeneration'>;
+
+/** As long as a message in status may be. */
+export const shorten = (text: string, most = 4096): string => (text.length <= most ? text : `…${text.slice(1 - most)}`);
+
+/** How a person has it tried again. */
+export const tryAgain = ({ metadata }: OSImage): string =>
+  `to have it tried again: kubectl annotate osimage ${metadata.name} monoroot.dev/retry="$(date)" --overwrite`;

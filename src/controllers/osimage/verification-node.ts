@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import type { NodeStore } from '../../api/nodestore.ts';
+import type { OSImage } from '../../api/osimage.ts';
+import { toleratesTaints } from '../../pod/nodes.ts';
+import type { Node } from '../../pod/types.ts';
+import { nodeState, storedImage } from '../storage.ts';
+import type { Observed } from './observed.ts';
+
+/** Which node tests an image. */
+
+/** Could a new Pod of the image run there? A node that is not ready has a taint that says so. */
+function canTest(image: OSImage, node: Node): boolean {
+  const { architecture, verification } = image.spec;
+  const has = node.metadata.labels ?? {};
+  return (
+    node.metadata.deletionTimestamp === undefined &&
+    !node.spec?.unschedulable &&
+    has['kubernetes.io/arch'] === architecture &&
+    Object.entries(verification?.nodeSelector ?? {}).every(([key, value]) => has[key] === value) &&
+    toleratesTaints(node, [])
+  );
+}
+
+/** Is the node still one of which an answer may come? A cordon stops nothing that runs. */
+function mayAnswer(node: Node): boolean {
+  const away = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+  return (
+    node.metadata.deletionTimestamp === undefined && !(node.spec?.taints ?? []).some(({ key }) => away.includes(key))
+  );
+}
+
+/**
+ * The node that tests the image: the one from before, as long as it can (`started`: the test is on it already), or else the
+ * best of the others. The same objects give the same node, and other images other nodes.
+ */
+export function chooseNode(
+  o: Observed,
+  image: OSImage,
+  before: { node: string; started: boolean } | undefined,
+): string | undefined {
+  const stores = new Map(o.stores.map((store) => [store.metadata.name, store]));
+  const silent = (node: Node) =>
+    nodeState(node, stores.get(node.metadata.name), image, o.now.getTime()) === 'Unreachable';
+  const current = o.nodes.find(({ metadata }) => metadata.name === before?.node);
+  const stays = current && (before?.started ? mayAnswer(current) : canTest(image, current) && !silent(current));
+  if (stays) return current.metadata.name;
+  const ranked = o.nodes
+    .filter((node) => canTest(image, node))
+    .map((node) => {
+      const { name } = node.metadata;
+      const rank = silent(node) ? lastRank : rankOf(image, stores.get(name));
+      return { name, rank, order: hash(`${image.metadata.name} ${name}`) };
+    })
+    .sort((a, b) => a.rank - b.rank || (a.order < b.order ? -1 : 1));
+  return ranked[0]?.name;
+}
+
+const lastRank = 3;
+
+/** Less is better: one that has it, then one with an agent, then one without, then one that could not get it. */
+function rankOf(image: OSImage, store: NodeStore | undefined): number {
+  const state = storedImage(store, image)?.state;
+  if (state === 'Ready') return 0;
+  if (state === 'Failed') return lastRank;
+  return store?.status ? 1 : 2;
+}
+
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex');

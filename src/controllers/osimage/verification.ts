@@ -1,0 +1,167 @@
+import type { StoredImage } from '../../api/nodestore.ts';
+import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
+import { stepName } from '../../pod/build-job.ts';
+import type { Pod } from '../../pod/types.ts';
+import { verificationPod } from '../../pod/verification-pod.ts';
+import type { VerificationPod } from '../../pod/verification-pod.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { storedImage } from '../storage.ts';
+import { lastLines, podProblem, terminated } from './jobs.ts';
+import { shorten, tryAgain } from './observed.ts';
+import type { Observed, Stage, Stated } from './observed.ts';
+import { chooseNode } from './verification-node.ts';
+
+type VerificationStatus = NonNullable<OSImageStatus['verification']>;
+type TestedImage = VerificationPod['image'];
+type Result = Stage<VerificationStatus>;
+
+const type = 'Verified';
+/** A Pod that no kubelet would take is not made anew faster than this. */
+const pauseSeconds = 10;
+/** That an agent falls silent makes no event. */
+const lookAgainSeconds = 60;
+
+export const isTested = (image: OSImage): image is TestedImage => image.spec.verification !== undefined;
+
+export const waitingForBuild: Stated = {
+  type,
+  status: 'Unknown',
+  reason: 'WaitingForBuild',
+  message: 'It is tested when it is built',
+};
+
+/** The test on one node. First hit wins. `before` is unset for a new try. */
+export function planVerification(
+  o: Observed,
+  image: TestedImage,
+  before: VerificationStatus | undefined,
+  token: string,
+): Result {
+  if (before?.outcome) return settled(image, before);
+  const node = chooseNode(o, image, before && { node: before.node, started: podNamed(o, before.pod) !== undefined });
+  if (node === undefined) return waitingForNode(image);
+  const kept = node === before?.node ? before : undefined;
+  const name = kept?.pod ?? stepName('verify', image.spec, `${node} ${token}`);
+  const pod = podNamed(o, name);
+  if (pod) return judgePod({ o, image, status: { node, ...kept, pod: name }, pod });
+  return planPod(o, image, node, name);
+}
+
+/** The Pod is made when the node has the image. */
+function planPod(o: Observed, image: TestedImage, node: string, name: string): Result {
+  const stored = storedImage(o.stores.find(({ metadata }) => metadata.name === node), image); // prettier-ignore
+  if (stored?.state !== 'Ready') return fetching({ node }, stored);
+  const { namespace, scaffolds } = o.settings;
+  const pod = verificationPod({ image, stored, node, name, namespace, scaffolds });
+  if (!pod) return fetching({ node }, undefined);
+  if (o.refusal !== undefined) return stage('Failed', { node }, 'False', 'PodRefused', o.refusal);
+  return { ...running({ node, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };
+}
+
+const podNamed = (o: Observed, name: string | undefined): Pod | undefined =>
+  o.pods.find(({ metadata }) => metadata.name === name);
+
+interface Test {
+  o: Observed;
+  image: TestedImage;
+  status: VerificationStatus;
+  pod: Pod;
+}
+type Rule = (test: Test) => Result | undefined;
+
+/** It did not get to answer; the next one has its name. */
+const isGoing: Rule = ({ status, pod }) =>
+  pod.metadata.deletionTimestamp === undefined ? undefined : running(status, 'the Pod is being replaced');
+
+const timedOut: Rule = (test) => {
+  const { image, pod } = test;
+  if (pod.status?.reason !== 'DeadlineExceeded') return undefined;
+  // The kubelet says so first, and then ends it: its last lines are still to come.
+  if (pod.status.phase !== 'Failed' && !terminated(pod)) return undefined;
+  const { timeoutSeconds } = image.spec.verification;
+  const message = `It did not end within ${timeoutSeconds} s${because(podProblem(pod))}${lastLines(terminated(pod)?.message)}`;
+  return failed(test, 'TimedOut', message);
+};
+
+/** It was ended for the sake of its node, which says nothing of the image. */
+const disturbed: Rule = (test) =>
+  (test.pod.status?.conditions ?? []).some((c) => c.type === 'DisruptionTarget' && c.status === 'True')
+    ? replace(test)
+    : undefined;
+
+const commandEnded: Rule = (test) => {
+  const { image, status, pod } = test;
+  const ended = terminated(pod);
+  if (!ended) return undefined;
+  if (ended.exitCode === 0) return settled(image, { ...status, ...times(test), outcome: 'Passed' });
+  const how = `ended with exit code ${ended.exitCode} on ${status.node}${lastLines(ended.message)}`;
+  return failed(test, 'Failed', `The command ${how}`);
+};
+
+const refusedByNode: Rule = (test) => (test.pod.status?.phase === 'Failed' ? replace(test) : undefined);
+
+/** First hit wins. */
+function judgePod(test: Test): Result {
+  for (const rule of [isGoing, timedOut, disturbed, commandEnded, refusedByNode]) {
+    const result = rule(test);
+    if (result) return result;
+  }
+  const { status, pod } = test;
+  const startTime = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt;
+  return running({ ...status, ...(startTime !== undefined && { startTime }) }, podProblem(pod));
+}
+
+function times({ o, pod }: Test): Pick<VerificationStatus, 'startTime' | 'completionTime'> {
+  const ended = terminated(pod);
+  const completionTime = ended?.finishedAt ?? formatTime(o.now);
+  return ended?.startedAt === undefined ? { completionTime } : { startTime: ended.startedAt, completionTime };
+}
+
+const failed = (test: Test, reason: string, message: string): Result =>
+  settled(test.image, { ...test.status, ...times(test), outcome: 'Failed', reason, message: shorten(message) });
+
+/** A new Pod of the same name is made when this one is gone. */
+function replace({ o, status, pod }: Test): Result {
+  const { name, uid = '', creationTimestamp } = pod.metadata;
+  const why = pod.status?.message ?? pod.status?.reason ?? 'the Pod was ended before it could answer';
+  const age = creationTimestamp === undefined ? pauseSeconds : (o.now.getTime() - Date.parse(creationTimestamp)) / 1000;
+  if (age < pauseSeconds) return { ...running(status, why), requeueAfterSeconds: pauseSeconds - age };
+  return { ...running(status, why), actions: [{ type: 'DeletePod', name, uid }] };
+}
+
+function settled(image: TestedImage, status: VerificationStatus): Result {
+  if (status.outcome === 'Passed') return stage('Done', status, 'True', 'Passed', `It passed on ${status.node}`);
+  const message = `${status.message ?? ''}\nNo other node gets it; ${tryAgain(image)}`;
+  return stage('Failed', status, 'False', status.reason ?? 'Failed', message);
+}
+
+function waitingForNode({ spec }: TestedImage): Result {
+  const labels = Object.entries(spec.verification.nodeSelector ?? {}).map(([key, value]) => `${key}=${value}`).join(','); // prettier-ignore
+  const message = `No node that is ready and takes new Pods has the architecture ${spec.architecture}${labels && ` and the labels ${labels}`}; it is tested when there is one`;
+  return stage('Going', undefined, 'Unknown', 'WaitingForNode', message);
+}
+
+function fetching(status: VerificationStatus, stored: StoredImage | undefined): Result {
+  if (stored?.state !== 'Failed') {
+    const waits = stage('Going', status, 'Unknown', 'Fetching', `${status.node} is fetching it`);
+    return { ...waits, requeueAfterSeconds: lookAgainSeconds };
+  }
+  const message = `${status.node} could not store it, and goes on trying: ${stored.message ?? ''}; cordon the node to have another one chosen`;
+  return stage('Failed', status, 'False', stored.reason ?? 'Failed', message);
+}
+
+function running(status: VerificationStatus, problem: string | undefined): Result {
+  return stage('Going', status, 'Unknown', 'Running', `It is being tested on ${status.node}${because(problem)}`);
+}
+
+function stage(
+  progress: Result['progress'],
+  status: VerificationStatus | undefined,
+  state: Stated['status'],
+  reason: string,
+  message: string,
+): Result {
+  return { progress, status, condition: { type, status: state, reason, message }, actions: [] };
+}
+
+const because = (problem: string | undefined): string => (problem === undefined ? '' : `: ${problem}`);

@@ -1,0 +1,78 @@
+import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import { annotations, fieldManagers } from '../../api/names.ts';
+import type { OSImage } from '../../api/osimage.ts';
+import { isConflict, isNotFound } from '../../kube/client.ts';
+import type { Client } from '../../kube/client.ts';
+import { hostedContainers, osImages } from '../../kube/kinds.ts';
+import { keyOf } from '../../runtime/object.ts';
+import type { Assignment } from './observed.ts';
+
+/** Writes under way at the same time. */
+const parallelWrites = 8;
+
+/** Writes what rollouts decide, and knows what it has written until the cache does. */
+export class RolloutWriter {
+  readonly #client: Client;
+  /** By key what was written, and the revision that it replaced: while the cache has that, it has not seen the write. */
+  readonly #ahead = new Map<string, { replaced: string | undefined; written: HostedContainer }>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** The container as it is after all that was written. Without that a lagging cache would let too many go at once. */
+  newest(cached: HostedContainer): HostedContainer {
+    const ahead = this.#ahead.get(keyOf(cached.metadata));
+    if (!ahead) return cached;
+    if (ahead.replaced === cached.metadata.resourceVersion) return ahead.written;
+    this.#ahead.delete(keyOf(cached.metadata));
+    return cached;
+  }
+
+  /** Forgets those that are gone. */
+  prune(exists: (key: string) => boolean): void {
+    for (const key of this.#ahead.keys()) if (!exists(key)) this.#ahead.delete(key);
+  }
+
+  /** Moves these. One that has changed since it was looked at is left out: its change leads to another look. */
+  async assign(assignments: readonly Assignment[], signal: AbortSignal): Promise<void> {
+    const rest = [...assignments];
+    const work = async () => {
+      for (let next = rest.shift(); next; next = rest.shift()) await this.#assignOne(next, signal);
+    };
+    const results = await Promise.allSettled(Array.from({ length: parallelWrites }, work));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async #assignOne({ container, image, time, retryToken }: Assignment, signal: AbortSignal): Promise<void> {
+    const { name, namespace = '', uid, resourceVersion } = container.metadata;
+    const object = {
+      metadata: { name, namespace, ...(uid !== undefined && { uid }), ...(resourceVersion && { resourceVersion }) },
+      status: { assignedImage: image, assignedTime: time, assignedRetryToken: retryToken },
+    };
+    try {
+      const written = await this.#client.applyStatus(hostedContainers, object, {
+        fieldManager: fieldManagers.rollout,
+        signal,
+      });
+      this.#ahead.set(keyOf(container.metadata), { replaced: resourceVersion, written });
+    } catch (error) {
+      if (!isConflict(error) && !isNotFound(error)) throw error;
+    }
+  }
+
+  /** Condemns an image, unless it has changed since it was looked at: somebody may have said more of it. */
+  async condemn({ metadata }: OSImage, evidence: string, signal: AbortSignal): Promise<void> {
+    const { name, uid, resourceVersion } = metadata;
+    const object = {
+      metadata: {
+        name,
+        ...(uid !== undefined && { uid }),
+        ...(resourceVersion && { resourceVersion }),
+        annotations: { [annotations.condemned]: evidence },
+      },
+    };
+    await this.#client.apply(osImages, object, { fieldManager: fieldManagers.condemn, signal });
+  }
+}

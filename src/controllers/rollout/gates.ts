@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import type { containerCounts, Gate } from '../../api/rollout.ts';
+import { postOnce } from './gate-request.ts';
+import type { GateAccess, GateAnswer } from './gate-request.ts';
+import { judgeQuery } from './gate-query.ts';
+import type { GateVerdict } from './gate-query.ts';
+
+/** The state of the rollout that a gate is asked about; what a webhook gets as JSON. */
+export interface GateQuestion {
+  distribution: string;
+  /** `<os>:<version>` that containers are moved to. */
+  image: string;
+  /** 0: the canaries. */
+  wave: number;
+  counts: z.output<typeof containerCounts>;
+}
+
+export interface GatePorts {
+  /** The values of a Secret in the operator's namespace, decoded; undefined when there is none. Read anew on every call. */
+  readSecret: (name: string) => Promise<Record<string, string> | undefined>;
+}
+
+/**
+ * Asks a gate once whether a rollout may go on. What cannot be asked does not hold. Rejects only when the signal aborts.
+ * Prometheus holds when its answer is a scalar or a vector that is not empty and all values are numbers other than 0: NaN, as of
+ * 0/0, does not hold, +Inf and -Inf do. A webhook holds when it answers 2xx.
+ */
+export async function askGate(
+  gate: Gate,
+  question: GateQuestion,
+  ports: GatePorts,
+  signal: AbortSignal,
+): Promise<GateVerdict> {
+  const secrets: string[] = [];
+  try {
+    const { url, contentType, body } = callOf(gate, question);
+    const access = await readAccess(gate, ports, secrets);
+    const { timeoutSeconds } = gate;
+    const answer = await postOnce({ url, contentType, body, access, timeoutSeconds, signal }).catch(
+      (error: unknown) => {
+        throw new Error(`${url.host}: ${messageOf(error)}; check the URL, the server and caRef of the gate`);
+      },
+    );
+    return short(judge(gate, answer, url.host, (text) => oneLine(conceal(text, secrets))));
+  } catch (error) {
+    signal.throwIfAborted();
+    return short({ holds: false, message: conceal(messageOf(error), secrets) });
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What goes into a status. */
+const short = ({ holds, message }: GateVerdict): GateVerdict => ({ holds, message: message.slice(0, 1024) });
+
+/** Servers may repeat what they were sent. */
+const conceal = (text: string, secrets: readonly string[]): string =>
+  secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+
+/** The beginning of what a server said. */
+const oneLine = (text: string): string =>
+  text
+    .slice(0, 2000)
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim()
+    .slice(0, 300);
+
+function callOf(
+  { prometheus, webhook }: Gate,
+  question: GateQuestion,
+): { url: URL; contentType: string; body: string } {
+  const base = URL.parse(prometheus?.url ?? webhook?.url ?? '');
+  if (!base) throw new Error('The url of the gate is no URL; correct it');
+  if (base.username || base.password) {
+    throw new Error(
+      'The url of the gate has a login in it, which everybody can read; put it in a Secret for secretRef',
+    );
+  }
+  if (!prometheus) return { url: base, contentType: 'application/json', body: JSON.stringify(question) };
+  base.pathname = `${base.pathname.replace(/\/+$/, '')}/api/v1/query`;
+  const body = new URLSearchParams({ query: prometheus.query }).toString();
+  return { url: base, contentType: 'application/x-www-form-urlencoded', body };
+}
+
+/** What the gate's Secrets say; their values are added to `secrets`. */
+async function readAccess(
+  { secretRef, caRef }: Gate,
+  { readSecret }: GatePorts,
+  secrets: string[],
+): Promise<GateAccess> {
+  const read = async (name: string) => {
+    const secret = await readSecret(name).catch((error: unknown) => {
+      throw new Error(`Secret ${name} cannot be read: ${messageOf(error)}; check the rights of the operator`);
+    });
+    if (!secret) throw new Error(`There is no Secret ${name} in the operator's namespace; create it there`);
+    return secret;
+  };
+  const access: GateAccess = {};
+  if (secretRef) {
+    const { token, username, password } = await read(secretRef.name);
+    // A line break at the end is what `echo` and editors add.
+    if (token?.trim()) access.authorization = `Bearer ${token.trim()}`;
+    else if (username !== undefined && password !== undefined) {
+      access.authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    } else {
+      throw new Error(`Secret ${secretRef.name} has neither token nor username and password; add one or the others`);
+    }
+    // The longest first: a part of it that is concealed would uncover the rest.
+    secrets.push(
+      ...[access.authorization.replace(/^\w+ /, ''), token?.trim(), password].filter((it) => !!it).map(String),
+    );
+    secrets.sort((a, b) => b.length - a.length);
+  }
+  if (caRef) {
+    const ca = (await read(caRef.name))['ca.crt'];
+    if (!ca) throw new Error(`Secret ${caRef.name} has no key ca.crt; add it`);
+    access.ca = ca;
+  }
+  return access;
+}
+
+function judge(
+  { prometheus }: Gate,
+  { status, text, cut, redirect }: GateAnswer,
+  host: string,
+  tell: (text: string) => string,
+): GateVerdict {
+  const no = (message: string): GateVerdict => ({ holds: false, message: `${host} ${message}` });
+  if (redirect !== undefined) {
+    return no(`answered ${status} and leads to ${tell(redirect)}, which is not followed; correct the url of the gate`);
+  }
+  if (!prometheus) {
+    const words = tell(text);
+    return { holds: status >= 200 && status < 300, message: `${host} answered ${status}${words && `: ${words}`}` };
+  }
+  if (cut) return no('gave too long an answer; make the query give fewer values, such as with min()');
+  return judgeQuery(status, text, host, tell);
+}

@@ -1,0 +1,100 @@
+import type { RolloutStatus } from '../../api/rollout.ts';
+import { annotations } from '../../api/names.ts';
+import { imageObjectName, parseReference } from '../../pod/image.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { condemnation } from '../catalog.ts';
+import { earlierImage, revertedOf } from './fleet.ts';
+import type { Fleet, Follower } from './fleet.ts';
+import type { Observed, Situation, Step } from './observed.ts';
+import { downAnyway, fitting, roomOf } from './room.ts';
+import { withoutSoak } from './soak.ts';
+
+const evidenceLimit = 1000;
+
+/** More containers went back from the image than are borne: it is condemned, and nobody is moved any more. */
+export function haltForFailures({ observed, spec, rollout }: Situation, fleet: Fleet): Step | undefined {
+  const reverted = revertedOf(fleet);
+  const example = reverted[0];
+  if (!example || reverted.length <= spec.maxFailures) return undefined;
+  const count = `${reverted.length} of ${fleet.all.length} containers failed with ${fleet.image} and went back`;
+  const { reason = '', message = '' } = example.failure ?? {};
+  const evidence = `${count}, such as ${example.name}: ${reason}: ${message}`.slice(0, evidenceLimit);
+  const step = halted(observed, rollout, 'TooManyFailures', evidence);
+  // Once: a person may lift it, or may have written something better there.
+  if (condemnation(imageOf(observed)) !== undefined) return step;
+  const by = `the rollout of ImageDistribution ${observed.distribution.metadata.name}`;
+  return { ...step, condemn: `${formatTime(observed.now)} by ${by}: ${evidence}` };
+}
+
+/**
+ * A gate failed more often in a soak than is borne. The image is not condemned for that: containers run it well, and what a
+ * gate asks about may have other causes.
+ */
+export const haltForGate = (
+  observed: Observed,
+  rollout: RolloutStatus,
+  gate: { name: string; failures: number; message?: string | undefined },
+): Step =>
+  halted(
+    observed,
+    rollout,
+    'GateFailed',
+    `Gate ${gate.name} failed ${times(gate.failures)}, last: ${gate.message ?? ''}`.slice(0, evidenceLimit),
+  );
+
+function halted(observed: Observed, rollout: RolloutStatus, haltReason: string, haltMessage: string): Step {
+  const { completionTime: _done, soakStartTime: _soak, ...rest } = rollout;
+  const next = { ...rest, haltTime: observed.now.toISOString(), haltReason, haltMessage };
+  return { rollout: next, reason: 'RolloutHalted', message: haltText(observed, next) };
+}
+
+/** A halted rollout moves nobody on. It goes on when the image is not condemned (any more) and the retry token was changed. */
+export function stayHalted(situation: Situation, fleet: Fleet): Step {
+  const { observed, spec, rollout } = situation;
+  const isLifted = condemnation(imageOf(observed)) === undefined;
+  if (isLifted && spec.retryToken !== (rollout.retryToken ?? '')) {
+    const { haltTime: _time, haltReason: _reason, haltMessage: _message, ...rest } = withoutSoak(rollout);
+    const next = { ...rest, startTime: observed.now.toISOString(), wave: 0, retryToken: spec.retryToken };
+    return { rollout: next, reason: 'RollingOut', message: 'It goes on, with canaries first' };
+  }
+  const assign = spec.onHalt === 'RevertAll' && !spec.paused ? takeBack(situation, fleet) : [];
+  return { rollout, assign, reason: 'RolloutHalted', message: haltText(observed, rollout) };
+}
+
+/** Those that run the image, also well, go back to what they ran before, with no more unavailable at once than else. */
+function takeBack({ observed, spec, rollout }: Situation, fleet: Fleet): NonNullable<Step['assign']> {
+  const retryToken = rollout.retryToken ?? '';
+  const ways = fleet.all.flatMap((it) => {
+    const image = it.state === 'Updated' ? earlierImage(observed, it, fleet.image, retryToken) : wayOf(it);
+    return image === undefined ? [] : [{ it, image }];
+  });
+  const room = roomOf(fleet, spec.maxUnavailable);
+  const awake = ways.map(({ it }) => it).filter(({ state, suspended }) => state === 'Updated' && !suspended);
+  const fit = fitting(awake, room);
+  const chosen = new Set(fit.length > 0 ? fit : downAnyway(awake, fleet, room));
+  return ways
+    .filter(({ it }) => chosen.has(it) || it.suspended || it.state === 'Moving')
+    .map(({ it, image }) => ({ container: it.container, image, time: observed.now.toISOString(), retryToken }));
+}
+
+/** One that is on its way has not left for long. */
+const wayOf = ({ state, container }: Follower) =>
+  state === 'Moving' ? container.status?.lastKnownGoodImage : undefined;
+
+function haltText(observed: Observed, rollout: RolloutStatus): string {
+  const { haltTime, haltReason = '', haltMessage = '' } = rollout;
+  const { os, version = '' } = parseReference(rollout.image);
+  const since = formatTime(new Date(haltTime ?? observed.now));
+  const token = 'spec.activate.existingContainers.retryToken';
+  const lift = `remove the annotation ${annotations.condemned} of OSImage ${imageObjectName({ os, version })}, then change ${token}`;
+  // The annotation is written before the status that tells of it for the first time.
+  const isNew = rollout !== observed.distribution.status?.rollout && haltReason === 'TooManyFailures';
+  const how = isNew || condemnation(imageOf(observed)) !== undefined ? lift : `change ${token}`;
+  return `Halted at ${since}: ${haltReason}: ${haltMessage}. No further container is moved. To go on when the cause is mended, ${how}; or distribute another version`;
+}
+
+const imageOf = ({ distribution, find }: Observed) => {
+  const { os, version = '' } = parseReference(distribution.spec.image);
+  return find(os, version);
+};
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);

@@ -1,0 +1,150 @@
+import type { ExistingContainers, RolloutStatus } from '../../api/rollout.ts';
+import { imageObjectName, parseReference, usableImage } from '../../pod/image.ts';
+import { annotations } from '../../api/names.ts';
+import { condemnation, defaultDistribution } from '../catalog.ts';
+import { countsOf, fleetOf } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import { haltForFailures, stayHalted } from './halt.ts';
+import type { Observed, RolloutPlan, Step } from './observed.ts';
+import { advance } from './waves.ts';
+
+/**
+ * The whole policy of a rollout, over all containers that follow the default version and are selected; undefined when the
+ * distribution moves none. Level-based: it may be called in any state, also one that a crash left behind.
+ */
+export function planRollout(o: Observed): RolloutPlan | undefined {
+  const spec = o.distribution.spec.activate.existingContainers;
+  if (!spec) return undefined;
+  const rollout = o.distribution.status?.rollout;
+  const fleet = fleetOf(o, rollout, tokenOf(o, spec));
+  const step = decide({ o, spec, fleet, rollout });
+  return {
+    ask: step.ask ?? [],
+    assign: step.assign ?? [],
+    ...(step.condemn !== undefined && { condemn: step.condemn }),
+    counts: countsOf(fleet),
+    rollout: 'rollout' in step ? step.rollout : rollout,
+    reason: step.reason,
+    message: step.message,
+    ...(step.lookAgain && { lookAgain: step.lookAgain }),
+  };
+}
+
+/** A halted rollout keeps the token that it ran with, so that what failed has still failed. */
+function tokenOf({ distribution }: Observed, spec: ExistingContainers): string {
+  const rollout = distribution.status?.rollout;
+  const halted = rollout?.image === distribution.spec.image && rollout.haltTime !== undefined;
+  return halted ? (rollout.retryToken ?? '') : spec.retryToken;
+}
+
+interface Context {
+  o: Observed;
+  spec: ExistingContainers;
+  fleet: Fleet;
+  rollout: RolloutStatus | undefined;
+}
+type Rule = (c: Context) => Step | undefined;
+
+const imageNotReady: Rule = ({ o }) => {
+  const { os, version = '' } = parseReference(o.distribution.spec.image);
+  const image = o.find(os, version);
+  if (image && usableImage(image)) return undefined;
+  const name = imageObjectName({ os, version });
+  return { reason: 'ImageNotReady', message: `No container is moved before OSImage ${name} is Ready` };
+};
+
+const isHalted: Rule = ({ o, spec, fleet, rollout }) =>
+  rollout?.image === o.distribution.spec.image && rollout.haltTime !== undefined
+    ? stayHalted({ observed: o, spec, rollout }, fleet)
+    : undefined;
+
+const imageCondemned: Rule = ({ o }) => {
+  const { os, version = '' } = parseReference(o.distribution.spec.image);
+  const evidence = condemnation(o.find(os, version));
+  if (evidence === undefined) return undefined;
+  const name = imageObjectName({ os, version });
+  const message = `No container is moved, because OSImage ${name} is condemned: ${evidence}. Distribute another version, or remove its annotation ${annotations.condemned}`;
+  return { reason: 'ImageCondemned', message };
+};
+
+const notActivated: Rule = ({ o }) => {
+  const { spec, status } = o.distribution;
+  if (!spec.activate.newContainers) {
+    return {
+      reason: 'NotActivated',
+      message: 'Only a default version is rolled out: set spec.activate.newContainers to true',
+    };
+  }
+  return status?.activeImage === spec.image
+    ? undefined
+    : { reason: 'NotActivated', message: 'No container is moved before it is the default version: see Activated' };
+};
+
+/** Of several distributions of an OS only the one that gives the default version moves containers. */
+const superseded: Rule = ({ o }) => {
+  const { os } = parseReference(o.distribution.spec.image);
+  const giver = defaultDistribution(os, o.distributions);
+  if (!giver || giver.metadata.name === o.distribution.metadata.name) return undefined;
+  const message = `ImageDistribution ${giver.metadata.name} was activated later and gives the default version of ${os}; this one moves no container`;
+  return { reason: 'Superseded', message };
+};
+
+/** When a version is condemned, the default goes back; those who run it well shall not be taken off it for that. */
+const otherHalted: Rule = ({ o }) => {
+  const { os } = parseReference(o.distribution.spec.image);
+  const since = o.distribution.status?.activationTime ?? '';
+  const holder = o.distributions.find(
+    ({ metadata, spec, status }) =>
+      metadata.name !== o.distribution.metadata.name &&
+      metadata.deletionTimestamp === undefined &&
+      spec.activate.existingContainers !== undefined &&
+      parseReference(spec.image).os === os &&
+      status?.rollout?.image === spec.image &&
+      (status.rollout.haltTime ?? '') > since,
+  );
+  if (!holder) return undefined;
+  const { name } = holder.metadata;
+  const message = `No container is moved while the rollout of ImageDistribution ${name} is halted: mend it, change its image, or delete it`;
+  return { reason: 'OtherHalted', message };
+};
+
+/** It begins by being written down: by its start time those that it moved are known. */
+const begins: Rule = ({ o, spec, rollout }) => {
+  if (rollout?.image === o.distribution.spec.image) return undefined;
+  if (!o.distributed) {
+    return { reason: 'NotDistributed', message: 'No container is moved before all selected nodes have it' };
+  }
+  const begun = {
+    image: o.distribution.spec.image,
+    startTime: o.now.toISOString(),
+    wave: 0,
+    retryToken: spec.retryToken,
+  };
+  return { rollout: begun, reason: 'RollingOut', message: 'The rollout begins' };
+};
+
+const goesOn: Rule = ({ o, spec, fleet, rollout }) => {
+  if (!rollout) return undefined;
+  const situation = { observed: o, spec, rollout: { ...rollout, retryToken: spec.retryToken } };
+  return haltForFailures(situation, fleet) ?? advance(situation, fleet);
+};
+
+/** First hit wins. */
+const rules: readonly Rule[] = [
+  imageNotReady,
+  isHalted,
+  imageCondemned,
+  notActivated,
+  superseded,
+  otherHalted,
+  begins,
+  goesOn,
+];
+
+function decide(context: Context): Step {
+  for (const rule of rules) {
+    const step = rule(context);
+    if (step) return step;
+  }
+  return { reason: 'NotActivated', message: 'There is no rollout' };
+}

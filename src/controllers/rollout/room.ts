@@ -1,0 +1,35 @@
+import type { Fleet, Follower } from './fleet.ts';
+
+/** How many containers may go down now. */
+export interface Room {
+  /** Most that may be unavailable at once. */
+  most: number;
+  /** Those that are: not Ready for whatever reason, or moved and not yet back. */
+  down: readonly Follower[];
+  free: number;
+}
+
+/** A number, or a percentage of `total`; `round` says what a part of one is. */
+export function amount(value: number | string, total: number, round: (part: number) => number): number {
+  return typeof value === 'number' ? value : round((total * Number(value.replace('%', ''))) / 100);
+}
+
+/** A percentage is rounded down, but to at least one: otherwise a small fleet would never move. */
+export function roomOf({ awake }: Fleet, maxUnavailable: number | string): Room {
+  const most = Math.max(1, amount(maxUnavailable, awake.length, Math.floor));
+  const down = awake.filter(({ available }) => !available);
+  return { most, down, free: most - down.length };
+}
+
+/** Of the candidates, in their order, those that may go now without more being unavailable than may be. */
+export const fitting = (candidates: readonly Follower[], { free }: Room): Follower[] =>
+  candidates.filter(({ available }) => available).slice(0, Math.max(0, free));
+
+/**
+ * Those that are down anyway. They come last, or when they themselves take up all the room: moving them makes nobody else
+ * unavailable, and may be what mends them. No more at once than may be unavailable.
+ */
+export function downAnyway(candidates: readonly Follower[], fleet: Fleet, { most }: Room): Follower[] {
+  const onTheWay = fleet.awake.filter(({ state }) => state === 'Moving').length;
+  return candidates.filter(({ available }) => !available).slice(0, Math.max(0, most - onTheWay));
+}

@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import type { Build } from '../api/build.ts';
+import {
+  buildCapabilities,
+  recipeDirectory,
+  recipeFile,
+  secretNames,
+  secretsDirectory,
+  workDirectory,
+} from '../api/buildrun.ts';
+import type { Recipe } from '../api/buildrun.ts';
+import { apiVersion, labels } from '../api/names.ts';
+import type { OSImage } from '../api/osimage.ts';
+import type { ConfigMap, Container, Job, OwnerReference, Volume, VolumeMount } from './types.ts';
+
+/** The Jobs that build and publish an image, and what they read. Pure: the same input gives the same objects. */
+
+export type Step = 'build' | 'verify' | 'publish';
+
+export interface JobSettings {
+  /** Of the operator. */
+  namespace: string;
+  builderImage: string;
+}
+
+/** Who publishes. */
+const nobody = 65532;
+
+/** The image must be pulled and a node be found; that is no time of the build. */
+const startSeconds = 600;
+const publishSeconds = 1800;
+/** For the tree, its layer and what it is made of. `resources.limits.ephemeral-storage` of the build says otherwise. */
+const buildRoom = '20Gi';
+const publishRoom = '1Gi';
+
+/** Longest name of which Kubernetes makes a label. */
+const longestName = 63;
+
+/**
+ * `build-debian-12.v36`; with a token a hash of it at the end, so that another try is another object. What is too long is cut
+ * and told apart by a hash.
+ */
+export function stepName(step: Step, image: { os: string; version: string }, token = ''): string {
+  const plain = `${step}-${image.os}.${image.version}`;
+  const name = token === '' ? plain : `${plain}-${hash(token)}`;
+  if (name.length <= longestName) return name;
+  return `${plain.slice(0, longestName - 9).replace(/[.-]+$/, '')}-${hash(name)}`;
+}
+
+/** Eight hex digits. */
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
+
+/** Labels by which objects of a step are found. */
+export const stepLabels = (step: Step, image: OSImage): Record<string, string> => ({
+  [labels.managedBy]: 'monoroot',
+  [labels.image]: image.metadata.name,
+  [labels.step]: step,
+});
+
+/** All that is made for an image goes with it. */
+export const ownedBy = (image: OSImage): OwnerReference => ({
+  apiVersion,
+  kind: 'OSImage',
+  name: image.metadata.name,
+  uid: image.metadata.uid ?? '',
+  controller: true,
+  blockOwnerDeletion: true,
+});
+
+/** What the Jobs shall do, as they read it; the same for all tries, as spec never changes. */
+export function recipeConfigMap(image: OSImage, build: Build, { namespace }: JobSettings): ConfigMap {
+  const { os, version, architecture, mountScript, defaults } = image.spec;
+  const recipe: Recipe = {
+    os,
+    version,
+    architecture,
+    ...(mountScript !== undefined && { mountScript }),
+    ...(defaults && { defaults }),
+    build,
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: recipeName(image),
+      namespace,
+      labels: stepLabels('build', image),
+      ownerReferences: [ownedBy(image)],
+    },
+    immutable: true,
+    data: { [recipeFile]: JSON.stringify(recipe) },
+  };
+}
+
+/** Another image of the same name, made after this one was deleted, has another recipe. */
+const recipeName = (image: OSImage): string => `recipe-${image.metadata.name}-${hash(image.metadata.uid ?? '')}`;
+
+/** Builds the image and pushes it to testing/. */
+export function buildJob(image: OSImage, build: Build, settings: JobSettings, name: string): Job {
+  const room = build.resources?.limits?.['ephemeral-storage'] ?? buildRoom;
+  return jobOf(image, settings, name, {
+    step: 'build',
+    args: ['build'],
+    seconds: build.timeoutSeconds,
+    room: String(room),
+    secrets: secretsOf(build, ['push', 'ca', 'base', 'baseCA', 'keyring']),
+    resources: build.resources ?? { requests: { cpu: '250m', memory: '256Mi' } },
+    nodeSelector: build.nodeSelector ?? {},
+    user: 0,
+    capabilities: buildCapabilities,
+  });
+}
+
+/** Copies the image from testing/ to production/ by its digest, and signs it. */
+export function publishJob(image: OSImage, build: Build, settings: JobSettings, name: string, digest: string): Job {
+  return jobOf(image, settings, name, {
+    step: 'publish',
+    args: ['publish', digest],
+    seconds: publishSeconds,
+    room: publishRoom,
+    secrets: secretsOf(build, ['push', 'ca', 'sign']),
+    resources: { requests: { cpu: '50m', memory: '64Mi' } },
+    nodeSelector: build.nodeSelector ?? {},
+    user: nobody,
+    capabilities: [],
+  });
+}
+
+type SecretUse = keyof typeof secretNames;
+interface MountedSecret {
+  directory: string;
+  secretName: string;
+}
+
+/** The Secrets that the recipe names for these uses. */
+function secretsOf(build: Build, uses: readonly SecretUse[]): MountedSecret[] {
+  const { debootstrap, oci, http } = build.from;
+  const references: Record<SecretUse, { name: string } | undefined> = {
+    push: build.pushSecretRef,
+    ca: build.caRef,
+    sign: build.signKeyRef,
+    base: oci?.pullSecretRef ?? http?.secretRef,
+    baseCA: (oci ?? http)?.caRef,
+    keyring: debootstrap?.keyringRef,
+  };
+  return uses.flatMap((use) => {
+    const reference = references[use];
+    return reference ? { directory: secretNames[use], secretName: reference.name } : [];
+  });
+}
+
+interface Work {
+  step: Step;
+  args: string[];
+  seconds: number;
+  room: string;
+  secrets: readonly MountedSecret[];
+  resources: object;
+  nodeSelector: Record<string, string>;
+  user: number;
+  capabilities: readonly string[];
+}
+
+function jobOf(image: OSImage, settings: JobSettings, name: string, work: Work): Job {
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name,
+      namespace: settings.namespace,
+      labels: stepLabels(work.step, image),
+      ownerReferences: [ownedBy(image)],
+    },
+    spec: {
+      // Trying again is for a person to ask for: a recipe that fails fails again.
+      backoffLimit: 0,
+      // The limit of the Pod is the one that counts. That of a Job deletes the Pod, and its log with it.
+      activeDeadlineSeconds: work.seconds + startSeconds,
+      // A node that is drained is no failure of the recipe.
+      podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] },
+      template: {
+        metadata: { labels: stepLabels(work.step, image) },
+        spec: {
+          restartPolicy: 'Never',
+          activeDeadlineSeconds: work.seconds,
+          terminationGracePeriodSeconds: 10,
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          nodeSelector: { ...work.nodeSelector, 'kubernetes.io/arch': image.spec.architecture },
+          affinity: {},
+          securityContext: {
+            runAsUser: work.user,
+            runAsGroup: work.user,
+            ...(work.user !== 0 && { runAsNonRoot: true, fsGroup: work.user }),
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          containers: [containerOf(settings.builderImage, work)],
+          volumes: volumesOf(image, work),
+        },
+      },
+    },
+  };
+}
+
+function containerOf(image: string, work: Work): Container {
+  const mounts: VolumeMount[] = [
+    { name: 'recipe', mountPath: recipeDirectory, readOnly: true },
+    { name: 'work', mountPath: workDirectory },
+    { name: 'tmp', mountPath: '/tmp' },
+    ...work.secrets.map(({ directory }) => ({
+      name: `secret-${directory}`,
+      mountPath: `${secretsDirectory}/${directory}`,
+      readOnly: true,
+    })),
+  ];
+  return {
+    name: work.step,
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    command: ['node', '--enable-source-maps', '/opt/monoroot/builder.js'],
+    args: work.args,
+    // Whoever it is has no home of its own, and tools want to write there.
+    env: [{ name: 'HOME', value: '/tmp' }],
+    // It answers in a file. When it dies before that, the end of its log is the answer.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    resources: work.resources,
+    volumeMounts: mounts,
+    securityContext: {
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'], ...(work.capabilities.length > 0 && { add: [...work.capabilities] }) },
+    },
+  };
+}
+
+function volumesOf(image: OSImage, work: Work): Volume[] {
+  return [
+    { name: 'recipe', configMap: { name: recipeName(image) } },
+    { name: 'work', emptyDir: { sizeLimit: work.room } },
+    { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+    // A Secret that is not there keeps no Pod waiting: the builder says which one it misses.
+    ...work.secrets.map(({ directory, secretName }) => ({
+      name: `secret-${directory}`,
+      secret: { secretName, optional: true, defaultMode: 0o440 },
+    })),
+  ];
+}
