@@ -102,7 +102,7 @@ describe('twenty followers', () => {
     expect(findCondition(waiting?.status?.conditions, 'ImageResolved')?.message).toBe(
       'Follows the default version of fleet, which is v2, and stays at v1 until it is moved. ImageDistribution fleet.v2 moves it there; what the rollout waits for is in its condition RolledOut',
     );
-    const done = await until(imageDistributions, 'fleet.v2', rolledOut);
+    const done = await until(imageDistributions, 'fleet.v2', rolledOut, 60);
     expect(done.status?.containers).toEqual({ following: 20, updated: 20, updating: 0, reverted: 0, unavailable: 0 });
     expect(await imagesOf()).toEqual(['fleet:v2']);
     expect(await recorder.most()).toBeLessThanOrEqual(4);
@@ -185,7 +185,7 @@ describe('twenty followers', () => {
     );
     expect(await imagesOf()).toEqual(['fleet:v2']);
     await set('fleet.v3', { retryToken: 'mended' });
-    await until(imageDistributions, 'fleet.v3', rolledOut);
+    await until(imageDistributions, 'fleet.v3', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await until(imageDistributions, 'fleet.v2', { RolledOut: 'False/Superseded', Ready: 'True/AllNodes' });
   });
@@ -204,7 +204,7 @@ describe('twenty followers', () => {
     );
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await set('fleet.v4', { windows: null });
-    await until(imageDistributions, 'fleet.v4', rolledOut);
+    await until(imageDistributions, 'fleet.v4', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v4']);
   });
 
@@ -213,7 +213,7 @@ describe('twenty followers', () => {
     await roll('fleet:v5', { canary: { count: 3, soakSeconds: 3600 } });
     await eventually(async () => expect(await message('fleet.v5', 'RolledOut')).toContain('soaking until'));
     await roll('fleet:v6', { canary: { count: 1, soakSeconds: 0 } });
-    const done = await until(imageDistributions, 'fleet.v6', rolledOut);
+    const done = await until(imageDistributions, 'fleet.v6', rolledOut, 60);
     expect(done.status?.containers?.updated).toBe(20);
     expect(await imagesOf()).toEqual(['fleet:v6']);
     await until(imageDistributions, 'fleet.v5', { RolledOut: 'False/Superseded' });
@@ -247,7 +247,7 @@ describe('twenty followers', () => {
       await operator.stop();
       await operator.start();
     }
-    await until(imageDistributions, 'fleet.v8', rolledOut);
+    await until(imageDistributions, 'fleet.v8', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v8']);
     expect(await recorder.most()).toBeLessThanOrEqual(2);
   });
