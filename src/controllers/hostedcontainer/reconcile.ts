@@ -13,6 +13,7 @@ import type { ControllerOptions } from '../../runtime/controller.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { keyOf } from '../../runtime/object.ts';
+import { Ahead } from '../ahead.ts';
 import { byOS, claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../catalog.ts';
@@ -37,6 +38,7 @@ export function hostedContainerController(
   const keysOfOS = (os: string) =>
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
   const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
+  const ahead = new Ahead<HostedContainer>();
   return {
     name: 'hostedcontainer',
     sources: [
@@ -59,8 +61,12 @@ export function hostedContainerController(
       watch(caches.nodes, { keys: waiting, when: placementChanged }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
-      const container = caches.containers.store.get(key);
-      if (!container) return {};
+      const cached = caches.containers.store.get(key);
+      if (!cached) {
+        ahead.forget(key);
+        return {};
+      }
+      const container = ahead.newest(cached);
       let observed = await observe(client, caches, scaffolds, container, signal);
       let plan = planHostedContainer(observed);
       while (plan.need) {
@@ -75,7 +81,8 @@ export function hostedContainerController(
         },
         status: () => plan.status,
         write: async (status) => {
-          await writeStatus(client, hostedContainers, current, status, signal);
+          const written = await writeStatus(client, hostedContainers, current, status, signal);
+          ahead.wrote(container, written);
           tell(events, container, plan.notes);
         },
       });
