@@ -6,7 +6,7 @@ import type { Applied } from '../kube/types.ts';
 
 /**
  * Writes the whole status that the operator owns. A Conflict when the object has changed since it was read: the status was
- * computed from something that is no more.
+ * computed from something that is no more. Gives the object as it is then.
  */
 export async function writeStatus<T extends KindObject<unknown, unknown>>(
   client: Client,
@@ -14,10 +14,10 @@ export async function writeStatus<T extends KindObject<unknown, unknown>>(
   object: Pick<T, 'metadata'>,
   status: T['status'],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<T> {
   const { name, namespace, uid, resourceVersion } = object.metadata;
   const metadata = { name, namespace, uid, resourceVersion };
-  await client.applyStatus(resource, { metadata, status } as unknown as Applied<T>, {
+  return client.applyStatus(resource, { metadata, status } as unknown as Applied<T>, {
     fieldManager: fieldManagers.operator,
     signal,
   });

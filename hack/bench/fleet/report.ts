@@ -164,7 +164,7 @@ function printAvailability(spans: readonly { phase: Phase; seen: Availability }[
   printTable([
     ['', 'revisions', 'most down', 'by the rollout', 'at a take-down', 'mean', 'outages', 'median s', 'longest s'],
     ...spans.map(({ phase, seen }) => {
-      const gaps = seen.outages.map(gap);
+      const gaps = seen.outages.filter(({ cause }) => cause === 'TakenDown').map(gap);
       return [
         phase.name,
         ...[seen.revisions, seen.mostDown, seen.mostTakenDown, seen.mostDownAtTakeDown].map(String),

@@ -44,6 +44,16 @@ describe('start', () => {
     expectValidStatus(w.object);
   });
 
+  test('success is told at once, with all that follows from it', () => {
+    const w = world();
+    w.settle();
+    const before = w.statusWrites;
+    w.pass(15);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v1');
+    expect(w.statusWrites - before).toBe(1);
+    expect(reasons(w)).toEqual(['StartBegan', 'Started']);
+  });
+
   test('nothing is created while no node has the image', () => {
     const w = world();
     w.nodes = [node('node-1')];

@@ -33,7 +33,7 @@ export function planHostedContainer(o: Observed): Plan {
   const course = setCourse(o);
   const step = takeStep(o, course, settleRevert(o, course, assign(before, o, course)));
   if (step.need) return { need: step.need, actions: [], status: before, notes: [] };
-  const status = describe(o, course, step);
+  const status = describe(o, afterStep(o, course, step), step);
   const revert: Action[] =
     course.image && mustRevertSpec(o, course) ? [{ type: 'RevertSpec', image: imageName(course.image) }] : [];
   const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];
@@ -43,6 +43,12 @@ export function planHostedContainer(o: Observed): Plan {
     notes: notesOf(o, status),
     ...(step.requeueAfterSeconds !== undefined && { requeueAfterSeconds: step.requeueAfterSeconds }),
   };
+}
+
+/** An attempt that has succeeded is none any more: that is told at once, not by a second write. */
+function afterStep(o: Observed, course: Course, { status }: Step): Course {
+  if (status.lastKnownGoodImage === o.container.status?.lastKnownGoodImage) return course;
+  return setCourse({ ...o, container: { ...o.container, status } });
 }
 
 /** A failed attempt counts as reverted once nothing asks for it any more, or it is not for the operator to change that. */

@@ -13,6 +13,7 @@ import type { ControllerOptions } from '../../runtime/controller.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { keyOf } from '../../runtime/object.ts';
+import { Ahead } from '../ahead.ts';
 import { byOS, claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../catalog.ts';
@@ -38,6 +39,7 @@ export function hostedContainerController(
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
   const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
   const deleted = new DeletedPods();
+  const ahead = new Ahead<HostedContainer>();
   return {
     name: 'hostedcontainer',
     sources: [
@@ -60,11 +62,13 @@ export function hostedContainerController(
       watch(caches.nodes, { keys: waiting, when: placementChanged }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
-      const container = caches.containers.store.get(key);
-      if (!container) {
+      const cached = caches.containers.store.get(key);
+      if (!cached) {
         deleted.forget(key);
+        ahead.forget(key);
         return {};
       }
+      const container = ahead.newest(cached);
       let observed = deleted.mark(await observe(client, caches, scaffolds, container, signal));
       let plan = planHostedContainer(observed);
       while (plan.need) {
@@ -82,7 +86,8 @@ export function hostedContainerController(
         },
         status: () => plan.status,
         write: async (status) => {
-          await writeStatus(client, hostedContainers, current, status, signal);
+          const written = await writeStatus(client, hostedContainers, current, status, signal);
+          ahead.wrote(container, written);
           tell(events, container, plan.notes);
         },
       });
