@@ -36,6 +36,10 @@ export function describeBase({ debootstrap, oci, http }: Recipe['build']['from']
 /** Makes or fetches the tree to begin with. */
 export async function makeBase(recipe: Recipe, ports: BuilderPorts): Promise<Base> {
   const { debootstrap, oci, http } = recipe.build.from;
+  if (recipe.architecture !== ports.architecture) {
+    const message = `The image is for ${recipe.architecture} and this machine is ${ports.architecture}: programs of the image could not run; build it on another`;
+    throw new BuildError('ArchitectureMismatch', message);
+  }
   if (debootstrap) return bootstrap(debootstrap, recipe, ports);
   const { signal, proxies, tools, progress } = ports;
   const readSecret = secretsOfBase(recipe, ports);
@@ -107,34 +111,42 @@ function everyTenth(total: number | undefined, tell: (text: string) => void): (b
   };
 }
 
+/** In the tree: where the keys of its mirror are. */
+const keyringDirectory = '/etc/apt/keyrings';
+
 async function bootstrap(from: DebootstrapBase, recipe: Recipe, ports: BuilderPorts): Promise<Base> {
-  const { work, programs } = ports;
+  const { work, programs, proxies } = ports;
+  const { suite, mirror, components } = from;
   const root = join(work, 'root');
   const keyring = await readKeyring(from, ports);
-  const keyringFile = keyring && join(work, keyring.name);
-  if (keyring && keyringFile) await writeFile(keyringFile, keyring.bytes, { mode: 0o644 });
+  if (keyring) await writeFile(join(work, keyring.name), keyring.bytes);
+  const sourceSignedBy = (directory: string) =>
+    `deb [signed-by=${directory}/${keyring?.name ?? ''}] ${mirror} ${suite} ${components.join(' ')}`;
   const options = [
     '--mode=root',
     '--format=directory',
     '--variant=minbase',
     `--architectures=${recipe.architecture}`,
-    `--components=${from.components.join(',')}`,
+    `--components=${components.join(',')}`,
     // A mount takes rights over the node.
     '--skip=chroot/mount',
     '--aptopt=APT::Sandbox::User "root"',
     '--aptopt=Acquire::Retries "3"',
     '--dpkgopt=force-unsafe-io',
-    ...(keyringFile ? [`--keyring=${keyringFile}`] : []),
   ];
-  const env = { SOURCE_DATE_EPOCH: String(recipe.build.sourceDateEpoch), ...proxyVariables(ports.proxies) };
+  // With keys of its own no others count, neither now nor when packages are installed later.
+  const source = keyring ? sourceSignedBy(work) : mirror;
+  const env = { SOURCE_DATE_EPOCH: String(recipe.build.sourceDateEpoch), ...proxyVariables(proxies) };
   const advice = 'check suite, mirror and components, and keyringRef where the mirror is not signed by Debian';
   await programs
-    .run(['mmdebstrap', ...options, from.suite, root, from.mirror], { env })
-    .catch(because('BaseFailed', `${from.suite} cannot be made from ${from.mirror}`, advice));
+    .run(['mmdebstrap', ...options, suite, root, source], { env })
+    .catch(because('BaseFailed', `${suite} cannot be made from ${mirror}`, advice));
   // They are those of this machine.
   for (const path of ['/etc/resolv.conf', '/etc/hostname']) await removeInside(root, path);
-  // What is installed later comes from the same mirror.
-  if (keyring) await writeFile(await placeInside(root, `/etc/apt/trusted.gpg.d/${keyring.name}`), keyring.bytes);
+  if (keyring) {
+    await writeFile(await placeInside(root, `${keyringDirectory}/${keyring.name}`), keyring.bytes);
+    await writeFile(await placeInside(root, '/etc/apt/sources.list'), `${sourceSignedBy(keyringDirectory)}\n`);
+  }
   await chmod(root, 0o755);
   return { root };
 }

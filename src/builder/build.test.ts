@@ -13,7 +13,15 @@ import { pushImage, rootLayer, startRegistry, user } from '../agent/testing/regi
 import type { TestRegistry } from '../agent/testing/registry.ts';
 import { selfSigned } from '../agent/testing/tls.ts';
 import { buildAndPush } from './build.ts';
-import { ask, baseArchive, recipeOf, serveBase, whyNoBuilding, workshop } from '../../test/fixtures/builder.ts';
+import {
+  ask,
+  baseArchive,
+  fakeSyft,
+  recipeOf,
+  serveBase,
+  whyNoBuilding,
+  workshop,
+} from '../../test/fixtures/builder.ts';
 
 const unable = whyNoBuilding();
 const indexType = 'application/vnd.oci.image.index.v1+json';
@@ -35,7 +43,7 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
     rmSync(home, { recursive: true });
   });
 
-  const build = async (of: Partial<Build>, rest: Partial<Recipe> = {}, shop = workshop()) =>
+  const build = async (of: Partial<Build>, rest: Partial<Recipe> = {}, shop = workshop({}, fakeSyft())) =>
     buildAndPush(recipeOf({ repository: `${registry.host}/os`, ...of }, rest), shop.ports);
   const manifestOf = async (digest: string, repository = 'os/testing/tiny') =>
     (await ask(registry.host, `${repository}/manifests/${digest}`, manifestType)) as Manifest;
@@ -55,7 +63,7 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
   }
 
   test('of a tarball, files and commands is an image in the testing repository', async () => {
-    const shop = workshop();
+    const shop = workshop({}, fakeSyft());
     const base = await serveBase(compress('zstd', baseArchive()));
     const answer = await build(
       {
@@ -99,8 +107,8 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
       files: [{ path: '/etc/motd', content: 'x', mode: '0644', owner: 'root:root' }],
       run: ['date >/tmp/now; date >/var/log/dpkg.log; date >/var/log/app.log; mkdir -p /srv/a && touch /srv/a/b'],
     };
-    const first = await build({ from: await serveBase(archive), ...of });
-    const second = await build({ from: await serveBase(archive), ...of });
+    const first = await build({ from: await serveBase(archive), ...of }, {}, workshop());
+    const second = await build({ from: await serveBase(archive), ...of }, {}, workshop());
     expect(second).toEqual(first);
     const another = await build({ from: await serveBase(archive), ...of, sourceDateEpoch: 1_600_000_000 });
     expect(another.digest).not.toBe(first.digest);
@@ -114,7 +122,7 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
       writeFileSync(join(root, 'var/lib/dpkg/status'), installed);
       writeFileSync(join(root, 'etc/os-release'), 'ID=debian\nVERSION_ID=12\n');
     });
-    const { digest, packages, sbomDigest = '' } = await build({ from: await serveBase(base) });
+    const { digest, packages, sbomDigest = '' } = await build({ from: await serveBase(base) }, {}, workshop());
     const list = await manifestOf(sbomDigest);
     expect(list).toMatchObject({ artifactType: 'application/spdx+json', subject: { digest } });
     const spdx = (await ask(registry.host, `os/testing/tiny/blobs/${list.layers[0]?.digest ?? ''}`)) as {
@@ -183,10 +191,12 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
       caRef: { name: 'ca' },
     };
     const from = await serveBase(baseArchive());
-    const answer = await build({ from, ...of }, {}, workshop({ push: user, ca: { 'ca.crt': tls.cert } }));
+    const answer = await build({ from, ...of }, {}, workshop({ push: user, ca: { 'ca.crt': tls.cert } }, fakeSyft()));
     expect(answer.digest).toMatch(/^sha256:/);
     const config = { '.dockerconfigjson': JSON.stringify({ auths: { [closed.host]: user } }) };
-    expect(await build({ from, ...of }, {}, workshop({ push: config, ca: { 'ca.crt': tls.cert } }))).toEqual(answer);
+    expect(
+      await build({ from, ...of }, {}, workshop({ push: config, ca: { 'ca.crt': tls.cert } }, fakeSyft())),
+    ).toEqual(answer);
 
     const failure = async (secrets: Record<string, Record<string, string>>) =>
       build({ from, ...of }, {}, workshop(secrets)).catch((error: unknown) => error);
@@ -251,6 +261,12 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
     expect(lines).toContain('50');
     expect(lines).toContain('that was it');
     await expect(ask(registry.host, 'os/testing/tiny/manifests/v9')).rejects.toThrow('404');
+  });
+
+  test('for another processor is refused', async () => {
+    const architecture = process.arch === 'x64' ? 'arm64' : 'amd64';
+    const failure = build({ from: await serveBase(baseArchive()) }, { architecture });
+    await expect(failure).rejects.toMatchObject({ reason: 'ArchitectureMismatch' });
   });
 
   test('runs commands that cannot get out of the tree', async () => {

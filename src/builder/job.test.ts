@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
-import { baseArchive, readJson, recipeOf, serveBase, whyNoBuilding } from '../../test/fixtures/builder.ts';
+import { baseArchive, fakeSyft, readJson, recipeOf, serveBase, whyNoBuilding } from '../../test/fixtures/builder.ts';
 import type { Build } from '../api/build.ts';
 import { buildAnswer, buildCapabilities, publishAnswer } from '../api/buildrun.ts';
 import { temporaryDirectory } from '../agent/testing/environment.ts';
@@ -68,16 +68,6 @@ function start(recipe: object, args: string[], capabilities: readonly string[], 
     }
   };
   return { ended, said, stop: () => void child.kill('SIGTERM'), work: join(directory, 'work') };
-}
-
-/** Lists nothing, at once: where lists are not what a test is about. */
-function fakeSyft(): string {
-  const file = join(temporaryDirectory(), 'syft');
-  const script =
-    'for it; do case $it in spdx-json=*) echo \'{"creationInfo":{},"packages":[]}\' >"${it#*=}" ;; esac; done\n';
-  writeFileSync(file, `#!/bin/sh\n${script}`);
-  chmodSync(file, 0o755);
-  return file;
 }
 
 /** Each line needs one of the rights, in the tree of somebody else. */

@@ -19,6 +19,8 @@ const aptGet = [
   '-o',
   'APT::Sandbox::User=root',
   '-o',
+  'Acquire::Retries=3',
+  '-o',
   'Dpkg::Use-Pty=0',
 ];
 

@@ -1,5 +1,4 @@
-import type { Recipe } from '../api/buildrun.ts';
-import type { secretNames } from '../api/buildrun.ts';
+import type { Recipe, secretNames } from '../api/buildrun.ts';
 import type { Proxies } from '../agent/download/connect.ts';
 import type { Programs } from './programs.ts';
 
@@ -14,6 +13,8 @@ export interface BuilderPorts {
   /** A directory of its own, on a disk with room for the tree twice. */
   work: string;
   programs: Programs;
+  /** Of this machine. */
+  architecture: string;
   /** Paths of programs. */
   tools: Tools;
   readSecret: ReadSecretOf;
@@ -52,3 +53,6 @@ export interface TreeStep {
   recipe: Recipe;
   ports: BuilderPorts;
 }
+
+/** The architecture of a process as images name it. */
+export const architectureOf = (arch: string): string => (arch === 'x64' ? 'amd64' : arch);

@@ -37,6 +37,7 @@ export async function publish(recipe: Recipe, digest: string, ports: BuilderPort
       await steps.run('tag', reference, async () => {
         await refuseAnother(registry, reference, digest);
         await registry.tag(target, tagOf(reference));
+        await refuseAnother(registry, reference, digest);
       });
       return { reference, signed };
     }),

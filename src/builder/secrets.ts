@@ -14,6 +14,8 @@ export function secretsIn(directory: string): ReadSecretOf {
     if (!names) return undefined;
     // The kubelet keeps its own things under names with two dots.
     const keys = names.filter((name) => !name.startsWith('..'));
+    // That of a Secret that is not there is empty.
+    if (keys.length === 0) return undefined;
     // The keys of an archive are bytes and not text.
     const encoding = role === secretNames.keyring ? 'latin1' : 'utf8';
     const read = async (key: string) => [key, await readFile(join(directory, role, key), encoding)] as const;

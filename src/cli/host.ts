@@ -13,5 +13,5 @@ export interface Host {
   /** Environment of the programs that a command starts. */
   env: Readonly<Record<string, string | undefined>>;
   /** What this machine is, and who asks. */
-  system: { platform: string; uid: number | undefined };
+  system: { platform: string; arch: string; uid: number | undefined };
 }

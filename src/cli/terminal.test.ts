@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { createScreen, duration, table } from './terminal.ts';
+import { createScreen, duration, printable, table } from './terminal.ts';
 
 /** A screen on a stream that is a terminal or is none, and what was written to it. */
 function screenOn(isTTY: boolean, now: () => number) {
@@ -22,6 +22,14 @@ test.each([
   [65, '1 min 05 s'],
 ])('%d seconds are %s', (seconds, text) => {
   expect(duration(seconds)).toBe(text);
+});
+
+test.each([
+  ['plain text', 'a b\u00e9', 'a b\u00e9'],
+  ['several lines', 'a\n\tb', 'a b'],
+  ['colours, titles, the other way to begin them, text from right to left', '\x1b[31m\x07\x9b1m\u202e', '?[31m??1m?'],
+])('no terminal obeys %s', (_case, text, shown) => {
+  expect(printable(text)).toBe(shown);
 });
 
 test('on a terminal progress is one line, cut at its width, that the next line replaces', () => {

@@ -52,6 +52,12 @@ export function createScreen(stream: Output, now: () => number = () => performan
 /** Writes nothing: for tests, whose output is read only when they fail. */
 export const silentScreen: Screen = { line: () => undefined, progress: () => undefined, paint: (_style, text) => text };
 
+/**
+ * A text of others as one line that no terminal obeys: a log line in a status, or a name in an image, may hold anything. White
+ * space becomes blanks, other characters that are not printed become question marks.
+ */
+export const printable = (text: string): string => text.replace(/\s+/g, ' ').replace(/\p{C}/gu, '?');
+
 /** Columns as wide as their widest cell, two blanks apart; colours do not count. One string a line. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const width = (cell: string) => stripVTControlCharacters(cell).length;

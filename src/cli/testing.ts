@@ -26,7 +26,7 @@ export async function runForTest(
     kubectl: 'kubectl',
     version: '1.2.3',
     env: {},
-    system: { platform: 'linux', uid: 1000 },
+    system: { platform: 'linux', arch: 'x64', uid: 1000 },
     ...changes,
   });
   stdout.end();

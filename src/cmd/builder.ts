@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { answerFile, recipeDirectory, secretsDirectory, workDirectory } from '../api/buildrun.ts';
 import { proxiesOf } from '../agent/download/connect.ts';
 import { runJob } from '../builder/main.ts';
+import { architectureOf } from '../builder/ports.ts';
 import { createPrograms } from '../builder/programs.ts';
 import { secretsIn } from '../builder/secrets.ts';
 import { lineProgress } from '../builder/steps.ts';
@@ -29,6 +30,7 @@ const ports = {
     signal: stop.signal,
     env: { TMPDIR: temporary },
   }),
+  architecture: architectureOf(process.arch),
   tools: { crane: env.CRANE ?? 'crane', syft: env.SYFT ?? 'syft', cosign: env.COSIGN ?? 'cosign' },
   readSecret: secretsIn(env.SECRETS_DIRECTORY ?? secretsDirectory),
   resolvConf: '/etc/resolv.conf',

@@ -20,6 +20,6 @@ const code = await runCommandLine(process.argv.slice(2), commands, {
   kubectl: process.env['KUBECTL'] ?? 'kubectl',
   version: packageVersion,
   env: process.env,
-  system: { platform: process.platform, uid: process.getuid?.() },
+  system: { platform: process.platform, arch: process.arch, uid: process.getuid?.() },
 });
 process.exitCode = code;

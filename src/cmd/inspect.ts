@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import process from 'node:process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -19,6 +20,8 @@ async function* inspect(image: string): AsyncGenerator<string> {
 }
 
 try {
+  // The containers of the node come first.
+  setPriority(constants.priority.PRIORITY_LOW);
   await pipeline(Readable.from(inspect(process.argv[2] ?? '')), createGzip({ level: 1 }), process.stdout);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -146,7 +146,7 @@ describe.skipIf(whyNoUnpacking())('diff', () => {
     ],
     [
       'an agent that fails',
-      'echo no such container >&2; exit 1',
+      'printf "no such container\\ncommand terminated with exit code 1\\n" >&2; exit 1',
       'debian-12:v2',
       /^Error: The agent on node one-\w+ gave no answer: no such container/,
     ],

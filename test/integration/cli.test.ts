@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
+import { changeSpec, requireRollout } from '../../src/cli/rollout/change.ts';
 import { runForTest } from '../../src/cli/testing.ts';
 import { run as runProgram } from '../../hack/lib/process.ts';
 import type {
@@ -96,6 +97,23 @@ describe('rollout pause and resume', () => {
     const name = await createDistribution(newOs());
     const ran = await run('rollout', 'pause', name);
     expect([ran.code, ran.stderr]).toEqual([2, expect.stringContaining('moves no existing containers')]);
+    expect(await rolloutOf(name)).toBeUndefined();
+  });
+
+  test('what somebody else takes away meanwhile does not come back', async () => {
+    const name = await createDistribution(newOs(), {});
+    const remove = { spec: { activate: { existingContainers: null } } };
+    const meanwhile: Pick<typeof client, 'mergePatch'> = {
+      async mergePatch(...call) {
+        await client.mergePatch(imageDistributions, { name }, remove);
+        return client.mergePatch(...call);
+      },
+    };
+    const pause = (distribution: ImageDistribution) => {
+      requireRollout(distribution);
+      return { activate: { existingContainers: { paused: true } } };
+    };
+    await expect(changeSpec({ ...client, ...meanwhile }, name, pause)).rejects.toThrow('moves no existing containers');
     expect(await rolloutOf(name)).toBeUndefined();
   });
 

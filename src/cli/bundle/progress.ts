@@ -7,8 +7,9 @@ export function screenProgress(screen: Screen): Progress {
   let title = '';
   return {
     begin({ number, of, name, what }: Step) {
-      title = `Step ${number} of ${of}: ${name}: ${what}`;
-      screen.progress(title);
+      // Without what it does: a line of a terminal is short, and what happens now matters more.
+      title = `Step ${number} of ${of}: ${name}`;
+      screen.progress(`${title}: ${what}`);
     },
     line: (text) => screen.progress(`${title}: ${text}`),
     end({ number, of, name, what }, milliseconds) {

@@ -14,7 +14,7 @@ import { bundleBuild } from './bundle-build.ts';
 
 const unable = whyNoBuilding();
 const path = `${process.env['PATH'] ?? ''}:${binaryDirectory()}`;
-const root = { system: { platform: 'linux', uid: 0 }, env: { PATH: path } };
+const root = { system: { platform: 'linux', arch: process.arch, uid: 0 }, env: { PATH: path } };
 
 const run = (argv: string[], changes: Partial<Host> = {}) =>
   runForTest(['bundle', 'build', ...argv], [bundleBuild], { ...root, ...changes });
@@ -118,10 +118,15 @@ test.each<[string, unknown[], Partial<Host>, RegExp]>([
   [
     'a machine without Linux',
     [image({ from })],
-    { system: { platform: 'darwin', uid: 0 } },
+    { system: { platform: 'darwin', arch: process.arch, uid: 0 } },
     /built on Linux, and this is darwin/,
   ],
-  ['somebody who is not root', [image({ from })], { system: { platform: 'linux', uid: 1000 } }, /takes root.*use sudo/],
+  [
+    'somebody who is not root',
+    [image({ from })],
+    { system: { platform: 'linux', arch: process.arch, uid: 1000 } },
+    /takes root.*use sudo/,
+  ],
   [
     'an image that is not built',
     [{ kind: 'OSImage', spec: { os: 'a', version: 'b', source: { http: {} } } }],

@@ -4,6 +4,7 @@ import type { Recipe } from '../../api/buildrun.ts';
 import { BuildError, toBuildError } from '../../builder/failure.ts';
 import { buildLocally } from '../../builder/local.ts';
 import type { LocalBuild } from '../../builder/local.ts';
+import { architectureOf } from '../../builder/ports.ts';
 import { createPrograms } from '../../builder/programs.ts';
 import { readPorts, requirePrograms } from '../bundle/machine.ts';
 import { screenProgress } from '../bundle/progress.ts';
@@ -69,7 +70,8 @@ async function build(recipe: Recipe, { push, secrets, output, work }: Options, c
     env: { PATH: env['PATH'], TMPDIR: `${work}/build/tmp` },
   });
   const local = await readPorts(recipe, { secrets, push, env });
-  const ports = { ...local.ports, work, programs, progress, signal };
+  const architecture = architectureOf(context.system.arch);
+  const ports = { ...local.ports, work, architecture, programs, progress, signal };
   try {
     return await buildLocally(local.recipe, output, push, ports);
   } catch (error) {

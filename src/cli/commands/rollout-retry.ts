@@ -5,6 +5,7 @@ import { osImages } from '../../kube/kinds.ts';
 import { imageObjectName, parseReference } from '../../pod/image.ts';
 import { isTrue } from '../../runtime/conditions.ts';
 import { CommandError, defineCommand, exitCodes } from '../command.ts';
+import { printable } from '../terminal.ts';
 import { changeSpec, fieldManager, getDistribution, requireRollout } from '../rollout/change.ts';
 
 /** Lets a rollout that halted try again what failed. */
@@ -24,7 +25,7 @@ containers that were reverted are moved again. An image that a halt has condemne
     const condemned = await evidence(client, distribution.spec.image);
     if (condemned === undefined) requireFailure(distribution);
     else {
-      out.line(`${distribution.spec.image} is condemned: ${condemned}`);
+      out.line(`${distribution.spec.image} is condemned: ${printable(condemned)}`);
       if (values.lift !== true) {
         throw new CommandError(
           `${distribution.spec.image} stays condemned, so a retry would move nothing; add --lift when the cause is mended`,

@@ -61,5 +61,9 @@ async function explain(ended: Promise<number | null>, complaints: Promise<unknow
   if (said.includes(`Cannot find module '${program}'`)) {
     throw new CommandError(`The agent on node ${agent.node} is too old to tell what is in an image; update Monoroot`);
   }
-  throw new CommandError(`The agent on node ${agent.node} gave no answer: ${said.split('\n').at(-1) ?? ''}`);
+  // kubectl adds a line of its own to what the program complained of.
+  const lines = said.split('\n').filter((line) => !line.startsWith('command terminated with exit code'));
+  throw new CommandError(
+    `The agent on node ${agent.node} gave no answer: ${lines.at(-1) ?? `kubectl ended with ${code}`}`,
+  );
 }

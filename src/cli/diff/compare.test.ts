@@ -149,6 +149,16 @@ test('for a program: both sides, without what is not there', async () => {
   });
 });
 
+test('no name of an image makes a terminal do anything', async () => {
+  const comparison = await compare(
+    [],
+    [dpkg('\x1b[2Jclear', '\x071'), file('/x', { type: 'link', target: '\x1b[2J' })],
+  );
+  const lines = renderText(comparison, { packages: true, files: 'all' }, silentScreen);
+  expect(lines.join('').match(/\p{Cc}/u)).toBeNull();
+  expect(lines).toContain('  + ?[2Jclear  ?1');
+});
+
 test('nothing differs: so it is said, and so is the exit code', async () => {
   const comparison = await compare(before, before, false);
   const parts = { packages: true, files: 'unexplained' } as const;

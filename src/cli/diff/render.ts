@@ -1,5 +1,5 @@
 import type { InspectedFile } from '../../api/inspection.ts';
-import { table } from '../terminal.ts';
+import { printable, table } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 import { describeChange, wordFor } from './compare.ts';
 import type { Comparison, FileChange, PackageChange } from './compare.ts';
@@ -39,7 +39,7 @@ export function renderText(comparison: Comparison, parts: Parts, { paint }: Scre
 function packageLines(packages: readonly PackageChange[], paint: Paint): string[] {
   const rows = packages.map(({ name, before, after }) => {
     const versions = before !== undefined && after !== undefined ? `${before} -> ${after}` : (after ?? before ?? '');
-    return [...signed({ before, after }, name, paint), versions];
+    return [...signed({ before, after }, name, paint), printable(versions)];
   });
   return [`Packages: ${counts(packages)}`, ...table(rows)];
 }
@@ -50,7 +50,7 @@ function fileLines(files: readonly FileChange[], which: 'unexplained' | 'all', b
   const rows = shown.map((file) => {
     const facts = file.before && file.after ? describeChange(file, byContents) : factsOf(file.after ?? file.before);
     const owner = file.package === undefined ? [] : [`of ${file.package}`];
-    return [...signed(file, file.path, paint), [...facts, ...owner].join(', ')];
+    return [...signed(file, file.path, paint), printable([...facts, ...owner].join(', '))];
   });
   const rest = hidden === 0 ? '' : `; ${hidden} of them go with the packages and are not shown (--files shows all)`;
   return [`Files: ${counts(files)}${rest}`, ...table(rows)];
@@ -72,7 +72,8 @@ interface Sides {
   after?: unknown;
 }
 
-function signed(sides: Sides, name: string, paint: Paint): string[] {
+function signed(sides: Sides, text: string, paint: Paint): string[] {
+  const name = printable(text);
   if (sides.before === undefined) return [`  ${paint('green', '+')} ${name}`];
   if (sides.after === undefined) return [`  ${paint('red', '-')} ${name}`];
   return [`  ${paint('yellow', '~')} ${name}`];

@@ -1,4 +1,4 @@
-import { table } from '../terminal.ts';
+import { printable, table } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 import type { DistributionSummary, OsSummary, VersionSummary } from './summarize.ts';
 
@@ -47,6 +47,6 @@ function distributionRow({ name, image, nodes, containers, standing, why }: Dist
 }
 
 const shortened = (text: string) => {
-  const line = text.replace(/\s+/g, ' ');
+  const line = printable(text);
   return line.length > longestWhy ? `${line.slice(0, longestWhy - 1)}…` : line;
 };

@@ -1,7 +1,7 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { Condition } from '../../runtime/conditions.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
-import { duration } from '../terminal.ts';
+import { duration, printable } from '../terminal.ts';
 
 /** Where a distribution stands: only `Waiting` goes on by itself. */
 export type Standing = 'Done' | 'Halted' | 'Stalled' | 'Waiting';
@@ -57,7 +57,9 @@ function describeWave({ spec, status }: ImageDistribution, now: Date): string | 
   if (!rollout || !asked || rollout.completionTime !== undefined) return undefined;
   const name = rollout.wave === 0 ? 'canaries' : `wave ${rollout.wave}`;
   const failing = (rollout.gates ?? []).filter(({ holds }) => !holds);
-  const gates = failing.map((gate) => `gate ${gate.name} does not hold${gate.message ? `: ${gate.message}` : ''}`);
+  const gates = failing.map(
+    (gate) => `gate ${gate.name} does not hold${gate.message ? `: ${printable(gate.message)}` : ''}`,
+  );
   return [name, ...soak(rollout.soakStartTime, soakSeconds(asked, rollout.wave), now), ...gates].join(', ');
 }
 
@@ -88,7 +90,7 @@ function whyNot(distribution: ImageDistribution, standing: Standing): string | u
 const isOutdated = ({ metadata, status }: ImageDistribution) =>
   (status?.observedGeneration ?? 0) < (metadata.generation ?? 0);
 
-const said = (condition: Condition | undefined) => (condition ? condition.message || condition.reason : undefined);
+const said = (condition: Condition | undefined) => condition && printable(condition.message || condition.reason);
 
 /** Everything that is to be told, in lines. */
 export const inLines = ({ nodes, containers, wave, why }: Progress): string[] =>
