@@ -466,6 +466,15 @@ describe('a halt', () => {
     expect(f.plan().condemn).toBeUndefined();
   });
 
+  test('is told also when its evidence was written and a crash came between', () => {
+    const f = new Followers(2);
+    f.fates.set('f-00', 'fails');
+    past(f);
+    f.condemn('os:v2', f.plan().condemn);
+    expect(f.step()).toMatchObject({ reason: 'RolloutHalted', rollout: { haltReason: 'TooManyFailures' } });
+    expect(f.step().reason).toBe('RolloutHalted');
+  });
+
   test('lasts until it is lifted and another retry token is given, and says which is missing', () => {
     const f = halted();
     expect(f.plan().message).toMatch(

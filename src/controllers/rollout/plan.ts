@@ -56,11 +56,23 @@ const imageNotReady: Rule = ({ o }) => {
 /** Unless another distribution was activated since: then it is for that one to move containers, also back. */
 const isHalted: Rule = ({ o, spec, fleet, rollout }) => {
   if (rollout?.image !== o.distribution.spec.image || rollout.haltTime === undefined) return undefined;
+  return isOvertaken(o, rollout.haltTime) ? undefined : stayHalted({ observed: o, spec, rollout }, fleet);
+};
+
+/** The evidence was written, and then a crash or a lost race kept the status from telling of it. */
+const isHalfHalted: Rule = ({ o, spec, fleet, rollout }) => {
+  if (rollout?.image !== o.distribution.spec.image || isOvertaken(o, rollout.startTime)) return undefined;
+  const { os, version = '' } = parseReference(rollout.image);
+  if (condemnation(o.find(os, version)) === undefined) return undefined;
+  return haltForFailures({ observed: o, spec, rollout }, fleet);
+};
+
+/** Another distribution of the OS has become the one that gives the default version since then. */
+function isOvertaken(o: Observed, since: string): boolean {
   const giver = giverOf(o);
   const isOther = giver !== undefined && giver.metadata.name !== o.distribution.metadata.name;
-  if (isOther && (giver.status?.activationTime ?? '') > rollout.haltTime) return undefined;
-  return stayHalted({ observed: o, spec, rollout }, fleet);
-};
+  return isOther && (giver.status?.activationTime ?? '') > since;
+}
 
 /** The distribution that gives the default version of the OS now. */
 const giverOf = ({ distribution, distributions }: Observed) =>
@@ -143,6 +155,7 @@ const goesOn: Rule = ({ o, spec, fleet, rollout }) => {
 const rules: readonly Rule[] = [
   imageNotReady,
   isHalted,
+  isHalfHalted,
   imageCondemned,
   notActivated,
   superseded,
