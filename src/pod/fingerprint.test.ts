@@ -54,6 +54,20 @@ describe('the fingerprint of an attempt', () => {
   });
 });
 
+describe('the retry token of a rollout', () => {
+  const assigned = (image: string, assignedRetryToken: string) => container({ image }, { assignedRetryToken });
+
+  test('lets a container that follows the default version try again', () => {
+    expect(fingerprint(assigned('os', '1'), image)).not.toBe(fingerprint(assigned('os', '2'), image));
+    expect(podHash(assigned('os', '1'), image)).toBe(podHash(assigned('os', '2'), image));
+  });
+
+  test('changes nothing when it is empty, or when the container names a version', () => {
+    expect(fingerprint(assigned('os', ''), image)).toBe(fingerprint(base, image));
+    expect(fingerprint(assigned('os:v1', '1'), image)).toBe(fingerprint(base, image));
+  });
+});
+
 describe('the hash of a Pod', () => {
   test.each(Object.keys(other) as (keyof HostedContainerSpec)[])('spec.%s', (field) => {
     const changed = with_({ [field]: other[field] });

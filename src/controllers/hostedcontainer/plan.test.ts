@@ -603,3 +603,154 @@ describe('the node in status, where the way back is pinned', () => {
     expect(w.object.status?.nodeName).toBeUndefined();
   });
 });
+
+describe('a condemned image', () => {
+  const condemn = (w: World, name: string) => {
+    const image = osImage(name);
+    const annotations = { 'monoroot.dev/condemned': 'it ate data' };
+    w.images.set(name, { ...image, metadata: { ...image.metadata, annotations } });
+  };
+
+  test('is not gone to: what runs keeps running, and it says why', () => {
+    const w = running();
+    condemn(w, 'os:v2');
+    w.edit({ image: 'os:v2' });
+    w.pass(15);
+    expect(w.image).toBe('os:v1');
+    expect(w.condition('ImageResolved')).toBe('False/ImageCondemned');
+    expect(w.condition('Ready')).toBe('True/Running');
+    expect(w.object.status?.conditions?.find((c) => c.type === 'ImageResolved')?.message).toContain('it ate data');
+  });
+
+  test.each([
+    [
+      'with FallbackToDefault starts on the default version',
+      'FallbackToDefault' as const,
+      'os:v1',
+      'True/FallbackToDefault',
+    ],
+    ['with Strict does not start', 'Strict' as const, undefined, 'False/ImageCondemned'],
+  ])('asked for by a new container: one %s', (_name, imagePolicy, image, resolved) => {
+    const w = world({ image: 'os:v2', imagePolicy });
+    condemn(w, 'os:v2');
+    w.defaults.set('os', 'v1');
+    w.settle();
+    w.pass(30);
+    expect(w.image).toBe(image);
+    expect(w.condition('ImageResolved')).toBe(resolved);
+  });
+
+  test.each(['os:v1', 'os'])('is started again by a container that runs it well (%s)', (image) => {
+    const w = world({ image });
+    w.defaults.set('os', 'v1');
+    w.settle();
+    w.pass(15);
+    condemn(w, 'os:v1');
+    w.defaults.set('os', 'v2');
+    w.edit({ restartToken: '1' });
+    w.pass(15);
+    expect(w.image).toBe('os:v1');
+    expect(w.condition('Upgraded')).toBe('True/UpToDate');
+  });
+
+  test.each(['os:v2', 'os'])('is left at once by one that is on its way to it (%s)', (image) => {
+    const w = image === 'os' ? world({ image }) : running();
+    w.defaults.set('os', 'v1');
+    w.settle();
+    w.pass(15);
+    w.behaviours.set('os:v2', 'never-ready');
+    w.edit({ image });
+    w.object = { ...w.object, status: { ...w.object.status, ...(image === 'os' && { assignedImage: 'os:v2' }) } };
+    w.pass(5);
+    expect(w.image).toBe('os:v2');
+    condemn(w, 'os:v2');
+    w.pass(15);
+    expect(w.image).toBe('os:v1');
+    expect(w.condition('Ready')).toBe('True/Running');
+    if (image === 'os') expect(w.object.status?.assignedImage).toBe('os:v1');
+  });
+
+  test('is kept by a container that runs it and has nothing to go back to, and is not assigned to another', () => {
+    const w = world({ image: 'os' }, { 'os:v2': 'never-ready' });
+    w.defaults.set('os', 'v2');
+    w.settle();
+    condemn(w, 'os:v2');
+    w.defaults.set('os', 'v1');
+    w.pass(5);
+    expect(w.image).toBe('os:v2');
+    const other = world({ image: 'os' });
+    condemn(other, 'os:v2');
+    other.defaults.set('os', 'v2');
+    other.settle();
+    expect(other.condition('ImageResolved')).toBe('False/ImageCondemned');
+    other.defaults.set('os', 'v1');
+    other.settle();
+    other.pass(15);
+    expect(other.object.status?.assignedImage).toBe('os:v1');
+  });
+});
+
+describe('a container that follows the default version', () => {
+  const follower = () => {
+    const w = world({ image: 'os' });
+    w.defaults.set('os', 'v1');
+    w.settle();
+    w.pass(15);
+    return w;
+  };
+  const told = (w: World) => w.object.status?.conditions?.find((c) => c.type === 'ImageResolved')?.message;
+
+  test('says what moves it when the default is another', () => {
+    const w = follower();
+    expect(told(w)).toBe('Follows the default version of os: v1');
+    w.defaults.set('os', 'v2');
+    w.settle();
+    expect(told(w)).toContain('which is v2, and stays at v1 until it is moved. No ImageDistribution moves it there');
+    w.mover = 'os.v2';
+    w.settle();
+    expect(told(w)).toContain('ImageDistribution os.v2 moves it there');
+  });
+
+  test('that failed with what a rollout assigned keeps the good one, also when it is edited', () => {
+    const w = follower();
+    w.behaviours.set('os:v2', 'crashes');
+    const assigned = { assignedImage: 'os:v2', assignedTime: '2026-01-01T00:00:00Z', assignedRetryToken: 'a' };
+    w.object = { ...w.object, status: { ...w.object.status, ...assigned } };
+    w.pass(30);
+    expect(w.object.status).toMatchObject({ image: 'os:v1', assignedImage: 'os:v1', assignedRetryToken: 'a' });
+    expect(w.condition('Upgraded')).toBe('False/Reverted');
+    w.edit({ args: ['-x'] });
+    w.pass(15);
+    expect(w.image).toBe('os:v1');
+    expect(w.object.status?.failedImages).toHaveLength(1);
+  });
+
+  test('tries again what failed when it is assigned with another retry token', () => {
+    const w = follower();
+    w.behaviours.set('os:v2', 'crashes');
+    const assign = (assignedRetryToken: string) => {
+      w.object = { ...w.object, status: { ...w.object.status, assignedImage: 'os:v2', assignedRetryToken } };
+    };
+    assign('');
+    w.pass(30);
+    w.behaviours.delete('os:v2');
+    assign('');
+    w.pass(30);
+    expect(w.image).toBe('os:v1');
+    assign('mended');
+    w.pass(30);
+    expect(w.image).toBe('os:v2');
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
+  });
+
+  test('that names a version gives up what the rollout has written', () => {
+    const w = follower();
+    w.object = { ...w.object, status: { ...w.object.status, assignedTime: '2026-01-01T00:00:00Z' } };
+    w.edit({ image: 'os:v2' });
+    w.pass(15);
+    expect(w.actions.filter(({ type }) => type === 'Unassign')).toHaveLength(1);
+    expect(w.object.status).toMatchObject({ image: 'os:v2' });
+    expect(w.object.status?.assignedImage).toBeUndefined();
+    expect(w.object.status?.assignedTime).toBeUndefined();
+  });
+});

@@ -20,7 +20,7 @@ import { condemnation } from '../catalog.ts';
 import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
 import { look, observe } from './observe.ts';
-import type { Action, Note } from './observed.ts';
+import type { Action, Note, Observed } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
 
 export interface HostedContainerDependencies {
@@ -39,6 +39,7 @@ export function hostedContainerController(
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
   const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
   const ahead = new Ahead<HostedContainer>();
+  const deleted = new DeletedPods();
   return {
     name: 'hostedcontainer',
     sources: [
@@ -66,10 +67,11 @@ export function hostedContainerController(
       const cached = caches.containers.store.get(key);
       if (!cached) {
         ahead.forget(key);
+        deleted.forget(key);
         return {};
       }
       const container = ahead.newest(cached);
-      let observed = await observe(client, caches, scaffolds, container, signal);
+      let observed = deleted.mark(await observe(client, caches, scaffolds, container, signal));
       let plan = planHostedContainer(observed);
       while (plan.need) {
         observed = await look(client, observed, plan.need, signal);
@@ -79,7 +81,10 @@ export function hostedContainerController(
       await actThenWriteStatus({
         observed: container.status,
         act: async () => {
-          for (const action of plan.actions) current = await act(client, current, action, logger, signal);
+          for (const action of plan.actions) {
+            current = await act(client, current, action, logger, signal);
+            if (action.type === 'DeletePod') deleted.add(key, action.uid, new Date());
+          }
         },
         status: () => plan.status,
         write: async (status) => {
@@ -91,6 +96,34 @@ export function hostedContainerController(
       return { requeueAfterSeconds: plan.requeueAfterSeconds };
     },
   };
+}
+
+/**
+ * The Pods whose deletion the API server has accepted: the cache may not know for a moment, and who then said that such a Pod
+ * is Ready would let a rollout take down one more than may be.
+ */
+class DeletedPods {
+  readonly #known = new Map<string, { uid: string; time: string }>();
+
+  add(key: string, uid: string, now: Date): void {
+    this.#known.set(key, { uid, time: now.toISOString() });
+  }
+
+  forget(key: string): void {
+    this.#known.delete(key);
+  }
+
+  mark(observed: Observed): Observed {
+    const { pod } = observed;
+    const key = keyOf(observed.container.metadata);
+    const known = this.#known.get(key);
+    if (!known) return observed;
+    if (pod?.metadata.uid !== known.uid || pod.metadata.deletionTimestamp !== undefined) {
+      this.#known.delete(key);
+      return observed;
+    }
+    return { ...observed, pod: { ...pod, metadata: { ...pod.metadata, deletionTimestamp: known.time } } };
+  }
 }
 
 /** Does one thing; returns the container in its newest revision. */

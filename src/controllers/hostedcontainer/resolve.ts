@@ -110,7 +110,7 @@ function resolveFixed(container: HostedContainer, catalog: Catalog, os: string, 
   const found = refusal ?? lookUp(catalog, os, version);
   if ('digest' in found)
     return { status: 'True', reason: 'Exact', image: found, message: `${imageName(found)} is Ready` };
-  const good = refusal && wayBack(container, catalog);
+  const good = refusal && !fellBackBefore(container) && wayBack(container, catalog);
   if (good) return { status: 'False', ...found, image: good };
   const running = usableByName(catalog, container.status?.image);
   return (
@@ -135,12 +135,13 @@ function condemnedFor(container: HostedContainer, catalog: Catalog, os: string, 
 const wayBack = ({ status }: HostedContainer, catalog: Catalog): UsableImage | undefined =>
   usableByName(catalog, status?.lastKnownGoodImage);
 
+const fellBackBefore = ({ status }: HostedContainer): boolean =>
+  status?.conditions?.find((c) => c.type === 'ImageResolved')?.reason === 'FallbackToDefault';
+
 function fallBack(container: HostedContainer, catalog: Catalog, os: string, why: string): Resolution | undefined {
   if (container.spec.imagePolicy !== 'FallbackToDefault') return undefined;
-  const fellBackBefore =
-    container.status?.conditions?.find((c) => c.type === 'ImageResolved')?.reason === 'FallbackToDefault';
   const ran = container.status?.image;
-  if (ran !== undefined && !fellBackBefore) return undefined;
+  if (ran !== undefined && !fellBackBefore(container)) return undefined;
   // Once fallen back it stays on that version: another default is no reason to restart it.
   const name = ran ?? `${os}:${catalog.defaultVersion(os) ?? ''}`;
   const image = usableByName(catalog, name);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
+import { container, distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
 import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import { findCondition } from '../../runtime/conditions.ts';
@@ -51,7 +51,10 @@ const condition = (status: ImageDistributionStatus, type: string) => {
 };
 const all = (status: ImageDistributionStatus) =>
   Object.fromEntries(
-    ['Distributed', 'Activated', 'Ready', 'Reconciling', 'Stalled'].map((type) => [type, condition(status, type)]),
+    ['Distributed', 'Activated', 'Ready', 'Reconciling', 'Stalled', 'RolledOut', 'RolloutHalted'].map((type) => [
+      type,
+      condition(status, type),
+    ]),
   );
 const activating = (status?: ImageDistributionStatus) =>
   distribution('os:v1', { activate: { newContainers: true } }, status);
@@ -210,6 +213,42 @@ describe('activation', () => {
     expect(done.activationTime).not.toBe('2026-01-01T00:00:00Z');
   });
 
+  describe('goes back when the image is condemned', () => {
+    const condemned =
+      (...names: string[]) =>
+      (os: string, version: string) => {
+        const image = osImage(`${os}:${version}`);
+        const annotations = names.includes(version) ? { 'monoroot.dev/condemned': 'bad' } : {};
+        return { ...image, metadata: { ...image.metadata, annotations } };
+      };
+    const activationTime = '2026-01-01T00:00:00Z';
+
+    test.each<[string, string[], ImageDistributionStatus, string | undefined]>([
+      ['to the one before', ['v1'], { activeImage: 'os:v1', previousActiveImage: 'os:v0', activationTime }, 'os:v0'],
+      ['and stays there', ['v1'], { activeImage: 'os:v0', activationTime }, 'os:v0'],
+      ['to nothing when there was none', ['v1'], { activeImage: 'os:v1', activationTime }, undefined],
+      [
+        'to nothing when that is condemned too',
+        ['v0', 'v1'],
+        { activeImage: 'os:v1', previousActiveImage: 'os:v0', activationTime },
+        undefined,
+      ],
+      ['not to that of another OS', ['v1'], { activeImage: 'other:v0', activationTime }, undefined],
+    ])('%s', (_name, bad, before, expected) => {
+      const find = condemned(...bad);
+      const status = plan({ distribution: activating(before), image: find('os', 'v1'), find });
+      expect(status.activeImage).toBe(expected);
+      expect(condition(status, 'Activated')).toBe('False/ImageCondemned');
+      expect(condition(status, 'Stalled')).toBe('True/ImageCondemned');
+    });
+
+    test('and comes again when that is lifted, with the one before remembered', () => {
+      const status = plan({ distribution: activating({ activeImage: 'os:v0', activationTime }) });
+      expect(status).toMatchObject({ activeImage: 'os:v1', previousActiveImage: 'os:v0' });
+      expect(status.activationTime).not.toBe(activationTime);
+    });
+  });
+
   test('does not happen on no node at all', () => {
     expect(plan({ distribution: activating(), states: [] }).activeImage).toBeUndefined();
   });
@@ -316,5 +355,75 @@ describe('the images before', () => {
     const wrong = plan({ distribution: distribution('os:v9', {}, first), image: undefined });
     expect(wrong).toMatchObject({ image: 'os:v0', previousImages: ['os:v0'] });
     expect(plan({ distribution: distribution('os:v1', {}, wrong) })).toMatchObject({ previousImages: ['os:v0'] });
+  });
+});
+
+describe('existing containers', () => {
+  const existing = { activate: { newContainers: true, existingContainers: {} } } as unknown as Partial<
+    ImageDistribution['spec']
+  >;
+  const active = { activeImage: 'os:v1', activationTime: '2026-01-01T00:00:00Z' };
+  const rollout = { image: 'os:v1', startTime: '2026-01-01T00:00:00Z', wave: 1, retryToken: '' };
+  const halt = { haltTime: '2026-01-01T01:00:00Z', haltReason: 'TooManyFailures', haltMessage: '2 of 6 failed' };
+  const follower = container({ image: 'os' }, { assignedImage: 'os:v0', lastKnownGoodImage: 'os:v0' });
+  const seen = (it: ImageDistribution, others: ImageDistribution[] = []): Parameters<typeof plan>[0] => ({
+    distribution: it,
+    fleet: { distributions: [it, ...others], containers: [follower], window: { open: true }, answers: [] },
+  });
+
+  test.each<[string, Parameters<typeof plan>[0], Record<string, string>]>([
+    [
+      'are on their way',
+      seen(distribution('os:v1', existing, { ...active, rollout })),
+      {
+        Ready: 'False/RollingOut',
+        RolledOut: 'False/RollingOut',
+        Reconciling: 'True/RollingOut',
+        RolloutHalted: 'False/NotHalted',
+        Stalled: 'False/Settled',
+      },
+    ],
+    [
+      'wait for a person after a halt',
+      seen(distribution('os:v1', existing, { ...active, rollout: { ...rollout, ...halt } })),
+      {
+        Ready: 'False/RolloutHalted',
+        RolloutHalted: 'True/TooManyFailures',
+        Stalled: 'True/RolloutHalted',
+        Reconciling: 'False/Settled',
+      },
+    ],
+    [
+      'are for another distribution to move: nothing is missing here',
+      seen(distribution('os:v1', existing, active), [
+        {
+          ...distribution(
+            'os:v9',
+            { activate: { newContainers: true } },
+            { activeImage: 'os:v9', activationTime: '2026-01-02T00:00:00Z' },
+          ),
+        },
+      ]),
+      { Ready: 'True/AllNodes', RolledOut: 'False/Superseded', Stalled: 'False/Settled', Reconciling: 'False/Settled' },
+    ],
+    [
+      'can be moved to a default version only',
+      seen(
+        distribution('os:v1', { activate: { newContainers: false, existingContainers: {} } } as unknown as Partial<
+          ImageDistribution['spec']
+        >),
+      ),
+      { Ready: 'False/NotActivated', Stalled: 'True/NotActivated', Reconciling: 'False/Settled' },
+    ],
+  ])('%s', (_name, observed, expected) => {
+    expect(all(plan(observed))).toMatchObject(expected);
+  });
+
+  test('are said nothing of any more when they are not to be moved', () => {
+    const before = plan(seen(distribution('os:v1', existing, { ...active, rollout })));
+    const status = plan({ distribution: distribution('os:v1', { activate: { newContainers: true } }, before) });
+    expect([status.rollout, status.containers]).toEqual([undefined, undefined]);
+    expect(condition(status, 'RolledOut')).toBe('absent/');
+    expect(condition(status, 'Ready')).toBe('True/AllNodes');
   });
 });

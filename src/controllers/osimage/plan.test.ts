@@ -176,3 +176,16 @@ test('planning again changes nothing, and the time of a condition moves only wit
   expect(findCondition(third.conditions, 'Ready')?.lastTransitionTime).toBe('2026-02-03T05:00:00Z');
   expect(findCondition(third.conditions, 'Accepted')?.lastTransitionTime).toBe('2026-02-03T04:05:06Z');
 });
+
+test('it is condemned as long as the annotation says so, and stays Ready for those who run it well', () => {
+  const image = fresh();
+  const condemned = { ...image.metadata, annotations: { 'monoroot.dev/condemned': 'it ate data' } };
+  const stores = [nodeStore('n1', ['os:v1'], [ready])];
+  const { conditions } = plan({ stores, image: { ...image, metadata: condemned } });
+  expect(findCondition(conditions, 'Condemned')).toMatchObject({
+    status: 'True',
+    message: expect.stringMatching(/^it ate data\. .*remove the annotation monoroot.dev\/condemned$/) as string,
+  });
+  expect(findCondition(conditions, 'Ready')?.status).toBe('True');
+  expect(findCondition(plan({ stores }).conditions, 'Condemned')?.status).toBe('False');
+});

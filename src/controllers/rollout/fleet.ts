@@ -11,10 +11,11 @@ import type { Counts, Observed } from './observed.ts';
 
 /**
  * How one follower stands with the image. `Waiting`: it runs something else and is to be moved. `Moving`: it was moved and is
- * not good yet. `Reverted`: it failed and went back, or goes. `Failed`: it failed and has nothing to go back to. `New`: it has
+ * not good yet. `Leaving`: it runs it well and was sent back; it is moved again when that has an end, because until then its
+ * status does not tell what has become of its Pod. `Reverted`: it failed and went back, or goes. `Failed`: it failed and has nothing to go back to. `New`: it has
  * never been good on anything, so nobody has moved it.
  */
-export type State = 'Waiting' | 'Moving' | 'Updated' | 'Reverted' | 'Failed' | 'New';
+export type State = 'Waiting' | 'Moving' | 'Leaving' | 'Updated' | 'Reverted' | 'Failed' | 'New';
 
 export interface Follower {
   container: HostedContainer;
@@ -84,6 +85,7 @@ function stateOf({ status = {} }: HostedContainer, image: string, failure: Faile
   const { lastKnownGoodImage: good, assignedImage: assigned } = status;
   if (assigned === image && good === image) return 'Updated';
   if (failure && good !== image) return good === undefined ? 'Failed' : 'Reverted';
+  if (good === image && assigned !== undefined) return 'Leaving';
   if (assigned === undefined || (assigned === image && good === undefined)) return 'New';
   return assigned === image ? 'Moving' : 'Waiting';
 }

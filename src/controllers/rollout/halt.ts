@@ -4,7 +4,7 @@ import { imageObjectName, parseReference } from '../../pod/image.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { condemnation } from '../catalog.ts';
 import { earlierImage, revertedOf } from './fleet.ts';
-import type { Fleet, Follower } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
 import type { Observed, Situation, Step } from './observed.ts';
 import { downAnyway, fitting, roomOf } from './room.ts';
 import { withoutSoak } from './soak.ts';
@@ -61,25 +61,29 @@ export function stayHalted(situation: Situation, fleet: Fleet): Step {
   return { rollout, assign, reason: 'RolloutHalted', message: haltText(observed, rollout) };
 }
 
-/** Those that run the image, also well, go back to what they ran before, with no more unavailable at once than else. */
+/**
+ * Those that run the image well go back to what they ran before, with no more unavailable at once than else. One that is on
+ * its way is let arrive, or fail: what has become of its Pod is known to nobody here.
+ */
 function takeBack({ observed, spec, rollout }: Situation, fleet: Fleet): NonNullable<Step['assign']> {
   const retryToken = rollout.retryToken ?? '';
-  const ways = fleet.all.flatMap((it) => {
-    const image = it.state === 'Updated' ? earlierImage(observed, it, fleet.image, retryToken) : wayOf(it);
-    return image === undefined ? [] : [{ it, image }];
-  });
+  const ways = new Map(
+    fleet.all
+      .filter(({ state }) => state === 'Updated')
+      .map((it) => [it, earlierImage(observed, it, fleet.image, retryToken)] as const)
+      .filter(([, image]) => image !== undefined),
+  );
   const room = roomOf(fleet, spec.maxUnavailable);
-  const awake = ways.map(({ it }) => it).filter(({ state, suspended }) => state === 'Updated' && !suspended);
+  const awake = [...ways.keys()].filter(({ suspended }) => !suspended);
   const fit = fitting(awake, room);
-  const chosen = new Set(fit.length > 0 ? fit : downAnyway(awake, fleet, room));
-  return ways
-    .filter(({ it }) => chosen.has(it) || it.suspended || it.state === 'Moving')
-    .map(({ it, image }) => ({ container: it.container, image, time: observed.now.toISOString(), retryToken }));
+  const chosen = fit.length > 0 ? fit : downAnyway(awake, fleet, room);
+  return [...chosen, ...[...ways.keys()].filter(({ suspended }) => suspended)].map((it) => ({
+    container: it.container,
+    image: ways.get(it) ?? '',
+    time: observed.now.toISOString(),
+    retryToken,
+  }));
 }
-
-/** One that is on its way has not left for long. */
-const wayOf = ({ state, container }: Follower) =>
-  state === 'Moving' ? container.status?.lastKnownGoodImage : undefined;
 
 function haltText(observed: Observed, rollout: RolloutStatus): string {
   const { haltTime, haltReason = '', haltMessage = '' } = rollout;

@@ -53,10 +53,30 @@ const imageNotReady: Rule = ({ o }) => {
   return { reason: 'ImageNotReady', message: `No container is moved before OSImage ${name} is Ready` };
 };
 
-const isHalted: Rule = ({ o, spec, fleet, rollout }) =>
-  rollout?.image === o.distribution.spec.image && rollout.haltTime !== undefined
-    ? stayHalted({ observed: o, spec, rollout }, fleet)
-    : undefined;
+/** Unless another distribution was activated since: then it is for that one to move containers, also back. */
+const isHalted: Rule = ({ o, spec, fleet, rollout }) => {
+  if (rollout?.image !== o.distribution.spec.image || rollout.haltTime === undefined) return undefined;
+  return isOvertaken(o, rollout.haltTime) ? undefined : stayHalted({ observed: o, spec, rollout }, fleet);
+};
+
+/** The evidence was written, and then a crash or a lost race kept the status from telling of it. */
+const isHalfHalted: Rule = ({ o, spec, fleet, rollout }) => {
+  if (rollout?.image !== o.distribution.spec.image || isOvertaken(o, rollout.startTime)) return undefined;
+  const { os, version = '' } = parseReference(rollout.image);
+  if (condemnation(o.find(os, version)) === undefined) return undefined;
+  return haltForFailures({ observed: o, spec, rollout }, fleet);
+};
+
+/** Another distribution of the OS has become the one that gives the default version since then. */
+function isOvertaken(o: Observed, since: string): boolean {
+  const giver = giverOf(o);
+  const isOther = giver !== undefined && giver.metadata.name !== o.distribution.metadata.name;
+  return isOther && (giver.status?.activationTime ?? '') > since;
+}
+
+/** The distribution that gives the default version of the OS now. */
+const giverOf = ({ distribution, distributions }: Observed) =>
+  defaultDistribution(parseReference(distribution.spec.image).os, distributions);
 
 const imageCondemned: Rule = ({ o }) => {
   const { os, version = '' } = parseReference(o.distribution.spec.image);
@@ -83,13 +103,16 @@ const notActivated: Rule = ({ o }) => {
 /** Of several distributions of an OS only the one that gives the default version moves containers. */
 const superseded: Rule = ({ o }) => {
   const { os } = parseReference(o.distribution.spec.image);
-  const giver = defaultDistribution(os, o.distributions);
+  const giver = giverOf(o);
   if (!giver || giver.metadata.name === o.distribution.metadata.name) return undefined;
   const message = `ImageDistribution ${giver.metadata.name} was activated later and gives the default version of ${os}; this one moves no container`;
   return { reason: 'Superseded', message };
 };
 
-/** When a version is condemned, the default goes back; those who run it well shall not be taken off it for that. */
+/**
+ * When a version is condemned, the default goes back; those who run it well shall not be taken off it for that. It is so until
+ * the halted distribution begins another rollout.
+ */
 const otherHalted: Rule = ({ o }) => {
   const { os } = parseReference(o.distribution.spec.image);
   const since = o.distribution.status?.activationTime ?? '';
@@ -99,8 +122,7 @@ const otherHalted: Rule = ({ o }) => {
       metadata.deletionTimestamp === undefined &&
       spec.activate.existingContainers !== undefined &&
       parseReference(spec.image).os === os &&
-      status?.rollout?.image === spec.image &&
-      (status.rollout.haltTime ?? '') > since,
+      (status?.rollout?.haltTime ?? '') > since,
   );
   if (!holder) return undefined;
   const { name } = holder.metadata;
@@ -133,6 +155,7 @@ const goesOn: Rule = ({ o, spec, fleet, rollout }) => {
 const rules: readonly Rule[] = [
   imageNotReady,
   isHalted,
+  isHalfHalted,
   imageCondemned,
   notActivated,
   superseded,

@@ -11,7 +11,7 @@ import { soak, withoutSoak } from './soak.ts';
 /** Moves those whose turn it is: canaries, a soak, then as many at a time as may be unavailable. */
 export function advance(situation: Situation, fleet: Fleet): Step {
   const waiting = fleet.all.filter(({ state }) => state === 'Waiting');
-  const moving = fleet.awake.some(({ state }) => state === 'Moving');
+  const moving = fleet.awake.some(isOnTheWay);
   const turn: Turn = { ...situation, fleet, waiting, room: roomOf(fleet, situation.spec.maxUnavailable) };
   if (situation.rollout.completionTime !== undefined && waiting.length === 0 && !moving) return complete(turn);
   const step = situation.rollout.wave === 0 ? canaries(turn) : laterWaves(turn);
@@ -71,8 +71,7 @@ function settleThenSoak(turn: Turn, moved: readonly Follower[], seconds: number,
 /** As many as there is room for now. Waves without a soak are all one: places are filled as they get free. */
 function nextWave(turn: Turn, rollout: RolloutStatus): Step {
   const { spec, fleet, room, waiting } = turn;
-  if (waiting.length === 0)
-    return fleet.awake.some(({ state }) => state === 'Moving') ? settle(turn) : complete({ ...turn, rollout });
+  if (waiting.length === 0) return fleet.awake.some(isOnTheWay) ? settle(turn) : complete({ ...turn, rollout });
   const awake = waiting.filter(({ suspended }) => !suspended);
   const fit = fitting(awake, room);
   const next = [
@@ -113,7 +112,7 @@ function stop({ observed, spec, fleet, rollout }: Turn): Pick<Step, 'reason' | '
 }
 
 function settle(turn: Turn): Step {
-  const moving = turn.fleet.awake.filter(({ state }) => state === 'Moving');
+  const moving = turn.fleet.awake.filter(isOnTheWay);
   const { completionTime: _done, ...rollout } = turn.rollout;
   return { rollout, ...going(turn, `waits for the last to run well: ${example(moving)}`) };
 }
@@ -126,6 +125,7 @@ function complete({ observed, fleet, rollout }: Turn): Step {
   return { rollout: { ...rollout, completionTime }, reason: 'RolledOut', message };
 }
 
+const isOnTheWay = ({ state }: Follower): boolean => state === 'Moving' || state === 'Leaving';
 const isMoved = ({ moved, state }: Follower): boolean => moved && (state === 'Moving' || state === 'Updated');
 
 const going = ({ fleet, rollout }: Turn, next: string): Pick<Step, 'reason' | 'message'> => ({

@@ -44,24 +44,34 @@ const isReady = (pod: Pod) =>
   pod.metadata.deletionTimestamp === undefined &&
   (pod.status?.conditions?.some((it) => it.type === 'Ready' && it.status === 'True') ?? false);
 
-/** Sees every change of every Pod: how many followers were without a Ready one at once, at most. */
+/** Sees every change: how many followers were without a Ready Pod at once, at most, and what each was assigned in turn. */
 async function record() {
   const reflector = new Reflector({
     name: 'pods',
     logger,
     source: client.listWatcher(pods, { labelSelector: `${labels.managedBy}=monoroot` }),
   });
+  const containers = new Reflector({
+    name: 'containers',
+    logger,
+    source: client.listWatcher(hostedContainers, { namespace }),
+  });
   const stop = new AbortController();
-  const running = reflector.run(stop.signal);
-  await reflector.synced(AbortSignal.timeout(20_000));
+  const running = Promise.all([reflector.run(stop.signal), containers.run(stop.signal)]);
+  await Promise.all([reflector, containers].map((it) => it.synced(AbortSignal.timeout(20_000))));
   let most = 0;
-  const assigned: string[] = [];
+  const assigned = new Map<string, string[]>();
+  containers.store.subscribe((key, _old, current) => {
+    const image = current?.status?.assignedImage ?? '';
+    const before = assigned.get(key) ?? [];
+    if (before.at(-1) !== image) assigned.set(key, [...before, image]);
+  });
   reflector.store.subscribe(() => {
     const ready = reflector.store.list().filter((pod) => names.includes(pod.metadata.name) && isReady(pod));
     most = Math.max(most, size - ready.length);
   });
   return {
-    assigned,
+    assigned: () => [...new Set([...assigned.values()].map((images) => images.join(' ')))],
     most: async () => {
       stop.abort();
       await running;
@@ -92,13 +102,14 @@ describe('twenty followers', () => {
     expect(findCondition(waiting?.status?.conditions, 'ImageResolved')?.message).toBe(
       'Follows the default version of fleet, which is v2, and stays at v1 until it is moved. ImageDistribution fleet.v2 moves it there; what the rollout waits for is in its condition RolledOut',
     );
-    const done = await until(imageDistributions, 'fleet.v2', rolledOut);
+    const done = await until(imageDistributions, 'fleet.v2', rolledOut, 60);
     expect(done.status?.containers).toEqual({ following: 20, updated: 20, updating: 0, reverted: 0, unavailable: 0 });
     expect(await imagesOf()).toEqual(['fleet:v2']);
     expect(await recorder.most()).toBeLessThanOrEqual(4);
     const times = (await followers()).map(({ status }) => Date.parse(status?.assignedTime ?? '')).sort((a, b) => a - b);
     expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThanOrEqual(1000);
     // Nobody takes back what another has written.
+    expect(recorder.assigned()).toEqual(['fleet:v1 fleet:v2']);
     const path = ['f:status', 'f:assignedImage'];
     expect(await owners(hostedContainers, 'f-07', ...path)).toEqual([
       'monoroot Apply status',
@@ -174,7 +185,7 @@ describe('twenty followers', () => {
     );
     expect(await imagesOf()).toEqual(['fleet:v2']);
     await set('fleet.v3', { retryToken: 'mended' });
-    await until(imageDistributions, 'fleet.v3', rolledOut);
+    await until(imageDistributions, 'fleet.v3', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await until(imageDistributions, 'fleet.v2', { RolledOut: 'False/Superseded', Ready: 'True/AllNodes' });
   });
@@ -193,7 +204,7 @@ describe('twenty followers', () => {
     );
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await set('fleet.v4', { windows: null });
-    await until(imageDistributions, 'fleet.v4', rolledOut);
+    await until(imageDistributions, 'fleet.v4', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v4']);
   });
 
@@ -202,7 +213,7 @@ describe('twenty followers', () => {
     await roll('fleet:v5', { canary: { count: 3, soakSeconds: 3600 } });
     await eventually(async () => expect(await message('fleet.v5', 'RolledOut')).toContain('soaking until'));
     await roll('fleet:v6', { canary: { count: 1, soakSeconds: 0 } });
-    const done = await until(imageDistributions, 'fleet.v6', rolledOut);
+    const done = await until(imageDistributions, 'fleet.v6', rolledOut, 60);
     expect(done.status?.containers?.updated).toBe(20);
     expect(await imagesOf()).toEqual(['fleet:v6']);
     await until(imageDistributions, 'fleet.v5', { RolledOut: 'False/Superseded' });
@@ -236,7 +247,7 @@ describe('twenty followers', () => {
       await operator.stop();
       await operator.start();
     }
-    await until(imageDistributions, 'fleet.v8', rolledOut);
+    await until(imageDistributions, 'fleet.v8', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v8']);
     expect(await recorder.most()).toBeLessThanOrEqual(2);
   });
@@ -268,6 +279,29 @@ describe('twenty followers', () => {
     await until(osImages, 'fleet.v9', { Condemned: 'False/NotCondemned' });
     const there = (await followers()).filter(({ status }) => status?.lastKnownGoodImage === 'fleet:v9');
     expect(there.map(({ metadata }) => metadata.name)).toEqual(['f-00', 'f-01']);
+  });
+
+  test('are forgotten by the rollout when they name a version, and follow the default of the moment when they do not', async () => {
+    await start('fickle', 'fleet');
+    await good('fickle', 'fleet:v9');
+    await client.applyStatus(
+      hostedContainers,
+      {
+        metadata: { name: 'fickle', namespace },
+        status: { assignedImage: 'fleet:v9', assignedTime: '2026-01-01T00:00:00Z', assignedRetryToken: 'x' },
+      },
+      { fieldManager: 'monoroot-rollout' },
+    );
+    const edit = (image: string) =>
+      client.mergePatch(hostedContainers, { name: 'fickle', namespace }, { spec: { image } });
+    await edit('fleet:v8');
+    const fixed = await good('fickle', 'fleet:v8');
+    expect(fixed.status?.assignedImage).toBeUndefined();
+    expect(fixed.status?.assignedRetryToken).toBeUndefined();
+    await edit('fleet');
+    await good('fickle', 'fleet:v9');
+    await client.delete(hostedContainers, { name: 'fickle', namespace });
+    await client.delete(pods, { name: 'fickle', namespace });
   });
 
   test('stay where they are when the version or its distribution is withdrawn', async () => {

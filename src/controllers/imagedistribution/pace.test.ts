@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
+import { Pace, isNews } from './pace.ts';
+
+const lastTransitionTime = '2026-01-01T00:00:00Z';
+const status = (updated: number, message: string, extra: Partial<ImageDistributionStatus> = {}) => ({
+  containers: { following: 10, updated, updating: 1, reverted: 0, unavailable: 1 },
+  conditions: [
+    { type: 'Ready', status: 'False' as const, reason: 'RollingOut', message, lastTransitionTime },
+    { type: 'RolloutHalted', status: 'False' as const, reason: 'NotHalted', message: '', lastTransitionTime },
+  ],
+  ...extra,
+});
+
+describe('news', () => {
+  test('are no other numbers of containers, and no other texts with them', () => {
+    expect(isNews(status(1, '1 of 10'), status(2, '2 of 10'))).toBe(false);
+  });
+
+  test.each<[string, ImageDistributionStatus]>([
+    ['the first status', {}],
+    ['another condition', { ...status(1, 'x'), conditions: [] }],
+    ['another wave', status(1, 'x', { rollout: { image: 'os:v1', startTime: lastTransitionTime, wave: 2 } })],
+    ['nodes', status(1, 'x', { nodes: { desired: 1, ready: 1, active: 0, failed: 0 } })],
+  ])('are %s', (_name, before) => {
+    expect(isNews(before, status(1, 'x'))).toBe(true);
+  });
+});
+
+describe('the pace', () => {
+  test('of looks: five times as long as one took, nothing is looked at', () => {
+    let now = 1000;
+    const pace = new Pace(() => now);
+    expect(pace.rest('a')).toBe(0);
+    expect(pace.look('a', () => (now += 20))).toBe(1020);
+    expect([pace.rest('a'), pace.rest('b')]).toEqual([100, 0]);
+    now += 60;
+    expect(pace.rest('a')).toBe(40);
+    now += 60;
+    expect(pace.rest('a')).toBe(0);
+  });
+
+  test('of looks has a limit: nobody waits longer than a second', () => {
+    let now = 0;
+    const pace = new Pace(() => now);
+    pace.look('a', () => (now += 5000));
+    expect(pace.rest('a')).toBe(1000);
+  });
+
+  test('of writes: numbers are written once a second', () => {
+    let now = 0;
+    const pace = new Pace(() => now);
+    expect(pace.untilWrite('a')).toBe(0);
+    pace.wrote('a');
+    now += 300;
+    expect(pace.untilWrite('a')).toBe(700);
+    pace.forget('a');
+    expect(pace.untilWrite('a')).toBe(0);
+  });
+});
