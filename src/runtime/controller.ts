@@ -40,8 +40,8 @@ export interface Source {
   readonly name: string;
   /** Resolves when all that exists at the start has been seen; also when the signal aborts. */
   synced(signal: AbortSignal): Promise<void>;
-  /** Adds keys until the returned function is called, first of all those that are known already. */
-  start(add: (key: string) => void): () => void;
+  /** Adds keys until the returned function is called, first of all those that are known already; `behind`: see WatchOptions. */
+  start(add: (key: string, behind?: boolean) => void): () => void;
 }
 
 export interface WatchOptions<T> {
@@ -49,6 +49,8 @@ export interface WatchOptions<T> {
   keys?: (object: T) => Iterable<string>;
   /** Skips changes that do not matter to this controller; new and deleted objects always count. */
   when?: (old: T, current: T) => boolean;
+  /** Its keys wait until no others do: for a change that concerns thousands at once, and each of them little. */
+  behind?: boolean;
 }
 
 /** A source of keys from the changes that a reflector sees. The reflector is run by somebody else and may be shared. */
@@ -60,8 +62,8 @@ export function watch<T extends KubeObject>(reflector: Reflector<T>, options: Wa
     start: (add) =>
       reflector.store.subscribe((_key, old, current) => {
         if (old && current && options.when && !options.when(old, current)) return;
-        if (old) for (const key of keys(old)) add(key);
-        if (current) for (const key of keys(current)) add(key);
+        if (old) for (const key of keys(old)) add(key, options.behind);
+        if (current) for (const key of keys(current)) add(key, options.behind);
       }),
   };
 }
@@ -138,7 +140,9 @@ export function createController(options: ControllerOptions): Controller {
     name,
     enqueue: (key) => queue.add(key),
     run: async (signal) => {
-      const stops = options.sources.map((source) => source.start((key) => queue.add(key)));
+      const stops = options.sources.map((source) =>
+        source.start((key, behind) => (behind ? queue.addBehind(key) : queue.add(key))),
+      );
       await Promise.all(options.sources.map((source) => source.synced(signal)));
       const workers = signal.aborted ? [] : Array.from({ length: options.workers ?? 1 }, () => work(signal));
       if (!signal.aborted) logger.info({ workers: workers.length }, 'Started controller');

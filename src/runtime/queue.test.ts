@@ -53,6 +53,68 @@ describe('handing out keys', () => {
   });
 });
 
+describe('keys that are added behind', () => {
+  const order = async (fill: (queue: WorkQueue) => void, workers = 20) => {
+    const queue = createQueue();
+    fill(queue);
+    const keys = taken(queue, workers);
+    await settle();
+    return keys.join(' ');
+  };
+
+  test('come when no others wait, in their own order', async () => {
+    const fill = (queue: WorkQueue) => {
+      for (const key of ['x', 'y', 'x']) queue.addBehind(key);
+      for (const key of ['a', 'b']) queue.add(key);
+      expect(queue.size).toBe(4);
+    };
+    expect(await order(fill)).toBe('a b x y');
+  });
+
+  test('come at once when nobody else does', async () => {
+    const queue = createQueue();
+    const keys = taken(queue, 1);
+    queue.addBehind('x');
+    await settle();
+    expect(keys).toEqual(['x']);
+  });
+
+  test('come in front when they are added otherwise too, and once', async () => {
+    const fill = (queue: WorkQueue) => {
+      for (const key of ['x', 'y']) queue.addBehind(key);
+      for (const key of ['a', 'y']) queue.add(key);
+      queue.addBehind('a');
+    };
+    expect(await order(fill)).toBe('a y x');
+  });
+
+  test('come again after the work that was under way', async () => {
+    const queue = createQueue();
+    queue.add('a');
+    const keys = taken(queue, 2);
+    await settle();
+    queue.addBehind('a');
+    queue.done('a');
+    await settle();
+    expect(keys).toEqual(['a', 'a']);
+  });
+
+  test('come now and then however many others wait', async () => {
+    const fill = (queue: WorkQueue) => {
+      queue.addBehind('x');
+      for (let i = 0; i < 30; i++) queue.add(String(i));
+    };
+    expect((await order(fill, 10)).split(' ')).toContain('x');
+  });
+
+  test('are forgotten when the queue is drained', async () => {
+    const queue = createQueue();
+    queue.addBehind('x');
+    await queue.drain();
+    expect(queue.size).toBe(0);
+  });
+});
+
 describe('delays', () => {
   test('hold a key back for as long as asked', async () => {
     const queue = createQueue();

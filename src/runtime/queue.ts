@@ -19,11 +19,14 @@ export interface QueueOptions {
 
 /** Timers cannot wait longer than 24.8 days, and waking once a day for nothing costs nothing. */
 const longestDelayMilliseconds = 24 * 3600 * 1000;
+/** Of so many keys that are handed out one comes from behind, however many others wait. */
+const oneBehindIn = 10;
 const defaultBackoff: BackoffOptions = { initialMilliseconds: 100, maxMilliseconds: 300_000 };
 
 /**
  * Keys to work on. A key that is added many times before its turn is handed out once; a key that is added while it is being
- * worked on is handed out again afterwards; no key is ever worked on twice at the same time.
+ * worked on is handed out again afterwards; no key is ever worked on twice at the same time. Keys come out in the order in which
+ * they came, but for those that were added behind.
  */
 export class WorkQueue {
   readonly #backoff: BackoffOptions;
@@ -32,6 +35,9 @@ export class WorkQueue {
   readonly #random: Random;
   /** Waiting keys and since when; a Map keeps the order in which they came. */
   readonly #waiting = new Map<string, number>();
+  /** Keys that wait until no others do. */
+  readonly #behind = new Map<string, number>();
+  #handedOut = 0;
   /** Keys being worked on and since when. */
   readonly #working = new Map<string, number>();
   /** Keys that were added while being worked on. */
@@ -51,7 +57,7 @@ export class WorkQueue {
 
   /** Keys that wait for a worker now; delayed keys are not counted. */
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#behind.size;
   }
 
   add(key: string): void {
@@ -61,7 +67,17 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    this.#waiting.set(key, this.#now());
+    this.#waiting.set(key, this.#behind.get(key) ?? this.#now());
+    this.#behind.delete(key);
+    this.#handOut();
+  }
+
+  /** Adds the key behind all that are added otherwise: a change that concerns thousands at once keeps nothing urgent waiting. */
+  addBehind(key: string): void {
+    if (this.#working.has(key)) this.add(key);
+    if (this.#closed || this.#working.has(key) || this.#waiting.has(key) || this.#behind.has(key)) return;
+    this.#hooks?.added();
+    this.#behind.set(key, this.#now());
     this.#handOut();
   }
 
@@ -130,6 +146,7 @@ export class WorkQueue {
     for (const { timer } of this.#delayed.values()) clearTimeout(timer);
     this.#delayed.clear();
     this.#waiting.clear();
+    this.#behind.clear();
     this.#again.clear();
     this.#failures.clear();
     this.#hooks?.depth(0);
@@ -138,17 +155,30 @@ export class WorkQueue {
   }
 
   #handOut(): void {
-    for (const [key, since] of this.#waiting) {
-      const taker = this.#takers.shift();
-      if (!taker) break;
-      this.#waiting.delete(key);
+    while (this.#takers.length > 0) {
+      const next = this.#next();
+      if (!next) break;
+      const [key, since] = next;
       this.#working.set(key, this.#now());
       this.#hooks?.waited((this.#now() - since) / 1000);
       // What the coming run finds out decides when the next one is due, so an older appointment is void.
       clearTimeout(this.#delayed.get(key)?.timer);
       this.#delayed.delete(key);
-      taker(key);
+      this.#takers.shift()?.(key);
     }
-    this.#hooks?.depth(this.#waiting.size);
+    this.#hooks?.depth(this.size);
+  }
+
+  /** Takes the next key out; now and then one of those behind, so that none waits for ever. */
+  #next(): [key: string, since: number] | undefined {
+    if (this.size === 0) return undefined;
+    const turnOfBehind = ++this.#handedOut % oneBehindIn === 0;
+    for (const keys of turnOfBehind ? [this.#behind, this.#waiting] : [this.#waiting, this.#behind]) {
+      for (const entry of keys) {
+        keys.delete(entry[0]);
+        return entry;
+      }
+    }
+    return undefined;
   }
 }

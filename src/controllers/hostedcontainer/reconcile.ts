@@ -49,17 +49,19 @@ export function hostedContainerController(
           keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? metadata.name }),
         ],
       }),
-      watch(caches.images, { keys: (image) => keysOfOS(image.spec.os), when: usabilityChanged }),
+      // All that follow a version hear of it, and most of them only write that: who upgrades or goes back comes first.
+      watch(caches.images, { keys: (image) => keysOfOS(image.spec.os), when: usabilityChanged, behind: true }),
       watch(caches.distributions, {
         keys: (distribution) => keysOfOS(parseReference(distribution.spec.image).os),
         when: (old, current) => !sameStatus(whatFollowersSee(old), whatFollowersSee(current)),
+        behind: true,
       }),
       watch(caches.claims, {
         keys: ({ metadata }) => [
           keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? '' }),
         ],
       }),
-      watch(caches.nodes, { keys: waiting, when: placementChanged }),
+      watch(caches.nodes, { keys: waiting, when: placementChanged, behind: true }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
       const cached = caches.containers.store.get(key);
