@@ -524,6 +524,25 @@ describe('a halt', () => {
     expect(f.plan().assign).toEqual([]);
   });
 
+  test('that is resumed while containers go back lets these arrive first: nobody knows how their Pods are', () => {
+    const f = new Followers(6, { maxUnavailable: 1, onHalt: 'RevertAll' });
+    f.fates.set('f-03', 'fails');
+    for (let i = 0; f.steps().reason !== 'RolloutHalted'; i++) {
+      if (i > 20) throw new Error('It does not halt');
+      f.arrive();
+    }
+    f.steps();
+    expect(f.onTheWay()).toEqual(['f-00']);
+    f.fates.clear();
+    f.condemn('os:v2', undefined);
+    f.set({ retryToken: '1' });
+    f.step();
+    f.steps();
+    expect(f.onTheWay()).toEqual(['f-00']);
+    expect(f.settle().reason).toBe('RolledOut');
+    expect(f.on('os:v2')).toHaveLength(6);
+  });
+
   test('with RevertAll, takes nobody back once another version was activated', () => {
     const f = new Followers(3, { maxUnavailable: 1, onHalt: 'RevertAll' });
     f.fates.set('f-01', 'fails');
