@@ -228,6 +228,17 @@ describe('canaries', () => {
     expect(f.assigned).toHaveLength(3);
   });
 
+  test('that fail are replaced only when the others have told how it goes', () => {
+    const f = new Followers(6, { maxFailures: 2, canary: { count: 2, soakSeconds: 60 } });
+    f.fates.set('f-00', 'fails');
+    f.steps();
+    f.arrive('f-00');
+    expect(f.steps().message).toContain('1 went back; next: waits for the other canaries: shop/f-01 (Starting)');
+    f.arrive('f-01');
+    f.steps();
+    expect(f.assigned).toEqual(['f-00 os:v2', 'f-01 os:v2', 'f-02 os:v2']);
+  });
+
   test('that fail are replaced, until more have failed than are borne', () => {
     const f = new Followers(6, { maxFailures: 1, canary: { count: 1, soakSeconds: 60 } });
     f.fates.set('f-00', 'fails');
