@@ -56,7 +56,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
 
   const controllers = [
     { ...osImageController({ client, caches, settings, events }), workers: 1 },
-    { ...imageDistributionController(client, caches, { readSecret }), workers: 4 },
+    { ...imageDistributionController({ client, caches, gates: { readSecret }, events }), workers: 4 },
     { ...nodeStoreController(client, caches), workers: 1 },
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
   ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));

@@ -6,6 +6,7 @@ import type { Client } from '../../kube/client.ts';
 import { imageName, parseReference } from '../../pod/image.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
 import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { monotonic } from '../../runtime/time.ts';
 import { byOS, imageOf } from '../caches.ts';
@@ -16,21 +17,31 @@ import { RolloutWriter } from '../rollout/act.ts';
 import { askGates } from '../rollout/ask.ts';
 import type { GatePorts } from '../rollout/gates.ts';
 import type { GateAnswer } from '../rollout/observed.ts';
+import { notesOf } from '../rollout/notes.ts';
 import { windowProblem, windowState } from '../rollout/windows.ts';
 import { writeStatus } from '../status.ts';
 import { Pace, isNews } from './pace.ts';
 import { planImageDistribution, progressMilliseconds } from './plan.ts';
 import type { Observed, Plan } from './plan.ts';
 
+export interface ImageDistributionDependencies {
+  client: Client;
+  caches: Caches;
+  /** For the gates of rollouts. */
+  gates: GatePorts;
+  events: EventRecorder;
+}
+
 /**
  * Keeps the status of every ImageDistribution true, and with it which version is the default, and moves the containers that
  * follow the default.
  */
-export function imageDistributionController(
-  client: Client,
-  caches: Caches,
-  gates: GatePorts,
-): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
+export function imageDistributionController({
+  client,
+  caches,
+  gates,
+  events,
+}: ImageDistributionDependencies): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
   const all = caches.distributions.store.list.bind(caches.distributions.store);
   const naming = (images: readonly { os: string; version: string }[]) => {
     const names = new Set(images.map(imageName));
@@ -92,9 +103,12 @@ export function imageDistributionController(
         // A halt is told when its evidence is written: whoever finds no evidence then has lifted it.
         status: (error) =>
           pause > 0 || (error !== undefined && rollout?.condemn !== undefined) ? distribution.status : status,
-        write: async (next) => {
+        write: async (next = {}) => {
           await writeStatus(client, imageDistributions, distribution, next, signal);
           pace.wrote(key);
+          for (const { type, reason, message } of notesOf(distribution.status?.rollout, next.rollout)) {
+            events.record(distribution, { type, reason, note: message });
+          }
         },
       });
       const waits = [

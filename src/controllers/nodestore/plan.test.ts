@@ -402,6 +402,19 @@ describe('retained versions', () => {
       },
       ['(v2)', 'v3', 'v4'],
     ],
+    [
+      'also when none are asked for have the default version besides',
+      {
+        distributions: [
+          distribution(
+            'os:v4',
+            { retainVersions: 0, activate: { newContainers: true } },
+            { image: 'os:v3', activeImage: 'os:v3', activationTime: '2026-01-01T00:00:00Z' },
+          ),
+        ],
+      },
+      ['v3', 'v4'],
+    ],
   ])('%s', (_name, o, expected) => expect(kept(o)).toEqual(expected));
 
   test('that were given up and are wanted again wait for a place like any other', () => {

@@ -228,6 +228,17 @@ describe('canaries', () => {
     expect(f.assigned).toHaveLength(3);
   });
 
+  test('that fail are replaced only when the others have told how it goes', () => {
+    const f = new Followers(6, { maxFailures: 2, canary: { count: 2, soakSeconds: 60 } });
+    f.fates.set('f-00', 'fails');
+    f.steps();
+    f.arrive('f-00');
+    expect(f.steps().message).toContain('1 went back; next: waits for the other canaries: shop/f-01 (Starting)');
+    f.arrive('f-01');
+    f.steps();
+    expect(f.assigned).toEqual(['f-00 os:v2', 'f-01 os:v2', 'f-02 os:v2']);
+  });
+
   test('that fail are replaced, until more have failed than are borne', () => {
     const f = new Followers(6, { maxFailures: 1, canary: { count: 1, soakSeconds: 60 } });
     f.fates.set('f-00', 'fails');
@@ -522,6 +533,25 @@ describe('a halt', () => {
     f.settle();
     expect(f.on('os:v1')).toEqual(names(8));
     expect(f.plan().assign).toEqual([]);
+  });
+
+  test('that is resumed while containers go back lets these arrive first: nobody knows how their Pods are', () => {
+    const f = new Followers(6, { maxUnavailable: 1, onHalt: 'RevertAll' });
+    f.fates.set('f-03', 'fails');
+    for (let i = 0; f.steps().reason !== 'RolloutHalted'; i++) {
+      if (i > 20) throw new Error('It does not halt');
+      f.arrive();
+    }
+    f.steps();
+    expect(f.onTheWay()).toEqual(['f-00']);
+    f.fates.clear();
+    f.condemn('os:v2', undefined);
+    f.set({ retryToken: '1' });
+    f.step();
+    f.steps();
+    expect(f.onTheWay()).toEqual(['f-00']);
+    expect(f.settle().reason).toBe('RolledOut');
+    expect(f.on('os:v2')).toHaveLength(6);
   });
 
   test('with RevertAll, takes nobody back once another version was activated', () => {

@@ -25,7 +25,10 @@ interface Turn extends Situation {
   room: Room;
 }
 
-/** Those that fail are replaced by the next: so many must run it well, unless too many fail. */
+/**
+ * Those that fail are replaced by the next, but only when the others have told how it goes with them: so many must run it well,
+ * unless too many fail, and a bad version shall meet as few as can be.
+ */
 function canaries(turn: Turn): Step {
   const { spec, fleet, room, rollout } = turn;
   const moved = fleet.awake.filter(isMoved);
@@ -34,10 +37,14 @@ function canaries(turn: Turn): Step {
   const wanted = Math.min(count, moved.length + candidates.length);
   if (wanted === 0) return laterWaves({ ...turn, rollout: { ...rollout, wave: 1 } });
   const missing = wanted - moved.length;
+  const onTheWay = moved.filter(isOnTheWay);
+  if (missing > 0 && onTheWay.length > 0 && fleet.awake.some(({ state }) => state === 'Reverted')) {
+    return { rollout: withoutSoak(rollout), ...going(turn, `waits for the other canaries: ${example(onTheWay)}`) };
+  }
   if (missing > 0) {
     const healthy = candidates.some(({ available }) => available);
     const next = (healthy ? fitting(candidates, room) : downAnyway(candidates, fleet, room)).slice(0, missing);
-    return move(turn, next, candidates);
+    return move({ ...turn, rollout: withoutSoak(rollout) }, next, candidates);
   }
   return settleThenSoak(turn, moved, spec.canary.soakSeconds, 'the canaries');
 }

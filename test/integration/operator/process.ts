@@ -45,7 +45,7 @@ export async function startOperator(kubeconfig: string, admin: Connection): Prom
   const readSecret = secretReader(client, systemNamespace);
   const options = [
     osImageController({ client, caches, settings, events }),
-    { ...imageDistributionController(client, caches, { readSecret }), workers: 4 },
+    { ...imageDistributionController({ client, caches, gates: { readSecret }, events }), workers: 4 },
     nodeStoreController(client, caches),
     { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
   ];
