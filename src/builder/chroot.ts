@@ -11,6 +11,16 @@ export interface Chroot {
   run(command: readonly string[]): Promise<void>;
 }
 
+/**
+ * Capabilities that programs of the tree do not get, whoever builds: SYS_CHROOT, to leave their root, and all that no Job has. So
+ * what works on one's own machine works in the cluster.
+ */
+const dropped = [
+  'audit_control,audit_read,audit_write,block_suspend,bpf,checkpoint_restore,dac_read_search,ipc_lock,ipc_owner,kill,lease',
+  'linux_immutable,mac_admin,mac_override,net_admin,net_bind_service,net_broadcast,net_raw,perfmon,sys_admin,sys_boot,sys_chroot',
+  'sys_module,sys_nice,sys_pacct,sys_ptrace,sys_rawio,sys_resource,sys_time,sys_tty_config,syslog,wake_alarm',
+].flatMap((line) => line.split(',').map((name) => `cap_${name}`));
+
 const environment = (sourceDateEpoch: number) => ({
   HOME: '/root',
   TERM: 'dumb',
@@ -52,7 +62,7 @@ export async function withChroot<T>(
     const enter = [
       'capsh',
       `--chroot=${root}`,
-      '--drop=cap_sys_chroot',
+      `--drop=${dropped.join(',')}`,
       '--shell=/bin/sh',
       '--',
       '-ec',
