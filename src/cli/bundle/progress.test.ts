@@ -10,12 +10,12 @@ test('on a terminal the last line of the log is live, and what is done stays wit
   const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 60 });
   const progress = screenProgress(createScreen(stream));
   progress.begin(step);
-  progress.line('Get:1 http://deb.debian.org/debian bookworm/main amd64 libpcre2');
+  progress.line('Get:1 http://mirror.example/debian bookworm/main amd64 libpcre2');
   progress.end(step, 12_000);
   const written = String(stream.read()).split('\r').map(stripVTControlCharacters);
   expect(written).toEqual([
     'Step 3 of 7: packages: installing nginx',
-    'Step 3 of 7: packages: Get:1 http://deb.debian.org/debian b',
+    'Step 3 of 7: packages: Get:1 http://mirror.example/debian b',
     'done 3/7 packages: installing nginx (12 s)\n',
   ]);
 });

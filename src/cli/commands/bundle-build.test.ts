@@ -112,7 +112,7 @@ describe.skipIf(unable)(unable ? `bundle build (skipped: ${unable})` : 'bundle b
   });
 });
 
-const from = { debootstrap: { suite: 'bookworm', mirror: 'http://deb.debian.org/debian' } };
+const from = { debootstrap: { suite: 'bookworm', mirror: 'http://mirror.example/debian' } };
 
 test.each<[string, unknown[], Partial<Host>, RegExp]>([
   [
