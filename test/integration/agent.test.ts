@@ -126,7 +126,9 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     await node.want(wanted(origin));
     const image = await node.told({ state: 'Ready' });
     expect(image).toMatchObject({ layout: { kind: 'merged' }, hasMountScript: false, digest: wanted(origin).digest });
-    expect(node.files('store/debian-12/v1')).toEqual(['attributes', 'image.json', 'manifest', 'root']);
+    // The digests of contents are added to the manifest after it was published.
+    const files = ['attributes', 'image.json', 'manifest', 'root'];
+    await eventually(() => Promise.resolve(expect(node.files('store/debian-12/v1')).toEqual(files)));
     const stored = await eventually(async () => {
       const store = await node.read();
       expect(store.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({
