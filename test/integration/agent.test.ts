@@ -128,7 +128,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(image).toMatchObject({ layout: { kind: 'merged' }, hasMountScript: false, digest: wanted(origin).digest });
     // The digests of contents are added to the manifest after it was published.
     const files = ['attributes', 'image.json', 'manifest', 'root'];
-    await eventually(() => Promise.resolve(expect(node.files('store/debian-12/v1')).toEqual(files)));
+    await expect.poll(() => node.files('store/debian-12/v1'), { timeout: 20_000 }).toEqual(files);
     const stored = await eventually(async () => {
       const store = await node.read();
       expect(store.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({
