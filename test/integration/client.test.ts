@@ -1,3 +1,5 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { isAlreadyExists, isConflict, isInvalid, isNotFound } from '../../src/kube/client.ts';
 import { configMaps, namespaces, pods } from '../../src/kube/resources.ts';
@@ -67,8 +69,15 @@ describe('reading and writing', () => {
   });
 
   test('gives up after the time limit', async () => {
-    const error = await failure(client.list(configMaps, {}, { timeoutSeconds: 0.001 }));
-    expect(String(error)).toMatch(/No answer to GET .*configmaps within 0.001 s/);
+    // It takes the connection and says nothing.
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const deaf = connect(inject('kubeconfig'), { url });
+    const error = await failure(deaf.client.list(configMaps, {}, { timeoutSeconds: 0.2 }));
+    expect(String(error)).toMatch(/No answer to GET .*configmaps within 0.2 s/);
+    await deaf.connection.close();
+    silent.close();
   });
 
   test('ends with its signal', async () => {
