@@ -2,7 +2,8 @@ import { fieldManagers, systemNamespace } from '../api/names.ts';
 import type { NodeStore, NodeStoreStatus } from '../api/nodestore.ts';
 import type { Client } from '../kube/client.ts';
 import { nodeStores } from '../kube/kinds.ts';
-import { pods, secrets } from '../kube/resources.ts';
+import { pods } from '../kube/resources.ts';
+import { secretReader } from '../kube/secrets.ts';
 import type { Applied } from '../kube/types.ts';
 import type { StoreUser } from './pods.ts';
 
@@ -20,11 +21,6 @@ export function createAgentClient(client: Client, nodeName: string): AgentClient
       return client.applyStatus(nodeStores, applied, { fieldManager: fieldManagers.agent, signal });
     },
     listPods: () => client.list(pods, { fieldSelector: `spec.nodeName=${nodeName}` }),
-    readSecret: async (name) => {
-      const secret = await client.get(secrets, { namespace: systemNamespace, name });
-      if (!secret) return undefined;
-      const values = Object.entries(secret.data ?? {});
-      return Object.fromEntries(values.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
-    },
+    readSecret: secretReader(client, systemNamespace),
   };
 }

@@ -36,6 +36,15 @@ describe('newest', () => {
     expect(ahead.newest(r1)).toBe(r1);
   });
 
+  test('only what is gone is forgotten of many', () => {
+    const ahead = new Ahead();
+    ahead.wrote(r1, r2);
+    ahead.prune((key) => key === 'shop/web');
+    expect(ahead.newest(r1)).toBe(r2);
+    ahead.prune(() => false);
+    expect(ahead.newest(r1)).toBe(r1);
+  });
+
   test('what is gone is forgotten', () => {
     const ahead = new Ahead();
     ahead.wrote(r1, r2);

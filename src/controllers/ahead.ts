@@ -39,4 +39,9 @@ export class Ahead<T extends KubeObject> {
   forget(key: string): void {
     this.#entries.delete(key);
   }
+
+  /** Forgets all that are gone. */
+  prune(exists: (key: string) => boolean): void {
+    for (const key of this.#entries.keys()) if (!exists(key)) this.#entries.delete(key);
+  }
 }

@@ -60,7 +60,8 @@ export function nodeState(node: Node, store: NodeStore | undefined, image: OSIma
 
 /** The taints by which Kubernetes itself says that the kubelet of a node does not answer. */
 const awayTaints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
-const isReachable = (node: Node) => !(node.spec?.taints ?? []).some(({ key }) => awayTaints.includes(key));
+export const isReachable = (node: Node): boolean =>
+  !(node.spec?.taints ?? []).some(({ key }) => awayTaints.includes(key));
 
 /** Longest back-off of an agent, in which it rightly says nothing. */
 const longestPauseSeconds = 300;

@@ -106,9 +106,7 @@ export function imageDistributionController({
         write: async (next = {}) => {
           await writeStatus(client, imageDistributions, distribution, next, signal);
           pace.wrote(key);
-          for (const { type, reason, message } of notesOf(distribution.status?.rollout, next.rollout)) {
-            events.record(distribution, { type, reason, note: message });
-          }
+          for (const note of notesOf(distribution.status?.rollout, next.rollout)) events.record(distribution, note);
         },
       });
       const waits = [

@@ -1,12 +1,6 @@
 import type { OSImageStatus } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-
-/** An event for the user. */
-export interface Note {
-  type: 'Normal' | 'Warning';
-  reason: string;
-  note: string;
-}
+import type { EventNotice } from '../../runtime/events.ts';
 
 /** What a person is told of each step, by the status that its condition has come to. */
 const reasons = {
@@ -16,7 +10,7 @@ const reasons = {
 } as const;
 
 /** The events of a change of status: one for each step that was begun or has ended. */
-export function notesOf(before: OSImageStatus | undefined, after: OSImageStatus): Note[] {
+export function notesOf(before: OSImageStatus | undefined, after: OSImageStatus): EventNotice[] {
   return Object.entries(reasons).flatMap(([type, byStatus]) => {
     const was = findCondition(before?.conditions, type);
     const is = findCondition(after.conditions, type);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { toleratesTaints } from '../../pod/nodes.ts';
+import { matchesLabels, toleratesTaints } from '../../pod/nodes.ts';
 import type { Node } from '../../pod/types.ts';
-import { nodeState, storedImage } from '../storage.ts';
+import { isReachable, nodeState, storedImage } from '../storage.ts';
 import type { Observed } from './observed.ts';
 
 /** Which node tests an image. */
@@ -11,23 +11,17 @@ import type { Observed } from './observed.ts';
 /** Could a new Pod of the image run there? A node that is not ready has a taint that says so. */
 function canTest(image: OSImage, node: Node): boolean {
   const { architecture, verification } = image.spec;
-  const has = node.metadata.labels ?? {};
   return (
     node.metadata.deletionTimestamp === undefined &&
     !node.spec?.unschedulable &&
-    has['kubernetes.io/arch'] === architecture &&
-    Object.entries(verification?.nodeSelector ?? {}).every(([key, value]) => has[key] === value) &&
+    node.metadata.labels?.['kubernetes.io/arch'] === architecture &&
+    matchesLabels(node.metadata.labels, { matchLabels: verification?.nodeSelector }) &&
     toleratesTaints(node, [])
   );
 }
 
 /** Is the node still one of which an answer may come? A cordon stops nothing that runs. */
-function mayAnswer(node: Node): boolean {
-  const away = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
-  return (
-    node.metadata.deletionTimestamp === undefined && !(node.spec?.taints ?? []).some(({ key }) => away.includes(key))
-  );
-}
+const mayAnswer = (node: Node): boolean => node.metadata.deletionTimestamp === undefined && isReachable(node);
 
 /**
  * The node that tests the image: the one from before, as long as it can (`started`: the test is on it already), or else the

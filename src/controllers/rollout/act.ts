@@ -4,7 +4,7 @@ import type { OSImage } from '../../api/osimage.ts';
 import { isConflict, isNotFound } from '../../kube/client.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers, osImages } from '../../kube/kinds.ts';
-import { keyOf } from '../../runtime/object.ts';
+import { Ahead } from '../ahead.ts';
 import type { Assignment } from './observed.ts';
 
 /** Writes under way at the same time. */
@@ -13,25 +13,21 @@ const parallelWrites = 8;
 /** Writes what rollouts decide, and knows what it has written until the cache does. */
 export class RolloutWriter {
   readonly #client: Client;
-  /** By key what was written, and the revision that it replaced: while the cache has that, it has not seen the write. */
-  readonly #ahead = new Map<string, { replaced: string | undefined; written: HostedContainer }>();
+  /** Without that a lagging cache would let too many go at once. */
+  readonly #ahead = new Ahead<HostedContainer>();
 
   constructor(client: Client) {
     this.#client = client;
   }
 
-  /** The container as it is after all that was written. Without that a lagging cache would let too many go at once. */
+  /** The container as it is after all that was written. */
   newest(cached: HostedContainer): HostedContainer {
-    const ahead = this.#ahead.get(keyOf(cached.metadata));
-    if (!ahead) return cached;
-    if (ahead.replaced === cached.metadata.resourceVersion) return ahead.written;
-    this.#ahead.delete(keyOf(cached.metadata));
-    return cached;
+    return this.#ahead.newest(cached);
   }
 
   /** Forgets those that are gone. */
   prune(exists: (key: string) => boolean): void {
-    for (const key of this.#ahead.keys()) if (!exists(key)) this.#ahead.delete(key);
+    this.#ahead.prune(exists);
   }
 
   /** Moves these. One that has changed since it was looked at is left out: its change leads to another look. */
@@ -56,7 +52,7 @@ export class RolloutWriter {
         fieldManager: fieldManagers.rollout,
         signal,
       });
-      this.#ahead.set(keyOf(container.metadata), { replaced: resourceVersion, written });
+      this.#ahead.wrote(container, written);
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) throw error;
     }

@@ -1,33 +1,27 @@
 import type { RolloutStatus } from '../../api/rollout.ts';
-
-/** An event for people. */
-export interface Note {
-  type: 'Normal' | 'Warning';
-  reason: string;
-  message: string;
-}
+import type { EventNotice } from '../../runtime/events.ts';
 
 /** Events for what has changed between two statuses of a rollout; how far it has come is no event. */
-export function notesOf(before: RolloutStatus | undefined, after: RolloutStatus | undefined): Note[] {
+export function notesOf(before: RolloutStatus | undefined, after: RolloutStatus | undefined): EventNotice[] {
   if (!after) return [];
   const { image } = after;
   const isOther = before?.startTime !== after.startTime;
   return [
-    ...(isOther ? [note('RolloutStarted', `Containers are moved to ${image}, canaries first`)] : []),
+    ...(isOther ? [normal('RolloutStarted', `Containers are moved to ${image}, canaries first`)] : []),
     ...(!isOther && after.wave > before.wave && before.wave === 0
-      ? [note('CanariesSucceeded', `The canaries run ${image} well; the others follow`)]
+      ? [normal('CanariesSucceeded', `The canaries run ${image} well; the others follow`)]
       : []),
     ...(after.haltTime !== undefined && after.haltTime !== before?.haltTime ? [halted(after)] : []),
     ...(after.completionTime !== undefined && after.completionTime !== before?.completionTime
-      ? [note('RolloutCompleted', `No container is left to move to ${image}`)]
+      ? [normal('RolloutCompleted', `No container is left to move to ${image}`)]
       : []),
   ];
 }
 
-const note = (reason: string, message: string): Note => ({ type: 'Normal', reason, message });
+const normal = (reason: string, note: string): EventNotice => ({ type: 'Normal', reason, note });
 
-const halted = ({ haltReason = '', haltMessage = '' }: RolloutStatus): Note => ({
+const halted = ({ haltReason = '', haltMessage = '' }: RolloutStatus): EventNotice => ({
   type: 'Warning',
   reason: 'RolloutHalted',
-  message: `${haltReason}: ${haltMessage}`,
+  note: `${haltReason}: ${haltMessage}`,
 });
