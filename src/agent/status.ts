@@ -1,5 +1,5 @@
 import type { NodeStoreStatus, StoredImage } from '../api/nodestore.ts';
-import { setCondition } from '../runtime/conditions.ts';
+import { setConditions } from '../runtime/conditions.ts';
 import type { NewCondition } from '../runtime/conditions.ts';
 import { imageKey } from './store/paths.ts';
 import type { ImageName } from './store/paths.ts';
@@ -21,11 +21,12 @@ type Case = Pick<NewCondition, 'status' | 'reason' | 'message'>;
 export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
   const { generation, before, now } = input;
   const observedGeneration = generation !== undefined ? { observedGeneration: generation } : {};
-  const add = (conditions: NodeStoreStatus['conditions'], type: string, of: Case) =>
-    setCondition(conditions, { type, ...of, ...observedGeneration }, now) as NonNullable<typeof conditions>;
-  let conditions = add(before?.conditions, 'Reconciling', reconciling(input));
-  conditions = add(conditions, 'Stalled', stalled(input));
-  conditions = add(conditions, 'Ready', ready(input));
+  const stated = [
+    { type: 'Reconciling', ...reconciling(input) },
+    { type: 'Stalled', ...stalled(input) },
+    { type: 'Ready', ...ready(input) },
+  ];
+  const conditions = setConditions(before?.conditions, stated, generation, now);
   return { ...observedGeneration, conditions, images: [...input.images], counts: countsOf(input), store: input.store };
 }
 

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { findCondition, isFalse, isTrue, removeConditions, setCondition } from './conditions.ts';
+import {
+  findCondition,
+  isFalse,
+  isTrue,
+  kstatus,
+  removeConditions,
+  setCondition,
+  setConditions,
+} from './conditions.ts';
 import type { Condition, NewCondition } from './conditions.ts';
 
 const early = new Date('2026-01-01T00:00:00.123Z');
@@ -42,6 +50,25 @@ describe('setCondition', () => {
     setCondition(Object.freeze([...before]), { ...ready, status: 'Unknown' }, late);
     expect(before[0]?.status).toBe('True');
   });
+});
+
+test('setting several is setting each, about one generation', () => {
+  const stalled = { type: 'Stalled', status: 'False', reason: 'Settled', message: '' } as const;
+  const list = setConditions(before, [stalled, { ...ready, status: 'False' }], 7, late);
+  expect(list.map((it) => [it.type, it.status, it.observedGeneration, it.lastTransitionTime])).toEqual([
+    ['Ready', 'False', 7, '2026-01-02T00:00:00Z'],
+    ['Stalled', 'False', 7, '2026-01-02T00:00:00Z'],
+  ]);
+  expect(before[0]?.status).toBe('True');
+});
+
+test.each([
+  ['Done', { Reconciling: 'False/Settled', Stalled: 'False/Settled' }],
+  ['Going', { Reconciling: 'True/Waits', Stalled: 'False/Settled' }],
+  ['Failed', { Reconciling: 'False/Settled', Stalled: 'True/Waits' }],
+] as const)('what is %s is told as kstatus wants it', (progress, expected) => {
+  const stated = kstatus({ ...ready, status: 'False', reason: 'Waits' }, progress);
+  expect(Object.fromEntries(stated.map(({ type, status, reason }) => [type, `${status}/${reason}`]))).toEqual(expected);
 });
 
 test('reading conditions', () => {

@@ -28,6 +28,35 @@ export function setCondition(
   return [...others, { ...condition, lastTransitionTime }].sort(byType);
 }
 
+/** The conditions with all of these, which are about this generation. */
+export function setConditions(
+  conditions: readonly Condition[] | undefined,
+  stated: readonly NewCondition[],
+  generation: number | undefined,
+  now: Date,
+): Condition[] {
+  const about = generation === undefined ? {} : { observedGeneration: generation };
+  return stated.reduce<Condition[]>(
+    (list, condition) => setCondition(list, { ...condition, ...about }, now),
+    [...(conditions ?? [])],
+  );
+}
+
+/** Whether all is done, it comes by itself, or a person must act. */
+export type Progress = 'Done' | 'Going' | 'Failed';
+
+/**
+ * The two abnormal-true conditions of kstatus, by what Ready says:
+ * https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+ */
+export function kstatus(ready: NewCondition, progress: Progress): NewCondition[] {
+  const state = (type: string, holds: boolean): NewCondition =>
+    holds
+      ? { ...ready, type, status: 'True' }
+      : { type, status: 'False', reason: 'Settled', message: 'Nothing is being changed' };
+  return [state('Reconciling', progress === 'Going'), state('Stalled', progress === 'Failed')];
+}
+
 /** The conditions without those of these types. */
 export function removeConditions(conditions: readonly Condition[] | undefined, ...types: string[]): Condition[] {
   return (conditions ?? []).filter(({ type }) => !types.includes(type));

@@ -3,7 +3,7 @@ import { annotations } from '../../api/names.ts';
 import { ownersOfClaim } from '../../pod/claim.ts';
 import { imageName } from '../../pod/image.ts';
 import type { OwnerReference, Pod } from '../../pod/types.ts';
-import { setCondition } from '../../runtime/conditions.ts';
+import { setConditions } from '../../runtime/conditions.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Hindrance } from './conditions.ts';
 import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './course.ts';
@@ -175,11 +175,7 @@ function describe(o: Observed, course: Course, step: Step): HostedContainerStatu
     restarts: mainStatus(pod)?.restartCount,
   };
   const stated = conditionsOf({ observed: o, course, hindrance: step.hindrance, status });
-  const conditions = stated.reduce(
-    (list, condition) => setCondition(list, { ...condition, observedGeneration: generation }, now),
-    container.status?.conditions ?? [],
-  );
-  return { ...status, conditions };
+  return { ...status, conditions: setConditions(container.status?.conditions, stated, generation, now) };
 }
 
 /** What the Pod runs, once its container has a state. */

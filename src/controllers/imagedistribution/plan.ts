@@ -3,7 +3,7 @@ import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { parseReference } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
-import { findCondition, removeConditions, setCondition } from '../../runtime/conditions.ts';
+import { findCondition, removeConditions, setConditions } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages, whyNotReleased } from '../catalog.ts';
 import type { Observed as RolloutObserved, RolloutPlan } from '../rollout/observed.ts';
@@ -53,11 +53,8 @@ export function planImageDistribution(o: Observed): Plan {
     ...rolloutConditions(rollout),
     ...summary(o, { distributed, activated, rollout }, counted),
   ];
-  const conditions = stated.reduce(
-    (list, condition) =>
-      setCondition(list, { ...condition, observedGeneration: distribution.metadata.generation }, now),
-    rollout ? (before.conditions ?? []) : removeConditions(before.conditions, 'RolledOut', 'RolloutHalted'),
-  );
+  const earlier = rollout ? before.conditions : removeConditions(before.conditions, 'RolledOut', 'RolloutHalted');
+  const conditions = setConditions(earlier, stated, distribution.metadata.generation, now);
   const { desired, ready, active, failed, unreachable, failedNodes } = counted;
   const progress = progressOf(o, counted);
   const status: ImageDistributionStatus = {

@@ -1,5 +1,5 @@
 import type { OSImage } from '../../api/osimage.ts';
-import { isTrue } from '../../runtime/conditions.ts';
+import { isTrue, kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { whyNotReleased } from '../catalog.ts';
 import type { RolloutPlan, RolloutReason } from '../rollout/observed.ts';
@@ -46,17 +46,8 @@ export function summary(o: Observed, parts: Parts, { failed }: { failed: number 
   const stalled =
     missing !== undefined &&
     (failed > 0 || needsAPerson.has(missing.reason) || isNeverActive(o, missing) || isStuck(o.image));
-  const settled = (type: string): NewCondition => ({
-    type,
-    status: 'False',
-    reason: 'Settled',
-    message: 'Nothing is being changed',
-  });
-  return [
-    { ...(missing ?? done), type: 'Ready' },
-    stalled ? { ...missing, type: 'Stalled', status: 'True' } : settled('Stalled'),
-    missing && !stalled ? { ...missing, type: 'Reconciling', status: 'True' } : settled('Reconciling'),
-  ];
+  const ready: NewCondition = { ...(missing ?? done), type: 'Ready' };
+  return [ready, ...kstatus(ready, stalled ? 'Failed' : missing ? 'Going' : 'Done')];
 }
 
 /** The first of what it asks for and has not reached; a halt comes before all else. */

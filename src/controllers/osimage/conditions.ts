@@ -1,9 +1,10 @@
 import { imageName } from '../../pod/image.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
+import { kstatus } from '../../runtime/conditions.ts';
+import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { storedImage } from '../storage.ts';
 import { condemnedCondition } from './condemned.ts';
 import type { Lifecycle } from './lifecycle.ts';
-import type { Observed, Progress, Stated } from './observed.ts';
+import type { Observed, Stated } from './observed.ts';
 
 /** What the conditions are computed from besides what was seen. */
 export interface Counts {
@@ -15,8 +16,7 @@ export interface Counts {
 /** All conditions; Ready and the two of kstatus sum up the others. */
 export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewCondition[] {
   const { ready, progress } = readiness(o, life, counts);
-  const stated = [accepted, ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
-  return stated.map((condition) => ({ ...condition, observedGeneration: o.image.metadata.generation }));
+  return [accepted, ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
 }
 
 /** The API server refuses what does not make sense, so what arrives here is accepted. */
@@ -28,7 +28,7 @@ const accepted: Stated = {
 };
 
 /** Containers may use it when it is tested and published, and a node has it. */
-function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: Stated; progress: Progress | 'Resting' } {
+function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: Stated; progress: Progress } {
   const { pending } = life;
   if (pending) {
     const { reason, message } = pending.condition;
@@ -40,22 +40,8 @@ function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: State
   }
   const why = whyNotStored(o, counts.desired);
   // Not being distributed is what an image may be for long; that nodes cannot get it is for a person to mend.
-  const progress = { NotDistributed: 'Resting' as const, Distributing: 'Going' as const }[why.reason];
+  const progress = { NotDistributed: 'Done' as const, Distributing: 'Going' as const }[why.reason];
   return { ready: { type: 'Ready', status: 'False', ...why }, progress: progress ?? 'Failed' };
-}
-
-/** kstatus: it comes by itself, or a person must act, or neither. */
-function kstatus(ready: Stated, progress: Progress | 'Resting'): Stated[] {
-  const settled = (type: string): Stated => ({
-    type,
-    status: 'False',
-    reason: 'Settled',
-    message: 'Nothing is being changed',
-  });
-  return [
-    progress === 'Going' ? { ...ready, type: 'Reconciling', status: 'True' } : settled('Reconciling'),
-    progress === 'Failed' ? { ...ready, type: 'Stalled', status: 'True' } : settled('Stalled'),
-  ];
 }
 
 function whyNotStored(o: Observed, desired: number): { reason: string; message: string } {

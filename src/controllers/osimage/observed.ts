@@ -4,7 +4,7 @@ import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import type { JobSettings } from '../../pod/build-job.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../pod/types.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
+import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 
 export interface Settings extends JobSettings {
   scaffolds: Scaffolds;
@@ -38,11 +38,9 @@ export interface Plan {
   requeueAfterSeconds?: number;
 }
 
-/** How a step stands: done, on its way (also: it waits for another step), or a person must act. */
-export type Progress = 'Done' | 'Going' | 'Failed';
-
 /** What one step of the life of an image comes to. */
 export interface Stage<Status> {
+  /** Going: also when it waits for another step. */
   progress: Progress;
   /** Its part of the status. */
   status?: Status | undefined;

@@ -1,6 +1,6 @@
 import type { OSImageStatus } from '../../api/osimage.ts';
 import { imageName } from '../../pod/image.ts';
-import { setCondition } from '../../runtime/conditions.ts';
+import { setConditions } from '../../runtime/conditions.ts';
 import { defaultVersion, digestOf } from '../catalog.ts';
 import { selectedNodes, storedImage } from '../storage.ts';
 import { conditionsOf } from './conditions.ts';
@@ -32,7 +32,7 @@ export function planOSImage(o: Observed): Plan {
     ...life.status,
   };
   const stated = conditionsOf(now, life, { ready: ready.length, desired });
-  const conditions = stated.reduce((list, condition) => setCondition(list, condition, o.now), before.conditions ?? []);
+  const conditions = setConditions(before.conditions, stated, image.metadata.generation, o.now);
   return {
     // One that is going takes all that is its own along.
     actions: image.metadata.deletionTimestamp === undefined ? life.actions : [],
