@@ -19,8 +19,9 @@ import type { Caches } from '../caches.ts';
 import { condemnation } from '../catalog.ts';
 import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
+import { DeletedPods } from './deleted-pods.ts';
 import { look, observe } from './observe.ts';
-import type { Action, Note, Observed } from './observed.ts';
+import type { Action, Note } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
 
 export interface HostedContainerDependencies {
@@ -96,34 +97,6 @@ export function hostedContainerController(
       return { requeueAfterSeconds: plan.requeueAfterSeconds };
     },
   };
-}
-
-/**
- * The Pods whose deletion the API server has accepted: the cache may not know for a moment, and who then said that such a Pod
- * is Ready would let a rollout take down one more than may be.
- */
-class DeletedPods {
-  readonly #known = new Map<string, { uid: string; time: string }>();
-
-  add(key: string, uid: string, now: Date): void {
-    this.#known.set(key, { uid, time: now.toISOString() });
-  }
-
-  forget(key: string): void {
-    this.#known.delete(key);
-  }
-
-  mark(observed: Observed): Observed {
-    const { pod } = observed;
-    const key = keyOf(observed.container.metadata);
-    const known = this.#known.get(key);
-    if (!known) return observed;
-    if (pod?.metadata.uid !== known.uid || pod.metadata.deletionTimestamp !== undefined) {
-      this.#known.delete(key);
-      return observed;
-    }
-    return { ...observed, pod: { ...pod, metadata: { ...pod.metadata, deletionTimestamp: known.time } } };
-  }
 }
 
 /** Does one thing; returns the container in its newest revision. */

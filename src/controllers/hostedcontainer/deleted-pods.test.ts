@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { container } from '../../../test/fixtures/builders.ts';
+import { keyOf } from '../../runtime/object.ts';
+import type { Pod } from '../../pod/types.ts';
+import { DeletedPods } from './deleted-pods.ts';
+import type { Observed } from './observed.ts';
+import { readySince } from './verdict.ts';
+
+const now = new Date('2026-01-01T00:01:00Z');
+const since = '2026-01-01T00:00:00Z';
+const owner = container({ image: 'os:v1' });
+const pod = (uid: string, deletionTimestamp?: string): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', namespace: 'shop', uid, ...(deletionTimestamp !== undefined && { deletionTimestamp }) },
+  spec: {
+    containers: [],
+    volumes: [],
+    enableServiceLinks: false,
+    automountServiceAccountToken: false,
+    affinity: {},
+    restartPolicy: 'Always',
+  },
+  status: { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: since }] },
+});
+const observed = (seen: Pod | undefined): Observed => ({
+  container: owner,
+  catalog: { find: () => undefined, defaultVersion: () => undefined, movedBy: () => undefined },
+  pod: seen,
+  nodes: [],
+  scaffolds: { merged: 'merged', split: 'split' },
+  now,
+});
+/** What is believed of a Pod after the one with uid `a` was deleted. */
+function after(...seen: (Pod | undefined)[]): Observed {
+  const deleted = new DeletedPods();
+  deleted.add(keyOf(owner.metadata), 'a', now);
+  return seen.map((it) => deleted.mark(observed(it))).at(-1) as Observed;
+}
+
+describe('after a Pod was deleted', () => {
+  test('it is Ready no more, though the cache still says so', () => {
+    expect(readySince(observed(pod('a')).pod)).toBe(since);
+    expect(readySince(after(pod('a')).pod)).toBeUndefined();
+    expect(after(pod('a'), pod('a')).pod?.metadata.deletionTimestamp).toBe(now.toISOString());
+  });
+
+  test('what the cache says of its end is taken as it is', () => {
+    const going = pod('a', '2026-01-01T00:01:30Z');
+    expect(after(going).pod).toBe(going);
+    expect(after(undefined).pod).toBeUndefined();
+  });
+
+  test('the next Pod is another one', () => {
+    const next = pod('b');
+    expect(after(next).pod).toBe(next);
+    expect(after(pod('a'), next).pod).toBe(next);
+  });
+
+  test('it is forgotten with its container', () => {
+    const deleted = new DeletedPods();
+    deleted.add(keyOf(owner.metadata), 'a', now);
+    deleted.forget(keyOf(owner.metadata));
+    expect(readySince(deleted.mark(observed(pod('a'))).pod)).toBe(since);
+  });
+});
