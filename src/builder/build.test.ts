@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { buildAnswer } from '../api/buildrun.ts';
 import type { Build } from '../api/build.ts';
@@ -10,7 +9,6 @@ import type { Recipe } from '../api/buildrun.ts';
 import { compress, rootEntries, sha256, tar } from '../agent/testing/archive.ts';
 import { temporaryDirectory } from '../agent/testing/environment.ts';
 import { pushImage, rootLayer, startRegistry, user } from '../agent/testing/registry.ts';
-import type { TestRegistry } from '../agent/testing/registry.ts';
 import { selfSigned } from '../agent/testing/tls.ts';
 import { buildAndPush } from './build.ts';
 import {
@@ -21,6 +19,7 @@ import {
   serveBase,
   whyNoBuilding,
   workshop,
+  useRegistry,
 } from '../../test/fixtures/builder.ts';
 
 const unable = whyNoBuilding();
@@ -35,13 +34,7 @@ interface Manifest {
 }
 
 describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { timeout: 120_000 }, () => {
-  let registry: TestRegistry & { stop: () => Promise<void> };
-  const home = mkdtempSync(join(tmpdir(), 'monoroot-registry-'));
-  beforeAll(async () => (registry = await startRegistry(binaryDirectory(), home)), 60_000);
-  afterAll(async () => {
-    await registry.stop();
-    rmSync(home, { recursive: true });
-  });
+  const registry = useRegistry();
 
   const build = async (of: Partial<Build>, rest: Partial<Recipe> = {}, shop = workshop({}, fakeSyft())) =>
     buildAndPush(recipeOf({ repository: `${registry.host}/os`, ...of }, rest), shop.ports);

@@ -52,7 +52,7 @@ export async function withChroot<T>(
   const restore: (() => Promise<void>)[] = [];
   try {
     restore.push(await replace(root, '/etc/resolv.conf', (path) => copyFile(resolvConf, path)));
-    // https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt: 101 is "forbidden".
+    // To invoke-rc.d, 101 is "forbidden by policy".
     const policy = '#!/bin/sh\nexit 101\n';
     restore.push(await replace(root, '/usr/sbin/policy-rc.d', (path) => writeFile(path, policy, { mode: 0o755 })));
     const env = {

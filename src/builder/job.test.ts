@@ -1,16 +1,21 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
-import { baseArchive, fakeSyft, readJson, recipeOf, serveBase, whyNoBuilding } from '../../test/fixtures/builder.ts';
+import {
+  baseArchive,
+  fakeSyft,
+  readJson,
+  recipeOf,
+  serveBase,
+  whyNoBuilding,
+  useRegistry,
+} from '../../test/fixtures/builder.ts';
 import type { Build } from '../api/build.ts';
 import { buildAnswer, buildCapabilities, publishAnswer } from '../api/buildrun.ts';
 import { temporaryDirectory } from '../agent/testing/environment.ts';
-import { startRegistry } from '../agent/testing/registry.ts';
-import type { TestRegistry } from '../agent/testing/registry.ts';
 
 const unable = whyNoBuilding();
 const program = join(import.meta.dirname, '../cmd/builder.ts');
@@ -78,13 +83,7 @@ printf x >usr/bin/setgid; chown 5:33 usr/bin/setgid; chmod 6755 usr/bin/setgid
 `;
 
 describe.skipIf(unable)(unable ? `a Job (skipped: ${unable})` : 'a Job', { timeout: 60_000 }, () => {
-  let registry: TestRegistry & { stop: () => Promise<void> };
-  const home = mkdtempSync(join(tmpdir(), 'monoroot-registry-'));
-  beforeAll(async () => (registry = await startRegistry(binaryDirectory(), home)), 60_000);
-  afterAll(async () => {
-    await registry.stop();
-    rmSync(home, { recursive: true });
-  });
+  const registry = useRegistry();
 
   const recipe = (build: Partial<Build>) => recipeOf({ repository: `${registry.host}/os`, ...build });
 

@@ -1,18 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import type { Build } from '../api/build.ts';
 import { temporaryDirectory } from '../agent/testing/environment.ts';
-import { pushImage, rootLayer, startRegistry } from '../agent/testing/registry.ts';
-import type { TestRegistry } from '../agent/testing/registry.ts';
+import { pushImage, rootLayer } from '../agent/testing/registry.ts';
 import { makeImage, makePackageList } from './image.ts';
 import { pushImage as pushWithList } from './build.ts';
 import { packTree } from './pack.ts';
 import { publish } from './publish.ts';
-import { ask, makeTree, recipeOf, whyNoBuilding, workshop } from '../../test/fixtures/builder.ts';
+import { ask, makeTree, recipeOf, whyNoBuilding, workshop, useRegistry } from '../../test/fixtures/builder.ts';
 
 const unable = whyNoBuilding();
 const cosign = join(binaryDirectory(), 'cosign');
@@ -25,13 +23,7 @@ function keyPair(directory = temporaryDirectory()) {
 }
 
 describe.skipIf(unable)(unable ? `a publication (skipped: ${unable})` : 'a publication', { timeout: 60_000 }, () => {
-  let registry: TestRegistry & { stop: () => Promise<void> };
-  const home = mkdtempSync(join(tmpdir(), 'monoroot-registry-'));
-  beforeAll(async () => (registry = await startRegistry(binaryDirectory(), home)), 60_000);
-  afterAll(async () => {
-    await registry.stop();
-    rmSync(home, { recursive: true });
-  });
+  const registry = useRegistry();
 
   let count = 0;
   /** A recipe of which nothing was built yet. */

@@ -1,16 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
-import { makeTree, recipeOf, whyNoBuilding, workshop } from '../../test/fixtures/builder.ts';
+import { makeTree, recipeOf, whyNoBuilding, workshop, useRegistry } from '../../test/fixtures/builder.ts';
 import { fetchImage } from '../agent/fetch.ts';
 import { temporaryDirectory, whyNoUnpacking } from '../agent/testing/environment.ts';
 import { failure, signal } from '../agent/testing/fetching.ts';
 import { fetchPorts, wantedImage } from '../agent/testing/images.ts';
-import { startRegistry } from '../agent/testing/registry.ts';
-import type { TestRegistry } from '../agent/testing/registry.ts';
 import { pushImage } from './build.ts';
 import { makeImage } from './image.ts';
 import { packTree } from './pack.ts';
@@ -20,13 +17,7 @@ const unable = whyNoBuilding() ?? whyNoUnpacking();
 const title = 'what is published';
 
 describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { timeout: 60_000 }, () => {
-  let registry: TestRegistry & { stop: () => Promise<void> };
-  const home = mkdtempSync(join(tmpdir(), 'monoroot-registry-'));
-  beforeAll(async () => (registry = await startRegistry(binaryDirectory(), home)), 60_000);
-  afterAll(async () => {
-    await registry.stop();
-    rmSync(home, { recursive: true });
-  });
+  const registry = useRegistry();
 
   test.each([
     ['and signed is stored by an agent whose policy wants that', true],

@@ -55,17 +55,24 @@ export async function connectAs(
 ): Promise<Connection> {
   const { pod, ...rest } = options;
   const boundObjectRef = pod && { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid };
+  const config = await configAs(kubeconfig, admin, serviceAccount, { boundObjectRef, expirationSeconds: 3600 });
+  return createConnection({ config, userAgent: 'monoroot/0.0.0 (test)', ...rest });
+}
+
+/** The kubeconfig with a real token of a service account of ours in place of its user. */
+export async function configAs(
+  kubeconfig: string,
+  admin: Connection,
+  serviceAccount: string,
+  token: { boundObjectRef?: object | undefined; expirationSeconds: number },
+): Promise<ReturnType<typeof loadKubeConfig>> {
   const answer = await admin.request({
     method: 'POST',
     path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${serviceAccount}/token`,
-    body: JSON.stringify({
-      kind: 'TokenRequest',
-      apiVersion: 'authentication.k8s.io/v1',
-      spec: { boundObjectRef, expirationSeconds: 3600 },
-    }),
+    body: JSON.stringify({ kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', spec: token }),
   });
   const { status } = JSON.parse(answer) as { status: { token: string } };
   const config = loadKubeConfig({ path: kubeconfig });
   config.users = config.users.map(({ name }) => ({ name, token: status.token }));
-  return createConnection({ config, userAgent: 'monoroot/0.0.0 (test)', ...rest });
+  return config;
 }

@@ -8,7 +8,7 @@ import { createConnection, loadKubeConfig } from '../../../src/kube/connection.t
 import type { Connection } from '../../../src/kube/connection.ts';
 import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binaries.ts';
 import { freePort, startTestCluster } from '../../../test/integration/apiserver.ts';
-import { applyManifests, systemNamespace } from '../../../test/integration/manifests.ts';
+import { applyManifests, configAs } from '../../../test/integration/manifests.ts';
 import { installCrds } from '../../../test/integration/setup.ts';
 import { auditPolicy } from './audit.ts';
 import { createPrograms } from './programs.ts';
@@ -125,18 +125,7 @@ async function kubeconfigWithToken(
   serviceAccount: string,
   path: string,
 ): Promise<string> {
-  const answer = await admin.request({
-    method: 'POST',
-    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${serviceAccount}/token`,
-    body: JSON.stringify({
-      kind: 'TokenRequest',
-      apiVersion: 'authentication.k8s.io/v1',
-      spec: { expirationSeconds: 43_200 },
-    }),
-  });
-  const { status } = JSON.parse(answer) as { status: { token: string } };
-  const config = loadKubeConfig({ path: kubeconfig });
-  config.users = config.users.map(({ name }) => ({ name, token: status.token }));
+  const config = await configAs(kubeconfig, admin, serviceAccount, { expirationSeconds: 43_200 });
   writeFileSync(path, config.exportConfig(), { mode: 0o600 });
   return path;
 }

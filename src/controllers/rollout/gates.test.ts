@@ -1,12 +1,9 @@
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { selfSigned } from '../../agent/testing/tls.ts';
 import type { Gate } from '../../api/rollout.ts';
 import { askGate } from './gates.ts';
 import type { GateQuestion } from './gates.ts';
@@ -24,19 +21,6 @@ async function serve(listener: RequestListener, tls?: Tls): Promise<string> {
     await new Promise((resolve) => server.close(resolve));
   });
   return `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function selfSigned(): Tls {
-  const directory = mkdtempSync(join(tmpdir(), 'monoroot-gate-'));
-  try {
-    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-subj', '/CN=test', '-days', '2'];
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    execFileSync('openssl', ['req', '-x509', ...curve, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 }
 
 const question: GateQuestion = {
