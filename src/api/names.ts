@@ -42,6 +42,8 @@ export const fieldManagers = {
   condemn: 'monoroot-condemn',
   nodeLabels: 'monoroot-node-labels',
   agent: 'monoroot-agent',
+  /** Writes what a person changes with `kubectl monoroot`. */
+  plugin: 'kubectl-monoroot',
 } as const;
 
 /** Host directory of the master store, and where complete trees appear in it. */

@@ -1,12 +1,12 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import { annotations } from '../../api/names.ts';
+import { annotations, fieldManagers } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { osImages } from '../../kube/kinds.ts';
 import { imageObjectName, parseReference } from '../../pod/image.ts';
 import { isTrue } from '../../runtime/conditions.ts';
 import { CommandError, defineCommand, exitCodes } from '../command.ts';
 import { printable } from '../terminal.ts';
-import { changeSpec, fieldManager, getDistribution, requireRollout } from '../rollout/change.ts';
+import { changeSpec, getDistribution, requireRollout } from '../rollout/change.ts';
 
 /** Lets a rollout that halted try again what failed. */
 export const rolloutRetry = defineCommand({
@@ -56,7 +56,7 @@ async function evidence(client: Client, image: string): Promise<string | undefin
 
 async function lift(client: Client, image: string): Promise<void> {
   const patch = { metadata: { annotations: { [annotations.condemned]: null } } };
-  await client.mergePatch(osImages, { name: objectName(image) }, patch, { fieldManager });
+  await client.mergePatch(osImages, { name: objectName(image) }, patch, { fieldManager: fieldManagers.plugin });
 }
 
 function requireFailure({ metadata, status }: ImageDistribution): void {

@@ -1,11 +1,9 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import { fieldManagers } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { imageDistributions } from '../../kube/kinds.ts';
 import { isConflict } from '../../runtime/errors.ts';
 import { CommandError } from '../command.ts';
-
-/** Who is said to own the fields that this plugin writes. */
-export const fieldManager = 'kubectl-monoroot';
 
 const attempts = 5;
 
@@ -34,7 +32,12 @@ export async function changeSpec(
     if (!spec) return distribution;
     const { resourceVersion } = distribution.metadata;
     try {
-      await client.mergePatch(imageDistributions, { name }, { metadata: { resourceVersion }, spec }, { fieldManager });
+      await client.mergePatch(
+        imageDistributions,
+        { name },
+        { metadata: { resourceVersion }, spec },
+        { fieldManager: fieldManagers.plugin },
+      );
       return distribution;
     } catch (error) {
       if (!isConflict(error) || attempt === attempts) throw error;
