@@ -6,7 +6,7 @@ import { openCluster } from './cluster.ts';
 import type { Cluster, Target } from './cluster.ts';
 import { helpOf, overview, programName } from './help.ts';
 import type { Host } from './host.ts';
-import { createScreen, printable } from './terminal.ts';
+import { createScreen, printableLines } from './terminal.ts';
 
 /** Carries out what was typed after `kubectl monoroot` and gives the code to exit with. It never throws. */
 export async function runCommandLine(
@@ -25,11 +25,7 @@ export async function runCommandLine(
   try {
     return await dispatch(argv, commands, { ...host, out, err }, open);
   } catch (error) {
-    err.line(
-      host.signal.aborted
-        ? 'Interrupted'
-        : `${err.paint('red', 'Error:')} ${explain(error).split('\n').map(printable).join('\n')}`,
-    );
+    err.line(host.signal.aborted ? 'Interrupted' : `${err.paint('red', 'Error:')} ${printableLines(explain(error))}`);
     return exitCodes.failed;
   } finally {
     for (const cluster of clusters) await cluster.close();

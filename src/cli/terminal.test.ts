@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { createScreen, duration, printable, table } from './terminal.ts';
+import { createScreen, duration, printable, printableLines, table } from './terminal.ts';
 
 /** A screen on a stream that is a terminal or is none, and what was written to it. */
 function screenOn(isTTY: boolean, now: () => number) {
@@ -30,6 +30,10 @@ test.each([
   ['colours, titles, the other way to begin them, text from right to left', '\x1b[31m\x07\x9b1m\u202e', '?[31m??1m?'],
 ])('no terminal obeys %s', (_case, text, shown) => {
   expect(printable(text)).toBe(shown);
+});
+
+test('lines of others stay as far in as they are', () => {
+  expect(printableLines('Error: it failed\n    log\tline\u001b[2J\n')).toBe('Error: it failed\n    log line?[2J\n');
 });
 
 test('on a terminal progress is one line, cut at its width, that the next line replaces', () => {

@@ -58,6 +58,10 @@ export const silentScreen: Screen = { line: () => undefined, progress: () => und
  */
 export const printable = (text: string): string => text.replace(/\s+/g, ' ').replace(/\p{C}/gu, '?');
 
+/** The same of a text of several lines, each of which stays as far in as it is. */
+export const printableLines = (text: string): string =>
+  text.split('\n').map((line) => `${/^ */.exec(line)?.[0] ?? ''}${printable(line.trimStart())}`).join('\n'); // prettier-ignore
+
 /** Columns as wide as their widest cell, two blanks apart; colours do not count. One string a line. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const width = (cell: string) => stripVTControlCharacters(cell).length;

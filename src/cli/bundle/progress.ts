@@ -1,5 +1,5 @@
 import type { Progress, Step } from '../../builder/ports.ts';
-import { duration } from '../terminal.ts';
+import { duration, printable } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 
 /** Shows the steps of a build: what is done with its time, and of what is going on the last line of its log. */
@@ -11,7 +11,7 @@ export function screenProgress(screen: Screen): Progress {
       title = `Step ${number} of ${of}: ${name}`;
       screen.progress(`${title}: ${what}`);
     },
-    line: (text) => screen.progress(`${title}: ${text}`),
+    line: (text) => screen.progress(`${title}: ${printable(text)}`),
     end({ number, of, name, what }, milliseconds) {
       screen.line(
         `${screen.paint('green', 'done')} ${number}/${of} ${name}: ${what} (${duration(milliseconds / 1000)})`,

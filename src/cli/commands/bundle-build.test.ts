@@ -106,7 +106,7 @@ describe.skipIf(unable)(unable ? `bundle build (skipped: ${unable})` : 'bundle b
     const build = { from: await serveBase(baseArchive()), run: ['echo that was it; exit 3'] };
     const ran = await run([write(image(build)), '--output', output]);
     expect(ran).toMatchObject({ code: 2, stdout: '' });
-    expect(ran.stderr).toMatch(/Error: CommandFailed: Command 1 of 1 failed[^]*\n +that was it\n/);
+    expect(ran.stderr).toMatch(/Error: CommandFailed: Command 1 of 1 failed[^]*\n {4}that was it\n/);
     expect(readdirSync(output)).toEqual(['tiny-v1.tar.zst']);
     expect(readFileSync(join(output, 'tiny-v1.tar.zst'), 'utf8')).toBe('of before');
   });
