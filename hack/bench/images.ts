@@ -43,9 +43,9 @@ export async function createImage(
 
 /** Asks for the image on one node and waits until it is there. */
 export async function distribute(client: Client, version: string, node: string): Promise<StoredImage> {
-  const nodeSelector = { matchLabels: { 'kubernetes.io/hostname': node } };
+  const selector = { matchLabels: { 'kubernetes.io/hostname': node } };
   const image = `${os}:${version}`;
-  const spec = imageDistributionDefinition.spec.parse({ image, nodeSelector }) as ImageDistribution['spec'];
+  const spec = imageDistributionDefinition.spec.parse({ image, selector }) as ImageDistribution['spec'];
   const metadata = { name: imageObjectName({ os, version }) };
   const distribution = { apiVersion, kind: 'ImageDistribution', metadata, spec };
   await client.create<ImageDistribution>(imageDistributions, distribution, { fieldManager });

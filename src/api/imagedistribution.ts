@@ -9,7 +9,10 @@ export const previousImagesLimit = 10;
 
 const spec = z.object({
   image: fixedImage.describe('<os>:<version> that the nodes shall store.'),
-  nodeSelector: labelSelector.optional().describe('Nodes that shall store it; all when unset.'),
+  selector: labelSelector.optional().describe('Labels of the nodes that store it; all nodes when unset.'),
+  nodeSelector: labelSelector
+    .optional()
+    .describe('Deprecated: the old name of selector. It is read for one release, and refused together with selector.'),
   tolerations: tolerations.optional().describe('Taints that do not keep a node from storing it.'),
   parallelism: intOrString
     .default(10)
@@ -123,7 +126,14 @@ export const imageDistributionDefinition: KindDefinition = {
   description: 'Where a version of an operating system is stored, and whether it is the default version.',
   spec,
   status,
-  rules: [],
+  rules: [
+    {
+      rule: '!has(self.spec.selector) || !has(self.spec.nodeSelector)',
+      message: 'spec.nodeSelector is the old name of spec.selector: set only spec.selector',
+      fieldPath: '.spec.nodeSelector',
+      reason: 'FieldValueForbidden',
+    },
+  ],
   columns: [
     { name: 'Image', type: 'string', jsonPath: '.spec.image', description: 'Image' },
     { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },

@@ -118,22 +118,40 @@ export const toleration = z.object({
 export type Toleration = z.output<typeof toleration>;
 export const tolerations = z.array(toleration).max(64).meta(atomicList);
 
+/**
+ * A label selector that must say something: what clients without strict validation prune to nothing, as a plain map of labels,
+ * must not come to mean everything.
+ */
 export const labelSelector = z
   .object({
     matchLabels: z.record(z.string(), z.string().max(63)).optional(),
     matchExpressions: z
       .array(
-        z.object({
-          key: z.string().min(1).max(317),
-          operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-          values: z.array(z.string().max(63)).max(256).meta(atomicList).optional(),
-        }),
+        z
+          .object({
+            key: z.string().min(1).max(317),
+            operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
+            values: z.array(z.string().max(63)).max(256).meta(atomicList).optional(),
+          })
+          .meta(
+            cel({
+              rule: "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
+              message: 'values must be set with In and NotIn, and only with them',
+            }),
+          ),
       )
       .max(64)
       .meta(atomicList)
       .optional(),
   })
-  .describe('A label selector; empty selects everything.');
+  .meta({
+    description: 'A label selector: matchLabels, matchExpressions, or both. Leave it out to select everything.',
+    ...cel({
+      rule: '(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)',
+      message:
+        'a selector must have matchLabels or matchExpressions with at least one entry; to select everything, leave the selector out',
+    }),
+  });
 export type LabelSelector = z.output<typeof labelSelector>;
 
 /** What a container runs, as in a Pod's container. */

@@ -4,7 +4,7 @@ import type { ImageDistribution } from '../api/imagedistribution.ts';
 import { annotations } from '../api/names.ts';
 import type { FetchSource, OSImage } from '../api/osimage.ts';
 import { parseReference } from '../pod/image.ts';
-import { matchesLabels } from '../pod/nodes.ts';
+import { matchesSelector } from '../pod/nodes.ts';
 import { testingReference } from '../pod/repository.ts';
 import { findCondition } from '../runtime/conditions.ts';
 
@@ -38,7 +38,7 @@ export const isActive = ({ spec, status }: ImageDistribution): boolean =>
 /** The distribution moves this container to the default version. */
 export function moves({ spec }: ImageDistribution, { metadata }: Pick<HostedContainer, 'metadata'>): boolean {
   const { existingContainers } = spec.activate;
-  return existingContainers !== undefined && matchesLabels(metadata.labels, existingContainers.selector);
+  return existingContainers !== undefined && matchesSelector(metadata.labels, existingContainers.selector);
 }
 
 /** The evidence against an image, while it is condemned. */

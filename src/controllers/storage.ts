@@ -1,7 +1,8 @@
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage, WantedImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
-import { matchesLabels, toleratesTaints } from '../pod/nodes.ts';
+import type { LabelSelector } from '../api/podfields.ts';
+import { isEmptySelector, matchesSelector, nodeHasImage, toleratesTaints } from '../pod/nodes.ts';
 import type { Node } from '../pod/types.ts';
 import { digestOf, whyNotReleased } from './catalog.ts';
 
@@ -11,14 +12,30 @@ export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachab
 /** The nodes that a distribution selects, for an image of this architecture; none before it is tested and published. */
 export function selectedNodes(distribution: ImageDistribution, image: OSImage, nodes: readonly Node[]): Node[] {
   if (whyNotReleased(image)) return [];
-  const { nodeSelector, tolerations } = distribution.spec;
+  const { tolerations } = distribution.spec;
+  const selects = selectionOf(distribution, image);
   return nodes.filter(
     (node) =>
       node.metadata.deletionTimestamp === undefined &&
       node.metadata.labels?.['kubernetes.io/arch'] === image.spec.architecture &&
-      matchesLabels(node.metadata.labels, nodeSelector) &&
+      selects(node) &&
       toleratesTaints(withoutPassingTaints(node), tolerations),
   );
+}
+
+/** The selector of a distribution, also under the name that it had before. */
+export const selectorOf = ({ spec }: ImageDistribution): LabelSelector | undefined =>
+  spec.selector ?? spec.nodeSelector;
+
+/**
+ * Which nodes the labels select. An empty selector, which only an earlier version has stored, selects the nodes that have the
+ * image: what it was meant to say is not known, so no node gets the image by it, and none loses it.
+ */
+function selectionOf(distribution: ImageDistribution, image: OSImage): (node: Node) => boolean {
+  const selector = selectorOf(distribution);
+  const digest = digestOf(image);
+  if (!isEmptySelector(selector)) return ({ metadata }) => matchesSelector(metadata.labels, selector);
+  return (node) => digest !== undefined && nodeHasImage(node, { ...image.spec, digest });
 }
 
 /** Like a DaemonSet: a node that is cordoned, under pressure or not ready for a while is still one that shall have the image. */

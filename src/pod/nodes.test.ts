@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { node } from '../../test/fixtures/builders.ts';
 import type { LabelSelector, Toleration } from '../api/podfields.ts';
-import { matchesLabels, matchesNodeSelector, toleratesTaints } from './nodes.ts';
+import { matchesSelector, matchesNodeSelector, toleratesTaints } from './nodes.ts';
 import type { NodeSelector, NodeSelectorRequirement } from './types.ts';
 
 const labels = { zone: 'a', cores: '8', empty: '' };
@@ -9,7 +9,8 @@ const labels = { zone: 'a', cores: '8', empty: '' };
 describe('label selectors', () => {
   test.each<[string, LabelSelector | undefined, boolean]>([
     ['none selects everything', undefined, true],
-    ['an empty one selects everything', {}, true],
+    ['an empty one selects nothing', {}, false],
+    ['one of empty parts selects nothing', { matchLabels: {}, matchExpressions: [] }, false],
     ['an equal label', { matchLabels: { zone: 'a' } }, true],
     ['another value', { matchLabels: { zone: 'b' } }, false],
     ['a label that is not there', { matchLabels: { rack: '1' } }, false],
@@ -26,6 +27,7 @@ describe('label selectors', () => {
       { matchExpressions: [{ key: 'rack', operator: 'NotIn', values: ['1'] }] },
       true,
     ],
+    ['NotIn whose values were pruned', { matchExpressions: [{ key: 'zone', operator: 'NotIn' }] }, false],
     ['Exists', { matchExpressions: [{ key: 'empty', operator: 'Exists' }] }, true],
     ['Exists of a label that is not there', { matchExpressions: [{ key: 'rack', operator: 'Exists' }] }, false],
     ['DoesNotExist', { matchExpressions: [{ key: 'rack', operator: 'DoesNotExist' }] }, true],
@@ -36,12 +38,13 @@ describe('label selectors', () => {
       false,
     ],
   ])('%s', (_name, selector, expected) => {
-    expect(matchesLabels(labels, selector)).toBe(expected);
+    expect(matchesSelector(labels, selector)).toBe(expected);
   });
 
-  test('an object without labels is selected by an empty selector only', () => {
-    expect(matchesLabels(undefined, {})).toBe(true);
-    expect(matchesLabels(undefined, { matchLabels: { zone: 'a' } })).toBe(false);
+  test('an object without labels is selected where there is no selector', () => {
+    expect(matchesSelector(undefined, undefined)).toBe(true);
+    expect(matchesSelector(undefined, {})).toBe(false);
+    expect(matchesSelector(undefined, { matchLabels: { zone: 'a' } })).toBe(false);
   });
 });
 

@@ -8,33 +8,53 @@ export function nodeHasImage(node: Node, image: { os: string; version: string; d
   return node.metadata.labels?.[key] === value;
 }
 
-/** Label selector of Kubernetes; an absent or empty one selects everything. */
-export function matchesLabels(
+/**
+ * A label selector of a spec. An absent one selects everything. An empty one selects nothing: the API server refuses it, so
+ * it is what an earlier version stored, often a map of labels that was pruned to nothing.
+ */
+export function matchesSelector(
   labels: Record<string, string> | undefined,
   selector: LabelSelector | undefined,
 ): boolean {
-  const equal = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labels?.[key] === value);
-  return equal && (selector?.matchExpressions ?? []).every((r) => matchesRequirement(labels ?? {}, r));
+  if (!selector) return true;
+  if (isEmptySelector(selector)) return false;
+  const expressions = selector.matchExpressions ?? [];
+  return matchesLabels(labels, selector.matchLabels) && expressions.every((r) => matchesRequirement(labels ?? {}, r));
 }
+
+/** It is there and says nothing. */
+export const isEmptySelector = (selector: LabelSelector | undefined): boolean =>
+  selector !== undefined &&
+  Object.keys(selector.matchLabels ?? {}).length === 0 &&
+  (selector.matchExpressions ?? []).length === 0;
+
+/** Has it all these labels? */
+export const matchesLabels = (
+  labels: Record<string, string> | undefined,
+  wanted: Record<string, string> | undefined,
+): boolean => Object.entries(wanted ?? {}).every(([key, value]) => labels?.[key] === value);
 
 function matchesRequirement(
   labels: Record<string, string>,
   r: { key: string; operator: string; values?: string[] | undefined },
 ) {
   const value = labels[r.key];
+  const values = r.values ?? [];
+  const isListed = value !== undefined && values.includes(value);
   switch (r.operator) {
     case 'In':
-      return value !== undefined && (r.values ?? []).includes(value);
+      return isListed;
     case 'NotIn':
-      return value === undefined || !(r.values ?? []).includes(value);
+      // Without values it is what pruning has left: it must not select everything.
+      return values.length > 0 && !isListed;
     case 'Exists':
       return value !== undefined;
     case 'DoesNotExist':
       return value === undefined;
     case 'Gt':
-      return value !== undefined && Number(value) > Number(r.values?.[0]);
+      return value !== undefined && Number(value) > Number(values[0]);
     case 'Lt':
-      return value !== undefined && Number(value) < Number(r.values?.[0]);
+      return value !== undefined && Number(value) < Number(values[0]);
     default:
       return false;
   }

@@ -29,7 +29,7 @@ const podOf = (name: string) => kubectl.get(pods, { name, namespace });
 beforeAll(async () => {
   [here = '', there = ''] = (await kubectl.list(nodes)).map((node) => node.metadata.name);
   await serveFiles();
-  await store(rare, { nodeSelector: { matchLabels: on(here) } });
+  await store(rare, { selector: { matchLabels: on(here) } });
   await provide(everywhere);
   await distributed(rare);
   await kubectl.apply(

@@ -33,12 +33,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return () => cluster.stop();
 }
 
-interface Crd extends KubeObject {
+export interface Crd extends KubeObject {
   spec: object;
   status?: { conditions?: { type: string; status: string }[] };
 }
 
-const crds = defineResource<Crd>({
+export const crds = defineResource<Crd>({
   group: 'apiextensions.k8s.io',
   version: 'v1',
   plural: 'customresourcedefinitions',
@@ -64,7 +64,8 @@ export async function installCrds(kubeconfig: string, directory: string): Promis
   }
 }
 
-function waitUntilEstablished(client: Client, name: string): Promise<void> {
+/** Waits until the API server serves the kind. */
+export function waitUntilEstablished(client: Client, name: string): Promise<void> {
   return eventually(async () => {
     const crd = await client.get(crds, { name });
     const established = crd?.status?.conditions?.find(({ type }) => type === 'Established');

@@ -269,6 +269,21 @@ test('planning again changes nothing', () => {
   expect(sameStatus(first, second)).toBe(true);
 });
 
+test.each(['selector', 'nodeSelector'])('an empty %s that was stored before is for a person to correct', (field) => {
+  const nodes = [node('n1', ['os:v1']), node('n2')];
+  const status = plan({ distribution: distribution('os:v1', { [field]: {} }), nodes });
+  expect(status.nodes).toMatchObject({ desired: 1, ready: 1 });
+  expect(all(status)).toMatchObject({
+    Distributed: 'False/EmptySelector',
+    Ready: 'False/EmptySelector',
+    Stalled: 'True/EmptySelector',
+    Reconciling: 'False/Settled',
+  });
+  expect(findCondition(status.conditions, 'Distributed')?.message).toBe(
+    `spec.${field} is empty, which selects no further node: 1 nodes that have the image keep it. Name labels in spec.selector, or remove spec.${field} to select all nodes`,
+  );
+});
+
 describe('nodes that do not answer', () => {
   const away = (name: string) =>
     node(name, [], { taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] });

@@ -2,13 +2,14 @@ import type { ImageDistribution, ImageDistributionStatus } from '../../api/image
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { parseReference } from '../../pod/image.ts';
+import { isEmptySelector } from '../../pod/nodes.ts';
 import type { Node } from '../../pod/types.ts';
 import { findCondition, removeConditions, setConditions } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages, whyNotReleased } from '../catalog.ts';
 import type { Observed as RolloutObserved, RolloutPlan } from '../rollout/observed.ts';
 import { planRollout } from '../rollout/plan.ts';
-import { nodeState, selectedNodes, storedImage } from '../storage.ts';
+import { nodeState, selectedNodes, selectorOf, storedImage } from '../storage.ts';
 import type { NodeState } from '../storage.ts';
 import { activate, activatedCondition } from './activation.ts';
 import { rolloutConditions, summary } from './summary.ts';
@@ -150,12 +151,17 @@ function distributedCondition(
     };
   const unreleased = whyNotReleased(image);
   if (unreleased) return { type, status: 'False', ...unreleased };
+  const field = distribution.spec.selector ? 'spec.selector' : 'spec.nodeSelector';
+  if (isEmptySelector(selectorOf(distribution))) {
+    const message = `${field} is empty, which selects no further node: ${ready} nodes that have the image keep it. Name labels in spec.selector, or remove ${field} to select all nodes`;
+    return { type, status: 'False', reason: 'EmptySelector', message };
+  }
   if (desired === 0) {
     return {
       type,
       status: 'False',
       reason: 'NoNodes',
-      message: `spec.nodeSelector selects no node of architecture ${image.spec.architecture}`,
+      message: `No node of architecture ${image.spec.architecture} is selected: see spec.selector, spec.tolerations and the labels of the nodes`,
     };
   }
   if (ready === desired) return { type, status: 'True', reason: 'AllNodes', message: `All ${desired} nodes have it` };

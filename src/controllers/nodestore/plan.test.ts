@@ -54,13 +54,8 @@ describe('distributions', () => {
   });
 
   test.each<[string, Node, Partial<ImageDistributionSpec>, boolean]>([
-    [
-      'a node that it selects',
-      node('n1', [], {}, { pool: 'a' }),
-      { nodeSelector: { matchLabels: { pool: 'a' } } },
-      true,
-    ],
-    ['not one that it does not select', node('n1'), { nodeSelector: { matchLabels: { pool: 'a' } } }, false],
+    ['a node that it selects', node('n1', [], {}, { pool: 'a' }), { selector: { matchLabels: { pool: 'a' } } }, true],
+    ['not one that it does not select', node('n1'), { selector: { matchLabels: { pool: 'a' } } }, false],
     ['a cordoned node too', node('n1', [], { unschedulable: true }), {}, true],
     ['not a node of another architecture', node('n1', [], {}, { 'kubernetes.io/arch': 'arm64' }), {}, false],
     ['not a tainted node', node('n1', [], { taints: [{ key: 'k', effect: 'NoExecute' }] }), {}, false],
@@ -91,7 +86,7 @@ describe('distributions', () => {
   test('take the image off a node that is not selected any more, and leave it on the others', () => {
     const nodes = [node('n1', ['os:v1']), node('n2', ['os:v1'], {}, { pool: 'a' })];
     const stores = ['n1', 'n2'].map((name) => nodeStore(name, ['os:v1'], [stored('os:v1', 'Ready')]));
-    const distributions = [distribution('os:v1', { nodeSelector: { matchLabels: { pool: 'a' } } })];
+    const distributions = [distribution('os:v1', { selector: { matchLabels: { pool: 'a' } } })];
     expect(wanted(fleet({ nodes, stores, distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
   });
 
@@ -300,7 +295,7 @@ describe('limits and sizes', () => {
   test('are those of the distribution that selects the node', () => {
     const of = (pool: string, timeoutSeconds: number) => {
       const it = distribution('os:v1', {
-        nodeSelector: { matchLabels: { pool } },
+        selector: { matchLabels: { pool } },
         download: { timeoutSeconds, backoffLimit: 1 },
       });
       return { ...it, metadata: { ...it.metadata, name: pool } };
@@ -377,7 +372,7 @@ describe('retained versions', () => {
     ['need an OSImage', { images: images.filter(({ spec }) => spec.version !== 'v3') }, ['(v1)', '(v2)', 'v4']],
     [
       'go where the distribution selects no more',
-      { distributions: [edited({ nodeSelector: { matchLabels: { a: 'b' } } })] },
+      { distributions: [edited({ selector: { matchLabels: { a: 'b' } } })] },
       [],
     ],
     ['go with the distribution', { distributions: [] }, []],
@@ -395,7 +390,7 @@ describe('retained versions', () => {
           edited(),
           distribution(
             'os:v3',
-            { activate: { newContainers: true }, nodeSelector: { matchLabels: { pool: 'another' } } },
+            { activate: { newContainers: true }, selector: { matchLabels: { pool: 'another' } } },
             { activeImage: 'os:v3', activationTime: '2026-01-01T00:00:00Z' },
           ),
         ],

@@ -139,10 +139,7 @@ describe('counts', () => {
   const nodes = [node('n1', [], {}, { pool: 'a' }), node('n2', [], {}, { pool: 'a' }), node('n3')];
 
   test('two distributions of an image that select the same node count it once', () => {
-    const distributions = [
-      distribution('os:v1', { nodeSelector: { matchLabels: { pool: 'a' } } }),
-      distribution('os:v1'),
-    ];
+    const distributions = [distribution('os:v1', { selector: { matchLabels: { pool: 'a' } } }), distribution('os:v1')];
     expect(plan({ nodes, distributions }).nodes).toEqual({ ready: 0, desired: 3 });
   });
 
@@ -154,7 +151,7 @@ describe('counts', () => {
 
   test('nodes that have it count, also beyond those that shall', () => {
     const stores = ['n1', 'n2', 'n3'].map((name) => nodeStore(name, ['os:v1'], [ready]));
-    const distributions = [distribution('os:v1', { nodeSelector: { matchLabels: { pool: 'a' } } })];
+    const distributions = [distribution('os:v1', { selector: { matchLabels: { pool: 'a' } } })];
     expect(plan({ nodes, distributions, stores }).nodes).toEqual({ ready: 3, desired: 2 });
   });
 });

@@ -15,7 +15,7 @@ function canTest(image: OSImage, node: Node): boolean {
     node.metadata.deletionTimestamp === undefined &&
     !node.spec?.unschedulable &&
     node.metadata.labels?.['kubernetes.io/arch'] === architecture &&
-    matchesLabels(node.metadata.labels, { matchLabels: verification?.nodeSelector }) &&
+    matchesLabels(node.metadata.labels, verification?.nodeSelector) &&
     toleratesTaints(node, [])
   );
 }

@@ -50,6 +50,7 @@ export type RolloutReason =
   | 'RolloutHalted'
   | 'Superseded'
   | 'OtherHalted'
+  | 'EmptySelector'
   | 'NotActivated'
   | 'NotDistributed'
   | 'ImageNotReady'

@@ -30,6 +30,12 @@ describe('a rollout does not begin', () => {
       /set spec.activate.newContainers/,
     ],
     [
+      'by an empty selector, which an earlier version has stored',
+      (f) => f.set({ selector: {} }),
+      'EmptySelector',
+      /selector is empty.*name labels in it, or remove it/,
+    ],
+    [
       'before the image is Ready',
       (f) => void f.images.set('os:v2', osImage('os:v2', { ready: false })),
       'ImageNotReady',

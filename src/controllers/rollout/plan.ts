@@ -1,5 +1,6 @@
 import type { ExistingContainers, RolloutStatus } from '../../api/rollout.ts';
 import { imageObjectName, parseReference, usableImage } from '../../pod/image.ts';
+import { isEmptySelector } from '../../pod/nodes.ts';
 import { annotations } from '../../api/names.ts';
 import { condemnation, defaultDistribution } from '../catalog.ts';
 import { countsOf, fleetOf } from './fleet.ts';
@@ -44,6 +45,14 @@ interface Context {
   rollout: RolloutStatus | undefined;
 }
 type Rule = (c: Context) => Step | undefined;
+
+/** An earlier version took it for all containers; it may be what pruning has left of a map of labels. */
+const emptySelector: Rule = ({ spec }) => {
+  if (!isEmptySelector(spec.selector)) return undefined;
+  const field = 'spec.activate.existingContainers.selector';
+  const message = `${field} is empty, which selects no container: name labels in it, or remove it to move all that follow the default version`;
+  return { reason: 'EmptySelector', message };
+};
 
 const imageNotReady: Rule = ({ o }) => {
   const { os, version = '' } = parseReference(o.distribution.spec.image);
@@ -153,6 +162,7 @@ const goesOn: Rule = ({ o, spec, fleet, rollout }) => {
 
 /** First hit wins. */
 const rules: readonly Rule[] = [
+  emptySelector,
   imageNotReady,
   isHalted,
   isHalfHalted,

@@ -9,6 +9,13 @@ const { connection, client } = connect(inject('kubeconfig'));
 afterAll(() => connection.close());
 const { dryRun } = attemptsOf(client, imageDistributions);
 
+const leaveItOut = 'to select everything, leave the selector out';
+const emptySelectors: [string, object][] = [
+  ['is empty', {}],
+  ['has no labels', { matchLabels: {} }],
+  ['has empty parts', { matchLabels: {}, matchExpressions: [] }],
+];
+
 describe('ImageDistribution', () => {
   test.each<Row>([
     ['an image without a version', { image: 'os' }, 'spec.image', 'should match'],
@@ -39,10 +46,39 @@ describe('ImageDistribution', () => {
     ]),
     [
       'a selector with an unknown operator',
-      { nodeSelector: { matchExpressions: [{ key: 'a', operator: 'Like' }] } },
-      'spec.nodeSelector.matchExpressions[0].operator',
+      { selector: { matchExpressions: [{ key: 'a', operator: 'Like' }] } },
+      'spec.selector.matchExpressions[0].operator',
       'Unsupported value',
     ],
+    ...emptySelectors.flatMap(([name, selector]): Row[] => [
+      [`a selector of nodes that ${name}`, { selector }, 'spec.selector', leaveItOut],
+      [`a selector of nodes by the old name that ${name}`, { nodeSelector: selector }, 'spec.nodeSelector', leaveItOut],
+      [
+        `a selector of containers that ${name}`,
+        { activate: { newContainers: true, existingContainers: { selector } } },
+        'spec.activate.existingContainers.selector',
+        leaveItOut,
+      ],
+    ]),
+    ...(['In', 'NotIn'] as const).map((operator): Row => [
+      `${operator} without values`,
+      { selector: { matchExpressions: [{ key: 'a', operator }] } },
+      'spec.selector.matchExpressions[0]',
+      'values must be set with In and NotIn',
+    ]),
+    [
+      'Exists with values',
+      { selector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: ['b'] }] } },
+      'spec.selector.matchExpressions[0]',
+      'and only with them',
+    ],
+    [
+      'both names of the selector',
+      { selector: { matchLabels: { a: 'b' } }, nodeSelector: { matchLabels: { a: 'b' } } },
+      'spec.nodeSelector',
+      'set only spec.selector',
+    ],
+    ['a map of labels for a selector', { selector: { pool: 'shops' } }, 'spec.selector.pool', 'unknown field'],
     [
       'a toleration with an unknown effect',
       { tolerations: [{ effect: 'Never' }] },
@@ -79,5 +115,27 @@ describe('ImageDistribution', () => {
 
   test.each([0, 1, 500, '0%', '1%', '25%', '100%'])('takes a parallelism of %s', async (parallelism) => {
     expect((await dryRun('os-v1', { image: 'os:v1', parallelism })).spec.parallelism).toBe(parallelism);
+  });
+
+  test.each([
+    ['selector', { matchLabels: { pool: 'shops' } }],
+    ['selector', { matchExpressions: [{ key: 'pool', operator: 'NotIn', values: ['tests'] }] }],
+    ['nodeSelector', { matchLabels: { pool: 'shops' } }],
+  ])('takes a %s of %o', async (field, value) => {
+    expect((await dryRun('os-v1', { image: 'os:v1', [field]: value })).spec).toMatchObject({ [field]: value });
+  });
+
+  // As of a client without strict validation, such as `kubectl apply --validate=false`.
+  test.each(['selector', 'nodeSelector'])('refuses a map of labels that is pruned from %s', async (field) => {
+    const { group, version, plural } = imageDistributions;
+    const metadata = { name: 'os-v1' };
+    const spec = { image: 'os:v1', [field]: { pool: 'shops' } };
+    const attempt = connection.request({
+      method: 'POST',
+      path: `/apis/${group}/${version}/${plural}`,
+      query: { fieldValidation: 'Ignore', dryRun: 'All' },
+      body: JSON.stringify({ apiVersion: `${group}/${version}`, kind: 'ImageDistribution', metadata, spec }),
+    });
+    expectSays(await refusal(attempt), [`spec.${field}`, leaveItOut]);
   });
 });
