@@ -3,6 +3,7 @@ import { formatTime } from '../runtime/time.ts';
 import { exhausted } from './backoff.ts';
 import type { Fetching, Finding, Tries } from './memory.ts';
 import type { ImageFile } from './store/image-file.ts';
+import { truncate } from '../runtime/text.ts';
 
 /** What a status says about one image, in each of its states. */
 
@@ -11,7 +12,7 @@ const retrying = 'Tries again; the last try failed: ';
 const identity = ({ os, version, digest }: WantedImage | ImageFile) => ({ os, version, digest });
 
 export function pendingImage(image: WantedImage, reason: string, message: string): StoredImage {
-  return { ...identity(image), state: 'Pending', reason, message: message.slice(0, longestMessage) };
+  return { ...identity(image), state: 'Pending', reason, message: truncate(message, longestMessage) };
 }
 
 /** Pending until all granted retries are used up, Failed from then on. */
@@ -31,7 +32,7 @@ export function fetchingImage(image: WantedImage, tries: Tries | undefined, prog
     ...(tries && {
       attempts: tries.attempts,
       reason: tries.reason,
-      message: `${retrying}${tries.message}`.slice(0, longestMessage),
+      message: truncate(`${retrying}${tries.message}`, longestMessage),
     }),
     downloadedBytes: progress?.downloadedBytes ?? 0,
     ...(progress?.totalBytes !== undefined && { totalBytes: progress.totalBytes }),
@@ -71,12 +72,12 @@ export function doubtfulImage(stored: ImageFile, { kind, message }: Finding): St
     return { ...readyImage(stored), state: 'Failed', reason: treeChanged, message: changedMessage(message) };
   }
   const what = `The tree in the store could not be verified: ${message}; look at the disk of the node`;
-  return { ...readyImage(stored), reason: 'NotVerified', message: what.slice(0, longestMessage) };
+  return { ...readyImage(stored), reason: 'NotVerified', message: truncate(what, longestMessage) };
 }
 
 export const treeChanged = 'TreeChanged';
 export const changedMessage = (difference: string) =>
-  `The tree in the store is not what was published: ${difference}`.slice(0, longestMessage - 300);
+  truncate(`The tree in the store is not what was published: ${difference}`, longestMessage - 300);
 
 export function deletingImage(stored: ImageFile): StoredImage {
   const message = 'Nobody wants it any more and no Pod uses it';

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../runtime/lines.ts';
+import { truncate } from '../runtime/text.ts';
 
 /** Programs are found in the usual places and speak plain UTF-8, whatever the agent was started with. */
 export const programEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
@@ -24,10 +25,11 @@ export async function readLines(stream: Readable, line: (text: string) => void):
   stream.setEncoding('utf8');
   for await (const chunk of stream) {
     const pieces = (rest + String(chunk)).split('\n');
-    rest = (pieces.pop() ?? '').slice(0, longestLine);
-    for (const piece of pieces) line(piece.slice(0, longestLine));
+    // One more than is kept, so that a line which goes on is known to be cut.
+    rest = (pieces.pop() ?? '').slice(0, longestLine + 1);
+    for (const piece of pieces) line(truncate(piece, longestLine));
   }
-  if (rest !== '') line(rest);
+  if (rest !== '') line(truncate(rest, longestLine));
 }
 
 /** Runs a program to its end. Throws, with the last line of its complaints, unless it exits with 0. Aborting kills it. */

@@ -1,6 +1,7 @@
 import { because } from './failure.ts';
 import { withChroot } from './chroot.ts';
 import type { TreeStep } from './ports.ts';
+import { truncate } from '../runtime/text.ts';
 
 /** Runs the commands of the recipe in the tree, one after the other. */
 export async function runCommands({ root, recipe, ports }: TreeStep): Promise<void> {
@@ -17,5 +18,5 @@ export async function runCommands({ root, recipe, ports }: TreeStep): Promise<vo
 
 function firstLine(command: string): string {
   const [first = '', ...more] = command.trim().split('\n');
-  return first.length > 100 || more.length > 0 ? `${first.slice(0, 100)} …` : first;
+  return first.length <= 100 && more.length > 0 ? `${first} …` : truncate(first, 100);
 }

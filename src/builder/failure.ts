@@ -1,5 +1,6 @@
 import { FetchError, toFetchError } from '../agent/failure.ts';
 import { FailedProgram } from './programs.ts';
+import { truncateBytes } from '../runtime/text.ts';
 
 /** Why an image could not be built or published: one word for one thing that a person can do. */
 export type BuildFailureReason =
@@ -74,21 +75,12 @@ const mostBytes = 3500;
 /** The failure as an answer: with as many of the last lines as find room. */
 export function failureAnswer(error: BuildError): { reason: string; message: string } {
   const bytes = (text: string) => Buffer.byteLength(JSON.stringify(text));
-  const head = shorten(error.message, 1500);
+  const head = truncateBytes(error.message, 1500);
   let tail = '';
   for (const line of error.lines.toReversed()) {
-    const longer = `\n${shorten(line, 500)}${tail}`;
+    const longer = `\n${truncateBytes(line, 500)}${tail}`;
     if (bytes(head + longer) > mostBytes) break;
     tail = longer;
   }
   return { reason: error.reason, message: tail === '' ? head : `${head}${tail}` };
-}
-
-function shorten(text: string, most: number): string {
-  return Buffer.byteLength(text) <= most
-    ? text
-    : `${Buffer.from(text)
-        .subarray(0, most)
-        .toString('utf8')
-        .replace(/\uFFFD+$/, '')}…`;
 }

@@ -40,14 +40,14 @@ test('on a terminal progress is one line, cut at its width, that the next line r
   const { screen, written } = screenOn(true, () => 0);
   screen.progress('fetching a very long file');
   screen.line('done');
-  expect(written()).toBe('fetching a very lon\r\x1b[2Kdone\n');
+  expect(written()).toBe('fetching a very lo…\r\x1b[2Kdone\n');
 });
 
 test('progress of several lines is replaced as a whole', () => {
   const { screen, written } = screenOn(true, () => 0);
   screen.progress('one\n  two of a very long file');
   screen.progress('other');
-  expect(written()).toBe('one\n  two of a very lon\r\x1b[1A\x1b[Jother');
+  expect(written()).toBe('one\n  two of a very lo…\r\x1b[1A\x1b[Jother');
 });
 
 test('elsewhere progress is a line now and then, and only when it has changed', () => {

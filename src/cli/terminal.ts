@@ -1,4 +1,5 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
+import { truncate } from '../runtime/text.ts';
 
 /** A stream that is a terminal or not. */
 export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
@@ -36,7 +37,7 @@ export function createScreen(stream: Output, now: () => number = () => performan
       if (stream.isTTY) {
         clear();
         shown = text;
-        const cut = (line: string) => line.slice(0, (stream.columns ?? 80) - 1);
+        const cut = (line: string) => truncate(line, (stream.columns ?? 80) - 1);
         stream.write(stripVTControlCharacters(text).split('\n').map(cut).join('\n'));
         return;
       }

@@ -1,6 +1,7 @@
 import { isConflict, isNotFound } from '../runtime/errors.ts';
 import type { KubeObject, ObjectName } from '../runtime/object.ts';
 import type { ListWatcher } from '../runtime/reflector.ts';
+import { encodeBody } from './body.ts';
 import type { CallOptions, Connection, Query } from './connection.ts';
 import { apiVersionOf, pathOf, pods } from './resources.ts';
 import type { Resource } from './resources.ts';
@@ -96,7 +97,7 @@ export function createClient(connection: Connection, options: ClientOptions = {}
       method,
       path,
       query: { ...query, fieldManager, dryRun: dryRun ? 'All' : undefined },
-      body: JSON.stringify(body),
+      body: encodeBody(body),
     });
     return JSON.parse(answer) as T;
   }

@@ -1,5 +1,6 @@
 import { ApiError } from '../runtime/errors.ts';
 import type { StatusCause } from '../runtime/errors.ts';
+import { truncate } from '../runtime/text.ts';
 
 /** `meta/v1.Status`, as far as it is read here. */
 interface Status {
@@ -15,7 +16,7 @@ export function apiErrorFrom(code: number, body: string, retryAfter?: string): A
   const status = parseStatus(body);
   const header = Number(retryAfter);
   return apiErrorOf(
-    status ?? { message: `The API server answered ${code}: ${body.slice(0, 200)}` },
+    status ?? { message: `The API server answered ${code}: ${truncate(body, 200)}` },
     code,
     retryAfter !== undefined && Number.isFinite(header) ? header : undefined,
   );

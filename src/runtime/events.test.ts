@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { createAllowance, createEventRecorder, truncateBytes } from './events.ts';
+import { createAllowance, createEventRecorder } from './events.ts';
 import type { EventRecord } from './events.ts';
 
 const object = (name: string) => ({
@@ -84,16 +84,4 @@ test('an allowance remembers only what is not full', () => {
   now = 10_000;
   allowance.take('b');
   expect(allowance.size).toBe(1);
-});
-
-test.each([
-  ['short', 10, 'short'],
-  ['exact', 5, 'exact'],
-  ['longer than that', 10, 'longer …'],
-  ['üüüüü', 8, 'üü…'],
-  ['💾💾💾', 11, '💾💾…'],
-  ['💾💾💾', 10, '💾…'],
-])('%s cut to %d bytes is %s', (text, bytes, cut) => {
-  expect(truncateBytes(text, bytes)).toBe(cut);
-  expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(bytes);
 });

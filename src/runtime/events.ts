@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { KubeObject } from './object.ts';
+import { truncateBytes } from './text.ts';
 import { monotonic } from './time.ts';
 import type { Monotonic } from './time.ts';
 
@@ -117,15 +118,6 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       await Promise.all(pending);
     },
   };
-}
-
-/** The start of a text that fits into so many bytes of UTF-8, cut between characters and marked with an ellipsis. */
-export function truncateBytes(text: string, maxBytes: number): string {
-  if (Buffer.byteLength(text) <= maxBytes) return text;
-  const ellipsis = '…';
-  const bytes = Buffer.from(text).subarray(0, maxBytes - Buffer.byteLength(ellipsis));
-  // A character that was cut in two is left out: a streaming decoder keeps it back.
-  return new TextDecoder().decode(bytes, { stream: true }) + ellipsis;
 }
 
 /** A token bucket for each key: full at first, refilled one token at a time. Full buckets take no memory. */

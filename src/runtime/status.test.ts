@@ -69,6 +69,7 @@ test.each<[string, boolean, unknown, unknown]>([
   ['a member that only the other has', false, { a: 1, b: 2 }, { a: 1 }],
   ['a member that both have not', true, { a: undefined }, { b: undefined }],
   ['null is not absent', false, { a: null }, {}],
+  ['a lone surrogate is what is stored for it', true, { a: 'b\ud800' }, { a: 'b\ufffd' }],
   ['a text is not the number', false, { a: '1' }, { a: 1 }],
   [
     'a condition that differs, wherever it is',

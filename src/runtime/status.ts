@@ -35,11 +35,12 @@ export async function actThenWriteStatus<S>(report: StatusReport<S>): Promise<vo
 }
 
 /**
- * Whether two statuses are the same on the wire: a member that is undefined is as good as absent, conditions have no order. It
- * is asked for every event of every object, so it makes no copies.
+ * Whether two statuses are the same on the wire: a member that is undefined is as good as absent, conditions have no
+ * order, and a lone surrogate comes back as U+FFFD. It is asked for every event of every object, so it makes no copies.
  */
 export function sameStatus(a: unknown, b: unknown, name = ''): boolean {
   if (a === b) return true;
+  if (typeof a === 'string' && typeof b === 'string') return a.toWellFormed() === b.toWellFormed();
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) || Array.isArray(b)) {
     if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;

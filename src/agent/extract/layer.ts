@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { FetchError } from '../failure.ts';
 import { programEnvironment, readLines, runProgram } from '../program.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
+import { truncate } from '../../runtime/text.ts';
 
 /**
  * The layers of an OCI image are archives that go one over the other; a file `.wh.NAME` removes NAME of the layers below, and
@@ -139,7 +140,7 @@ const arrows = { l: ' -> ', h: ' link to ' };
 export function parseEntry(line: string): LayerEntry | undefined {
   const [, type = '', rest = ''] = listed.exec(line) ?? [];
   if (type === '')
-    throw new FetchError('CorruptArchive', `A layer has an entry that cannot be read: ${line.slice(0, 200)}`);
+    throw new FetchError('CorruptArchive', `A layer has an entry that cannot be read: ${truncate(line, 200)}`);
   if (type !== 'l' && type !== 'h') return { path: unescape(rest), isDirectory: type === 'd' };
   const names = rest.split(arrows[type]);
   return names.length === 2 ? { path: unescape(names[0] ?? ''), isDirectory: false } : undefined;

@@ -1,6 +1,7 @@
 import { printable, table } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 import type { DistributionSummary, OsSummary, VersionSummary } from './summarize.ts';
+import { truncate } from '../../runtime/text.ts';
 
 const longestWhy = 120;
 
@@ -46,7 +47,4 @@ function distributionRow({ name, image, nodes, containers, standing, why }: Dist
   ];
 }
 
-const shortened = (text: string) => {
-  const line = printable(text);
-  return line.length > longestWhy ? `${line.slice(0, longestWhy - 1)}…` : line;
-};
+const shortened = (text: string) => truncate(printable(text), longestWhy);

@@ -7,6 +7,7 @@ import type { Course } from './course.ts';
 import type { Observed } from './observed.ts';
 import { newest } from './record.ts';
 import { exits, launchFailure, mainStatus, notReadyBecause, readySince, startError } from './verdict.ts';
+import { truncateStart } from '../../runtime/text.ts';
 
 /** Why the next Pod is not made yet. */
 export interface Hindrance {
@@ -158,7 +159,7 @@ const crashing: ReadyRule = ({ observed: { pod } }) => {
   const main = mainStatus(pod);
   const ended = main?.state?.terminated ?? main?.lastState?.terminated;
   if (exits(pod) === 0 || !ended) return undefined;
-  const tail = ended.message?.trim().slice(-300);
+  const tail = truncateStart(ended.message?.trim() ?? '', 300);
   return {
     reason: 'CrashLooping',
     message: `The command exited ${exits(pod)} times, last with code ${ended.exitCode}${tail ? `: ${tail}` : ''}`,

@@ -1,6 +1,7 @@
 import type { FailedImage, HistoryEntry, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { imageName } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
+import { truncate, truncateStart } from '../../runtime/text.ts';
 
 /** The memory of a container: what it ran (history) and what it must not try again (ledger). Pure list work. */
 
@@ -81,9 +82,9 @@ export const findFailure = (status: HostedContainerStatus, print: string): Faile
 
 /** The message with as much of the end of the log as fits. */
 function withLog({ message, logTail }: Failure): string {
-  const text = message.slice(0, messageLimit);
+  const text = truncate(message, messageLimit);
   const log = logTail?.trim();
   if (!log || text.includes(log)) return text;
   const room = messageLimit - text.length - 20;
-  return room < 40 ? text : `${text}. Last log lines: ${log.slice(-room)}`;
+  return room < 40 ? text : `${text}. Last log lines: ${truncateStart(log, room)}`;
 }

@@ -2,6 +2,7 @@ import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { condemnation } from '../catalog.ts';
+import { truncate } from '../../runtime/text.ts';
 
 const messageLimit = 4096;
 
@@ -13,5 +14,5 @@ export function condemnedCondition(image: OSImage): NewCondition {
     return { type, status: 'False', reason: 'NotCondemned', message: 'Nothing is held against it' };
   }
   const message = `${evidence}. Only containers that have run it well may start on it. To lift this, remove the annotation ${annotations.condemned}`;
-  return { type, status: 'True', reason: 'Condemned', message: message.slice(0, messageLimit) };
+  return { type, status: 'True', reason: 'Condemned', message: truncate(message, messageLimit) };
 }

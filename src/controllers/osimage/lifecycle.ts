@@ -6,6 +6,7 @@ import { planBuild } from './build.ts';
 import type { Action, Observed, Stage, Stated } from './observed.ts';
 import { externalSource, planPublication, waitingToPublish } from './publication.ts';
 import { isTested, planVerification, waitingForBuild } from './verification.ts';
+import { truncate } from '../../runtime/text.ts';
 
 /** What becomes of an image before it may reach the nodes that distributions select. */
 export interface Lifecycle {
@@ -23,7 +24,7 @@ const longestToken = 253;
 /** Build, then test, then publish; each step sees what the one before has just come to. */
 export function planLifecycle(o: Observed): Lifecycle {
   const { source } = o.image.spec;
-  const token = (o.image.metadata.annotations?.[annotations.retry] ?? '').slice(0, longestToken);
+  const token = truncate(o.image.metadata.annotations?.[annotations.retry] ?? '', longestToken);
   const before = forgetFailures(o.image, token);
   const build = source.build && planBuild(o, source.build, before.build, token);
   const image = withStatus(o.image, { ...before, build: build?.status });

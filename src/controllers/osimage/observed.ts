@@ -5,6 +5,7 @@ import type { JobSettings } from '../../pod/build-job.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../pod/types.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
+import { truncateStart } from '../../runtime/text.ts';
 
 export interface Settings extends JobSettings {
   scaffolds: Scaffolds;
@@ -52,7 +53,7 @@ export interface Stage<Status> {
 export type Stated = Omit<NewCondition, 'observedGeneration'>;
 
 /** As long as a message in status may be. */
-export const shorten = (text: string, most = 4096): string => (text.length <= most ? text : `…${text.slice(1 - most)}`);
+export const shorten = (text: string): string => truncateStart(text, 4096);
 
 /** How a person has it tried again. */
 export const tryAgain = ({ metadata }: OSImage): string =>

@@ -4,6 +4,7 @@ import { postOnce } from './gate-request.ts';
 import type { GateAccess, GateAnswer } from './gate-request.ts';
 import { judgeQuery } from './gate-query.ts';
 import type { GateVerdict } from './gate-query.ts';
+import { truncate } from '../../runtime/text.ts';
 
 /** The state of the rollout that a gate is asked about; what a webhook gets as JSON. */
 export interface GateQuestion {
@@ -51,7 +52,7 @@ export async function askGate(
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What goes into a status. */
-const short = ({ holds, message }: GateVerdict): GateVerdict => ({ holds, message: message.slice(0, 1024) });
+const short = ({ holds, message }: GateVerdict): GateVerdict => ({ holds, message: truncate(message, 1024) });
 
 /** Servers may repeat what they were sent. */
 const conceal = (text: string, secrets: readonly string[]): string =>
@@ -59,11 +60,13 @@ const conceal = (text: string, secrets: readonly string[]): string =>
 
 /** The beginning of what a server said. */
 const oneLine = (text: string): string =>
-  text
-    .slice(0, 2000)
-    .replace(/[\p{C}\s]+/gu, ' ')
-    .trim()
-    .slice(0, 300);
+  truncate(
+    text
+      .slice(0, 2000)
+      .replace(/[\p{C}\s]+/gu, ' ')
+      .trim(),
+    300,
+  );
 
 function callOf(
   { prometheus, webhook }: Gate,

@@ -8,6 +8,7 @@ import type { Fleet } from './fleet.ts';
 import type { Observed, Situation, Step } from './observed.ts';
 import { downAnyway, fitting, roomOf } from './room.ts';
 import { withoutSoak } from './soak.ts';
+import { truncate } from '../../runtime/text.ts';
 
 const evidenceLimit = 1000;
 
@@ -18,7 +19,7 @@ export function haltForFailures({ observed, spec, rollout }: Situation, fleet: F
   if (!example || reverted.length <= spec.maxFailures) return undefined;
   const count = `${reverted.length} of ${fleet.all.length} containers failed with ${fleet.image} and went back`;
   const { reason = '', message = '' } = example.failure ?? {};
-  const evidence = `${count}, such as ${example.name}: ${reason}: ${message}`.slice(0, evidenceLimit);
+  const evidence = truncate(`${count}, such as ${example.name}: ${reason}: ${message}`, evidenceLimit);
   const step = halted(observed, rollout, 'TooManyFailures', evidence);
   // Once: a person may lift it, or may have written something better there.
   if (condemnation(imageOf(observed)) !== undefined) return step;
@@ -39,7 +40,7 @@ export const haltForGate = (
     observed,
     rollout,
     'GateFailed',
-    `Gate ${gate.name} failed ${times(gate.failures)}, last: ${gate.message ?? ''}`.slice(0, evidenceLimit),
+    truncate(`Gate ${gate.name} failed ${times(gate.failures)}, last: ${gate.message ?? ''}`, evidenceLimit),
   );
 
 function halted(observed: Observed, rollout: RolloutStatus, haltReason: string, haltMessage: string): Step {
