@@ -7,6 +7,7 @@ import type { Pod } from '../../pod/types.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
 import type { Hindrance } from './conditions.ts';
+import { trialOf } from './observed.ts';
 import type { Need, Observed } from './observed.ts';
 import { lookUp } from './resolve.ts';
 
@@ -24,10 +25,11 @@ export function gate(o: Observed, image: UsableImage): Passage {
     if (stop) return stop;
   }
   const pod = buildPod(o.container, image, o.scaffolds);
-  if (!o.trial) return { need: { type: 'Trial', pod } };
-  return o.trial.refusal === undefined || isQuotaOfOld(o)
+  const trial = trialOf(o, pod);
+  if (!trial) return { need: { type: 'Trial', pod } };
+  return trial.refusal === undefined || isQuotaOfOld(o, trial.refusal)
     ? { pod, claim: o.data?.toCreate }
-    : hindered('PodForbidden', o.trial.refusal);
+    : hindered('PodForbidden', trial.refusal);
 }
 
 type Check = (o: Observed, image: UsableImage) => { hindrance: Hindrance } | { need: Need } | undefined;
@@ -66,7 +68,8 @@ const hasNode: Check = (o, image) => {
 const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
 
 /** The running Pod still counts against a quota that the next one needs: only its removal will tell. */
-const isQuotaOfOld = (o: Observed): boolean => o.pod !== undefined && /exceeded quota/.test(o.trial?.refusal ?? '');
+const isQuotaOfOld = ({ pod }: Observed, refusal: string): boolean =>
+  pod !== undefined && /exceeded quota/.test(refusal);
 
 function noNode(o: Observed, image: UsableImage): string | undefined {
   const { candidates, withImage, missing } = placementOf(o.container, image, o.nodes, o.data?.affinity);

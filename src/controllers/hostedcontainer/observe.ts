@@ -6,10 +6,11 @@ import { parseReference } from '../../pod/image.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { NodeSelector, Pod } from '../../pod/types.ts';
-import { ApiError } from '../../runtime/errors.ts';
+import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
 import { defaultDistribution, defaultVersion, moves } from '../catalog.ts';
 import { claims, imageOf, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
+import { withTrial } from './observed.ts';
 import type { DataLocation, Need, Observed } from './observed.ts';
 
 const logLines = 20;
@@ -51,7 +52,7 @@ export async function look(client: Client, observed: Observed, need: Need, signa
     case 'DataLocation':
       return { ...observed, data: await locateData(client, observed.container, need.claimName, signal) };
     case 'Trial':
-      return { ...observed, trial: await tryPod(client, need.pod, signal) };
+      return withTrial(observed, need.pod, await tryPod(client, need.pod, signal));
     case 'LogTail':
       return { ...observed, logTail: await logTail(client, { namespace, name }, need.previous, signal) };
   }
@@ -79,11 +80,18 @@ async function locateData(
   return { affinity: volume?.spec?.nodeAffinity?.required as NodeSelector | undefined };
 }
 
-/** Lets the API server check the Pod, with all admission, without making it; under another name, as that one may be taken. */
+/**
+ * Lets the API server check the Pod, with all of admission, without making it. It has its own name, for policies may look at
+ * that; that another Pod has the name is found out last, after nothing else was against it.
+ */
 async function tryPod(client: Client, pod: Pod, signal: AbortSignal): Promise<{ refusal?: string }> {
-  const trial = { ...pod, metadata: { ...pod.metadata, name: `${pod.metadata.name}-trial` } };
-  const refusal = await refusalOf(() => client.create(pods, trial, { dryRun: true, signal }));
-  return refusal === undefined ? {} : { refusal };
+  try {
+    const refusal = await refusalOf(() => client.create(pods, pod, { dryRun: true, signal }));
+    return refusal === undefined ? {} : { refusal };
+  } catch (error) {
+    if (isAlreadyExists(error)) return {};
+    throw error;
+  }
 }
 
 /** What the API server said against it; undefined when it would take it. */

@@ -1,4 +1,5 @@
 import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
@@ -23,6 +24,12 @@ export interface DataLocation {
   toCreate?: Claim | undefined;
 }
 
+/** The answer of the API server to a Pod that it was asked to check. */
+export interface Trial {
+  /** Why it refuses the Pod; unset: it takes it. */
+  refusal?: string | undefined;
+}
+
 /** Everything that the plan looks at. The last three cost a call each and are read only when a plan asks for them. */
 export interface Observed {
   container: HostedContainer;
@@ -35,11 +42,22 @@ export interface Observed {
   /** The claim that was made from the template, if it was. */
   claim?: Claim | undefined;
   data?: DataLocation | undefined;
-  /** What the API server said to the next Pod when it was tried without being created. */
-  trial?: { refusal?: string | undefined } | undefined;
+  /** What the API server said to Pods that were tried without being created, by their hash. */
+  trials?: ReadonlyMap<string, Trial> | undefined;
   /** The last lines of the log of the failing container. */
   logTail?: string | undefined;
 }
+
+/** What the API server has said to this very Pod, if it was asked. */
+export const trialOf = ({ trials }: Observed, pod: Pod): Trial | undefined => trials?.get(hashOf(pod));
+
+/** What was seen, with one more answer of the API server. */
+export const withTrial = (o: Observed, pod: Pod, trial: Trial): Observed => ({
+  ...o,
+  trials: new Map([...(o.trials ?? []), [hashOf(pod), trial]]),
+});
+
+const hashOf = ({ metadata }: Pod): string => metadata.annotations?.[annotations.podHash] ?? '';
 
 /** Something the plan must see before it can decide. */
 export type Need =

@@ -148,6 +148,14 @@ describe('a container', () => {
     expect((await podOf('refused'))?.metadata.uid).toBe(before?.metadata.uid);
   });
 
+  test('starts and upgrades beside others of any name, such as that of a trial', async () => {
+    for (const name of ['acme', 'acme-trial']) await start(name, 'app:v1');
+    for (const name of ['acme', 'acme-trial']) await good(name, 'app:v1');
+    for (const name of ['acme', 'acme-trial'])
+      await client.mergePatch(hostedContainers, { name, namespace }, { spec: { image: 'app:v2' } });
+    for (const name of ['acme', 'acme-trial']) await good(name, 'app:v2');
+  });
+
   test('whose name is taken by a Pod of somebody else does not touch it', async () => {
     const foreign = await client.create(pods, {
       metadata: { name: 'taken', namespace },
