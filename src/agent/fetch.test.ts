@@ -183,6 +183,16 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       ['of another image', { os: 'debian-12', version: 'v2' }],
       ['without a version', { os: 'debian-12' }],
       ['with bad defaults', { os: 'debian-12', version: 'v1', defaults: { command: 'hello' } }],
+      ...['secretKeyRef', 'configMapKeyRef', 'fieldRef', 'resourceFieldRef', 'somethingNew'].map(
+        (source): [string, object] => [
+          `with a variable from ${source}`,
+          {
+            os: 'debian-12',
+            version: 'v1',
+            defaults: { env: [{ name: 'KEY', valueFrom: { [source]: { name: 'os-signing', key: 'cosign.key' } } }] },
+          },
+        ],
+      ),
     ])('(a bundle %s) is refused', async (_name, bundle) => {
       const archive = tar([...rootEntries('root/'), { name: 'bundle.json', content: JSON.stringify(bundle) }]);
       expect(await reasonOf(archive)).toBe('BundleMismatch');

@@ -51,3 +51,5 @@ export const hostRoot = '/var/lib/monoroot';
 export const storeRoot = `${hostRoot}/store`;
 
 export const systemNamespace = 'monoroot-system';
+/** Where images are tested: programs of a stranger, so no Secret is there but the login for the scaffold. */
+export const verificationNamespace = 'monoroot-verification';

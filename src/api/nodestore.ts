@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { defaults, fetchSource, layout } from './osimage.ts';
+import { fetchSource, largestBytes, layout, literalDefaults } from './osimage.ts';
 
 const identity = {
   os: osName,
@@ -19,8 +19,9 @@ const wanted = z.object({
   unpackedBytes: z
     .int()
     .min(0)
+    .max(largestBytes)
     .optional()
-    .describe('Bytes on disk, as a node that has it reported; only a hint: it is fetched all the same.'),
+    .describe('Bytes on disk, as at least two nodes that have it reported; only a hint.'),
   retained: z
     .boolean()
     .optional()
@@ -32,20 +33,35 @@ const stored = z.object({
   state: z
     .enum(['Pending', 'Fetching', 'Ready', 'Failed', 'Deleting'])
     .describe('Ready: the whole verified tree is in the store; anything else: it must not be used.'),
-  reason: z.string().max(128).optional(),
+  reason: z
+    .string()
+    .max(128)
+    .regex(/^[A-Z][A-Za-z0-9]*$/)
+    .optional(),
   message: z.string().max(1024).optional(),
-  attempts: z.int().min(0).optional().describe('Tries that failed since the last success or change.'),
+  attempts: z.int().min(0).max(1_000_000).optional().describe('Tries that failed since the last success or change.'),
   retryTime: time.optional().describe('When the agent tries again.'),
-  downloadedBytes: z.int().min(0).optional(),
-  totalBytes: z.int().min(0).optional().describe('Size of the archive or of all layers, where the server tells.'),
-  unpackedBytes: z.int().min(0).optional().describe('Bytes that the tree takes on disk when it is alone.'),
+  downloadedBytes: z.int().min(0).max(largestBytes).optional(),
+  totalBytes: z
+    .int()
+    .min(0)
+    .max(largestBytes)
+    .optional()
+    .describe('Size of the archive or of all layers, where the server tells.'),
+  unpackedBytes: z
+    .int()
+    .min(0)
+    .max(largestBytes)
+    .optional()
+    .describe('Bytes that the tree takes on disk when it is alone.'),
   sharedBytes: z
     .int()
     .min(0)
+    .max(largestBytes)
     .optional()
     .describe('Those of them that it had in common with other images when it was published; they take no more space.'),
   layout: layout.optional(),
-  defaults: defaults.optional().describe('Defaults of the bundle or the OCI image.'),
+  defaults: literalDefaults.optional().describe('Defaults of the bundle or the OCI image.'),
   hasMountScript: z.boolean().optional(),
   readyTime: time.optional(),
 });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { build } from './build.ts';
 import { atomicList, cel, conditions, digest, osName, osVersion, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { commandFields, env, writableList } from './podfields.ts';
+import { commandFields, imageEnv, literalEnv, writableList } from './podfields.ts';
 import { httpSource, ociSource } from './sources.ts';
 
 /** Where a node fetches an image. */
@@ -19,15 +19,31 @@ const imageSource = z.object({ http: httpSource.optional(), oci: ociSource.optio
 );
 export type ImageSource = z.output<typeof imageSource>;
 
-export const defaults = z
-  .object({ ...commandFields, env: env.optional() })
-  .describe('What containers of this image run unless they say otherwise.');
+const whatItRuns = 'What containers of this image run unless they say otherwise.';
+/** In the words of who maintains the image. */
+export const defaults = z.object({ ...commandFields, env: imageEnv.optional() }).describe(whatItRuns);
 export type Defaults = z.output<typeof defaults>;
+/** The same from an untrusted party: an archive, the configuration of an OCI image, the base of a build, an agent. */
+export const literalDefaults = z.object({ ...commandFields, env: literalEnv.optional() }).describe(whatItRuns);
+export type LiteralDefaults = z.output<typeof literalDefaults>;
+
+/** 16 TiB: more than any image has. */
+export const largestBytes = 2 ** 44;
 
 export const layout = z
   .object({
     kind: z.enum(['merged', 'split']).describe('merged: /bin, /sbin and /lib are links into /usr; split: directories.'),
-    directories: z.array(z.string().max(255)).max(128).meta(atomicList).describe('Top-level directories.'),
+    directories: z
+      .array(
+        z
+          .string()
+          .max(255)
+          // A part of a hostPath and of a mountPath: no way up, and nothing that those cannot hold.
+          .regex(/^([A-Za-z0-9_-][A-Za-z0-9_.-]*|[.][A-Za-z0-9_-][A-Za-z0-9_.-]*|[.][.][A-Za-z0-9_.-]+)$/),
+      )
+      .max(128)
+      .meta(atomicList)
+      .describe('Top-level directories.'),
     ignored: z
       .array(z.string().max(255))
       .max(128)
@@ -35,7 +51,7 @@ export const layout = z
       .optional()
       .describe('Top-level entries that containers do not see: files and links that no scaffold has.'),
     overlayBytes: z
-      .record(z.string(), z.int().min(0))
+      .record(z.string(), z.int().min(0).max(largestBytes))
       .optional()
       .describe('Memory that a copy of a top-level directory takes in an overlay, by directory.'),
   })

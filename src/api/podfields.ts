@@ -43,6 +43,22 @@ export const env = z
   .max(256)
   .meta({ ...listMap('name'), description: 'Environment of the command, as in a Pod.' });
 
+/** Environment from an untrusted party, such as an archive: values only, so that it can name no Secret of whoever runs it. */
+export const literalEnv = z
+  .array(envVar.pick({ name: true, value: true }))
+  .max(256)
+  .meta({ ...listMap('name'), description: 'Environment of the command: literal values only.' });
+/** Environment of an image in the words of who maintains it: that is not who owns the Secrets and ConfigMaps where it runs. */
+export const imageEnv = env.meta({
+  ...listMap('name'),
+  ...cel({
+    rule: 'self.all(e, !has(e.valueFrom) || has(e.valueFrom.fieldRef) || has(e.valueFrom.resourceFieldRef))',
+    message:
+      'env of an image must not name a Secret or ConfigMap: they would be those of every namespace in which it runs; set it in the HostedContainer',
+  }),
+  description: 'Environment of the command, as in a Pod, but without Secrets and ConfigMaps.',
+});
+
 const envSource = z.object({ name: z.string().min(1).max(253), optional: z.boolean().optional() });
 export const envFrom = z
   .array(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DebootstrapBase } from '../api/build.ts';
 import type { Recipe } from '../api/buildrun.ts';
 import { secretNames } from '../api/buildrun.ts';
-import type { Defaults } from '../api/osimage.ts';
+import type { LiteralDefaults } from '../api/osimage.ts';
 import { checkArchitecture, checkBundleArchitecture } from '../agent/extract/architecture.ts';
 import { readUnpacked } from '../agent/extract/bundle.ts';
 import { detectLayout, readTop } from '../agent/extract/layout.ts';
@@ -21,7 +21,7 @@ import type { BuilderPorts } from './ports.ts';
 export interface Base {
   root: string;
   /** Those of the bundle or the OCI image. */
-  defaults?: Defaults;
+  defaults?: LiteralDefaults;
   /** That of the bundle. */
   mountScript?: string;
 }

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildAnswer, Recipe } from '../api/buildrun.ts';
-import type { Defaults } from '../api/osimage.ts';
+import type { LiteralDefaults } from '../api/osimage.ts';
 import { removeTree } from '../agent/store/remove.ts';
+import { literalOnly } from '../pod/defaults.ts';
 import { testingReference } from '../pod/repository.ts';
 import { describeBase, makeBase } from './base.ts';
 import { runCommands } from './commands.ts';
@@ -27,7 +28,8 @@ import { tidy } from './tidy.ts';
 export interface BuiltTree {
   root: string;
   mountScript: string | undefined;
-  defaults: Defaults | undefined;
+  /** Values only: what the OSImage says besides counts by itself. */
+  defaults: LiteralDefaults | undefined;
   list: PackageList;
 }
 
@@ -84,7 +86,8 @@ export async function buildTree(recipe: Recipe, ports: BuilderPorts, steps: Step
   await steps.run('tidy', 'caches, logs, what belongs to one machine', () => tidy(step));
   const list = await steps.run('package list', 'SPDX', () => listPackages(step));
   const mountScript = recipe.mountScript ?? base.mountScript;
-  return { root: base.root, mountScript, defaults: recipe.defaults ?? base.defaults, list };
+  const defaults = recipe.defaults ? literalOnly(recipe.defaults) : base.defaults;
+  return { root: base.root, mountScript, defaults, list };
 }
 
 /**

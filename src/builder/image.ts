@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Recipe } from '../api/buildrun.ts';
-import type { Defaults } from '../api/osimage.ts';
+import type { LiteralDefaults } from '../api/osimage.ts';
 import { createLayout, mediaTypes } from './layout.ts';
 import type { Descriptor, Layout } from './layout.ts';
 import type { Packed } from './pack.ts';
@@ -13,7 +13,7 @@ export interface Image {
 /** Makes an OCI image of one layer. The same layer and recipe give the same digest. */
 export async function makeImage(
   { os, version, architecture, build }: Recipe,
-  defaults: Defaults | undefined,
+  defaults: LiteralDefaults | undefined,
   packed: Packed,
   work: string,
 ): Promise<Image> {
@@ -73,9 +73,9 @@ export async function makePackageList(
 /** Seconds since 1970 as RFC 3339. */
 export const timeOf = (epoch: number): string => new Date(epoch * 1000).toISOString().replace('.000Z', 'Z');
 
-/** Defaults as a container runtime has them, which knows no variables and no Secrets: those are left out. */
-export function configOf({ command, args, env, workingDir }: Defaults = {}): Record<string, unknown> {
-  const variables = env?.flatMap(({ name, value = '', valueFrom }) => (valueFrom ? [] : [`${name}=${text(value)}`]));
+/** Defaults as a container runtime has them. */
+export function configOf({ command, args, env, workingDir }: LiteralDefaults = {}): Record<string, unknown> {
+  const variables = env?.map(({ name, value = '' }) => `${name}=${text(value)}`);
   return {
     ...(variables && variables.length > 0 && { Env: variables }),
     ...(command && { Entrypoint: command.map(text) }),

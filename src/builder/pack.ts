@@ -8,7 +8,7 @@ import { Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Recipe } from '../api/buildrun.ts';
-import type { Defaults } from '../api/osimage.ts';
+import type { LiteralDefaults } from '../api/osimage.ts';
 import { programEnvironment, readLines } from '../agent/program.ts';
 import { because } from './failure.ts';
 import { FailedProgram } from './programs.ts';
@@ -26,7 +26,7 @@ export interface Packed {
 /** What a bundle has beside its tree. */
 export interface BundleFiles {
   mountScript: string | undefined;
-  defaults: Defaults | undefined;
+  defaults: LiteralDefaults | undefined;
 }
 
 /** Packs the tree itself, as a layer that any container runtime understands. */

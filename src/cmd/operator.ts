@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { systemNamespace } from '../api/names.ts';
+import { systemNamespace, verificationNamespace as usualVerificationNamespace } from '../api/names.ts';
 import { createCaches } from '../controllers/caches.ts';
 import { hostedContainerController } from '../controllers/hostedcontainer/reconcile.ts';
 import { imageDistributionController } from '../controllers/imagedistribution/reconcile.ts';
@@ -28,6 +28,7 @@ const silenceLimitSeconds = 1800;
 async function main({ env, logger, signal, required }: Program): Promise<void> {
   const metrics = createMetrics();
   const namespace = env.POD_NAMESPACE ?? systemNamespace;
+  const verificationNamespace = env.VERIFICATION_NAMESPACE ?? usualVerificationNamespace;
   const identity = `${env.POD_NAME ?? 'operator'}_${randomUUID()}`;
   const connection = createConnection({
     config: loadKubeConfig(),
@@ -47,10 +48,10 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     reportingInstance: env.POD_NAME ?? identity,
     logger,
   });
-  const caches = createCaches(unfenced, logger, metrics, namespace);
+  const caches = createCaches(unfenced, logger, metrics, { namespace, verificationNamespace });
   const reflectors = Object.values(caches);
   const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
-  const settings = { namespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
+  const settings = { namespace, verificationNamespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
 
   const readSecret = secretReader(client, namespace);
 

@@ -67,8 +67,18 @@ export const byOS = 'os';
 /** Index of the Jobs and Pods that make or test an image, by the name of its OSImage. */
 export const byStep = 'step';
 
-/** `namespace` is that of the operator. */
-export function createCaches(client: Client, logger: Logger, metrics: Metrics, namespace: string): Caches {
+/** Where the operator and its Jobs run, and where images are tested. */
+export interface Namespaces {
+  namespace: string;
+  verificationNamespace: string;
+}
+
+export function createCaches(
+  client: Client,
+  logger: Logger,
+  metrics: Metrics,
+  { namespace, verificationNamespace }: Namespaces,
+): Caches {
   const common = (name: string) => ({ name, logger, hooks: metrics.reflector(name) });
   const caches: Caches = {
     images: new Reflector({ ...common('osimages'), source: client.listWatcher(osImages) }),
@@ -95,7 +105,9 @@ export function createCaches(client: Client, logger: Logger, metrics: Metrics, n
     }),
   };
   const imageOfStep = ({ metadata: { labels: its, namespace: at } }: KubeObject) =>
-    at === namespace && its?.[labels.step] !== undefined ? [its[labels.image] ?? ''] : [];
+    (at === namespace || at === verificationNamespace) && its?.[labels.step] !== undefined
+      ? [its[labels.image] ?? '']
+      : [];
   caches.jobs.store.addIndex(byStep, imageOfStep);
   caches.pods.store.addIndex(byStep, imageOfStep);
   caches.containers.store.addIndex(byOS, ({ spec }) => {

@@ -1,6 +1,7 @@
 import { imageLabelPrefix, storeRoot } from '../api/names.ts';
 import type { Defaults, Layout, OSImage } from '../api/osimage.ts';
 import type { Writable } from '../api/podfields.ts';
+import { effectiveDefaults } from './defaults.ts';
 
 /** Everything that a Pod needs to know of an image that containers may use. */
 export interface UsableImage {
@@ -68,7 +69,7 @@ export function usableImage(image: OSImage): UsableImage | undefined {
     digest: status.digest,
     architecture: spec.architecture,
     layout: status.layout,
-    defaults: status.defaults ?? {},
+    defaults: effectiveDefaults(spec, status.defaults) ?? {},
     writable: spec.writable,
     hasMountScript: status.hasMountScript ?? false,
   };

@@ -4,6 +4,7 @@ import { apiVersion, labels } from '../api/names.ts';
 import type { StoredImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import { ownedBy, stepLabels } from './build-job.ts';
+import { effectiveDefaults } from './defaults.ts';
 import type { UsableImage } from './image.ts';
 import { imageName } from './image.ts';
 import { buildPod } from './pod.ts';
@@ -65,7 +66,7 @@ function storedImageOf({ spec }: OSImage, stored: StoredImage): UsableImage | un
     digest: stored.digest,
     architecture: spec.architecture,
     layout: stored.layout,
-    defaults: spec.defaults ?? stored.defaults ?? {},
+    defaults: effectiveDefaults(spec, stored.defaults) ?? {},
     writable: spec.writable,
     hasMountScript: Boolean(spec.mountScript) || (stored.hasMountScript ?? false),
   };

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
-import { isAlreadyExists } from '../../src/kube/client.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { createConnection, loadKubeConfig } from '../../src/kube/connection.ts';
 import type { Connection } from '../../src/kube/connection.ts';
@@ -34,15 +33,20 @@ const applicable = [
 export const manifests = (file: string): KubeObject[] =>
   loadAll(readFileSync(join(import.meta.dirname, '../../deploy', file), 'utf8')) as KubeObject[];
 
+/** Makes the namespaces of deploy/, with their labels. */
+async function applyNamespaces(client: Client): Promise<void> {
+  for (const { metadata } of ['namespace.yaml', 'verification/namespace.yaml'].flatMap(manifests))
+    await client.apply(namespaces, { metadata: { name: metadata.name, labels: metadata.labels } }, fieldManager);
+}
+const fieldManager = { fieldManager: 'test' };
+
 /** Applies files of deploy/ that hold rights, policies and service accounts, after making the namespace for them. */
 export async function applyManifests(client: Client, ...files: string[]): Promise<void> {
-  await client.create(namespaces, { metadata: { name: systemNamespace } }).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) throw error;
-  });
+  await applyNamespaces(client);
   for (const object of files.flatMap(manifests)) {
     const found = applicable.find(({ kind }) => kind === object.kind);
     if (!found) throw new Error(`deploy/ has a ${object.kind}, which this helper does not know`);
-    await client.apply(found, object, { fieldManager: 'test' });
+    await client.apply(found, object, fieldManager);
   }
 }
 

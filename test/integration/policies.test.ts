@@ -294,6 +294,22 @@ describe('a PersistentVolume', () => {
   });
 });
 
+describe('the namespace in which images are tested', () => {
+  const trySecret = (extra: object, ns = 'monoroot-verification') =>
+    client.create(secrets, { metadata: { name: 'attack', namespace: ns }, ...extra }, { dryRun: true });
+  const dockerconfigjson = Buffer.from('{"auths":{}}').toString('base64');
+
+  test('takes the login of a registry, and no other Secret', async () => {
+    await trySecret({ type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': dockerconfigjson } });
+    const refused = 'may have no Secret but the login of the registry';
+    expect(await refusal(trySecret({ stringData: { 'cosign.key': 'x' } }))).toContain(refused);
+    expect(await refusal(trySecret({ type: 'Opaque', data: { '.dockerconfigjson': dockerconfigjson } }))).toContain(
+      refused,
+    );
+    await trySecret({ stringData: { 'cosign.key': 'x' } }, system);
+  });
+});
+
 describe('an agent', () => {
   const image = { os: 'os', version: 'v1', digest: `sha256:${'a'.repeat(64)}`, state: 'Ready' as const };
   const write = (as: Client, name: string) =>

@@ -2,8 +2,8 @@ import { lstat, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { osName, osVersion } from '../../api/meta.ts';
-import { defaults } from '../../api/osimage.ts';
-import type { Defaults } from '../../api/osimage.ts';
+import { literalDefaults } from '../../api/osimage.ts';
+import type { LiteralDefaults } from '../../api/osimage.ts';
 import { FetchError } from '../failure.ts';
 import { imageKey } from '../store/paths.ts';
 import type { ImageName } from '../store/paths.ts';
@@ -12,7 +12,7 @@ const bundleFile = z.object({
   os: osName,
   version: osVersion,
   architecture: z.enum(['amd64', 'arm64']).optional(),
-  defaults: defaults.optional(),
+  defaults: literalDefaults.optional(),
 });
 
 /** What an unpacked archive turned out to be. Paths are absolute. */
@@ -20,7 +20,7 @@ export interface Unpacked {
   root: string;
   /** The script of the bundle; undefined when it has none. */
   mountScript?: string;
-  defaults?: Defaults;
+  defaults?: LiteralDefaults;
   architecture?: 'amd64' | 'arm64';
 }
 
@@ -61,6 +61,7 @@ function parseBundle(text: string, image: ImageName | undefined): Pick<Unpacked,
       cause: error,
     });
   }
+  refuseReferences(json);
   const parsed = bundleFile.safeParse(json);
   if (!parsed.success) {
     throw new FetchError(
@@ -76,3 +77,15 @@ function parseBundle(text: string, image: ImageName | undefined): Pick<Unpacked,
   const { architecture, defaults: of } = bundle;
   return { ...(architecture && { architecture }), ...(of && { defaults: of }) };
 }
+
+/** Only part of what a Pod may have as environment: a Secret would be one of whoever runs the image. Not dropped in silence. */
+function refuseReferences(json: unknown): void {
+  const found = withReferences.safeParse(json);
+  const name = found.data?.defaults.env.find(({ valueFrom }) => valueFrom !== undefined)?.name;
+  if (!found.success || name === undefined) return;
+  const message = `bundle.json gives the variable ${name.slice(0, 253)} by valueFrom; give it a literal value, or set it in the HostedContainer`;
+  throw new FetchError('BundleMismatch', message);
+}
+const withReferences = z.object({
+  defaults: z.object({ env: z.array(z.object({ name: z.string(), valueFrom: z.unknown().optional() })) }),
+});

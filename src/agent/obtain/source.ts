@@ -1,4 +1,4 @@
-import type { Defaults } from '../../api/osimage.ts';
+import type { LiteralDefaults } from '../../api/osimage.ts';
 import type { TransferOptions } from '../transfer.ts';
 
 /** What is known of an image when it is unpacked, besides its tree. */
@@ -6,7 +6,7 @@ export interface Obtained {
   /** Bytes downloaded. */
   archiveBytes: number;
   /** What the source says that containers run, unless a bundle says otherwise. */
-  defaults?: Defaults;
+  defaults?: LiteralDefaults;
 }
 
 export interface ObtainOptions extends Omit<TransferOptions, 'digest' | 'unpack'> {

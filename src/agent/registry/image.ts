@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defaults as defaultsSchema } from '../../api/osimage.ts';
-import type { Defaults } from '../../api/osimage.ts';
+import { literalDefaults } from '../../api/osimage.ts';
+import type { LiteralDefaults } from '../../api/osimage.ts';
 import { FetchError } from '../failure.ts';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'only sha256 digests are known');
@@ -67,7 +67,7 @@ function choose({ manifests }: z.output<typeof index>, architecture: string): st
 }
 
 /** What the configuration of an image says. Throws UnsupportedImage, ArchitectureMismatch. */
-export function parseConfig(bytes: Buffer, architecture: string): Defaults | undefined {
+export function parseConfig(bytes: Buffer, architecture: string): LiteralDefaults | undefined {
   const { os, architecture: found, config: of } = parse(bytes, config, 'configuration');
   if (os !== 'linux') throw unsupported(`It is for ${os}`);
   if (found !== architecture) {
@@ -82,7 +82,7 @@ export function parseConfig(bytes: Buffer, architecture: string): Defaults | und
     ...(WorkingDir && { workingDir: WorkingDir }),
   };
   if (Object.keys(made).length === 0) return undefined;
-  const checked = defaultsSchema.safeParse(made);
+  const checked = literalDefaults.safeParse(made);
   if (checked.success) return checked.data;
   throw unsupported(`Its configuration cannot become defaults: ${z.prettifyError(checked.error)}`);
 }

@@ -2,15 +2,15 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digest, osName, osVersion, time } from '../../api/meta.ts';
-import { defaults, layout } from '../../api/osimage.ts';
+import { layout, literalDefaults } from '../../api/osimage.ts';
 
 const imageFile = z.object({
   os: osName,
   version: osVersion,
   digest,
   layout,
-  /** Of the bundle. */
-  defaults: defaults.optional(),
+  /** Of the bundle or the OCI image. What an earlier version let through besides values is left out. */
+  defaults: literalDefaults.optional(),
   hasMountScript: z.boolean(),
   /** SHA-256 of the mount script that came from the spec; absent when the bundle's own, or none, is used. */
   mountScriptSha: z.string().optional(),

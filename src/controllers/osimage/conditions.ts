@@ -1,3 +1,5 @@
+import type { OSImage } from '../../api/osimage.ts';
+import { namedSecrets } from '../../pod/defaults.ts';
 import { imageName } from '../../pod/image.ts';
 import { kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
@@ -16,16 +18,17 @@ export interface Counts {
 /** All conditions; Ready and the two of kstatus sum up the others. */
 export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewCondition[] {
   const { ready, progress } = readiness(o, life, counts);
-  return [accepted, ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
+  return [accepted(o.image), ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
 }
 
-/** The API server refuses what does not make sense, so what arrives here is accepted. */
-const accepted: Stated = {
-  type: 'Accepted',
-  status: 'True',
-  reason: 'Valid',
-  message: 'The specification makes sense',
-};
+/** The API server refuses what does not make sense; but what an earlier version has let through is there. */
+function accepted({ spec }: OSImage): Stated {
+  const type = 'Accepted';
+  const names = namedSecrets(spec);
+  if (names.length === 0) return { type, status: 'True', reason: 'Valid', message: 'The specification makes sense' };
+  const message = `spec.defaults.env names Secrets or ConfigMaps, which would be those of every namespace in which it runs. Containers do not get the variables ${names.slice(0, 10).join(', ')}: set them in the HostedContainers`;
+  return { type, status: 'False', reason: 'SecretInDefaults', message };
+}
 
 /** Containers may use it when it is tested and published, and a node has it. */
 function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: Stated; progress: Progress } {

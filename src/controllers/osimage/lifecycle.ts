@@ -5,7 +5,7 @@ import { digestOf } from '../catalog.ts';
 import { planBuild } from './build.ts';
 import type { Action, Observed, Stage, Stated } from './observed.ts';
 import { externalSource, planPublication, waitingToPublish } from './publication.ts';
-import { isTested, planVerification, waitingForBuild } from './verification.ts';
+import { isTested, planVerification, podDeletion, testNamed, waitingForBuild } from './verification.ts';
 import { truncate } from '../../runtime/text.ts';
 
 /** What becomes of an image before it may reach the nodes that distributions select. */
@@ -88,17 +88,18 @@ function forgetFailures({ status = {} }: OSImage, token: string): OSImageStatus 
 
 /** What earlier tries have left, and the Pod of a test that has passed. What failed last is kept for looking at it. */
 function leftovers(o: Observed, status: Lifecycle['status']): Action[] {
-  const current = [status.build?.job, status.publication?.job];
-  const jobs = o.jobs.filter(({ metadata }) => !current.includes(metadata.name));
+  const currentJobs = [status.build?.job, status.publication?.job];
+  const jobs = o.jobs.filter(({ metadata }) => !currentJobs.includes(metadata.name));
   // Not before the outcome is written down.
   const passed = o.image.status?.verification?.outcome === 'Passed';
   const tests = o.pods.filter(({ metadata }) => metadata.labels?.[labels.step] === 'verify');
-  const pods = tests.filter(({ metadata }) => passed || metadata.name !== status.verification?.pod);
+  // One that an earlier version made elsewhere is a leftover, too.
+  const current = testNamed(o, status.verification?.pod);
+  const pods = tests.filter((pod) => passed || pod !== current);
   return [
-    ...jobs.flatMap((job) => deletionOf('DeleteJob', job)),
-    ...pods.flatMap((pod) => deletionOf('DeletePod', pod)),
+    ...jobs.filter(isStaying).map(({ metadata: { name, uid = '' } }) => ({ type: 'DeleteJob' as const, name, uid })),
+    ...pods.filter(isStaying).map(podDeletion),
   ];
 }
 
-const deletionOf = (type: 'DeleteJob' | 'DeletePod', { metadata }: Pick<OSImage, 'metadata'>): Action[] =>
-  metadata.deletionTimestamp === undefined ? [{ type, name: metadata.name, uid: metadata.uid ?? '' }] : [];
+const isStaying = ({ metadata }: Pick<OSImage, 'metadata'>): boolean => metadata.deletionTimestamp === undefined;

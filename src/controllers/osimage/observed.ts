@@ -9,6 +9,8 @@ import { truncateStart } from '../../runtime/text.ts';
 
 export interface Settings extends JobSettings {
   scaffolds: Scaffolds;
+  /** Where images are tested. */
+  verificationNamespace: string;
 }
 
 /** Everything that the plan looks at. */
@@ -31,7 +33,8 @@ export type Action =
   | { type: 'CreateConfigMap'; configMap: ConfigMap }
   | { type: 'CreateJob'; job: Job }
   | { type: 'CreatePod'; pod: Pod }
-  | { type: 'DeleteJob' | 'DeletePod'; name: string; uid: string };
+  | { type: 'DeleteJob'; name: string; uid: string }
+  | { type: 'DeletePod'; namespace: string; name: string; uid: string };
 
 export interface Plan {
   actions: Action[];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
+import { settings } from '../../../test/fixtures/image-life.ts';
 import type { Defaults, Layout, OSImage, OSImageSpec, OSImageStatus } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
@@ -24,7 +25,7 @@ function plan(o: Partial<Observed> = {}): OSImageStatus {
     stores: [],
     jobs: [],
     pods: [],
-    settings: { namespace: 'system', builderImage: 'builder', scaffolds: { merged: 'm', split: 's' } },
+    settings,
     now,
     ...o,
   });
@@ -111,6 +112,22 @@ describe('what is known of the image', () => {
   test('layout, defaults and mount script as the nodes report them', () => {
     const status = plan({ stores: [nodeStore('n1', ['os:v1'], [ready])] });
     expect(status).toMatchObject({ layout, defaults: { command: ['/bundle'] }, hasMountScript: true });
+  });
+
+  test('a variable that names a Secret counts from nobody, and spec is told so', () => {
+    const env = [
+      { name: 'KEY', valueFrom: { secretKeyRef: { name: 'os-signing', key: 'cosign.key' } } },
+      { name: 'A', value: '1' },
+    ];
+    const reported = { ...ready, defaults: { env } as Defaults };
+    const literal = { env: [{ name: 'A', value: '1' }] };
+    const told = plan({ stores: [nodeStore('n1', ['os:v1'], [reported])] });
+    expect([told.defaults, condition(told, 'Accepted')]).toEqual([literal, 'True/Valid']);
+    const before = { ...plan(), layout, defaults: { env } };
+    expect(plan({ image: { ...fresh(), status: before } }).defaults).toEqual(literal);
+    const own = plan({ image: fresh({ defaults: { env } }) });
+    expect([own.defaults, condition(own, 'Accepted')]).toEqual([literal, 'False/SecretInDefaults']);
+    expect(findCondition(own.conditions, 'Accepted')?.message).toMatch(/variables KEY: set them/);
   });
 
   test('it is kept when no node has the image any more', () => {

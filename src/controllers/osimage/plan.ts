@@ -1,4 +1,5 @@
 import type { OSImageStatus } from '../../api/osimage.ts';
+import { effectiveDefaults } from '../../pod/defaults.ts';
 import { imageName } from '../../pod/image.ts';
 import { setConditions } from '../../runtime/conditions.ts';
 import { defaultVersion, digestOf } from '../catalog.ts';
@@ -25,7 +26,7 @@ export function planOSImage(o: Observed): Plan {
     observedGeneration: image.metadata.generation,
     digest: digestOf(image),
     layout: report?.layout ?? before.layout,
-    defaults: image.spec.defaults ?? report?.defaults ?? before.defaults,
+    defaults: effectiveDefaults(image.spec, report?.defaults ?? before.defaults),
     hasMountScript: Boolean(image.spec.mountScript) || (report?.hasMountScript ?? before.hasMountScript),
     defaultVersion: defaultVersion(image.spec.os, o.distributions) === image.spec.version,
     nodes: { ready: ready.length, desired },

@@ -128,7 +128,7 @@ async function act({ client, namespace, ...doer }: Doer, action: Action): Promis
       return;
     }
     case 'DeletePod':
-      await client.delete(pods, { namespace, name: action.name }, { uid: action.uid, signal });
+      await client.delete(pods, { namespace: action.namespace, name: action.name }, { uid: action.uid, signal });
       logger.info({ pod: action.name }, 'Deleted Pod');
       return;
   }

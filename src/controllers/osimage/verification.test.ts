@@ -50,6 +50,18 @@ describe('a test', () => {
     expect([did(it), it.status.verification]).toEqual([[], chosen]);
   });
 
+  test('is run where no Secret is, and one that an earlier version runs elsewhere is ended', () => {
+    const stores = [has()];
+    const [made] = plan(external({ verification: { node: 'n1' } }), { stores }).actions;
+    expect(made).toMatchObject({ type: 'CreatePod', pod: { metadata: { namespace: 'verification' } } });
+    const old = pod('verify', name, exited(0));
+    old.metadata.namespace = 'system';
+    const it = plan(external({ verification: chosen }), { stores, pods: [old] });
+    expect(did(it)).toEqual([`create Pod ${name}`, `delete Pod ${name}`]);
+    expect(it.actions[1]).toMatchObject({ namespace: 'system' });
+    expect(it.status.verification?.outcome).toBeUndefined();
+  });
+
   test('that a node cannot store the image says so, and is not moved elsewhere', () => {
     const nodes = [node('n1'), node('n2')];
     const it = plan(external({ verification: { node: 'n1' } }), { nodes, stores: [has('n1', 'Failed')] });

@@ -8,7 +8,7 @@ import { formatTime } from '../../runtime/time.ts';
 import { storedImage } from '../storage.ts';
 import { lastLines, podProblem, terminated } from './jobs.ts';
 import { shorten, tryAgain } from './observed.ts';
-import type { Observed, Stage, Stated } from './observed.ts';
+import type { Action, Observed, Stage, Stated } from './observed.ts';
 import { chooseNode } from './verification-node.ts';
 
 type VerificationStatus = NonNullable<OSImageStatus['verification']>;
@@ -38,11 +38,11 @@ export function planVerification(
   token: string,
 ): Result {
   if (before?.outcome) return settled(image, before);
-  const node = chooseNode(o, image, before && { node: before.node, started: podNamed(o, before.pod) !== undefined });
+  const node = chooseNode(o, image, before && { node: before.node, started: testNamed(o, before.pod) !== undefined });
   if (node === undefined) return waitingForNode(image);
   const kept = node === before?.node ? before : undefined;
   const name = kept?.pod ?? stepName('verify', image.spec, `${node} ${token}`);
-  const pod = podNamed(o, name);
+  const pod = testNamed(o, name);
   if (pod) return judgePod({ o, image, status: { node, ...kept, pod: name }, pod });
   return planPod(o, image, node, name);
 }
@@ -51,15 +51,23 @@ export function planVerification(
 function planPod(o: Observed, image: TestedImage, node: string, name: string): Result {
   const stored = storedImage(o.stores.find(({ metadata }) => metadata.name === node), image); // prettier-ignore
   if (stored?.state !== 'Ready') return fetching({ node }, stored);
-  const { namespace, scaffolds } = o.settings;
+  const { verificationNamespace: namespace, scaffolds } = o.settings;
   const pod = verificationPod({ image, stored, node, name, namespace, scaffolds });
   if (!pod) return fetching({ node }, undefined);
   if (o.refusal !== undefined) return stage('Failed', { node }, 'False', 'PodRefused', o.refusal);
   return { ...running({ node, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };
 }
 
-const podNamed = (o: Observed, name: string | undefined): Pod | undefined =>
-  o.pods.find(({ metadata }) => metadata.name === name);
+/** The Pod of a test by its name; never one in another namespace, where Secrets may be. */
+export const testNamed = (o: Observed, name: string | undefined): Pod | undefined =>
+  o.pods.find(({ metadata }) => metadata.name === name && metadata.namespace === o.settings.verificationNamespace);
+
+export const podDeletion = ({ metadata: { name, namespace = '', uid = '' } }: Pod): Action => ({
+  type: 'DeletePod',
+  namespace,
+  name,
+  uid,
+});
 
 interface Test {
   o: Observed;
@@ -126,11 +134,11 @@ const failed = (test: Test, reason: string, message: string): Result =>
 
 /** A new Pod of the same name is made when this one is gone. */
 function replace({ o, status, pod }: Test): Result {
-  const { name, uid = '', creationTimestamp } = pod.metadata;
+  const { creationTimestamp } = pod.metadata;
   const why = pod.status?.message ?? pod.status?.reason ?? 'the Pod was ended before it could answer';
   const age = creationTimestamp === undefined ? pauseSeconds : (o.now.getTime() - Date.parse(creationTimestamp)) / 1000;
   if (age < pauseSeconds) return { ...running(status, why), requeueAfterSeconds: pauseSeconds - age };
-  return { ...running(status, why), actions: [{ type: 'DeletePod', name, uid }] };
+  return { ...running(status, why), actions: [podDeletion(pod)] };
 }
 
 function settled(image: TestedImage, status: VerificationStatus): Result {

@@ -85,6 +85,26 @@ describe('NodeStore', () => {
       { fieldManager: 'test' },
     );
     expectSays(await refusal(bad), ['status.images[0].state', 'Unsupported value']);
+    const report = (extra: object) =>
+      refusal(
+        client.applyStatus(
+          nodeStores,
+          { metadata, status: { images: [{ ...stored, ...extra }] } },
+          { fieldManager: 'test' },
+        ),
+      );
+    for (const source of ['secretKeyRef', 'configMapKeyRef', 'fieldRef', 'resourceFieldRef'])
+      expectSays(
+        await report({ defaults: { env: [{ name: 'A', valueFrom: { [source]: { name: 's', key: 'k' } } }] } }),
+        ['valueFrom', 'not declared in schema'],
+      );
+    for (const directory of ['..', '.', '../etc', 'a/b', 'a b', 'a:b', ''])
+      expectSays(await report({ layout: { kind: 'split', directories: [directory] } }), [
+        'layout.directories[0]',
+        'should match',
+      ]);
+    expectSays(await report({ reason: 'no word' }), ['reason', 'should match']);
+    expectSays(await report({ unpackedBytes: 1e15 }), ['unpackedBytes', 'less than or equal']);
     await client.delete(nodeStores, metadata);
   });
 });

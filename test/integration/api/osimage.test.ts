@@ -148,6 +148,17 @@ describe('OSImage', () => {
       'spec.defaults.workingDir',
       'should match',
     ],
+    ...[
+      { secretKeyRef: { name: 's', key: 'k' } },
+      { configMapKeyRef: { name: 'c', key: 'k' } },
+      { secretKeyRef: { name: 's', key: 'k', optional: true } },
+      {},
+    ].map((valueFrom): Row => [
+      `a default variable from ${Object.keys(valueFrom)[0] ?? 'nothing'}`,
+      { defaults: { env: [{ name: 'A', valueFrom }] } },
+      'spec.defaults.env',
+      'env of an image must not name a Secret or ConfigMap',
+    ]),
     ['an unknown field', { color: 'blue' }, 'spec.color', 'unknown field'],
   ])('refuses %s', async (_name, bad, ...parts) => {
     const spec = { ...osImage, ...bad };

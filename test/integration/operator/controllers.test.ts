@@ -1,5 +1,5 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { labels, systemNamespace } from '../../../src/api/names.ts';
+import { labels } from '../../../src/api/names.ts';
 import { configMaps, jobs } from '../../../src/controllers/caches.ts';
 import { osImages } from '../../../src/kube/kinds.ts';
 import { pods } from '../../../src/kube/resources.ts';
@@ -24,7 +24,7 @@ const published = JSON.stringify({ reference: `${repository}/production/x:v1`, s
 const disrupted = [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' }];
 
 const leftOf = async (image: string): Promise<string[]> => {
-  const selection = { namespace: systemNamespace, labelSelector: `${labels.image}=${objectName(image)}` };
+  const selection = { labelSelector: `${labels.image}=${objectName(image)}` };
   const kinds = [jobs, pods, configMaps] as unknown as Resource<KubeObject>[];
   const lists = await Promise.all(kinds.map((kind) => client.list(kind, selection)));
   return lists.flat().map(({ kind, metadata }) => `${kind} ${metadata.name}`);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { annotations, labels, systemNamespace } from '../../../src/api/names.ts';
+import { annotations, labels, systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
 import { productionReference, testingReference } from '../../../src/pod/repository.ts';
 import { configMaps, jobs } from '../../../src/controllers/caches.ts';
 import { imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
@@ -44,7 +44,7 @@ const imageObject = (image: string) => client.get(osImages, { name: objectName(i
 const messageOf = async (image: string, type: string) =>
   findCondition((await imageObject(image))?.status?.conditions, type)?.message ?? '';
 const ofStep = async (step: string, image: string) =>
-  (await client.list(pods, { namespace: at, labelSelector: `${labels.step}=${step}` })).filter(
+  (await client.list(pods, { labelSelector: `${labels.step}=${step}` })).filter(
     (pod) => pod.metadata.labels?.[labels.image] === objectName(image),
   );
 const retry = (image: string, token: string) =>
@@ -109,6 +109,7 @@ describe('an image that is built', () => {
     await eventually(async () => {
       const [pod] = await ofStep('verify', image);
       const containers = [{ args: verification.command }];
+      expect(pod?.metadata.namespace).toBe(verificationNamespace);
       expect(pod?.spec).toMatchObject({ restartPolicy: 'Never', nodeName: tester, containers });
     });
 

@@ -1,4 +1,4 @@
-import { systemNamespace } from '../../../src/api/names.ts';
+import { systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
 import { createCaches } from '../../../src/controllers/caches.ts';
 import { hostedContainerController } from '../../../src/controllers/hostedcontainer/reconcile.ts';
 import { imageDistributionController } from '../../../src/controllers/imagedistribution/reconcile.ts';
@@ -39,9 +39,9 @@ export async function startOperator(kubeconfig: string, admin: Connection): Prom
   const client = createClient(counted);
   const sink = eventSink(client);
   const events = createEventRecorder({ sink, reportingController: 'test', reportingInstance: 'test', logger });
-  const caches = createCaches(client, logger, metrics, systemNamespace);
+  const caches = createCaches(client, logger, metrics, { namespace: systemNamespace, verificationNamespace });
   const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
-  const settings = { namespace: systemNamespace, builderImage: 'localhost/builder', scaffolds };
+  const settings = { namespace: systemNamespace, verificationNamespace, builderImage: 'localhost/builder', scaffolds };
   const readSecret = secretReader(client, systemNamespace);
   const options = [
     osImageController({ client, caches, settings, events }),
