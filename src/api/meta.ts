@@ -72,8 +72,6 @@ export interface ObjectMeta {
   deletionTimestamp?: string;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
-  /** Kept by the API server: who wrote last, and when. */
-  managedFields?: { manager: string; subresource?: string; time?: string }[];
 }
 
 /** One kind of ours as the API server stores it. */

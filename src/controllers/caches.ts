@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import { labels } from '../api/names.ts';
-import type { NodeStore } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import type { Client } from '../kube/client.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../kube/kinds.ts';
@@ -10,6 +9,7 @@ import { defineResource } from '../kube/resources.ts';
 import { imageObjectName, parseReference } from '../pod/image.ts';
 import type { Claim } from '../pod/claim.ts';
 import type { ConfigMap, Job, Node, Pod } from '../pod/types.ts';
+import type { SeenNodeStore } from './storage.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { KubeObject } from '../runtime/object.ts';
 import { Reflector } from '../runtime/reflector.ts';
@@ -52,7 +52,7 @@ export const configMaps = defineResource<ConfigMap>({
 export type Caches = {
   images: Reflector<OSImage>;
   distributions: Reflector<ImageDistribution>;
-  stores: Reflector<NodeStore>;
+  stores: Reflector<SeenNodeStore>;
   containers: Reflector<HostedContainer>;
   nodes: Reflector<Node & KubeObject>;
   pods: Reflector<Pod>;
@@ -73,27 +73,41 @@ export interface Namespaces {
   verificationNamespace: string;
 }
 
+/** What of each kind is kept, for all that planners look at it. `now` is in milliseconds since 1970. */
+export const transforms = (now: () => number) => ({
+  stores: (store: SeenNodeStore): SeenNodeStore => ({ ...store, seenTime: now() }),
+  containers: withoutLastApplied<HostedContainer>,
+  nodes: onlyWhatPlacementNeeds,
+  pods: withoutVolumes,
+});
+
 export function createCaches(
   client: Client,
   logger: Logger,
   metrics: Metrics,
   { namespace, verificationNamespace }: Namespaces,
+  now: () => number = Date.now,
 ): Caches {
   const common = (name: string) => ({ name, logger, hooks: metrics.reflector(name) });
+  const transform = transforms(now);
   const caches: Caches = {
     images: new Reflector({ ...common('osimages'), source: client.listWatcher(osImages) }),
     distributions: new Reflector({ ...common('imagedistributions'), source: client.listWatcher(imageDistributions) }),
-    stores: new Reflector({ ...common('nodestores'), source: client.listWatcher(nodeStores) }),
+    stores: new Reflector({
+      ...common('nodestores'),
+      source: client.listWatcher<SeenNodeStore>(nodeStores),
+      transform: transform.stores,
+    }),
     containers: new Reflector({
       ...common('hostedcontainers'),
       source: client.listWatcher(hostedContainers),
-      transform: withoutLastApplied,
+      transform: transform.containers,
     }),
-    nodes: new Reflector({ ...common('nodes'), source: client.listWatcher(nodes), transform: onlyWhatPlacementNeeds }),
+    nodes: new Reflector({ ...common('nodes'), source: client.listWatcher(nodes), transform: transform.nodes }),
     pods: new Reflector({
       ...common('pods'),
       source: client.listWatcher(pods, { labelSelector: `${labels.managedBy}=monoroot` }),
-      transform: withoutVolumes,
+      transform: transform.pods,
     }),
     claims: new Reflector({
       ...common('persistentvolumeclaims'),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { builtImage, distribution, node, nodeStore, osImage, stored } from '../../test/fixtures/builders.ts';
+import { seenAt } from '../../test/fixtures/cached.ts';
 import type { ImageDistributionSpec } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../api/nodestore.ts';
 import type { Node } from '../pod/types.ts';
@@ -83,12 +84,7 @@ describe('a node stands with an image as', () => {
     return { ...store, spec: { images: spec.images.map((image) => ({ ...image, retained: true })) } };
   };
   /** Somebody wrote to it last so many seconds ago. One try may take 900 s, and a pause between two 300 s. */
-  const spoke = (seconds: number, ...images: StoredImage[]) => {
-    const { metadata, ...store } = asked(...images);
-    const times = [9999, seconds].map((ago) => new Date(now - ago * 1000).toISOString());
-    const managedFields = times.map((time) => ({ manager: 'monoroot', time }));
-    return { ...store, metadata: { ...metadata, managedFields } };
-  };
+  const spoke = (seconds: number, ...images: StoredImage[]) => seenAt(asked(...images), now - seconds * 1000);
   test.each<[NodeState, string, NodeStore | undefined]>([
     ['Waiting', 'when it has no store', undefined],
     ['Waiting', 'when its store is not asked for it', nodeStore('n1', ['os:v2'])],

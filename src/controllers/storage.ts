@@ -9,6 +9,12 @@ import { digestOf, whyNotReleased } from './catalog.ts';
 /** How one node stands with one image. Unreachable: it lacks the image, and nobody there would answer. */
 export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';
 
+/** A NodeStore as the cache of the operator has it. */
+export interface SeenNodeStore extends NodeStore {
+  /** When this process saw this revision of it first, in milliseconds since 1970; unset where nothing is watched. */
+  seenTime?: number;
+}
+
 /** The nodes that a distribution selects, for an image of this architecture; none before it is tested and published. */
 export function selectedNodes(distribution: ImageDistribution, image: OSImage, nodes: readonly Node[]): Node[] {
   if (whyNotReleased(image)) return [];
@@ -64,7 +70,7 @@ export const isTold = (store: NodeStore | undefined, image: OSImage): boolean =>
 };
 
 /** First hit wins. `now` is in milliseconds since 1970. */
-export function nodeState(node: Node, store: NodeStore | undefined, image: OSImage, now: number): NodeState {
+export function nodeState(node: Node, store: SeenNodeStore | undefined, image: OSImage, now: number): NodeState {
   const entry = wantedAs(store, image);
   const stored = storedImage(store, image);
   if (entry && stored?.state === 'Ready') return 'Ready';
@@ -83,10 +89,10 @@ export const isReachable = (node: Node): boolean =>
 /** Longest back-off of an agent, in which it rightly says nothing. */
 const longestPauseSeconds = 300;
 
-/** Whether the agent has said nothing for longer than any try can take; each of its words is a write to the NodeStore. */
-function isSilent(store: NodeStore | undefined, { timeoutSeconds }: WantedImage, now: number): boolean {
-  const times = (store?.metadata.managedFields ?? []).flatMap(({ time }) =>
-    time === undefined ? [] : Date.parse(time),
-  );
-  return times.length > 0 && now - Math.max(...times) > (timeoutSeconds + longestPauseSeconds) * 1000;
+/**
+ * Whether the agent has said nothing for longer than any try can take; each of its words is a write to the NodeStore. Counted by
+ * the clock of this process alone: the times in an object are those of other machines.
+ */
+function isSilent(store: SeenNodeStore | undefined, { timeoutSeconds }: WantedImage, now: number): boolean {
+  return store?.seenTime !== undefined && now - store.seenTime > (timeoutSeconds + longestPauseSeconds) * 1000;
 }

@@ -217,8 +217,13 @@ export class Reflector<T extends KubeObject> {
   }
 
   #shrink(object: T): T {
-    // By far the largest part of many objects, and of no use to a controller.
-    delete (object.metadata as { managedFields?: unknown }).managedFields;
-    return this.#options.transform?.(object) ?? object;
+    return shrink(object, this.#options.transform);
   }
+}
+
+/** An object as a cache keeps it, which is all that a planner ever sees of it. */
+export function shrink<T extends KubeObject>(object: T, transform: (object: T) => T = (same) => same): T {
+  // By far the largest part of many objects, and of no use to a controller.
+  delete (object.metadata as { managedFields?: unknown }).managedFields;
+  return transform(object);
 }

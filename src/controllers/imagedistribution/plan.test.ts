@@ -8,6 +8,7 @@ import {
   osImage,
   stored,
 } from '../../../test/fixtures/builders.ts';
+import { asCached } from '../../../test/fixtures/cached.ts';
 import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
@@ -41,16 +42,18 @@ function plan(o: Partial<Observed> & { states?: State[] } = {}): ImageDistributi
   const { states = ['Ready', 'Ready'], ...observed } = o;
   const it = observed.distribution ?? distribution('os:v1');
   const nodes = states.map((_, i) => node(`n${i + 1}`));
-  const { status } = planImageDistribution({
-    distribution: it,
-    image: osImage('os:v1'),
-    find: (os, version) => osImage(`${os}:${version}`),
-    fleet: { distributions: [it], containers: [], window: { open: true }, answers: [] },
-    nodes,
-    stores: storesIn(...states),
-    now,
-    ...observed,
-  });
+  const { status } = planImageDistribution(
+    asCached({
+      distribution: it,
+      image: osImage('os:v1'),
+      find: (os, version) => osImage(`${os}:${version}`),
+      fleet: { distributions: [it], containers: [], window: { open: true }, answers: [] },
+      nodes,
+      stores: storesIn(...states),
+      now,
+      ...observed,
+    }),
+  );
   expectValidStatus({ ...it, status });
   return status;
 }

@@ -9,15 +9,17 @@ import {
   sha256Of,
   stored,
 } from '../../../test/fixtures/builders.ts';
+import { asCached, seenAt } from '../../../test/fixtures/cached.ts';
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution, ImageDistributionSpec } from '../../api/imagedistribution.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
-import { currentImageLabels, planFleet, slots } from './plan.ts';
+import { currentImageLabels, planFleet as planCached, slots } from './plan.ts';
 import type { Fleet } from './plan.ts';
 
+const planFleet = (f: Fleet) => planCached(asCached(f));
 const names = (count: number) => Array.from({ length: count }, (_, i) => `n${String(i + 1).padStart(3, '0')}`);
 const labelOf = (image: string) => {
   const [os = '', version = ''] = image.split(':');
@@ -259,11 +261,8 @@ describe('nodes that do not answer', () => {
   const away = (name: string) => node(name, [], { taints });
   const distributions = [distribution('os:v1', { parallelism: 1 })];
   const at = Date.parse('2026-01-01T12:00:00Z');
-  const fetching = (name: string, silentSeconds = 0) => {
-    const { metadata, ...store } = nodeStore(name, ['os:v1'], [stored('os:v1', 'Fetching')]);
-    const time = new Date(at - silentSeconds * 1000).toISOString();
-    return { ...store, metadata: { ...metadata, managedFields: [{ manager: 'monoroot-agent', time }] } };
-  };
+  const fetching = (name: string, silentSeconds = 0) =>
+    seenAt(nodeStore(name, ['os:v1'], [stored('os:v1', 'Fetching')]), at - silentSeconds * 1000);
 
   test('get no place: they could not use it', () => {
     expect(wanted(fleet({ nodes: [away('n1'), node('n2')], distributions }))).toEqual({ n1: [], n2: ['os:v1'] });

@@ -8,12 +8,13 @@ import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node } from '../../pod/types.ts';
 import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
+import type { SeenNodeStore } from '../storage.ts';
 import { pinsOf } from './pins.ts';
 
 /** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
 export interface Fleet {
   nodes: readonly Node[];
-  stores: ReadonlyMap<string, NodeStore>;
+  stores: ReadonlyMap<string, SeenNodeStore>;
   images: readonly OSImage[];
   distributions: readonly ImageDistribution[];
   containers: readonly HostedContainer[];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { distribution, node, nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
 import { settings } from '../../../test/fixtures/image-life.ts';
+import { asCached } from '../../../test/fixtures/cached.ts';
 import type { Defaults, Layout, OSImage, OSImageSpec, OSImageStatus } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
@@ -18,17 +19,19 @@ function fresh(spec: Partial<OSImageSpec> = {}): OSImage {
 }
 function plan(o: Partial<Observed> = {}): OSImageStatus {
   const image = o.image ?? fresh();
-  const { status } = planOSImage({
-    image,
-    distributions: [distribution('os:v1')],
-    nodes: [node('n1')],
-    stores: [],
-    jobs: [],
-    pods: [],
-    settings,
-    now,
-    ...o,
-  });
+  const { status } = planOSImage(
+    asCached({
+      image,
+      distributions: [distribution('os:v1')],
+      nodes: [node('n1')],
+      stores: [],
+      jobs: [],
+      pods: [],
+      settings,
+      now,
+      ...o,
+    }),
+  );
   expectValidStatus({ ...image, status });
   return status;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { node, nodeStore, stored } from '../../../test/fixtures/builders.ts';
+import { seenAt } from '../../../test/fixtures/cached.ts';
 import {
   earlier,
   layout,
@@ -236,8 +237,7 @@ describe('a test', () => {
     });
 
     test('whose agent has been silent for too long is followed by another', () => {
-      const silent = has('n1', 'Fetching');
-      silent.metadata.managedFields = [{ manager: 'monoroot-agent', time: '2026-02-03T03:00:00Z' }];
+      const silent = seenAt(has('n1', 'Fetching'), Date.parse('2026-02-03T03:00:00Z'));
       const it = plan(external({ verification: { node: 'n1' } }), {
         nodes: [node('n1'), node('n2')],
         stores: [silent],

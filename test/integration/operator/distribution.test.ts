@@ -65,6 +65,30 @@ describe('from an image to a default version', () => {
     );
   });
 
+  test('a node whose agent has said nothing for longer than any try takes holds no place', async () => {
+    states.set('n1 silent:v1', 'Fetching');
+    await createImage('silent:v1');
+    await distribute('silent:v1', { parallelism: 1 });
+    await eventually(async () => expect(await told('n1')).toContain('silent:v1'));
+    expect(await told('n2')).not.toContain('silent:v1');
+    // One try may take 900 s, and a pause between two 300 s.
+    await stage.operator.stop();
+    await stage.operator.start(1201);
+    await eventually(async () => {
+      for (const name of ['n2', 'n3']) expect(await told(name)).toContain('silent:v1');
+    });
+    await eventually(async () => {
+      const { status } = await until(imageDistributions, 'silent.v1', { Distributed: 'False/NodesUnreachable' }, 1);
+      expect(status?.nodes).toEqual({ desired: 3, ready: 2, active: 0, failed: 0, unreachable: 1 });
+    });
+    await stage.operator.stop();
+    await stage.operator.start();
+    states.clear();
+    await until(imageDistributions, 'silent.v1', { Ready: 'True/AllNodes' });
+    await client.delete(imageDistributions, { name: 'silent.v1' });
+    await eventually(async () => expect(await told('n1')).not.toContain('silent:v1'));
+  });
+
   test('a node that joins gets what the others have, and its NodeStore goes with it', async () => {
     const node = await createNode('n4');
     await eventually(async () => expect(await told('n4')).toContain('base:v1'));

@@ -24,8 +24,15 @@ export interface RunningOperator {
   stop(): Promise<void>;
 }
 
-/** Starts it with the rights that deploy/operator-rbac.yaml gives to its service account. */
-export async function startOperator(kubeconfig: string, admin: Connection): Promise<RunningOperator> {
+/**
+ * Starts it with the rights that deploy/operator-rbac.yaml gives to its service account. `seenSecondsAgo`: it takes all that it
+ * sees for so old.
+ */
+export async function startOperator(
+  kubeconfig: string,
+  admin: Connection,
+  seenSecondsAgo = 0,
+): Promise<RunningOperator> {
   const metrics = createMetrics();
   let writes = 0;
   const connection = await connectAs(kubeconfig, admin, 'monoroot-operator', { onAnswer: metrics.onAnswer });
@@ -39,7 +46,8 @@ export async function startOperator(kubeconfig: string, admin: Connection): Prom
   const client = createClient(counted);
   const sink = eventSink(client);
   const events = createEventRecorder({ sink, reportingController: 'test', reportingInstance: 'test', logger });
-  const caches = createCaches(client, logger, metrics, { namespace: systemNamespace, verificationNamespace });
+  const namespaces = { namespace: systemNamespace, verificationNamespace };
+  const caches = createCaches(client, logger, metrics, namespaces, () => Date.now() - seenSecondsAgo * 1000);
   const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
   const settings = { namespace: systemNamespace, verificationNamespace, builderImage: 'localhost/builder', scaffolds };
   const readSecret = secretReader(client, systemNamespace);

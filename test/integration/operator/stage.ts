@@ -178,8 +178,8 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
       counts: () => operator.counts(),
       reconcileAll: () => operator.reconcileAll(),
       stop: () => operator.stop(),
-      start: async () => {
-        operator = await startOperator(cluster.kubeconfig, connection);
+      start: async (seenSecondsAgo = 0) => {
+        operator = await startOperator(cluster.kubeconfig, connection, seenSecondsAgo);
       },
     },
     /** Everybody behaves again. */
