@@ -217,7 +217,12 @@ const status = z.object({
   image: fixedImage.optional().describe('Running now.'),
   digest: digest.optional(),
   targetImage: fixedImage.optional().describe('What it is going to, while it upgrades.'),
-  lastKnownGoodImage: fixedImage.optional(),
+  lastKnownGoodImage: fixedImage
+    .optional()
+    .describe('What a failed upgrade goes back to: the image that last ran well.'),
+  lastKnownGoodDigest: digest
+    .optional()
+    .describe('Its bytes: another OSImage of that name is another image, and an attempt.'),
   assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
   assignedTime: time.optional().describe('When a rollout assigned it.'),
   assignedRetryToken: z

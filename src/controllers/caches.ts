@@ -64,6 +64,8 @@ export type Caches = {
 
 /** Index of HostedContainers by the OSes that they ask for, as root and as software. */
 export const byOS = 'os';
+/** Index of OSImages by the digest of their bytes. */
+export const byDigest = 'digest';
 /** Index of the Jobs and Pods that make or test an image, by the name of its OSImage. */
 export const byStep = 'step';
 
@@ -124,6 +126,7 @@ export function createCaches(
       : [];
   caches.jobs.store.addIndex(byStep, imageOfStep);
   caches.pods.store.addIndex(byStep, imageOfStep);
+  caches.images.store.addIndex(byDigest, ({ status }) => (status?.digest === undefined ? [] : [status.digest]));
   caches.containers.store.addIndex(byOS, ({ spec }) => {
     const references = [spec.image, ...(spec.software ?? []).flatMap(({ osImage }) => osImage ?? [])];
     return new Set(references.map((reference) => parseReference(reference).os));

@@ -4,6 +4,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { isFollower, isOnCourse } from './course.ts';
 import type { Course } from './course.ts';
+import { lastKnownGood } from './last-known-good.ts';
 import type { Observed } from './observed.ts';
 import { newest } from './record.ts';
 import { exits, launchFailure, mainStatus, notReadyBecause, readySince, startError } from './verdict.ts';
@@ -53,12 +54,9 @@ function upgradedCondition(s: Situation): Stated {
   const name = imageName(image);
   if (blockedBy) return { type: 'Upgraded', status: 'False', ...blockedReason(s, blockedBy, name) };
   if (failedWithoutWayBack) {
-    const { image: failed, attempts, message } = failedWithoutWayBack;
-    return state(
-      'False',
-      'Failed',
-      `${failed} failed (${tries(attempts)}) and there is no last known good version to go back to. ${message}`,
-    );
+    const { image: failed, attempts, reason, message } = failedWithoutWayBack;
+    const text = `${failed} failed (${tries(attempts)}): ${reason}: ${message}. ${noWayBack(s)}. Change spec.image, or upgrade.retryToken to try again`;
+    return state('False', 'Failed', text);
   }
   const failure = revertedFrom(s);
   if (failure) {
@@ -69,6 +67,14 @@ function upgradedCondition(s: Situation): Stated {
   if (hindrance) return state('Unknown', hindrance.reason, hindrance.message);
   const what = course.isAttempt ? `Going to ${name}` : `Restarting ${name} because its specification changed`;
   return state('Unknown', 'InProgress', what);
+}
+
+/** Why there is nothing to go back to. */
+function noWayBack({ status }: Situation): string {
+  const good = lastKnownGood(status);
+  if (!good) return 'It has no last known good version to go back to';
+  const bytes = good.digest === undefined ? '' : ` (${good.digest.slice(0, 19)}…)`;
+  return `${good.image}${bytes} ran well, but no OSImage has these bytes any more: publish them again to go back`;
 }
 
 /** The failure that the last attempt was reverted for, until somebody has accepted it. */

@@ -1,4 +1,4 @@
-import type { FailedImage, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { FailedImage, HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations } from '../../api/names.ts';
 import { fingerprint, podHash } from '../../pod/fingerprint.ts';
 import { imageName, parseReference } from '../../pod/image.ts';
@@ -6,13 +6,16 @@ import type { UsableImage } from '../../pod/image.ts';
 import type { Pod } from '../../pod/types.ts';
 import type { Observed } from './observed.ts';
 import { findFailure, newest } from './record.ts';
-import { resolve, usableByName, withSoftware } from './resolve.ts';
+import { permitted, permittedByName, withSoftware } from './images.ts';
+import { isLastKnownGood, usableBytes, wayBack } from './last-known-good.ts';
+import type { Bytes } from './last-known-good.ts';
+import { resolve } from './resolve.ts';
 import type { Resolution } from './resolve.ts';
 
-/** Where the container is going, after what it asks for has been held against what failed before. */
+/** The image that the container should run: what its spec asks for, unless that cannot be had or has failed before. */
 export interface Course {
   resolution: Resolution;
-  /** What it shall run; unset: nothing to run, keep what there is. */
+  /** What it should run; unset: nothing to run, keep what there is. */
   image?: UsableImage;
   /** It is not known to be good: its Pod is judged, and its failure has consequences. */
   isAttempt: boolean;
@@ -25,24 +28,69 @@ export interface Course {
 }
 
 export function setCourse(o: Observed): Course {
-  const status = o.container.status ?? {};
-  const resolution = resolve(o.container, o.catalog);
-  const target = resolution.image && withSoftware(o.container, o.catalog, resolution.image);
-  if (!target) return { resolution, isAttempt: false, fingerprint: '', podHash: '' };
+  const asked = resolve(o.container, o.catalog);
+  if (asked.image) return toward(o, asked, asked.image);
+  const kept = keptImage(o);
+  if (!kept) return { resolution: asked, isAttempt: false, fingerprint: '', podHash: '' };
+  if (!isFollower(o) || parseReference(o.container.spec.image).os !== kept.os) return toward(o, asked, kept);
+  // A follower whose version was withdrawn is assigned what it keeps: it asks for no version itself.
+  const resolution = resolve(withAssigned(o.container, kept), o.catalog);
+  return resolution.image ? toward(o, resolution, resolution.image) : toward(o, asked, kept);
+}
 
-  const failure = findFailure(status, fingerprint(o.container, target));
-  const lastGood = usableByName(o.catalog, status.lastKnownGoodImage);
-  const good = lastGood && withSoftware(o.container, o.catalog, lastGood);
-  const goBack = failure !== undefined && good !== undefined && imageName(good) !== imageName(target);
+const withAssigned = (container: HostedContainer, image: UsableImage): HostedContainer => ({
+  ...container,
+  status: { ...container.status, assignedImage: imageName(image) },
+});
+
+function toward(o: Observed, resolution: Resolution, asked: UsableImage): Course {
+  const { container, catalog } = o;
+  const status = container.status ?? {};
+  const target = withSoftware(container, catalog, asked);
+  const failure = findFailure(status, fingerprint(container, target));
+  const lastGood = wayBack(container, catalog);
+  const good = lastGood && withSoftware(container, catalog, lastGood);
+  const goBack = failure !== undefined && good !== undefined && !isSame(good, target);
   const image = goBack ? good : target;
   return {
     resolution,
     image,
-    isAttempt: imageName(image) !== status.lastKnownGoodImage,
-    fingerprint: fingerprint(o.container, image),
-    podHash: podHash(o.container, image),
+    isAttempt: !goBack && !isLastKnownGood(status, image),
+    fingerprint: fingerprint(container, image),
+    podHash: podHash(container, image),
     ...(goBack ? { blockedBy: failure } : failure && { failedWithoutWayBack: failure }),
   };
+}
+
+const isSame = (a: UsableImage, b: UsableImage): boolean => imageName(a) === imageName(b) && a.digest === b.digest;
+
+/**
+ * What a container runs whose image cannot be had: what its Pod runs, unless it must leave that; without a Pod its last known
+ * good. Undefined: its Pod stays as it is, or there is nothing that it could run.
+ */
+export function keptImage({ container, catalog, pod }: Observed): UsableImage | undefined {
+  const good = wayBack(container, catalog);
+  const runs = pod && bytesOf(pod);
+  if (runs) {
+    const { os, version = '' } = parseReference(runs.image);
+    const found = permitted(container, catalog, os, version);
+    const mustLeave = 'reason' in found && found.reason === 'ImageCondemned';
+    return mustLeave ? good : usableBytes(catalog, runs);
+  }
+  const { os, version } = parseReference(container.spec.image);
+  const fallback = version === undefined ? `${os}:${catalog.defaultVersion(os) ?? ''}` : undefined;
+  return (
+    good ??
+    permittedByName(container, catalog, container.status?.image) ??
+    permittedByName(container, catalog, fallback)
+  );
+}
+
+/** What a Pod runs that has not ended. */
+function bytesOf({ metadata, status }: Pod): Bytes | undefined {
+  const { [annotations.image]: image, [annotations.digest]: digest } = metadata.annotations ?? {};
+  const ended = status?.phase === 'Failed' || status?.phase === 'Succeeded';
+  return image === undefined || ended ? undefined : { image, digest };
 }
 
 /** Is it the Pod that the course asks for? An attempt also wants a fresh Pod after `retryToken` changed. */

@@ -25,7 +25,14 @@ const pod = (uid: string, deletionTimestamp?: string): Pod => ({
 });
 const observed = (seen: Pod | undefined): Observed => ({
   container: owner,
-  catalog: { find: () => undefined, defaultVersion: () => undefined, movedBy: () => undefined },
+  catalog: {
+    find: () => undefined,
+    withDigest: () => [],
+    defaultVersion: () => undefined,
+    pendingDefault: () => undefined,
+    comesTo: () => false,
+    movedBy: () => undefined,
+  },
   pod: seen,
   nodes: [],
   scaffolds: { merged: 'merged', split: 'split' },

@@ -9,7 +9,7 @@ import { claimNameOf } from '../../pod/claim.ts';
 import type { Hindrance } from './conditions.ts';
 import { trialOf } from './observed.ts';
 import type { Need, Observed } from './observed.ts';
-import { lookUp } from './resolve.ts';
+import { lookUp } from './images.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
 export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hindrance } | { need: Need };

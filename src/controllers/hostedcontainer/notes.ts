@@ -25,7 +25,8 @@ const attemptBegan: NoteRule = (before, after) => {
 };
 
 const attemptSucceeded: NoteRule = (before, after) => {
-  if (before.lastKnownGoodImage === after.lastKnownGoodImage) return undefined;
+  const isSame = before.lastKnownGoodDigest === undefined || before.lastKnownGoodDigest === after.lastKnownGoodDigest;
+  if (before.lastKnownGoodImage === after.lastKnownGoodImage && isSame) return undefined;
   return before.lastKnownGoodImage === undefined
     ? { type: 'Normal', reason: 'Started', message: `${after.lastKnownGoodImage ?? ''} is running and Ready` }
     : {

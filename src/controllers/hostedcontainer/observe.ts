@@ -2,14 +2,13 @@ import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { Client } from '../../kube/client.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
 import { claimFromTemplate, claimNameOf } from '../../pod/claim.ts';
-import { parseReference } from '../../pod/image.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { NodeSelector, Pod } from '../../pod/types.ts';
 import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
-import { defaultDistribution, defaultVersion, moves } from '../catalog.ts';
-import { claims, imageOf, pods } from '../caches.ts';
+import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
+import { catalogOf } from './cached-catalog.ts';
 import { withTrial } from './observed.ts';
 import type { DataLocation, Need, Observed } from './observed.ts';
 
@@ -25,6 +24,7 @@ export async function observe(
   signal: AbortSignal,
 ): Promise<Observed> {
   const { namespace = '', name } = container.metadata;
+  const now = new Date();
   const cached = caches.pods.store.get(`${namespace}/${name}`);
   return {
     container,
@@ -33,15 +33,8 @@ export async function observe(
     pod: cached ?? (await client.get(pods, { namespace, name }, { signal })),
     claim: caches.claims.store.get(`${namespace}/${claimNameOf(container) ?? ''}`),
     nodes: caches.nodes.store.list(),
-    catalog: {
-      find: (os, version) => imageOf(caches, `${os}:${version}`),
-      defaultVersion: (os) => defaultVersion(os, caches.distributions.store.list()),
-      movedBy: (it) => {
-        const giver = defaultDistribution(parseReference(it.spec.image).os, caches.distributions.store.list());
-        return giver && moves(giver, it) ? giver.metadata.name : undefined;
-      },
-    },
-    now: new Date(),
+    catalog: catalogOf(caches, now),
+    now,
   };
 }
 

@@ -10,8 +10,27 @@ export interface Catalog {
   find(os: string, version: string): OSImage | undefined;
   /** The default version of an OS, if one is activated. */
   defaultVersion(os: string): string | undefined;
+  /** All images that have these bytes. */
+  withDigest(digest: string): readonly OSImage[];
+  /** What is to give an OS without a default version its first one, if anything is. */
+  pendingDefault(os: string): Pending | undefined;
+  /** An ImageDistribution brings these bytes to one of these nodes, and has not failed there. */
+  comesTo(image: ImageDigest, nodes: readonly string[]): boolean;
   /** The ImageDistribution that moves this container to the default version, if one does. */
   movedBy(container: HostedContainer): string | undefined;
+}
+
+/** Something that is not there yet. */
+export interface Pending {
+  message: string;
+  /** It comes by itself; else only a person ends it. */
+  waits: boolean;
+}
+
+export interface ImageDigest {
+  os: string;
+  version: string;
+  digest: string;
 }
 
 /** Where the data of the container is, as far as that limits where it can run. */

@@ -2,6 +2,7 @@ import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcon
 import { annotations } from '../../api/names.ts';
 import { ownersOfClaim } from '../../pod/claim.ts';
 import { imageName } from '../../pod/image.ts';
+import type { UsableImage } from '../../pod/image.ts';
 import type { OwnerReference, Pod } from '../../pod/types.ts';
 import { setConditions } from '../../runtime/conditions.ts';
 import { conditionsOf } from './conditions.ts';
@@ -12,6 +13,9 @@ import { notesOf } from './notes.ts';
 import type { Action, Need, Observed, Plan } from './observed.ts';
 import { beginAttempt, closeNewest, findFailure, newest, openAttempt, recordFailure, recordSuccess } from './record.ts';
 import { gate } from './gate.ts';
+import type { Passage } from './gate.ts';
+import { withSoftware } from './images.ts';
+import { isLastKnownGood, wayBack } from './last-known-good.ts';
 import { judge, mainStatus } from './verdict.ts';
 
 /** What one look at the Pod leads to. */
@@ -47,7 +51,8 @@ export function planHostedContainer(o: Observed): Plan {
 
 /** An attempt that has succeeded is none any more: that is told at once, not by a second write. */
 function afterStep(o: Observed, course: Course, { status }: Step): Course {
-  if (status.lastKnownGoodImage === o.container.status?.lastKnownGoodImage) return course;
+  const { lastKnownGoodImage: image, lastKnownGoodDigest: digest } = o.container.status ?? {};
+  if (status.lastKnownGoodImage === image && status.lastKnownGoodDigest === digest) return course;
   return setCourse({ ...o, container: { ...o.container, status } });
 }
 
@@ -95,7 +100,8 @@ function endOf(pod: Pod | undefined): string | undefined {
 /** The right Pod is there: an attempt is judged. */
 function watchPod(o: Observed, course: Course, before: HostedContainerStatus): Step {
   const { pod, container, now } = o;
-  if (!course.isAttempt || !pod || !course.image) return { actions: [], status: before };
+  if (!pod || !course.image) return { actions: [], status: before };
+  if (!course.isAttempt) return { actions: [], status: withGoodDigest(before, course.image) };
   const status = ensureAttempt(before, course, now);
   const verdict = judge({ container, pod, now });
   switch (verdict.outcome) {
@@ -114,6 +120,12 @@ function watchPod(o: Observed, course: Course, before: HostedContainerStatus): S
   }
 }
 
+/** The status of an earlier version of the operator has the last known good by name alone. */
+function withGoodDigest(status: HostedContainerStatus, image: UsableImage): HostedContainerStatus {
+  if (status.lastKnownGoodDigest !== undefined || status.lastKnownGoodImage !== imageName(image)) return status;
+  return { ...status, lastKnownGoodDigest: image.digest };
+}
+
 /** There is no Pod, or one of another shape or image: nothing is touched before everything says that the next one can run. */
 function replacePod(o: Observed, course: Course, before: HostedContainerStatus): Step {
   const { pod, now } = o;
@@ -124,7 +136,7 @@ function replacePod(o: Observed, course: Course, before: HostedContainerStatus):
   if ('hindrance' in passed) {
     const { reason, message } = passed.hindrance;
     if (reason !== 'PodForbidden' || !course.isAttempt || before.lastKnownGoodImage === undefined) {
-      return { actions: [], status: before, hindrance: passed.hindrance, requeueAfterSeconds: 30 };
+      return { ...standIn(o, course, before), hindrance: passed.hindrance, requeueAfterSeconds: 30 };
     }
     // The Pod was refused: the attempt has failed before it cost the running container anything.
     return {
@@ -133,8 +145,7 @@ function replacePod(o: Observed, course: Course, before: HostedContainerStatus):
     };
   }
   const status = course.isAttempt ? ensureAttempt(before, course, now) : before;
-  const claim: Action[] = passed.claim ? [{ type: 'CreateClaim', claim: passed.claim }] : [];
-  if (!pod) return { actions: [...claim, { type: 'CreatePod', pod: passed.pod }], status };
+  if (!pod) return creation(passed, status);
   const from = pod.metadata.annotations?.[annotations.image] ?? 'another image';
   const why =
     from === imageName(image)
@@ -142,6 +153,20 @@ function replacePod(o: Observed, course: Course, before: HostedContainerStatus):
       : `Going from ${from} to ${imageName(image)}`;
   return { actions: [{ type: 'DeletePod', uid: pod.metadata.uid ?? '', why }], status };
 }
+
+/** There is no Pod, and the way forward is shut: whatever shuts it, the last known good runs if it can. */
+function standIn(o: Observed, course: Course, status: HostedContainerStatus): Step {
+  const good = wayBack(o.container, o.catalog);
+  if (o.pod || !course.isAttempt || !good) return { actions: [], status };
+  const passed = gate(o, withSoftware(o.container, o.catalog, good));
+  if ('need' in passed) return { actions: [], status, need: passed.need };
+  return 'pod' in passed ? creation(passed, status) : { actions: [], status };
+}
+
+const creation = ({ pod, claim }: Extract<Passage, { pod: Pod }>, status: HostedContainerStatus): Step => ({
+  actions: [...(claim ? [{ type: 'CreateClaim' as const, claim }] : []), { type: 'CreatePod', pod }],
+  status,
+});
 
 /** The claim of the template follows `whenDeleted`, also when that is changed later. */
 function claimActions({ container, claim }: Observed): Action[] {
@@ -163,8 +188,7 @@ function describe(o: Observed, course: Course, step: Step): HostedContainerStatu
   const { pod, container, now } = o;
   const { generation } = container.metadata;
   const { targetImage: _target, ...rest } = step.status;
-  const isNews =
-    course.image && imageName(course.image) !== rest.lastKnownGoodImage && !findFailure(rest, course.fingerprint);
+  const isNews = course.image && !isLastKnownGood(rest, course.image) && !findFailure(rest, course.fingerprint);
   const status: HostedContainerStatus = {
     ...rest,
     ...(generation !== undefined && { observedGeneration: generation }),

@@ -42,7 +42,7 @@ export function recordSuccess(
       : entry,
   );
   const failedImages = (status.failedImages ?? []).filter((f) => f.fingerprint !== print);
-  return { ...closed, history, failedImages, lastKnownGoodImage: imageName(image) };
+  return { ...closed, history, failedImages, lastKnownGoodImage: imageName(image), lastKnownGoodDigest: image.digest };
 }
 
 export interface Failure {

@@ -1,13 +1,13 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import { annotations } from '../../api/names.ts';
-import { imageName, parseReference, usableImage } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
-import { condemnation } from '../catalog.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import { permitted, permittedByName } from './images.ts';
 import type { Catalog } from './observed.ts';
 
-/** Which image a container shall run, before past failures are looked at. */
+/** Which image a container asks for, before past failures are looked at. */
 export interface Resolution {
-  /** What to run: with a status of False what runs already; unset when there is nothing that could be run. */
+  /** What to run; unset when `status` is False: what runs then is for `keptImage` to say. */
   image?: UsableImage;
   status: 'True' | 'False';
   reason:
@@ -19,50 +19,11 @@ export interface Resolution {
     | 'ImageCondemned'
     | 'NoDefaultVersion';
   message: string;
+  /** Of a reason that depends: something is at work on it. */
+  waits?: boolean;
 }
 
-/** The image of that name that containers may use, or why there is none. */
-export function lookUp(
-  catalog: Pick<Catalog, 'find'>,
-  os: string,
-  version: string,
-): UsableImage | Pick<Resolution, 'reason' | 'message'> {
-  const object = catalog.find(os, version);
-  if (!object)
-    return { reason: 'UnknownImage', message: `There is no OSImage ${os}.${version}: create it, or change spec.image` };
-  const image = usableImage(object);
-  if (image) return image;
-  const ready = object.status?.conditions?.find((c) => c.type === 'Ready');
-  const why = ready ? `${ready.reason}: ${ready.message}` : 'It has not been looked at yet';
-  return { reason: 'ImageNotReady', message: `OSImage ${os}.${version} is not Ready. ${why}` };
-}
-
-/** The usable image named `<os>:<version>`, if it is usable. */
-export function usableByName(catalog: Pick<Catalog, 'find'>, name: string | undefined): UsableImage | undefined {
-  const { os, version } = parseReference(name ?? '');
-  if (version === undefined) return undefined;
-  const found = lookUp(catalog, os, version);
-  return 'digest' in found ? found : undefined;
-}
-
-/** The image with the stored software that the container mounts besides; what is not usable yet has no digest. */
-export function withSoftware(
-  { spec }: HostedContainer,
-  catalog: Pick<Catalog, 'find'>,
-  image: UsableImage,
-): UsableImage {
-  const software = (spec.software ?? []).flatMap(({ name, osImage }) => {
-    if (osImage === undefined) return [];
-    const { os, version = '' } = parseReference(osImage);
-    return [{ name, os, version, digest: usableByName(catalog, osImage)?.digest ?? '' }];
-  });
-  return software.length > 0 ? { ...image, software } : image;
-}
-
-/**
- * Applies the rules of resolution. A new container falls back to the default version when its policy allows; one that has
- * run keeps what it has, for an image that disappears must stop nobody.
- */
+/** Applies the rules of resolution. A new container falls back to the default version when its policy allows. */
 export function resolve(container: HostedContainer, catalog: Catalog): Resolution {
   const { os, version } = parseReference(container.spec.image);
   return version === undefined
@@ -72,22 +33,28 @@ export function resolve(container: HostedContainer, catalog: Catalog): Resolutio
 
 function resolveFollower(container: HostedContainer, catalog: Catalog, os: string): Resolution {
   const current = catalog.defaultVersion(os);
-  const assigned = parseReference(container.status?.assignedImage ?? '');
-  const version = assigned.os === os ? assigned.version : current;
-  if (version === undefined) {
-    return {
-      status: 'False',
-      reason: 'NoDefaultVersion',
-      message: `${os} has no default version: activate one with an ImageDistribution (spec.activate.newContainers), or name a version`,
-    };
-  }
-  const refusal = condemnedFor(container, catalog, os, version);
-  const found = refusal ?? lookUp(catalog, os, version);
-  const instead = refusal && (wayBack(container, catalog) ?? usableByName(catalog, `${os}:${current ?? ''}`));
-  const image = 'digest' in found ? found : instead;
-  if (!image || (refusal && condemnedFor(container, catalog, os, image.version)))
-    return { status: 'False', ...(found as Refusal) };
-  return { status: 'True', reason: 'DefaultVersion', image, message: following(container, catalog, image, current) };
+  const version = versionOfFollower(container, os) ?? current;
+  if (version === undefined) return noDefaultVersion(catalog, os);
+  const found = permitted(container, catalog, os, version);
+  if (!('digest' in found)) return { status: 'False', ...found };
+  const message = following(container, catalog, found, current);
+  return { status: 'True', reason: 'DefaultVersion', image: found, message };
+}
+
+/** Following begins where one is: what it was assigned, else what it runs, until a rollout moves it. */
+function versionOfFollower({ status = {} }: HostedContainer, os: string): string | undefined {
+  const { assignedImage, image, lastKnownGoodImage } = status;
+  return [assignedImage, image, lastKnownGoodImage]
+    .map((name) => parseReference(name ?? ''))
+    .find((it) => it.os === os && it.version !== undefined)?.version;
+}
+
+function noDefaultVersion(catalog: Catalog, os: string): Resolution {
+  const pending = catalog.pendingDefault(os);
+  const message = pending
+    ? `${os} has no default version yet. ${pending.message}`
+    : `${os} has no default version: activate one with an ImageDistribution (spec.activate.newContainers), or name a version`;
+  return { status: 'False', reason: 'NoDefaultVersion', message, waits: pending?.waits ?? false };
 }
 
 /** The same text for all that wait, and until they move: a rollout to thousands must not write to those whose turn it is not. */
@@ -106,46 +73,22 @@ function following(
 }
 
 function resolveFixed(container: HostedContainer, catalog: Catalog, os: string, version: string): Resolution {
-  const refusal = condemnedFor(container, catalog, os, version);
-  const found = refusal ?? lookUp(catalog, os, version);
+  const found = permitted(container, catalog, os, version);
   if ('digest' in found)
     return { status: 'True', reason: 'Exact', image: found, message: `${imageName(found)} is Ready` };
-  const good = refusal && !fellBackBefore(container) && wayBack(container, catalog);
-  if (good) return { status: 'False', ...found, image: good };
-  const running = usableByName(catalog, container.status?.image);
-  return (
-    fallBack(container, catalog, os, found.message) ?? { status: 'False', ...found, ...(running && { image: running }) }
-  );
+  return fallBack(container, catalog, os, found.message) ?? { status: 'False', ...found };
 }
-
-type Refusal = Pick<Resolution, 'reason' | 'message'>;
-
-/**
- * Why the container may not go to an image: it is condemned, and the container has never run it well. One that has may start
- * on it again, and one that runs it and has nothing to go back to keeps it.
- */
-function condemnedFor(container: HostedContainer, catalog: Catalog, os: string, version: string): Refusal | undefined {
-  const evidence = condemnation(catalog.find(os, version));
-  const { lastKnownGoodImage, image } = container.status ?? {};
-  if (evidence === undefined || (lastKnownGoodImage ?? image) === `${os}:${version}`) return undefined;
-  const message = `OSImage ${os}.${version} is condemned: ${evidence}. Name another version, or remove its annotation ${annotations.condemned}`;
-  return { reason: 'ImageCondemned', message };
-}
-
-const wayBack = ({ status }: HostedContainer, catalog: Catalog): UsableImage | undefined =>
-  usableByName(catalog, status?.lastKnownGoodImage);
 
 const fellBackBefore = ({ status }: HostedContainer): boolean =>
-  status?.conditions?.find((c) => c.type === 'ImageResolved')?.reason === 'FallbackToDefault';
+  findCondition(status?.conditions, 'ImageResolved')?.reason === 'FallbackToDefault';
 
 function fallBack(container: HostedContainer, catalog: Catalog, os: string, why: string): Resolution | undefined {
   if (container.spec.imagePolicy !== 'FallbackToDefault') return undefined;
   const ran = container.status?.image;
   if (ran !== undefined && !fellBackBefore(container)) return undefined;
   // Once fallen back it stays on that version: another default is no reason to restart it.
-  const name = ran ?? `${os}:${catalog.defaultVersion(os) ?? ''}`;
-  const image = usableByName(catalog, name);
-  if (!image || condemnedFor(container, catalog, image.os, image.version)) return undefined;
+  const image = permittedByName(container, catalog, ran ?? `${os}:${catalog.defaultVersion(os) ?? ''}`);
+  if (!image) return undefined;
   const message = `${why}. Until it is Ready, the default version ${imageName(image)} runs`;
   return { status: 'True', reason: 'FallbackToDefault', image, message };
 }

@@ -5,7 +5,7 @@ import { fingerprint } from '../../pod/fingerprint.ts';
 import { imageName, parseReference, usableImage } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
 import { moves } from '../catalog.ts';
-import { usableByName, withSoftware } from '../hostedcontainer/resolve.ts';
+import { permittedByName, withSoftware } from '../hostedcontainer/images.ts';
 import { readyOf } from './observed.ts';
 import type { Counts, Observed } from './observed.ts';
 
@@ -111,7 +111,7 @@ export function earlierImage(o: Pick<Observed, 'find'>, { container }: Follower,
   for (const entry of container.status?.history ?? []) {
     if (entry.image === image || entry.outcome !== 'Succeeded') continue;
     if (parseReference(entry.image).os !== container.spec.image) continue;
-    const usable = usableByName(o, entry.image);
+    const usable = permittedByName(container, o, entry.image);
     if (usable && !failureOf(o, container, usable, token)) return entry.image;
   }
   return undefined;

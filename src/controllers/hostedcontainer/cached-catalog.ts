@@ -1,0 +1,53 @@
+import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import { imageName, parseReference } from '../../pod/image.ts';
+import type { Node } from '../../pod/types.ts';
+import { findCondition, isTrue } from '../../runtime/conditions.ts';
+import { byDigest, imageOf } from '../caches.ts';
+import type { Caches } from '../caches.ts';
+import { defaultDistribution, defaultVersion, digestOf, moves } from '../catalog.ts';
+import { nodeState, selectedNodes } from '../storage.ts';
+import type { Catalog, ImageDigest, Pending } from './observed.ts';
+
+/** What is known of images, from caches, as of now. */
+export function catalogOf(caches: Caches, now: Date): Catalog {
+  const distributions = () => caches.distributions.store.list();
+  return {
+    find: (os, version) => imageOf(caches, imageName({ os, version })),
+    withDigest: (digest) => caches.images.store.byIndex(byDigest, digest),
+    defaultVersion: (os) => defaultVersion(os, distributions()),
+    pendingDefault: (os) => pendingDefault(os, distributions()),
+    comesTo: (image, nodes) => comesTo(caches, image, new Set(nodes), now),
+    movedBy: (it) => {
+      const giver = defaultDistribution(parseReference(it.spec.image).os, distributions());
+      return giver && moves(giver, it) ? giver.metadata.name : undefined;
+    },
+  };
+}
+
+/** One that something is at work on comes before one that waits for a person. */
+function pendingDefault(os: string, distributions: readonly ImageDistribution[]): Pending | undefined {
+  const found = distributions
+    .filter(({ metadata, spec }) => {
+      const gives = spec.activate.newContainers && parseReference(spec.image).os === os;
+      return gives && metadata.deletionTimestamp === undefined;
+    })
+    .map(({ metadata, spec, status }) => {
+      const ready = findCondition(status?.conditions, 'Ready');
+      const why = ready ? `${ready.reason}: ${ready.message}` : 'The operator has not looked at it yet';
+      const message = `ImageDistribution ${metadata.name} is to make ${spec.image} the default version. ${why}`;
+      return { message, waits: !isTrue(status?.conditions, 'Stalled') };
+    });
+  return found.find(({ waits }) => waits) ?? found[0];
+}
+
+function comesTo(caches: Caches, wanted: ImageDigest, among: ReadonlySet<string>, now: Date): boolean {
+  const image = imageOf(caches, imageName(wanted));
+  if (!image || digestOf(image) !== wanted.digest) return false;
+  const nodes = caches.nodes.store.list().filter(({ metadata }) => among.has(metadata.name));
+  const state = (node: Node) => nodeState(node, caches.stores.store.get(node.metadata.name), image, now.getTime());
+  return caches.distributions.store
+    .list()
+    .filter(({ metadata, spec }) => spec.image === imageName(wanted) && metadata.deletionTimestamp === undefined)
+    .flatMap((distribution) => selectedNodes(distribution, image, nodes))
+    .some((node) => state(node) !== 'Failed');
+}

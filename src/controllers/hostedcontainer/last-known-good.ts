@@ -1,0 +1,63 @@
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { OSImage } from '../../api/osimage.ts';
+import { imageName, parseReference, usableImage } from '../../pod/image.ts';
+import type { UsableImage } from '../../pod/image.ts';
+import type { Catalog } from './observed.ts';
+
+/** An image as its bytes: the name says where they were found. */
+export interface Bytes {
+  /** `<os>:<version>`. */
+  image: string;
+  /** Unset only in a status that an earlier version of the operator wrote. */
+  digest?: string | undefined;
+}
+
+/** What the container has last run well. */
+export function lastKnownGood(status: HostedContainerStatus): Bytes | undefined {
+  const { lastKnownGoodImage: image, lastKnownGoodDigest, digest } = status;
+  if (image === undefined) return undefined;
+  return { image, digest: lastKnownGoodDigest ?? (status.image === image ? digest : undefined) };
+}
+
+const areThese = ({ image, digest }: Bytes, other: Bytes): boolean =>
+  image === other.image && (digest === undefined || other.digest === undefined || digest === other.digest);
+
+/** Is it the last known good, in name and bytes? Another archive under the same name is another image. */
+export function isLastKnownGood(status: HostedContainerStatus, image: UsableImage): boolean {
+  const good = lastKnownGood(status);
+  return good !== undefined && areThese(good, { image: imageName(image), digest: image.digest });
+}
+
+/** The container has run these bytes well; or it runs them, and has never run anything well. */
+export function hasRunWell(status: HostedContainerStatus, { spec, status: seen }: OSImage): boolean {
+  const { image, digest } = status;
+  const known = lastKnownGood(status) ?? (image === undefined ? undefined : { image, digest });
+  return known !== undefined && areThese(known, { image: imageName(spec), digest: seen?.digest });
+}
+
+/**
+ * The usable image that has these bytes: the one of that name, or, when that name means other bytes by now or nothing at all,
+ * another version of the same OS that has them.
+ */
+export function usableBytes(
+  catalog: Pick<Catalog, 'find' | 'withDigest'>,
+  wanted: Bytes | undefined,
+): UsableImage | undefined {
+  if (!wanted) return undefined;
+  const { os, version = '' } = parseReference(wanted.image);
+  const named = catalog.find(os, version);
+  const image = named && usableImage(named);
+  if (image && (wanted.digest === undefined || image.digest === wanted.digest)) return image;
+  if (wanted.digest === undefined) return undefined;
+  return catalog
+    .withDigest(wanted.digest)
+    .filter(({ spec }) => spec.os === os)
+    .map(usableImage)
+    .find((it) => it !== undefined);
+}
+
+/** What a failed upgrade goes back to, and what runs while there is no Pod and the way forward is shut; if it can be had. */
+export const wayBack = (
+  { status }: { status?: HostedContainerStatus },
+  catalog: Pick<Catalog, 'find' | 'withDigest'>,
+): UsableImage | undefined => usableBytes(catalog, lastKnownGood(status ?? {}));
