@@ -1,5 +1,6 @@
-// A hosted container without Kubernetes, for the tests of launch: the same mounts (read-only image, memory overlays,
-// files of the kubelet inside them), made with unshare in a mount namespace that lives as long as the test.
+// A hosted container without Kubernetes, for the tests of launch: the root that the scaffold images have, and the mounts of the
+// Pod that the operator makes for what the agent finds in the image, made with unshare in a mount namespace that lives as long
+// as the test.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -8,22 +9,24 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
+import { container as hostedContainer } from '../test/fixtures/builders.ts';
+import { detectLayout, readTop } from '../src/agent/extract/layout.ts';
+import type { UsableImage } from '../src/pod/image.ts';
+import { storeDirectory } from '../src/pod/image.ts';
+import { linkEnvironment, linkMounts } from '../src/pod/links.ts';
+import { effectiveWritable, volumesOf } from '../src/pod/volumes.ts';
 
-const writable = ['/etc', '/var', '/tmp', '/run'];
 // What the operator leaves to a hosted container, and SYS_CHROOT for the way in.
 const capabilities =
   '-all,+chown,+dac_override,+fowner,+fsetid,+kill,+net_bind_service,+setgid,+setuid,+setfcap,+sys_chroot';
-const tools = ['cp', 'tar', 'env'];
 
 /** Finds a static busybox, without which there is nothing to test with. */
 const findBusybox = (): string | undefined =>
@@ -69,6 +72,8 @@ export interface ContainerOptions {
   mountOptions?: Record<string, string>;
   /** More writable directories than the usual. */
   overlays?: string[];
+  /** The root of an image that is there already, instead of one that is made; it is left as it is. */
+  root?: string;
   /** Directories of the host to mount, by path in the container. */
   volumes?: Record<string, string>;
   /** Replaces that of the bundle. */
@@ -86,27 +91,30 @@ export class Container {
   readonly #root: string;
   readonly #holder: ChildProcess;
   readonly #options: ContainerOptions;
+  readonly #layout: Record<string, string>;
   readonly #started: ChildProcess[] = [];
 
-  private constructor(directory: string, holder: ChildProcess, options: ContainerOptions) {
+  private constructor(directory: string, holder: ChildProcess, shape: Shape, options: ContainerOptions) {
     this.#directory = directory;
     this.#holder = holder;
     this.#options = options;
-    this.image = join(directory, 'image');
+    this.#layout = shape.env;
+    this.image = shape.root;
     this.#root = join(directory, 'root');
   }
 
   /** Makes the container's mounts. Runs nothing in it yet. */
   static async create(options: ContainerOptions = {}): Promise<Container> {
     const directory = mkdtempSync(join(tmpdir(), 'monoroot-launch-'));
-    const image = join(directory, 'image');
-    if (options.bundle === undefined) makeImage(image);
-    else unpack(options.bundle, directory);
+    const image = options.root ?? join(directory, 'image');
+    if (options.bundle !== undefined) unpack(options.bundle, directory);
+    else if (options.root === undefined) makeImage(image);
     options.image?.(image);
-    makeScaffold(join(directory, 'root'), image);
+    const shape = await shapeOf(image, options.overlays ?? []);
+    makeScaffold(join(directory, 'root'), shape.kind);
     const script = options.mountScript ?? (options.bundle && readFileSync(join(directory, 'mount.sh'), 'utf8'));
     if (script !== undefined) writeFileSync(join(directory, 'root/.monoroot/mount.sh'), script);
-    const mounts = mountCommands(directory, options).join('\n');
+    const mounts = mountCommands(directory, shape, options).join('\n');
     const holder = spawn(
       'unshare',
       ['--mount', '--propagation', 'private', 'sh', '-ec', `${mounts}\necho ready\nexec cat`],
@@ -117,7 +125,7 @@ export class Container {
     const first = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
     if (String(first[0]).trim() !== 'ready')
       throw new Error(`The mounts of a test container failed (exit ${String(first[0])})`);
-    return new Container(directory, holder, options);
+    return new Container(directory, holder, shape, options);
   }
 
   /** Path of a file of the container as the test sees it. */
@@ -183,8 +191,8 @@ export class Container {
       MONOROOT_OS: 'tiny',
       MONOROOT_VERSION: 'v1',
       MONOROOT_ENVIRONMENT: 'staging',
-      MONOROOT_WRITABLE: [...writable, ...(this.#options.overlays ?? [])].join(':'),
       MONOROOT_DEFAULTS: '/.monoroot/defaults',
+      ...this.#layout,
       ...rest,
     };
   }
@@ -221,58 +229,87 @@ const unpack = (bundle: string, directory: string): void => {
   renameSync(join(directory, 'root'), join(directory, 'image'));
 };
 
-/** Top-level directories of the image that are mounted as they are. */
-const shared = (image: string): string[] =>
-  readdirSync(image, { withFileTypes: true })
-    .filter(
-      (entry) =>
-        entry.isDirectory() && !['data', 'dev', 'proc', 'sys', 'etc', 'var', 'tmp', 'run'].includes(entry.name),
-    )
-    .map((entry) => entry.name);
+/** What the operator makes of an image. */
+interface Shape extends ReturnType<typeof volumesOf> {
+  /** Of the image. */
+  root: string;
+  kind: 'merged' | 'split';
+  /** What launch has to know of it. */
+  env: Record<string, string>;
+}
 
-// As scaffold/Dockerfile and the container runtime make it.
-const makeScaffold = (root: string, image: string): void => {
-  for (const dir of ['data', 'dev', 'etc', 'proc', 'run', 'tmp', 'var', '.monoroot', ...shared(image)])
-    mkdirSync(join(root, dir), { recursive: true });
-  for (const path of writable) mkdirSync(join(root, '.monoroot/defaults', path), { recursive: true });
-  for (const entry of readdirSync(image, { withFileTypes: true }))
-    if (entry.isSymbolicLink()) symlinkSync(readlinkSync(join(image, entry.name)), join(root, entry.name));
-  copyFileSync(findBusybox() ?? '', join(root, '.monoroot/busybox'));
+const os = { os: 'tiny', version: 'v1' };
+
+async function shapeOf(root: string, overlays: readonly string[]): Promise<Shape> {
+  const layout = detectLayout(await readTop(root));
+  const image: UsableImage = {
+    ...os,
+    digest: '',
+    architecture: 'amd64',
+    layout,
+    defaults: {},
+    writable: overlays.map((path) => ({ path, size: '16Mi' })),
+    hasMountScript: false, // it is written beside launch
+  };
+  const container = hostedContainer({ image: 'tiny:v1' });
+  const writable = effectiveWritable(container, image);
+  const env = {
+    MONOROOT_WRITABLE: writable.map(({ path }) => path).join(':'),
+    ...linkEnvironment(linkMounts(layout, writable)),
+  };
+  return { root, kind: layout.kind, env, ...volumesOf(container, image) };
+}
+
+/** The root as scaffold/Dockerfile makes it. */
+const makeScaffold = (root: string, kind: Shape['kind']): void => {
+  execFileSync(join(import.meta.dirname, 'make-root'), [kind, root]);
   cpSync(join(import.meta.dirname, 'launch'), join(root, '.monoroot/launch'));
   cpSync(join(import.meta.dirname, 'lib'), join(root, '.monoroot/lib'), { recursive: true });
-  mkdirSync(join(root, '.monoroot/tools'));
-  const files = execFileSync('sh', ['-c', `ldd $(for tool in ${tools.join(' ')}; do command -v $tool; done)`]);
-  for (const path of new Set(files.toString().match(/\/[^ :\n]+/g)))
-    copyFileSync(path, join(root, '.monoroot/tools', path.includes('/ld-linux') ? 'ld.so' : basename(path)));
 };
 
-const mountCommands = (directory: string, options: ContainerOptions): string[] => {
-  const { mountOptions = {}, overlays = [], volumes = {} } = options;
-  const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+
+/** As the kubelet and the container runtime make them: those of fewest path parts first, missing mount points too. */
+const mountCommands = (directory: string, shape: Shape, options: ContainerOptions): string[] => {
+  const { mountOptions = {}, volumes = {} } = options;
   const root = join(directory, 'root');
-  const image = join(directory, 'image');
+  const depth = (path: string): number => path.split('/').length;
+  const mounts = shape.mounts.toSorted((a, b) => depth(a.mountPath) - depth(b.mountPath));
+  const memory = shape.volumes.filter(({ emptyDir }) => emptyDir);
+  const sourceOf = (name: string): string => {
+    const path = shape.volumes.find((it) => it.name === name)?.hostPath?.path;
+    return path?.replace(`${storeDirectory(os)}/root`, shape.root) ?? `${directory}/volumes/${name}`;
+  };
   return [
     `mount --bind ${root} ${root}`,
-    ...shared(image).map((dir) => `mount --bind ${image}/${dir} ${root}/${dir}`),
     `mount -t tmpfs -o mode=755 tmpfs ${root}/dev`,
     `touch ${root}/dev/null ${root}/dev/termination-log`,
     `chmod 666 ${root}/dev/termination-log`, // as the kubelet does
     `mount --bind /dev/null ${root}/dev/null`,
-    ...writable.flatMap((path) => [
-      `mount -t tmpfs -o mode=0777,${mountOptions[path] ?? 'size=16m'} tmpfs ${root}${path}`,
-      `[ ! -d ${image}${path} ] || mount --bind ${image}${path} ${root}/.monoroot/defaults${path}`,
-    ]),
+    ...memory.flatMap(({ name }) => {
+      const { mountPath = '' } = mounts.find((it) => it.name === name && it.subPath === undefined) ?? {};
+      const path = quote(`${directory}/volumes/${name}`);
+      return [`mkdir -p ${path}`, `mount -t tmpfs -o mode=0777,${mountOptions[mountPath] ?? 'size=16m'} tmpfs ${path}`];
+    }),
+    ...mounts.flatMap(({ name, mountPath, subPath }) => {
+      const source = quote(subPath === undefined ? sourceOf(name) : `${sourceOf(name)}/${subPath}`);
+      const target = quote(`${root}${mountPath}`);
+      return [
+        ...(subPath === undefined ? [] : [`mkdir -p -m 777 ${source}`]),
+        `if [ -d ${source} ]; then mkdir -p ${target}; else touch ${target}; fi`,
+        `mount --bind ${source} ${target}`,
+      ];
+    }),
     ...['hosts', 'hostname', 'resolv.conf'].flatMap((name) => [
       `echo kubelet >${directory}/${name}`,
       `touch ${root}/etc/${name}`,
       `mount --bind ${directory}/${name} ${root}/etc/${name}`,
     ]),
-    ...overlays.flatMap((path) => [`mkdir -p ${root}${path}`, `mount -t tmpfs -o mode=0777 tmpfs ${root}${path}`]),
     ...Object.entries(volumes).flatMap(([path, source]) => [
       `mkdir -p ${quote(root + path)}`,
       `mount --bind ${quote(source)} ${quote(root + path)}`,
     ]),
     `mount -o remount,bind,ro ${root}`,
-    ...shared(image).map((dir) => `mount -o remount,bind,ro ${root}/${dir}`),
+    ...mounts.flatMap((it) => (it.readOnly ? [`mount -o remount,bind,ro ${quote(`${root}${it.mountPath}`)}`] : [])),
   ];
 };

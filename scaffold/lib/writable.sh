@@ -16,33 +16,36 @@ removable() {
   done
 }
 
+# set_time_zone NAME: the one that spec.timeZone asks for. A TZ of the image or of spec.env is handed on as it is.
 set_time_zone() {
-  local zone=/usr/share/zoneinfo/$TZ
-  case $TZ in
-    /* | *..* | *[!A-Za-z0-9_+/-]*) fail InvalidTimeZone "'$TZ' is not a time zone name: use one like Europe/Berlin" ;;
+  local zone=/usr/share/zoneinfo/$1
+  case $1 in
+    /* | *..* | *[!A-Za-z0-9_+/-]*) fail InvalidTimeZone "'$1' is not a time zone name: use one like Europe/Berlin" ;;
   esac
   if [ ! -f "$zone" ]; then
-    [ "$TZ" != UTC ] || return 0 # needs no file: it is what there is without one
-    fail InvalidTimeZone "$(image) has no time zone '$TZ': $zone does not exist (package tzdata has the zones)"
+    [ "$1" != UTC ] || return 0 # needs no file: it is what there is without one
+    fail InvalidTimeZone "$(image) has no time zone '$1': $zone does not exist (package tzdata has the zones)"
   fi
   case :$MONOROOT_WRITABLE: in *:/etc:*) ;; *) return 0 ;; esac
   if ! is_mount /etc/localtime; then
     rm -f /etc/localtime && ln -s "$zone" /etc/localtime
   fi
   if ! is_mount /etc/timezone; then
-    rm -f /etc/timezone && printf '%s\n' "$TZ" >/etc/timezone
+    rm -f /etc/timezone && printf '%s\n' "$1" >/etc/timezone
   fi
 }
 
 # Makes one writable directory as new.
 refill_directory() {
-  local dir=$1 output
+  local dir=$1 output defaults=$defaults
+  defaults=$(defaults_of "$dir")
   output=$({ removable "$dir" | xargs -0 -r rm -rf --; } 2>&1) ||
     fail DefaultsFailed "$dir could not be cleared" "$(printf '%s' "$output" | tail -n 5)"
   if has_defaults "$dir"; then
     output=$(copy "$dir" 2>&1) || copy_failed "$dir" "$output"
     [ -z "$output" ] || copy_incomplete "$dir" "$output"
   else
+    [ "$dir" != /etc ] || printf 'monoroot: warning: %s has no /etc: it begins empty\n' "$(image)" >&3
     chown 0:0 "$dir" && chmod 0755 "$dir"
   fi
   # World-writable whatever the archive says: an emptyDir and a careless tar both lose the sticky bit.
@@ -60,13 +63,15 @@ refill() (
   set +f
   unset IFS
   read_mounts
+  keep_shared
+  fill_links
   moved=''
   for dir; do
     # Without this check a mistake in the Pod would empty a directory of the image or of the customer.
     is_mount "$dir" || fail DefaultsFailed "$dir is in MONOROOT_WRITABLE but is not a mounted volume"
     step_aside "$dir"
   done
-  [ -z "$moved" ] || read_mounts
+  [ -z "$moved" ] || { read_mounts && keep_shared; }
   jobs=''
   for dir; do
     refill_directory "$dir" &
@@ -75,8 +80,9 @@ refill() (
   for job in $jobs; do
     wait "$job" || exit
   done
+  close_shared
   link_mounts
   # What systemd makes at boot elsewhere: without it nobody can take a lock.
   [ ! -L /var/lock ] || [ -e /var/lock ] || mkdir -p -m 1777 /run/lock 2>/dev/null
-  [ -z "${TZ:-}" ] || set_time_zone
+  [ -z "${MONOROOT_TIME_ZONE:-}" ] || set_time_zone "$MONOROOT_TIME_ZONE"
 )

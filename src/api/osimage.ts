@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { build } from './build.ts';
-import { atomicList, cel, conditions, digest, osName, osVersion, time } from './meta.ts';
+import { atomicList, cel, conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { commandFields, imageEnv, literalEnv, writableList } from './podfields.ts';
 import { httpSource, ociSource } from './sources.ts';
@@ -30,26 +30,41 @@ export type LiteralDefaults = z.output<typeof literalDefaults>;
 /** 16 TiB: more than any image has. */
 export const largestBytes = 2 ** 44;
 
+/** A part of a hostPath and of a mountPath: no way up, and nothing that those cannot hold. */
+const topName = z
+  .string()
+  .max(255)
+  .regex(/^([A-Za-z0-9_-][A-Za-z0-9_.-]*|[.][A-Za-z0-9_-][A-Za-z0-9_.-]*|[.][.][A-Za-z0-9_.-]+)$/);
+
 export const layout = z
   .object({
-    kind: z.enum(['merged', 'split']).describe('merged: /bin, /sbin and /lib are links into /usr; split: directories.'),
-    directories: z
+    kind: z
+      .enum(['merged', 'split'])
+      .describe('merged: /bin, /sbin and /lib are links into /usr of the same names; split: anything else.'),
+    directories: z.array(topName).max(128).meta(atomicList).describe('Top-level directories.'),
+    links: z
       .array(
-        z
-          .string()
-          .max(255)
-          // A part of a hostPath and of a mountPath: no way up, and nothing that those cannot hold.
-          .regex(/^([A-Za-z0-9_-][A-Za-z0-9_.-]*|[.][A-Za-z0-9_-][A-Za-z0-9_.-]*|[.][.][A-Za-z0-9_.-]+)$/),
+        z.object({
+          name: topName,
+          target: z
+            .string()
+            .max(1024)
+            .regex(/^\.?[A-Za-z0-9_-][A-Za-z0-9_.+@~-]*(\/\.?[A-Za-z0-9_-][A-Za-z0-9_.+@~-]*)*$/)
+            .describe('Path from the top of the image, with all links followed.'),
+          type: z.enum(['Directory', 'File']).describe('What it leads to.'),
+        }),
       )
       .max(128)
-      .meta(atomicList)
-      .describe('Top-level directories.'),
+      .meta(listMap('name'))
+      .optional()
+      .describe('Top-level links that the scaffold does not have.'),
+    files: z.array(topName).max(128).meta(atomicList).optional().describe('Top-level files.'),
     ignored: z
       .array(z.string().max(255))
       .max(128)
       .meta(atomicList)
       .optional()
-      .describe('Top-level entries that containers do not see: files and links that no scaffold has.'),
+      .describe('Top-level entries that containers do not see: devices, links that lead nowhere, odd names.'),
     overlayBytes: z
       .record(z.string(), z.int().min(0).max(largestBytes))
       .optional()

@@ -252,12 +252,14 @@ describe('the container', () => {
       MONOROOT_USER: 'nobody',
       MONOROOT_WORKDIR: '/srv',
       TZ: 'Australia/Sydney',
+      MONOROOT_TIME_ZONE: 'Australia/Sydney',
     });
   });
 
   test('does not set what is not asked for', () => {
     const names = Object.keys(variables(build()));
     expect(names).not.toContain('TZ');
+    expect(names).not.toContain('MONOROOT_TIME_ZONE');
     expect(names).not.toContain('MONOROOT_USER');
     expect(names).not.toContain('MONOROOT_WORKDIR');
   });

@@ -5,7 +5,9 @@ import { imageName, imageObjectName } from './image.ts';
 import type { UsableImage } from './image.ts';
 import { affinityFor } from './placement.ts';
 import type { Container, EnvVar, Pod, PodSpec } from './types.ts';
-import { defaultsRoot, effectiveWritable, volumesOf } from './volumes.ts';
+import { linkEnvironment, linkMounts } from './links.ts';
+import { defaultsRoot } from './paths.ts';
+import { effectiveWritable, volumesOf } from './volumes.ts';
 
 /** Names of the scaffold images, one a layout. */
 export type Scaffolds = Record<'merged' | 'split', string>;
@@ -134,6 +136,7 @@ function mainContainer(
 function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
   const { metadata, spec } = container;
   const byName = new Map<string, EnvVar>();
+  const writable = effectiveWritable(container, image);
   for (const variable of [...(image.defaults.env ?? []), ...(spec.env ?? [])]) byName.set(variable.name, variable);
   const ours = {
     MONOROOT_NAME: metadata.name,
@@ -142,11 +145,14 @@ function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
     MONOROOT_VERSION: image.version,
     MONOROOT_ENVIRONMENT: spec.environment,
     MONOROOT_DEFAULTS: defaultsRoot,
-    MONOROOT_WRITABLE: effectiveWritable(container, image).map((w) => w.path).join(':'), // prettier-ignore
+    MONOROOT_WRITABLE: writable.map((w) => w.path).join(':'),
+    ...linkEnvironment(linkMounts(image.layout, writable)),
     MONOROOT_USER: spec.user ?? '',
     MONOROOT_WORKDIR: spec.workingDir ?? image.defaults.workingDir ?? '',
     MONOROOT_SERVICES: spec.services ? 'true' : '',
     TZ: spec.timeZone ?? '',
+    // Only what is asked for is checked and set up: a TZ of the image is handed on as any other variable.
+    MONOROOT_TIME_ZONE: spec.timeZone ?? '',
   };
   for (const [name, value] of Object.entries(ours)) if (value !== '') byName.set(name, { name, value });
   return [...byName.values()];

@@ -61,6 +61,7 @@ export interface Volume {
 export interface VolumeMount {
   name: string;
   mountPath: string;
+  subPath?: string;
   readOnly?: boolean;
   recursiveReadOnly?: string;
 }

@@ -4,14 +4,10 @@ import type { Writable } from '../api/podfields.ts';
 import { claimNameOf } from './claim.ts';
 import { storeDirectory } from './image.ts';
 import type { UsableImage } from './image.ts';
+import { linkMounts } from './links.ts';
+import { defaultsRoot, linksRoot, mountScriptPath, notFromImage } from './paths.ts';
 import type { Volume, VolumeMount } from './types.ts';
 
-/** Where the image's own content of the writable paths is mounted, for `launch` to copy from. */
-export const defaultsRoot = '/.monoroot/defaults';
-export const mountScriptPath = '/.monoroot/mount.sh';
-
-/** Top-level directories that the runtime, an overlay or the customer's data stands on, whatever the image has there. */
-const notFromImage = new Set(['dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'var', 'data', 'sw']);
 /** Writable in every container: what an image or a container says of them only changes their size. */
 const always: readonly Writable[] = [
   { path: '/etc', size: '16Mi' },
@@ -31,63 +27,146 @@ interface Mounted {
   volumes: Volume[];
   mounts: VolumeMount[];
 }
+/** One mount, with its volume unless another mount has that already. */
+interface Entry {
+  volume?: Volume;
+  mount: VolumeMount;
+}
+type Part = (container: HostedContainer, image: UsableImage, writable: readonly Writable[]) => Entry[];
 
-/** Every volume of the Pod with its mount. */
-export function volumesOf(container: HostedContainer, image: UsableImage): Mounted {
-  const writable = effectiveWritable(container, image);
-  const root = `${storeDirectory(image)}/root`;
-  // A type of Directory makes the Pod wait, rather than start on nothing, where a directory is missing. recursiveReadOnly
-  // because a plain readOnly leaves mounts below it writable.
-  const shared = (directory: string) => ({ path: `${root}/${directory}`, type: 'Directory' });
-  const readOnly = { readOnly: true, recursiveReadOnly: 'Enabled' };
+const entry = (volume: Volume, mount: Omit<VolumeMount, 'name'>): Entry => ({
+  volume,
+  mount: { name: volume.name, ...mount },
+});
+/** recursiveReadOnly because a plain readOnly leaves mounts below it writable. */
+const readOnly = { readOnly: true, recursiveReadOnly: 'Enabled' };
+const rootOf = (image: UsableImage) => `${storeDirectory(image)}/root`;
+/** A type makes the Pod wait, rather than start on nothing, where something is missing. */
+const inRoot = (image: UsableImage, path: string, type: 'Directory' | 'File') => ({
+  path: `${rootOf(image)}/${path}`,
+  type,
+});
 
-  const out: Mounted = { volumes: [], mounts: [] };
-  const add = (volume: Volume, mount: Omit<VolumeMount, 'name'>) => {
-    out.volumes.push(volume);
-    out.mounts.push({ name: volume.name, ...mount });
-  };
+const directories: Part = (_, image, writable) =>
+  image.layout.directories
+    .filter((name) => !notFromImage.has(name) && !writable.some((w) => w.path === `/${name}`))
+    .map((name) =>
+      entry(
+        { name: volumeName('os', name), hostPath: inRoot(image, name, 'Directory') },
+        { mountPath: `/${name}`, ...readOnly },
+      ),
+    );
 
-  const overlaid = new Set(writable.map((w) => w.path));
-  const fromImage = image.layout.directories.filter((d) => !notFromImage.has(d) && !overlaid.has(`/${d}`));
-  for (const d of fromImage)
-    add({ name: volumeName('os', d), hostPath: shared(d) }, { mountPath: `/${d}`, ...readOnly });
+const files: Part = (_, image, writable) =>
+  (image.layout.files ?? [])
+    .filter((name) => !notFromImage.has(name) && !writable.some((w) => w.path === `/${name}`))
+    .map((name) =>
+      entry(
+        { name: volumeName('file', name), hostPath: inRoot(image, name, 'File') },
+        { mountPath: `/${name}`, ...readOnly },
+      ),
+    );
 
-  const withDefaults = new Set(
-    writable.map((w) => w.path.split('/')[1] ?? '').filter((d) => image.layout.directories.includes(d)),
+const defaults: Part = (_, image, writable) => {
+  const tops = new Set(writable.map((w) => w.path.split('/')[1] ?? ''));
+  return [...tops]
+    .filter((name) => image.layout.directories.includes(name))
+    .map((name) =>
+      entry(
+        { name: volumeName('defaults', name), hostPath: inRoot(image, name, 'Directory') },
+        { mountPath: `${defaultsRoot}/${name}`, ...readOnly },
+      ),
+    );
+};
+
+const overlays: Part = (_container, _image, writable) =>
+  writable.map(({ path, size }) =>
+    entry({ name: overlayName(path), emptyDir: { medium: 'Memory', sizeLimit: size } }, { mountPath: path }),
   );
-  for (const d of withDefaults)
-    add({ name: volumeName('defaults', d), hostPath: shared(d) }, { mountPath: `${defaultsRoot}/${d}`, ...readOnly });
 
-  for (const w of writable)
-    add(
-      { name: volumeName('overlay', w.path.slice(1)), emptyDir: { medium: 'Memory', sizeLimit: w.size } },
-      { mountPath: w.path },
-    );
+const links: Part = (_, image, writable) => {
+  const entries = linkMounts(image.layout, writable).flatMap((link): Entry[] => {
+    const mountPath = `/${link.name}`;
+    switch (link.kind) {
+      case 'Directory':
+      case 'File': {
+        const hostPath = inRoot(image, link.target, link.kind);
+        return [entry({ name: volumeName('link', link.name), hostPath }, { mountPath, ...readOnly })];
+      }
+      case 'Overlay': {
+        const { overlay, subPath } = link;
+        return [{ mount: { name: overlayName(overlay), mountPath, ...(subPath !== undefined && { subPath }) } }];
+      }
+      case 'Links':
+        return [{ mount: { name: 'links', mountPath, subPath: link.name, readOnly: true } }];
+      case 'Defaults':
+      case 'None':
+        return [];
+    }
+  });
+  const ofLinks = { name: 'links', emptyDir: { medium: 'Memory', sizeLimit: '5Mi' } };
+  const needed = entries.some(({ mount }) => mount.name === ofLinks.name);
+  return [...(needed ? [entry(ofLinks, { mountPath: linksRoot })] : []), ...entries];
+};
 
-  if (image.hasMountScript)
-    add(
-      { name: 'mount-script', hostPath: { path: `${storeDirectory(image)}/mount.sh`, type: 'File' } },
-      { mountPath: mountScriptPath, ...readOnly },
-    );
+const mountScript: Part = (_, image) => {
+  const hostPath = { path: `${storeDirectory(image)}/mount.sh`, type: 'File' };
+  return image.hasMountScript
+    ? [entry({ name: 'mount-script', hostPath }, { mountPath: mountScriptPath, ...readOnly })]
+    : [];
+};
 
-  for (const { name, ...stored } of image.software ?? [])
-    add(
+const storedSoftware: Part = (_, image) =>
+  (image.software ?? []).map(({ name, ...stored }) =>
+    entry(
       { name: volumeName('sw', name), hostPath: { path: `${storeDirectory(stored)}/root`, type: 'Directory' } },
       { mountPath: `/sw/${name}`, ...readOnly },
-    );
-  for (const { name, image: reference } of container.spec.software ?? [])
-    if (reference !== undefined)
-      add(
-        { name: volumeName('sw', name), image: { reference, pullPolicy: 'IfNotPresent' } },
-        { mountPath: `/sw/${name}`, readOnly: true },
-      );
+    ),
+  );
 
-  const data = container.spec.data;
+const pulledSoftware: Part = ({ spec }) =>
+  (spec.software ?? []).flatMap(({ name, image: reference }) =>
+    reference === undefined
+      ? []
+      : [
+          entry(
+            { name: volumeName('sw', name), image: { reference, pullPolicy: 'IfNotPresent' } },
+            { mountPath: `/sw/${name}`, readOnly: true },
+          ),
+        ],
+  );
+
+const data: Part = (container) => {
+  const { ephemeral } = container.spec.data ?? {};
   const claimName = claimNameOf(container);
-  if (claimName !== undefined) add({ name: 'data', persistentVolumeClaim: { claimName } }, { mountPath: '/data' });
-  if (data?.ephemeral) add({ name: 'data', emptyDir: { sizeLimit: data.ephemeral.size } }, { mountPath: '/data' });
-  return out;
+  if (claimName !== undefined)
+    return [entry({ name: 'data', persistentVolumeClaim: { claimName } }, { mountPath: '/data' })];
+  return ephemeral ? [entry({ name: 'data', emptyDir: { sizeLimit: ephemeral.size } }, { mountPath: '/data' })] : [];
+};
+
+const parts: readonly Part[] = [
+  directories,
+  files,
+  defaults,
+  overlays,
+  links,
+  mountScript,
+  storedSoftware,
+  pulledSoftware,
+  data,
+];
+
+/** Every volume of the Pod with its mounts. */
+export function volumesOf(container: HostedContainer, image: UsableImage): Mounted {
+  const writable = effectiveWritable(container, image);
+  const entries = parts.flatMap((part) => part(container, image, writable));
+  return {
+    volumes: entries.flatMap(({ volume }) => (volume ? [volume] : [])),
+    mounts: entries.map(({ mount }) => mount),
+  };
 }
+
+const overlayName = (path: string) => volumeName('overlay', path.slice(1));
 
 /**
  * A volume name that shows the path. Names must be DNS labels and paths need not be: what does not fit is written as a

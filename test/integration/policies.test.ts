@@ -23,6 +23,7 @@ const connections: Connection[] = [connection];
 type Volume = NonNullable<NonNullable<Pod['spec']>['volumes']>[number];
 type Container = NonNullable<Pod['spec']>['containers'][number];
 const store = '/var/lib/monoroot/store/debian-12/v35';
+const root = `${store}/root`;
 const usr = `${store}/root/usr`;
 
 interface Shape {
@@ -80,6 +81,8 @@ describe('the master store', () => {
     ['a directory of an image in an init container', { where: 'initContainers' }],
     ['a directory with capitals, dots and dashes', { path: `${store}/root/Weird_dir-1.x` }],
     ['a hidden directory', { path: `${store}/root/.hidden` }],
+    ['a file on top of an image', { path: `${root}/entrypoint.sh`, type: 'File' }],
+    ['a file that a link on top leads to', { path: `${root}/nix/store/a+b/bin/init`, type: 'File' }],
     ['with the strictest mount', { mount: { recursiveReadOnly: 'Enabled', mountPropagation: 'None' } }],
     ['a directory of the host that is not ours', { path: '/var/lib/other', mount: { readOnly: false, subPath: 'x' } }],
     ['a directory whose name only begins like ours', { path: '/var/lib/monoroot-cluster', mount: { readOnly: false } }],
@@ -98,8 +101,9 @@ describe('the master store', () => {
   });
 
   const readOnly = 'must be mounted with readOnly, and without subPath, subPathExpr and mountPropagation';
-  const paths = 'only store/<os>/<version>/root, one directory in it, and store/<os>/<version>/mount.sh may be mounted';
-  const type = 'a hostPath in the master store must have the type Directory, or File for mount.sh';
+  const paths =
+    'only store/<os>/<version>/root, one directory in it, a file in it, and store/<os>/<version>/mount.sh may be mounted';
+  const type = 'a hostPath in the master store must have the type Directory or File (File for mount.sh)';
   const above =
     'a directory above the master store (/, /var, /var/lib, /proc/1/root) must be mounted with readOnly and without';
   test.each<[string, Shape, string]>([

@@ -1,41 +1,46 @@
-import { lstat, readdir, readlink } from 'node:fs/promises';
 import type { Layout } from '../../api/osimage.ts';
 import { FetchError } from '../failure.ts';
+import type { TopEntry } from './top.ts';
 
-/** One entry on top of a root file system. */
-export interface TopEntry {
-  name: string;
-  type: 'directory' | 'link' | 'other';
-  /** Where a link leads. */
-  target?: string;
-}
+export { readTop } from './top.ts';
 
 /** Filled by the kernel and the container runtime, whatever the image has there. */
 const ofTheRuntime = new Set(['dev', 'proc', 'sys']);
-/** Links into /usr that the scaffold of a merged image has too. */
+/** The customer's data and software: a link of the image gives way to them, and leads nowhere if it leads into them. */
+const ofTheContainer = new Set([...ofTheRuntime, 'data', 'sw']);
+/** Links into /usr that the scaffold of a merged image has. */
 const scaffoldLinks = new Set(['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32']);
 /** At most this many are listed in a status. */
 const most = 128;
 
-/** Lists the top of a tree; no link is followed. */
-export async function readTop(root: string): Promise<TopEntry[]> {
-  const entries: TopEntry[] = [];
-  // As bytes: a name that is no UTF-8 could not be found again by its text.
-  for (const bytes of await readdir(root, { encoding: 'buffer' })) {
-    const path = Buffer.concat([Buffer.from(`${root}/`), bytes]);
-    const name = bytes.toString();
-    const stat = await lstat(path);
-    if (stat.isSymbolicLink()) entries.push({ name, type: 'link', target: await readlink(path) });
-    else entries.push({ name, type: stat.isDirectory() ? 'directory' : 'other' });
-  }
-  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
 /** The shape of a root file system. Throws NoRootFileSystem when it is none that a container could use. */
 export function detectLayout(top: readonly TopEntry[]): Layout {
-  const isDirectory = (name: string) => top.some((it) => it.name === name && it.type === 'directory');
-  const leadsToUsr = ({ name, target = '' }: TopEntry) => scaffoldLinks.has(name) && trimmed(target) === `usr/${name}`;
-  const merged = top.some((it) => it.name === 'bin' && leadsToUsr(it));
+  refuseOther(top);
+  const merged = isMerged(top);
+  const directories = top.filter((it) => it.type === 'directory' && isMountable(it) && !ofTheRuntime.has(it.name));
+  const links = top.flatMap((it) => (merged && scaffoldLinks.has(it.name) ? [] : linkOf(it)));
+  const files = top.filter((it) => it.type === 'file' && isMountable(it));
+  if (directories.length > most) {
+    const message = `The root file system has ${directories.length} top-level directories; at most ${most} can be mounted`;
+    throw new FetchError('TooLarge', message);
+  }
+  const seen = new Set([...directories, ...links.slice(0, most), ...files.slice(0, most)].map(({ name }) => name));
+  const ignored = top.filter(({ name, type }) => {
+    if (seen.has(name) || (merged && scaffoldLinks.has(name))) return false;
+    return !(type === 'directory' && ofTheRuntime.has(name));
+  });
+  return {
+    kind: merged ? 'merged' : 'split',
+    directories: directories.map(({ name }) => name),
+    ...(links.length > 0 && { links: links.slice(0, most) }),
+    ...(files.length > 0 && { files: files.slice(0, most).map(({ name }) => name) }),
+    ...(ignored.length > 0 && { ignored: ignored.slice(0, most).map(({ name }) => name) }),
+  };
+}
+
+function refuseOther(top: readonly TopEntry[]): void {
+  const isDirectory = (name: string) =>
+    top.some((it) => it.name === name && (it.type === 'directory' || it.target?.type === 'directory'));
   if (!['usr', 'bin', 'etc'].some(isDirectory)) {
     const found = top.slice(0, 8).map(({ name }) => name);
     throw new FetchError(
@@ -44,25 +49,30 @@ export function detectLayout(top: readonly TopEntry[]): Layout {
         `build it from inside of the root (tar -C root -c .)`,
     );
   }
-  if (!merged && !isDirectory('bin')) {
+  if (!isDirectory('bin')) {
     throw new FetchError(
       'NoRootFileSystem',
-      'The root file system has no bin, neither a directory nor a link to usr/bin; build it from a whole system',
+      'The root file system has no bin, neither a directory nor a link to one in it; build it from a whole system',
     );
   }
-  const usable = ({ name, type }: TopEntry) =>
-    type === 'directory' && /^[A-Za-z0-9_.-]+$/.test(name) && name !== '.monoroot';
-  const directories = top.filter((it) => usable(it) && !ofTheRuntime.has(it.name));
-  const ignored = top.filter((it) => !usable(it) && !(merged && leadsToUsr(it)));
-  if (directories.length > most) {
-    const message = `The root file system has ${directories.length} top-level directories; at most ${most} can be mounted`;
-    throw new FetchError('TooLarge', message);
-  }
-  return {
-    kind: merged ? 'merged' : 'split',
-    directories: directories.map(({ name }) => name),
-    ...(ignored.length > 0 && { ignored: ignored.slice(0, most).map(({ name }) => name) }),
-  };
 }
 
-const trimmed = (target: string) => target.replace(/^\/+|\/+$/g, '');
+/** Whether the links of a merged scaffold lead to where those of the image lead, and there is nothing else of their names. */
+function isMerged(top: readonly TopEntry[]): boolean {
+  const named = top.filter(({ name, type, target }) => scaffoldLinks.has(name) && (type !== 'link' || target));
+  return named.some(({ name }) => name === 'bin') && named.every(({ likeMerged }) => likeMerged);
+}
+
+/** A name that a Pod can mount something at. */
+const isMountable = ({ name }: { name: string }) =>
+  /^\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*$/.test(name) && name !== '.monoroot';
+/** What a Pod can name of an image. */
+const isNameable = (part: string) => /^\.?[A-Za-z0-9_-][A-Za-z0-9_.+@~-]*$/.test(part);
+
+/** What a container has of a link on top: none of what leads out of the image or to itself. */
+function linkOf({ name, type, target }: TopEntry): NonNullable<Layout['links']> {
+  if (type !== 'link' || !target || !isMountable({ name }) || ofTheContainer.has(name)) return [];
+  const parts = target.path.split('/');
+  if (!parts.every(isNameable) || ofTheContainer.has(parts[0] ?? '')) return [];
+  return [{ name, target: target.path, type: target.type === 'file' ? 'File' : 'Directory' }];
+}

@@ -1,0 +1,81 @@
+import { lstat, readdir, readlink } from 'node:fs/promises';
+
+/** One entry on top of a root file system. */
+export interface TopEntry {
+  name: string;
+  type: 'directory' | 'file' | 'link' | 'other';
+  /** Where a link leads; unset when it leads to nothing in the image. */
+  target?: Resolved;
+  /** The link leads to where `usr/<name>` leads: what the link of a merged scaffold does. */
+  likeMerged?: boolean;
+}
+
+/** A place in a tree to which no link leads any more. */
+export interface Resolved {
+  /** Without a slash in front. */
+  path: string;
+  type: 'directory' | 'file';
+}
+
+/** As many as the kernel follows. */
+const mostLinks = 40;
+/** A link into them may lead to what only the running container has. */
+const writable = new Set(['etc', 'var', 'tmp', 'run']);
+
+/** Lists the top of a tree, with where its links lead inside of it. */
+export async function readTop(root: string): Promise<TopEntry[]> {
+  const entries: TopEntry[] = [];
+  // As bytes: a name that is no UTF-8 could not be found again by its text.
+  for (const bytes of await readdir(root, { encoding: 'buffer' })) {
+    const path = Buffer.concat([Buffer.from(`${root}/`), bytes]);
+    const name = bytes.toString();
+    const stat = await lstat(path);
+    if (stat.isSymbolicLink()) entries.push({ name, type: 'link', ...(await follow(root, name)) });
+    else entries.push({ name, type: stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : 'other' });
+  }
+  // OSTree keeps what /etc begins as in /usr/etc, and makes /etc of it when a system is deployed.
+  if (!entries.some(({ name }) => name === 'etc')) {
+    const target = await resolveInside(root, 'usr/etc');
+    if (target?.type === 'directory') entries.push({ name: 'etc', type: 'link', target });
+  }
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function follow(root: string, name: string): Promise<Pick<TopEntry, 'target' | 'likeMerged'>> {
+  const [target, merged] = await Promise.all([resolveInside(root, name), resolveInside(root, `usr/${name}`)]);
+  if (!target) return {};
+  return { target, likeMerged: target.path === merged?.path };
+}
+
+/**
+ * Where a path leads when the tree is the root, as for a process in the container: every link is followed, and `..` on top stays
+ * on top. Undefined when there is nothing, unless it would be in a directory that containers can write to.
+ */
+export async function resolveInside(root: string, path: string): Promise<Resolved | undefined> {
+  let [rest, done, links] = [parts(path), [] as string[], 0];
+  while (rest.length > 0) {
+    const [part = '', ...after] = rest;
+    const here = [...done, part].join('/');
+    const stat = part === '..' ? undefined : await lstat(`${root}/${here}`).catch(() => undefined);
+    if (part === '..') done = done.slice(0, -1);
+    else if (!stat) return madeLater([...done, ...rest]);
+    else if (stat.isSymbolicLink()) {
+      if (++links > mostLinks) return undefined;
+      const target = await readlink(`${root}/${here}`);
+      if (target.startsWith('/')) done = [];
+      rest = [...parts(target), ...after];
+      continue;
+    } else if (stat.isDirectory()) done.push(part);
+    else return stat.isFile() && after.length === 0 ? { path: here, type: 'file' } : undefined;
+    rest = after;
+  }
+  return done.length === 0 ? undefined : { path: done.join('/'), type: 'directory' };
+}
+
+const parts = (path: string) => path.split('/').filter((part) => part !== '' && part !== '.');
+
+/** What is not in the image may be made by the running system, where it can write. */
+function madeLater(path: readonly string[]): Resolved | undefined {
+  const later = path.length > 1 && writable.has(path[0] ?? '') && !path.includes('..');
+  return later ? { path: path.join('/'), type: 'directory' } : undefined;
+}
