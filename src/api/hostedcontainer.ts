@@ -202,6 +202,10 @@ const failedImage = z.object({
   message: z.string().max(1024),
   time,
   attempts: z.int().min(1),
+  unavailableBefore: z
+    .boolean()
+    .optional()
+    .describe('The container was not available before the attempt either: that it failed says nothing of the image.'),
 });
 const historyEntry = z.object({
   image: fixedImage,
@@ -230,6 +234,16 @@ const status = z.object({
     .max(253)
     .optional()
     .describe('Retry token of the rollout that assigned it: with another one, what has failed may be tried again.'),
+  assignedWhileUnavailable: z
+    .boolean()
+    .optional()
+    .describe('It was not available when a rollout assigned it: that it fails says nothing of the image.'),
+  assignedBack: z
+    .boolean()
+    .optional()
+    .describe(
+      'A rollout gave it its earlier version back, because it could not take the new one; it is tried again later.',
+    ),
   nodeName: z.string().max(253).optional(),
   podIP: z.string().max(64).optional(),
   restarts: z.int().min(0).optional(),

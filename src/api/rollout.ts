@@ -136,8 +136,10 @@ export const containerCounts = z
 export const rolloutStatus = z
   .object({
     image: fixedImage.describe('Image that the containers are moved to.'),
-    startTime: time,
+    startTime: time.describe('When it began. Those that it has moved were assigned their image at this time or later.'),
     wave: z.int().min(0).describe('0: the canaries.'),
+    waveStartTime: time.optional().describe('When the wave began, where each wave soaks.'),
+    blockedTime: time.optional().describe('Since when only containers that cannot take the image are left.'),
     soakStartTime: time.optional().describe('Since when all of the wave have run well.'),
     haltTime: time.optional(),
     haltReason: z.string().max(128).optional(),

@@ -121,9 +121,20 @@ export const isFollower = (o: Observed): boolean => parseReference(o.container.s
  * that goes back to its last known good is assigned that, so that no later edit takes it to the failed one again.
  */
 export function assign(status: HostedContainerStatus, o: Observed, course: Course): HostedContainerStatus {
-  const { assignedImage: _image, assignedTime: _time, assignedRetryToken: _token, ...rest } = status;
-  if (!isFollower(o)) return rest;
+  if (!isFollower(o)) return withoutAssignment(status);
   return course.image ? { ...status, assignedImage: imageName(course.image) } : status;
+}
+
+function withoutAssignment(status: HostedContainerStatus): HostedContainerStatus {
+  const {
+    assignedImage: _image,
+    assignedTime: _time,
+    assignedRetryToken: _token,
+    assignedWhileUnavailable: _unavailable,
+    assignedBack: _back,
+    ...rest
+  } = status;
+  return rest;
 }
 
 /** It names a version now; what a rollout has written is not the operator's alone to remove. */

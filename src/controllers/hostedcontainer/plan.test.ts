@@ -725,6 +725,18 @@ describe('a container that follows the default version', () => {
     expect(w.object.status?.failedImages).toHaveLength(1);
   });
 
+  test.each([true, false])(
+    'remembers whether it was available when it was assigned what failed (%s)',
+    (unavailable) => {
+      const w = follower();
+      w.behaviours.set('os:v2', 'crashes');
+      const assigned = { assignedImage: 'os:v2', assignedWhileUnavailable: unavailable };
+      w.object = { ...w.object, status: { ...w.object.status, ...assigned } };
+      w.pass(30);
+      expect(w.object.status?.failedImages?.map((it) => it.unavailableBefore ?? false)).toEqual([unavailable]);
+    },
+  );
+
   test('tries again what failed when it is assigned with another retry token', () => {
     const w = follower();
     w.behaviours.set('os:v2', 'crashes');

@@ -70,6 +70,7 @@ export function recordFailure(
     message: withLog(failure),
     time: iso(now),
     attempts: (before?.attempts ?? 0) + 1,
+    ...(status.assignedWhileUnavailable && status.assignedImage === name && { unavailableBefore: true }),
   };
   // A failure in another shape stays: going back to that shape is no new attempt either.
   const others = ledger.filter((f) => f.fingerprint !== print);

@@ -37,7 +37,14 @@ const rolledOutCondition = ({ reason, message }: RolloutPlan): NewCondition => (
 
 /** It is for another distribution to move containers: nothing is missing here. */
 const othersTurn: readonly RolloutReason[] = ['Superseded', 'OtherHalted'];
-const needsAPerson = new Set(['UnknownImage', 'EmptySelector', 'NoNodes', 'RolloutHalted', 'ImageCondemned']);
+const needsAPerson = new Set([
+  'UnknownImage',
+  'EmptySelector',
+  'NoNodes',
+  'ContainersStuck',
+  'RolloutHalted',
+  'ImageCondemned',
+]);
 
 /** Ready and the two kstatus conditions, from the others. */
 export function summary(o: Observed, parts: Parts, { failed }: { failed: number }): NewCondition[] {

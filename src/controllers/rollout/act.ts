@@ -41,11 +41,19 @@ export class RolloutWriter {
     if (failed) throw failed.reason;
   }
 
-  async #assignOne({ container, image, time, retryToken }: Assignment, signal: AbortSignal): Promise<void> {
+  async #assignOne(assignment: Assignment, signal: AbortSignal): Promise<void> {
+    const { container, image, time, retryToken, whileUnavailable = false, back = false } = assignment;
     const { name, namespace = '', uid, resourceVersion } = container.metadata;
     const object = {
       metadata: { name, namespace, ...(uid !== undefined && { uid }), ...(resourceVersion && { resourceVersion }) },
-      status: { assignedImage: image, assignedTime: time, assignedRetryToken: retryToken },
+      status: {
+        assignedImage: image,
+        assignedTime: time,
+        assignedRetryToken: retryToken,
+        // Always with a value: the operator owns what it has read too, so a field that is left out would stay.
+        assignedWhileUnavailable: whileUnavailable,
+        assignedBack: back,
+      },
     };
     try {
       const written = await this.#client.applyStatus(hostedContainers, object, {

@@ -11,11 +11,12 @@ import type { Counts, Observed } from './observed.ts';
 
 /**
  * How one follower stands with the image. `Waiting`: it runs something else and is to be moved. `Moving`: it was moved and is
- * not good yet. `Leaving`: it runs it well and was sent back; it is moved again when that has an end, because until then its
- * status does not tell what has become of its Pod. `Reverted`: it failed and went back, or goes. `Failed`: it failed and has nothing to go back to. `New`: it has
- * never been good on anything, so nobody has moved it.
+ * not good yet. `Blocked`: it was moved, could not take the image, and got its earlier version back until it is tried again.
+ * `Leaving`: it runs it well and was sent back; it is moved again when that has an end, because until then its status does not
+ * tell what has become of its Pod. `Reverted`: it failed and went back, or goes. `Failed`: it failed and has nothing to go back
+ * to. `New`: it has never been good on anything, so nobody has moved it.
  */
-export type State = 'Waiting' | 'Moving' | 'Leaving' | 'Updated' | 'Reverted' | 'Failed' | 'New';
+export type State = 'Waiting' | 'Moving' | 'Blocked' | 'Leaving' | 'Updated' | 'Reverted' | 'Failed' | 'New';
 
 export interface Follower {
   container: HostedContainer;
@@ -24,6 +25,8 @@ export interface Follower {
   state: State;
   /** Ready, on its last known good version, and not on its way to another: moving it makes one more unavailable. */
   available: boolean;
+  /** It has been available for long enough to blame its image for what comes next. */
+  steady: boolean;
   suspended: boolean;
   /** This rollout has moved it to the image. */
   moved: boolean;
@@ -39,15 +42,25 @@ export interface Fleet {
   awake: readonly Follower[];
 }
 
+/** What the state of a follower follows from, besides itself. */
+interface Context {
+  o: Observed;
+  image: string;
+  usable: UsableImage | undefined;
+  /** When the rollout began, if it has. */
+  since: string | undefined;
+  retryToken: string;
+}
+
 export function fleetOf(o: Observed, rollout: RolloutStatus | undefined, retryToken: string): Fleet {
   const { distribution, containers } = o;
   const image = distribution.spec.image;
   const { os, version = '' } = parseReference(image);
   const object = o.find(os, version);
-  const usable = object && usableImage(object);
   const since = rollout?.image === image ? rollout.startTime : undefined;
+  const context = { o, image, usable: object && usableImage(object), since, retryToken };
   const all = followersOf(distribution, containers)
-    .map((container) => follower(container, image, since, usable && failureOf(o, container, usable, retryToken)))
+    .map((container) => follower(container, context))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return { image, all, awake: all.filter(({ suspended }) => !suspended) };
 }
@@ -60,34 +73,80 @@ function followersOf(distribution: ImageDistribution, containers: readonly Hoste
   );
 }
 
-function follower(
-  container: HostedContainer,
-  image: string,
-  since: string | undefined,
-  failure: FailedImage | undefined,
-): Follower {
+function follower(container: HostedContainer, context: Context): Follower {
+  const { o, image, usable, since, retryToken } = context;
   const { metadata, spec, status = {} } = container;
   const { lastKnownGoodImage: good, assignedImage: assigned, assignedTime } = status;
-  const state = stateOf(container, image, failure);
+  const failure = usable && failureOf(o, container, usable, retryToken);
+  const state = stateOf(container, failure, context);
   const arrived = assigned === good || state === 'Reverted';
+  const available = readyOf(container)?.status === 'True' && good !== undefined && status.image === good && arrived;
   return {
     container,
     name: `${metadata.namespace ?? ''}/${metadata.name}`,
     state,
-    available: readyOf(container)?.status === 'True' && good !== undefined && status.image === good && arrived,
+    available,
+    steady: available && readySeconds(container, o.now) >= steadySeconds(container),
     suspended: spec.suspend,
-    moved: assigned === image && assignedTime !== undefined && since !== undefined && assignedTime >= since,
+    moved: assigned === image && isSince(assignedTime, since),
     failure,
   };
 }
 
-function stateOf({ status = {} }: HostedContainer, image: string, failure: FailedImage | undefined): State {
-  const { lastKnownGoodImage: good, assignedImage: assigned } = status;
-  if (assigned === image && good === image) return 'Updated';
-  if (failure && good !== image) return good === undefined ? 'Failed' : 'Reverted';
-  if (good === image && assigned !== undefined) return 'Leaving';
-  if (assigned === undefined || (assigned === image && good === undefined)) return 'New';
-  return assigned === image ? 'Moving' : 'Waiting';
+interface Subject extends Context {
+  container: HostedContainer;
+  good: string | undefined;
+  assigned: string | undefined;
+  failure: FailedImage | undefined;
+}
+type StateRule = (subject: Subject) => State | undefined;
+
+const runsItWell: StateRule = ({ image, good, assigned }) =>
+  assigned === image && good === image ? 'Updated' : undefined;
+
+const hasFailed: StateRule = ({ image, good, failure }) => {
+  if (!failure || good === image) return undefined;
+  return good === undefined ? 'Failed' : 'Reverted';
+};
+
+const wasNeverMoved: StateRule = ({ image, good, assigned }) =>
+  assigned === undefined || (assigned === image && good === undefined) ? 'New' : undefined;
+
+const wasMoved: StateRule = ({ image, assigned }) => (assigned === image ? 'Moving' : undefined);
+
+/** Sent to what it cannot run, it goes nowhere: then it is moved again. */
+const wasSentBack: StateRule = ({ o, container, image, good, assigned = '' }) =>
+  good === image && canRun(o, container, assigned, container.status?.assignedRetryToken ?? '') ? 'Leaving' : undefined;
+
+const couldNotTakeIt: StateRule = ({ container: { status = {} }, image, good, since, retryToken }) => {
+  const isBack = status.assignedBack === true && good !== image && isSince(status.assignedTime, since);
+  return isBack && (status.assignedRetryToken ?? '') === retryToken ? 'Blocked' : undefined;
+};
+
+/** First hit wins. */
+const stateRules: readonly StateRule[] = [runsItWell, hasFailed, wasNeverMoved, wasMoved, wasSentBack, couldNotTakeIt];
+
+function stateOf(container: HostedContainer, failure: FailedImage | undefined, context: Context): State {
+  const { lastKnownGoodImage: good, assignedImage: assigned } = container.status ?? {};
+  const subject = { ...context, container, good, assigned, failure };
+  for (const rule of stateRules) {
+    const state = rule(subject);
+    if (state) return state;
+  }
+  return 'Waiting';
+}
+
+const isSince = (time: string | undefined, since: string | undefined): boolean =>
+  time !== undefined && since !== undefined && time >= since;
+
+/** How long it has been Ready; by the clock of the leader that saw it become so. */
+const readySeconds = (container: HostedContainer, now: Date): number =>
+  (now.getTime() - Date.parse(readyOf(container)?.lastTransitionTime ?? now.toISOString())) / 1000;
+
+/** One that has restarted may be Ready between two crashes: the pauses between them are not longer than its deadline. */
+function steadySeconds({ spec, status }: HostedContainer): number {
+  const { minReadySeconds, progressDeadlineSeconds } = spec.upgrade;
+  return (status?.restarts ?? 0) > 0 ? progressDeadlineSeconds : minReadySeconds;
 }
 
 /** What the container remembers of the image in the shape in which it would try it now: it would not try it again. */
@@ -106,19 +165,40 @@ export function failureOf(
   return ledger.find((it) => it.fingerprint === print);
 }
 
-/** The version that a container ran well before the image, if it can run it again. */
-export function earlierImage(o: Pick<Observed, 'find'>, { container }: Follower, image: string, token: string) {
-  for (const entry of container.status?.history ?? []) {
-    if (entry.image === image || entry.outcome !== 'Succeeded') continue;
-    if (parseReference(entry.image).os !== container.spec.image) continue;
-    const usable = permittedByName(container, o, entry.image);
-    if (usable && !failureOf(o, container, usable, token)) return entry.image;
-  }
-  return undefined;
+/** Would the container run the image if it were assigned it? By the same rules as the controller of containers. */
+export function canRun(
+  o: Pick<Observed, 'find'>,
+  container: HostedContainer,
+  name: string,
+  retryToken: string,
+): boolean {
+  const usable = permittedByName(container, o, name);
+  return usable !== undefined && !failureOf(o, container, usable, retryToken);
 }
 
-/** Those that failed and went back. What has never run anything well says nothing about the image. */
+/** The version that a container ran well before the image, if it can run it again. */
+export function earlierImage(o: Pick<Observed, 'find'>, { container }: Follower, image: string, token: string) {
+  const { lastKnownGoodImage: good, history = [] } = container.status ?? {};
+  const ran = history.filter(({ outcome }) => outcome === 'Succeeded').map((entry) => entry.image);
+  return [...(good === undefined ? [] : [good]), ...ran].find(
+    (it) => it !== image && parseReference(it).os === container.spec.image && canRun(o, container, it, token),
+  );
+}
+
+/** Those that failed and went back. */
 export const revertedOf = (fleet: Fleet): Follower[] => fleet.all.filter(({ state }) => state === 'Reverted');
+
+/** What failed with the image says something about it only if it was well before. */
+export const evidenceOf = (fleet: Fleet): Follower[] =>
+  revertedOf(fleet).filter(({ failure }) => failure?.unavailableBefore !== true);
+
+/**
+ * It is down, and not because of this rollout: it has never been good on anything, or it was down before it was moved and failed
+ * then too. The rollout can neither help it nor harm it.
+ */
+export const isBrokenAnyway = ({ state, available, container, failure }: Follower): boolean =>
+  !available &&
+  (container.status?.lastKnownGoodImage === undefined || (state === 'Reverted' && failure?.unavailableBefore === true));
 
 export function countsOf({ image, all, awake }: Fleet): Counts {
   const those = (state: State) => all.filter((it) => it.state === state).length;

@@ -115,6 +115,18 @@ describe('a halt', () => {
     expect(f.plan().assign).toEqual([]);
   });
 
+  test('with RevertAll, sends nobody to a version that it may not run', () => {
+    const f = new Followers(3, { maxUnavailable: 1, onHalt: 'RevertAll' });
+    f.fates.set('f-01', 'fails');
+    f.condemn('os:v1', 'it ate data');
+    past(f).steps();
+    f.arrive();
+    expect(f.steps().reason).toBe('RolloutHalted');
+    f.settle();
+    expect(f.assigned).toEqual(['f-00 os:v2', 'f-01 os:v2']);
+    expect(f.on('os:v2')).toEqual(['f-00']);
+  });
+
   test('that is resumed while containers go back lets these arrive first: nobody knows how their Pods are', () => {
     const f = new Followers(6, { maxUnavailable: 1, onHalt: 'RevertAll' });
     f.fates.set('f-03', 'fails');

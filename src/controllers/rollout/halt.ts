@@ -3,7 +3,7 @@ import { annotations } from '../../api/names.ts';
 import { imageObjectName, parseReference } from '../../pod/image.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { condemnation } from '../catalog.ts';
-import { earlierImage, revertedOf } from './fleet.ts';
+import { earlierImage, evidenceOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import type { Observed, Situation, Step } from './observed.ts';
 import { downAnyway, fitting, roomOf } from './room.ts';
@@ -12,9 +12,9 @@ import { truncate } from '../../runtime/text.ts';
 
 const evidenceLimit = 1000;
 
-/** More containers went back from the image than are borne: it is condemned, and nobody is moved any more. */
+/** More than `maxFailures` containers failed with the image, which were well before: condemn it and stop the rollout. */
 export function haltForFailures({ observed, spec, rollout }: Situation, fleet: Fleet): Step | undefined {
-  const reverted = revertedOf(fleet);
+  const reverted = evidenceOf(fleet);
   const example = reverted[0];
   if (!example || reverted.length <= spec.maxFailures) return undefined;
   const count = `${reverted.length} of ${fleet.all.length} containers failed with ${fleet.image} and went back`;

@@ -32,6 +32,10 @@ export interface Assignment {
   image: string;
   time: string;
   retryToken: string;
+  /** The container was not available at this moment: that it fails says nothing of the image. */
+  whileUnavailable?: boolean;
+  /** It gets its earlier version back, because it could not take the image of the rollout. */
+  back?: boolean;
 }
 
 export interface Counts {
@@ -46,6 +50,7 @@ export interface Counts {
 export type RolloutReason =
   | 'RolledOut'
   | 'RollingOut'
+  | 'ContainersStuck'
   | 'Paused'
   | 'RolloutHalted'
   | 'Superseded'

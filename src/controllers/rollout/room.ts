@@ -1,10 +1,11 @@
+import { isBrokenAnyway } from './fleet.ts';
 import type { Fleet, Follower } from './fleet.ts';
 
 /** How many containers may go down now. */
 export interface Room {
   /** Most that may be unavailable at once. */
   most: number;
-  /** Those that are: not Ready for whatever reason, or moved and not yet back. */
+  /** Those that are: not Ready for whatever reason, or moved and not yet back; without those that are broken anyway. */
   down: readonly Follower[];
   free: number;
 }
@@ -17,7 +18,7 @@ export function amount(value: number | string, total: number, round: (part: numb
 /** A percentage is rounded down, but to at least one: otherwise a small fleet would never move. */
 export function roomOf({ awake }: Fleet, maxUnavailable: number | string): Room {
   const most = Math.max(1, amount(maxUnavailable, awake.length, Math.floor));
-  const down = awake.filter(({ available }) => !available);
+  const down = awake.filter((it) => !it.available && !isBrokenAnyway(it));
   return { most, down, free: most - down.length };
 }
 

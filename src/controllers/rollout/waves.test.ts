@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Followers, names, past } from '../../../test/fixtures/followers.ts';
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { ExistingContainers } from '../../api/rollout.ts';
 
 describe('canaries', () => {
@@ -82,6 +83,166 @@ describe('canaries', () => {
   });
 });
 
+describe('containers that were down before the rollout', () => {
+  const twenty = () => new Followers(20, { maxUnavailable: 4, maxFailures: 1 });
+  const broken = ['f-03', 'f-08', 'f-15'];
+
+  test('say nothing of the image: the rollout completes, and no image is condemned', () => {
+    const f = twenty();
+    f.breakDown(...broken);
+    const plan = f.settle();
+    expect([plan.reason, plan.condemn]).toEqual(['RolledOut', undefined]);
+    expect(f.on('os:v2')).toHaveLength(17);
+    expect(plan.message).toContain('17 of 20 containers run os:v2, 3 went back because they failed with it');
+  });
+
+  test.each(['10%', 1])('take up no place for ever (maxUnavailable %s)', (maxUnavailable) => {
+    const f = twenty();
+    f.set({ maxUnavailable });
+    f.breakDown(...broken);
+    expect(f.settle().reason).toBe('RolledOut');
+    expect(f.on('os:v2')).toHaveLength(17);
+  });
+
+  test('and are Ready between two crashes say nothing either', () => {
+    const f = twenty();
+    f.breakDown(...broken);
+    for (const name of broken) {
+      f.ready(name, true);
+      f.edit(name, { restarts: 500 });
+    }
+    f.pass(60);
+    expect(f.settle().reason).toBe('RolledOut');
+  });
+
+  test('but one that was well says something, also beside them', () => {
+    const f = twenty();
+    f.breakDown(...broken);
+    for (const name of ['f-05', 'f-06']) f.fates.set(name, 'fails');
+    expect(f.settle().reason).toBe('RolloutHalted');
+    expect(f.distribution.status?.rollout?.haltMessage).toBe(
+      '2 of 20 containers failed with os:v2 and went back, such as shop/f-05: CrashLooping: The command exited 3 times',
+    );
+  });
+
+  test.each<[string, Partial<HostedContainerStatus>]>([
+    ['was never good', { lastKnownGoodImage: undefined, image: undefined, conditions: [] }],
+    ['is down', { conditions: [] }],
+  ])('keep no canary back: one of seven %s', (_name, status) => {
+    const f = new Followers(6, { maxUnavailable: '10%', canary: { count: 1, soakSeconds: 60 } });
+    f.add('a-broken', 'os:v1', status);
+    f.broken.add('a-broken');
+    f.fates.set('a-broken', 'fails');
+    f.settle();
+    expect(f.assigned).toContain('f-00 os:v2');
+    f.pass(60);
+    expect(f.settle().reason).toBe('RolledOut');
+    expect(f.on('os:v2')).toEqual(names(6));
+  });
+});
+
+describe('a container that cannot take the image', () => {
+  const waiting = () => {
+    const f = new Followers(6, { maxUnavailable: 1 });
+    f.fates.set('f-00', 'cannot');
+    f.settle();
+    return f;
+  };
+  const give = (f: Followers, seconds: number) => {
+    f.pass(seconds);
+    return f.settle();
+  };
+
+  test('keeps its version, holds no place, and others go in its stead', () => {
+    const f = waiting();
+    const plan = f.plan();
+    expect([plan.reason, f.assigned]).toEqual(['RollingOut', ['f-00 os:v2']]);
+    // So that it is looked at when its time is over.
+    expect(plan.lookAgain).toEqual(new Date('2026-01-01T00:05:00Z'));
+    const stuck = give(f, 300);
+    expect(f.on('os:v2')).toEqual(names(5, 1));
+    expect(f.get('f-00').status).toMatchObject({ assignedImage: 'os:v1', assignedBack: true });
+    expect(stuck.reason).toBe('ContainersStuck');
+    expect(stuck.message).toMatch(
+      /5 of 6 containers run os:v2; 1 cannot take it, such as shop\/f-00: see its condition/,
+    );
+  });
+
+  test('is tried again with growing pauses, and stays stuck meanwhile', () => {
+    const f = waiting();
+    give(f, 300);
+    const times: number[] = [];
+    for (let i = 0; i < 4 * 3600; i += 10) {
+      const before = f.assigned.length;
+      expect(give(f, 10).reason).toBe('ContainersStuck');
+      if (f.assigned.slice(before).includes('f-00 os:v2')) times.push(i + 310);
+    }
+    const pauses = times.map((time, i) => time - (times[i - 1] ?? 0));
+    expect(pauses.every((pause, i) => i === 0 || pause >= Math.min(3600, pauses[i - 1] ?? 0))).toBe(true);
+    expect(times.length).toBeLessThan(9);
+  });
+
+  test('goes when it can, and then the rollout is done', () => {
+    const f = waiting();
+    give(f, 300);
+    f.fates.set('f-00', 'good');
+    expect(give(f, 3600).reason).toBe('RolledOut');
+    expect(f.on('os:v2')).toHaveLength(6);
+    expect(f.distribution.status?.rollout?.blockedTime).toBeUndefined();
+  });
+
+  test('is nothing for ever at rest: what is written is written once', () => {
+    const f = waiting();
+    give(f, 300);
+    const { rollout } = f.plan();
+    f.pass(60);
+    expect(f.plan()).toMatchObject({ assign: [], rollout });
+  });
+});
+
+describe('a rollout that only a person can help says so', () => {
+  test('when a canary runs it well and then stays down', () => {
+    const f = new Followers(4, { canary: { count: 1, soakSeconds: 600 } });
+    past(f).steps();
+    f.ready('f-00', false);
+    const waits = f.steps();
+    expect([waits.reason, waits.lookAgain]).toEqual(['RollingOut', new Date('2026-01-01T00:10:00Z')]);
+    f.pass(600);
+    const stuck = f.steps();
+    expect(stuck.reason).toBe('ContainersStuck');
+    expect(stuck.message).toContain('waits for the canaries to run well: shop/f-00 (Starting), for long');
+    f.ready('f-00', true);
+    expect(f.steps().reason).toBe('RollingOut');
+  });
+
+  test('when those that are down use up all room', () => {
+    const f = new Followers(4, { maxUnavailable: 1 });
+    f.add('other', 'os:v2');
+    past(f);
+    f.ready('other', false);
+    expect(f.steps().reason).toBe('RollingOut');
+    f.pass(600);
+    const stuck = f.steps();
+    expect([stuck.reason, stuck.message.includes('such as shop/other (Starting), for long')]).toEqual([
+      'ContainersStuck',
+      true,
+    ]);
+    f.set({ paused: true });
+    expect(f.steps().reason).toBe('Paused');
+  });
+});
+
+describe('a container whose assigned version is withdrawn', () => {
+  test('and that runs this one well does not keep its rollout from ending', () => {
+    const f = new Followers(3);
+    f.add('stranded', 'os:v2', { assignedImage: 'os:v3' });
+    f.images.delete('os:v3');
+    f.fates.set('stranded', 'cannot');
+    expect(f.settle().reason).toBe('RolledOut');
+    expect(f.get('stranded').status?.assignedImage).toBe('os:v2');
+  });
+});
+
 describe('maxUnavailable', () => {
   test.each<[string, number, number | string, number]>([
     ['is a number', 20, 3, 3],
@@ -161,6 +322,25 @@ describe('waves with a soak', () => {
     f.settle();
     f.pass(60);
     expect(f.steps().reason).toBe('RolledOut');
+  });
+});
+
+describe('one of an earlier wave that breaks', () => {
+  test('does not stop later waves', () => {
+    const f = new Followers(7, { maxUnavailable: 2, waveSoakSeconds: 60, canary: { count: 1, soakSeconds: 0 } });
+    past(f).steps();
+    f.arrive();
+    f.steps();
+    f.pass(60);
+    f.steps();
+    expect(f.onTheWay()).toEqual(names(2, 3));
+    f.ready('f-01', false);
+    f.arrive();
+    f.steps();
+    f.pass(60);
+    // It takes a place, as any that is down.
+    f.steps();
+    expect(f.onTheWay()).toEqual(['f-05']);
   });
 });
 

@@ -1,33 +1,78 @@
 import type { RolloutStatus } from '../../api/rollout.ts';
 import { formatTime } from '../../runtime/time.ts';
+import { evidenceOf, revertedOf } from './fleet.ts';
 import type { Fleet, Follower } from './fleet.ts';
 import { haltForGate } from './halt.ts';
-import { readyOf } from './observed.ts';
-import type { Situation, Step } from './observed.ts';
+import type { Assignment, Situation, Step } from './observed.ts';
 import { amount, downAnyway, fitting, roomOf } from './room.ts';
 import type { Room } from './room.ts';
 import { soak, withoutSoak } from './soak.ts';
+import { giveBackTime, givenBack, hopelessTime, isBlocked, retryTime, timeOf } from './stuck.ts';
+import { example, progress } from './told.ts';
 
 /** Moves those whose turn it is: canaries, a soak, then as many at a time as may be unavailable. */
 export function advance(situation: Situation, fleet: Fleet): Step {
+  const back = givenBack(situation, fleet);
+  if (back.length > 0) return giveBack(situation, fleet, back);
+  const { rollout, observed } = situation;
   const waiting = fleet.all.filter(({ state }) => state === 'Waiting');
-  const moving = fleet.awake.some(isOnTheWay);
-  const turn: Turn = { ...situation, fleet, waiting, room: roomOf(fleet, situation.spec.maxUnavailable) };
-  if (situation.rollout.completionTime !== undefined && waiting.length === 0 && !moving) return complete(turn);
-  const step = situation.rollout.wave === 0 ? canaries(turn) : laterWaves(turn);
+  const moving = fleet.awake.filter(isOnTheWay);
+  const blocked = fleet.awake.filter(({ state }) => state === 'Blocked');
+  const now = observed.now.getTime();
+  // They come after all others.
+  const retried = waiting.length > 0 ? [] : blocked.filter((it) => retryTime(it, rollout) <= now);
+  const room = roomOf(fleet, situation.spec.maxUnavailable);
+  const turn: Turn = { ...situation, fleet, waiting: [...waiting, ...retried], moving, blocked, room };
+  if (rollout.completionTime !== undefined && waiting.length + moving.length + blocked.length === 0)
+    return complete(turn);
+  const step = rollout.wave === 0 ? canaries(turn) : laterWaves(turn);
+  if (step.reason === 'RolledOut' || step.reason === 'RolloutHalted') return step;
   // What it else waits for matters to nobody then.
-  return step.reason === 'RollingOut' && situation.spec.paused ? { ...step, ...stop(turn) } : step;
+  if (situation.spec.paused) return { ...step, ...stop(turn) };
+  const told = stuckOr(turn, step);
+  return { ...told, ...soonest(told, nextOf(moving.map(giveBackTime), observed.now)) };
 }
 
 interface Turn extends Situation {
   fleet: Fleet;
   waiting: readonly Follower[];
+  moving: readonly Follower[];
+  /** Those that could not take the image, and have their earlier version again. */
+  blocked: readonly Follower[];
   room: Room;
+}
+
+function giveBack(situation: Situation, fleet: Fleet, back: readonly Assignment[]): Step {
+  const { namespace = '', name } = back[0]?.container.metadata ?? { name: '' };
+  const message = `${progress(fleet, situation.rollout.image)}; next: ${namespace}/${name} cannot take it and gets its earlier version back until it is tried again`;
+  return { rollout: withoutSoak(situation.rollout), assign: back, reason: 'RollingOut', message };
+}
+
+/** The step as it is, unless only a person can help: nothing is left but containers that cannot take the image. */
+function stuckOr(turn: Turn, step: Step): Step {
+  const { observed, blocked, moving, waiting, fleet } = turn;
+  const { blockedTime, ...rollout } = step.rollout ?? turn.rollout;
+  const retried = waiting.filter(({ state }) => state === 'Blocked');
+  const rest = [...blocked, ...moving];
+  if (waiting.length > retried.length || !isBlocked(rest, { ...rollout, blockedTime })) return { ...step, rollout };
+  const example = blocked[0] ?? moving[0];
+  const next = nextOf(
+    blocked.map((it) => retryTime(it, rollout)),
+    observed.now,
+  );
+  const message = `${progress(fleet, rollout.image)}; ${rest.length} cannot take it, such as ${example?.name ?? ''}: see its condition Upgraded while it is tried again${Number.isFinite(next) ? `, at ${formatTime(new Date(next))}` : ''}; correct it, or suspend it`;
+  return {
+    ...step,
+    rollout: { ...rollout, blockedTime: blockedTime ?? observed.now.toISOString() },
+    reason: 'ContainersStuck',
+    message,
+    ...soonest(step, next),
+  };
 }
 
 /**
  * Those that fail are replaced by the next, but only when the others have told how it goes with them: so many must run it well,
- * unless too many fail, and a bad version shall meet as few as can be.
+ * unless too many fail, and a bad version should meet as few as can be.
  */
 function canaries(turn: Turn): Step {
   const { spec, fleet, room, rollout } = turn;
@@ -35,15 +80,17 @@ function canaries(turn: Turn): Step {
   const candidates = turn.waiting.filter(({ suspended }) => !suspended);
   const count = amount(spec.canary.count, fleet.awake.length, Math.ceil);
   const wanted = Math.min(count, moved.length + candidates.length);
+  if (wanted === 0 && turn.blocked.length > 0) return { rollout, ...going(turn, 'tries again') };
   if (wanted === 0) return laterWaves({ ...turn, rollout: { ...rollout, wave: 1 } });
   const missing = wanted - moved.length;
   const onTheWay = moved.filter(isOnTheWay);
-  if (missing > 0 && onTheWay.length > 0 && fleet.awake.some(({ state }) => state === 'Reverted')) {
-    return { rollout: withoutSoak(rollout), ...going(turn, `waits for the other canaries: ${example(onTheWay)}`) };
+  if (missing > 0 && onTheWay.length > 0 && evidenceOf(fleet).length > 0) {
+    return { rollout: withoutSoak(rollout), ...waitFor(turn, 'waits for the other canaries', onTheWay) };
   }
   if (missing > 0) {
-    const healthy = candidates.some(({ available }) => available);
-    const next = (healthy ? fitting(candidates, room) : downAnyway(candidates, fleet, room)).slice(0, missing);
+    // Who was well before says most about the image.
+    const steadyFirst = [...candidates.filter(({ steady }) => steady), ...candidates.filter(({ steady }) => !steady)];
+    const next = placesFor(steadyFirst, fleet, room).slice(0, missing);
     return move({ ...turn, rollout: withoutSoak(rollout) }, next, candidates);
   }
   return settleThenSoak(turn, moved, spec.canary.soakSeconds, 'the canaries');
@@ -51,18 +98,23 @@ function canaries(turn: Turn): Step {
 
 function laterWaves(turn: Turn): Step {
   const { spec, fleet, rollout } = turn;
-  if (spec.waveSoakSeconds > 0 && fleet.awake.some(isMoved)) {
-    return settleThenSoak(turn, fleet.awake.filter(isMoved), spec.waveSoakSeconds, `wave ${rollout.wave}`);
+  const wave = fleet.awake.filter((it) => isMoved(it) && isOfWave(it, rollout));
+  if (spec.waveSoakSeconds > 0 && wave.length > 0) {
+    return settleThenSoak(turn, wave, spec.waveSoakSeconds, `wave ${rollout.wave}`);
   }
   return nextWave(turn, rollout);
 }
+
+/** Those of earlier waves have soaked: what comes over them later stops no other. */
+const isOfWave = ({ container: { status } }: Follower, { waveStartTime, startTime }: RolloutStatus): boolean =>
+  (status?.assignedTime ?? '') >= (waveStartTime ?? startTime);
 
 /** Waits until all of the wave run well, and have for so long; then the next wave goes. */
 function settleThenSoak(turn: Turn, moved: readonly Follower[], seconds: number, who: string): Step {
   const { observed, rollout } = turn;
   const unsettled = moved.filter(({ state, available }) => state !== 'Updated' || !available);
   if (unsettled.length > 0) {
-    return { rollout: withoutSoak(rollout), ...going(turn, `waits for ${who} to run well: ${example(unsettled)}`) };
+    return { rollout: withoutSoak(rollout), ...waitFor(turn, `waits for ${who} to run well`, unsettled) };
   }
   const state = soak(turn, seconds);
   if (state.failed) return haltForGate(observed, state.rollout, state.failed);
@@ -77,18 +129,24 @@ function settleThenSoak(turn: Turn, moved: readonly Follower[], seconds: number,
 
 /** As many as there is room for now. Waves without a soak are all one: places are filled as they get free. */
 function nextWave(turn: Turn, rollout: RolloutStatus): Step {
-  const { spec, fleet, room, waiting } = turn;
-  if (waiting.length === 0) return fleet.awake.some(isOnTheWay) ? settle(turn) : complete({ ...turn, rollout });
+  const { spec, fleet, room, waiting, moving, blocked, observed } = turn;
+  if (waiting.length === 0) {
+    if (moving.length > 0) return settle(turn);
+    return blocked.length > 0 ? { rollout, ...going(turn, 'tries again') } : complete({ ...turn, rollout });
+  }
   const awake = waiting.filter(({ suspended }) => !suspended);
-  const fit = fitting(awake, room);
-  const next = [
-    ...(fit.length > 0 ? fit : downAnyway(awake, fleet, room)),
-    ...waiting.filter(({ suspended }) => suspended),
-  ];
+  const next = [...placesFor(awake, fleet, room), ...waiting.filter(({ suspended }) => suspended)];
   if (next.length === 0 || stop(turn) !== undefined) return move({ ...turn, rollout }, next, awake);
   const isNew = spec.waveSoakSeconds > 0 || rollout.wave === 0;
-  const begun = isNew ? { ...withoutSoak(rollout), wave: rollout.wave + 1 } : rollout;
+  const wave = { wave: rollout.wave + 1, waveStartTime: timeOf(observed.now, rollout) };
+  const begun = isNew ? { ...withoutSoak(rollout), ...wave } : rollout;
   return move({ ...turn, rollout: begun }, next, awake);
+}
+
+/** Those that fit, or else those that are down anyway. */
+function placesFor(candidates: readonly Follower[], fleet: Fleet, room: Room): Follower[] {
+  const fit = fitting(candidates, room);
+  return fit.length > 0 ? fit : downAnyway(candidates, fleet, room);
 }
 
 /** Moves these, unless nobody may be moved now. */
@@ -97,11 +155,17 @@ function move(turn: Turn, next: readonly Follower[], candidates: readonly Follow
   const { completionTime: _done, ...rollout } = turn.rollout;
   const stopped = stop(turn);
   if (stopped) return { rollout, ...stopped };
-  if (next.length === 0) return { rollout, ...going(turn, noRoom(turn, candidates)) };
-  // Never before the start, whatever the clock of an earlier leader said: that is how the moved are told from the others.
-  const now = observed.now.toISOString();
-  const time = now < rollout.startTime ? rollout.startTime : now;
-  const assign = next.map(({ container }) => ({ container, image: rollout.image, time, retryToken: spec.retryToken }));
+  if (next.length === 0) return { rollout, ...noRoom(turn, candidates) };
+  const time = timeOf(observed.now, rollout);
+  const { image } = rollout;
+  const { retryToken } = spec;
+  const assign = next.map(({ container, steady }) => ({
+    container,
+    image,
+    time,
+    retryToken,
+    whileUnavailable: !steady,
+  }));
   const names = next.length === 1 ? (next[0]?.name ?? '') : `${next.length} containers from ${next[0]?.name ?? ''} on`;
   return { rollout, assign, ...going(turn, names) };
 }
@@ -119,17 +183,17 @@ function stop({ observed, spec, fleet, rollout }: Turn): Pick<Step, 'reason' | '
 }
 
 function settle(turn: Turn): Step {
-  const moving = turn.fleet.awake.filter(isOnTheWay);
   const { completionTime: _done, ...rollout } = turn.rollout;
-  return { rollout, ...going(turn, `waits for the last to run well: ${example(moving)}`) };
+  return { rollout, ...waitFor(turn, 'waits for the last to run well', turn.moving) };
 }
 
 function complete({ observed, fleet, rollout }: Turn): Step {
   const completionTime = rollout.completionTime ?? observed.now.toISOString();
-  const back = fleet.all.filter(({ state }) => state === 'Reverted');
+  const back = revertedOf(fleet);
   const rest = back.length > 0 ? ` because they failed with it, such as ${back[0]?.name ?? ''}` : '';
   const message = `${progress(fleet, rollout.image)}${rest}`;
-  return { rollout: { ...rollout, completionTime }, reason: 'RolledOut', message };
+  const { blockedTime: _blocked, ...done } = rollout;
+  return { rollout: { ...done, completionTime }, reason: 'RolledOut', message };
 }
 
 const isOnTheWay = ({ state }: Follower): boolean => state === 'Moving' || state === 'Leaving';
@@ -140,36 +204,27 @@ const going = ({ fleet, rollout }: Turn, next: string): Pick<Step, 'reason' | 'm
   message: `${progress(fleet, rollout.image)}; next: ${next}`,
 });
 
-const tally = ({ all, awake }: Fleet) => ({
-  following: all.length,
-  updated: all.filter(({ state }) => state === 'Updated').length,
-  moving: awake.filter(({ state }) => state === 'Moving').length,
-  reverted: all.filter(({ state }) => state === 'Reverted').length,
-  suspended: all.filter(({ state, suspended }) => suspended && state === 'Moving').length,
-});
-
-function progress(fleet: Fleet, image: string): string {
-  const { following, updated, moving, reverted, suspended } = tally(fleet);
-  const parts = [
-    `${updated} of ${following} containers run ${image}`,
-    ...(moving > 0 ? [`${moving} are on their way`] : []),
-    ...(suspended > 0 ? [`${suspended} are suspended and will start on it`] : []),
-    ...(reverted > 0 ? [`${reverted} went back`] : []),
-  ];
-  return parts.join(', ');
-}
-
-function noRoom({ room, spec }: Turn, candidates: readonly Follower[]): string {
+function noRoom(turn: Turn, candidates: readonly Follower[]): Pick<Step, 'reason' | 'message' | 'lookAgain'> {
+  const { down, most } = turn.room;
   const first = candidates[0]?.name ?? '';
-  const { down, most } = room;
-  return `${first}, when there is room: maxUnavailable ${spec.maxUnavailable} (${most}) is used up by ${down.length} that are unavailable, such as ${example(down)}`;
+  const used = `maxUnavailable ${turn.spec.maxUnavailable} (${most}) is used up by ${down.length} that are unavailable, such as`;
+  return waitFor(turn, `${first}, when there is room: ${used}`, down);
 }
 
-/** The first of them, and what it says of itself. */
-function example([first]: readonly Follower[]): string {
-  if (!first) return '';
-  const { status } = first.container;
-  const upgraded = status?.conditions?.find(({ type }) => type === 'Upgraded');
-  const waits = upgraded?.status === 'Unknown' ? upgraded : readyOf(first.container);
-  return `${first.name} (${waits?.reason ?? 'not seen yet'})`;
+/** Waits for these, until they have been down for so long that only a person can help. */
+function waitFor(turn: Turn, what: string, these: readonly Follower[]): Pick<Step, 'reason' | 'message' | 'lookAgain'> {
+  const { observed } = turn;
+  const separator = what.endsWith('such as') ? '' : ':';
+  const text = `${what}${separator} ${example(these)}`;
+  const hopeless = Math.max(...these.map(hopelessTime));
+  if (hopeless > observed.now.getTime()) return { ...going(turn, text), lookAgain: new Date(hopeless) };
+  return { reason: 'ContainersStuck', message: `${going(turn, text).message}, for long: repair it, or suspend it` };
 }
+
+/** The first of these times that is still to come. */
+const nextOf = (times: readonly number[], now: Date): number => Math.min(...times.filter((it) => it > now.getTime()));
+
+const soonest = ({ lookAgain }: Step, other: number): Pick<Step, 'lookAgain'> => {
+  const time = Math.min(lookAgain?.getTime() ?? Infinity, other);
+  return Number.isFinite(time) ? { lookAgain: new Date(time) } : {};
+};
