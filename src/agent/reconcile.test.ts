@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
+import { ApiError } from '../runtime/errors.ts';
 import { expectValidStatus } from '../runtime/status.ts';
 import { FetchError } from './failure.ts';
 import { createAgent } from './reconcile.ts';
@@ -110,6 +111,21 @@ test('nothing goes before its announcement is written', async () => {
   it.clock.now += 3_600_000;
   expect(await it.settle()).not.toEqual([]);
   await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+});
+
+test.each([
+  ['is not valid', 422],
+  ['is too large for the API server', 413],
+  ['is too large for etcd', 500],
+])('a status that %s keeps nothing in the store that nobody wants', async (_name, code) => {
+  const refusal = new ApiError({ code, reason: 'Invalid', message: 'NodeStore is invalid' });
+  const it = await agentOf([wantedImage('v2')], { writeStatus: () => Promise.reject(refusal) });
+  await it.publish(wantedImage());
+  expect(await it.settle()).toContain(refusal);
+  it.clock.now += 10_000;
+  await it.settle();
+  expect(existsSync(entryPath(it.paths, wantedImage()))).toBe(false);
+  expect(existsSync(entryPath(it.paths, wantedImage('v2')))).toBe(false);
 });
 
 test('Pods that cannot be listed keep what they may use, and keep nothing else from being stored', async () => {

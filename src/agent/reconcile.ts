@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
 import type { Reconcile } from '../runtime/controller.ts';
+import { ApiError } from '../runtime/errors.ts';
 import { sameStatus } from '../runtime/status.ts';
 import type { Random } from '../runtime/time.ts';
 import { exhausted, retryDelay } from './backoff.ts';
@@ -215,13 +216,18 @@ export function createAgent(ports: AgentPorts): Agent {
     const told = storeSpace(before?.store, used.of(store.images), space);
     const status = nodeStoreStatus({ generation, before, wanted, images, store: told, now });
     // Before the steps, not after: an image may go only when its going has been announced.
+    let refused: ApiError | undefined;
     if (!sameStatus(before, status)) {
-      await ports.writeStatus(status, signal);
-      written = { over: resourceVersion, status };
+      refused = await refusalOf(() => ports.writeStatus(status, signal));
+      if (refused) failures.push(refused);
+      else written = { over: resourceVersion, status };
     }
-    announced(departures, ports.now(), ports.enqueue);
+    const allSteps = [...steps, ...(verification.step ? [verification.step] : [])];
+    const possible = refused ? allSteps.filter((step) => frees(step, wanted)) : allSteps;
+    const isAnnounced = (key: string) => !refused || !wanted.some((image) => imageKey(image) === key);
+    announced(departures, isAnnounced, ports.now(), ports.enqueue);
 
-    for (const step of [...steps, ...(verification.step ? [verification.step] : [])]) {
+    for (const step of possible) {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
@@ -237,10 +243,37 @@ export function createAgent(ports: AgentPorts): Agent {
   return { reconcile, stop };
 }
 
-/** The status that says what is leaving has just been written: from now on the time of grace runs. */
-function announced(departures: Map<string, Departure>, now: Date, enqueue: () => void): void {
-  for (const departure of departures.values()) {
-    if (departure.phase !== 'Leaving' || departure.removeTime !== undefined) continue;
+/** Invalid, too large for the API server, or for etcd. */
+const codesOfBadBody = [400, 413, 422, 500];
+
+/** What the API server has against this status; throws when it was not written for another reason. */
+async function refusalOf(write: () => Promise<unknown>): Promise<ApiError | undefined> {
+  try {
+    await write();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ApiError && codesOfBadBody.includes(error.code)) return error;
+    throw error;
+  }
+}
+
+/**
+ * What is done although no status can be written, or the store would stay as it is for good: the operator takes the label of an
+ * image from the node before it wants it no longer, so its going needs no other announcement.
+ */
+const frees = (step: Step | VerifyStep, wanted: readonly WantedImage[]): boolean =>
+  step.do === 'cancelFetch' ||
+  ((step.do === 'check' || step.do === 'remove') && !wanted.some((it) => imageKey(it) === imageKey(step.image)));
+
+/** The status that says what is leaving is written: from now on the time of grace runs. */
+function announced(
+  departures: Map<string, Departure>,
+  isAnnounced: (key: string) => boolean,
+  now: Date,
+  enqueue: () => void,
+): void {
+  for (const [key, departure] of departures) {
+    if (departure.phase !== 'Leaving' || departure.removeTime !== undefined || !isAnnounced(key)) continue;
     departure.removeTime = now.getTime() + graceMilliseconds;
     enqueue();
   }

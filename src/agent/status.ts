@@ -1,6 +1,7 @@
 import type { NodeStoreStatus, StoredImage } from '../api/nodestore.ts';
 import { setConditions } from '../runtime/conditions.ts';
 import type { NewCondition } from '../runtime/conditions.ts';
+import { fittingImages } from './status-limits.ts';
 import { imageKey } from './store/paths.ts';
 import type { ImageName } from './store/paths.ts';
 import type { Space } from './store/space.ts';
@@ -27,7 +28,13 @@ export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
     { type: 'Ready', ...ready(input) },
   ];
   const conditions = setConditions(before?.conditions, stated, generation, now);
-  return { ...observedGeneration, conditions, images: [...input.images], counts: countsOf(input), store: input.store };
+  return {
+    ...observedGeneration,
+    conditions,
+    images: fittingImages(input.images, input.wanted).images,
+    counts: countsOf(input),
+    store: input.store,
+  };
 }
 
 /**
@@ -56,10 +63,23 @@ function countsOf({ wanted: all, images }: StatusInput): NonNullable<NodeStoreSt
 const first = (images: readonly StoredImage[], state: StoredImage['state']) => images.find((it) => it.state === state);
 const told = (image: StoredImage) => `${imageKey(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
 
+/** Wanted images of which there is no room to tell. */
+function untold({ wanted, images }: StatusInput): Pick<NewCondition, 'reason' | 'message'> | undefined {
+  const left = new Set(fittingImages(images, wanted).left);
+  const missing = wanted.filter((image) => left.has(imageKey(image)));
+  const first = missing[0];
+  if (!first) return undefined;
+  const message = `This status has no room for ${missing.length} images, such as ${imageKey(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
+  return { reason: 'TooManyImages', message };
+}
+
 /** First hit wins. */
-function ready({ wanted, images }: StatusInput): Case {
+function ready(input: StatusInput): Case {
+  const { wanted, images } = input;
   const failed = first(images, 'Failed');
   if (failed) return { status: 'False', reason: 'FetchFailed', message: told(failed) };
+  const left = untold(input);
+  if (left) return { status: 'False', ...left };
   const retrying = images.find((it) => it.state === 'Pending' && it.attempts);
   if (retrying) return { status: 'False', reason: 'FetchRetrying', message: told(retrying) };
   const fetching = first(images, 'Fetching');
@@ -78,8 +98,10 @@ function reconciling({ images }: StatusInput): Case {
   return { status: 'False', reason: 'Done', message: 'Nothing is to be done' };
 }
 
-function stalled({ images }: StatusInput): Case {
-  const failed = first(images, 'Failed');
+function stalled(input: StatusInput): Case {
+  const failed = first(input.images, 'Failed');
   if (failed) return { status: 'True', reason: 'FetchFailed', message: told(failed) };
+  const left = untold(input);
+  if (left) return { status: 'True', ...left };
   return { status: 'False', reason: 'Done', message: 'Nobody has to act' };
 }

@@ -66,10 +66,13 @@ const stored = z.object({
   readyTime: time.optional(),
 });
 
+/** As many as a NodeStore can hold, wanted or stored. */
+export const mostImages = 256;
+
 const spec = z.object({
   images: z
     .array(wanted)
-    .max(256)
+    .max(mostImages)
     .default([])
     .meta({
       ...listMap('os', 'version'),
@@ -82,7 +85,7 @@ const status = z.object({
   conditions,
   images: z
     .array(stored)
-    .max(256)
+    .max(mostImages)
     .optional()
     .meta({ ...listMap('os', 'version'), description: 'Images that are, or are becoming, part of the store.' }),
   counts: z

@@ -4,7 +4,8 @@ import type { OSImage } from '../api/osimage.ts';
 import type { LabelSelector } from '../api/podfields.ts';
 import { isEmptySelector, matchesSelector, nodeHasImage, toleratesTaints } from '../pod/nodes.ts';
 import type { Node } from '../pod/types.ts';
-import { digestOf, whyNotReleased } from './catalog.ts';
+import { digestOf, fetchSourceOf, whyNotReleased } from './catalog.ts';
+import { isFull } from './nodestore/limits.ts';
 
 /** How one node stands with one image. Unreachable: it lacks the image, and nobody there would answer. */
 export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';
@@ -75,10 +76,27 @@ export function nodeState(node: Node, store: SeenNodeStore | undefined, image: O
   const stored = storedImage(store, image);
   if (entry && stored?.state === 'Ready') return 'Ready';
   const told = entry !== undefined && !entry.retained;
-  // It goes on trying, now and then; that makes it no node that is on its way.
-  if (told && (stored?.state === 'Failed' || (stored?.attempts ?? 0) > entry.backoffLimit)) return 'Failed';
+  if (told ? hasFailed(entry, stored) : !entry && isWithoutPlace(store, image)) return 'Failed';
   if (!isReachable(node) || (told && isSilent(store, entry, now))) return 'Unreachable';
   return told ? 'Fetching' : 'Waiting';
+}
+
+/** It goes on trying, now and then; that makes it no node that is on its way. */
+const hasFailed = ({ backoffLimit }: WantedImage, stored: StoredImage | undefined): boolean =>
+  stored?.state === 'Failed' || (stored?.attempts ?? 0) > backoffLimit;
+
+const isWithoutPlace = (store: NodeStore | undefined, image: OSImage): boolean =>
+  isFull(store?.spec.images ?? [], { mountScript: image.spec.mountScript, source: fetchSourceOf(image) ?? {} });
+
+/** Why a node of the state Failed has not got the image. */
+export function failureOf(store: NodeStore | undefined, image: OSImage): { reason: string; message: string } {
+  const { reason = 'Failed', message = '' } = storedImage(store, image) ?? {};
+  if (wantedAs(store, image)) return { reason, message };
+  return {
+    reason: 'TooManyImages',
+    message:
+      'Its NodeStore has no place for one more image: distribute fewer, or such with shorter mount scripts, to this node',
+  };
 }
 
 /** The taints by which Kubernetes itself says that the kubelet of a node does not answer. */

@@ -9,7 +9,7 @@ import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages, whyNotReleased } from '../catalog.ts';
 import type { Observed as RolloutObserved, RolloutPlan } from '../rollout/observed.ts';
 import { planRollout } from '../rollout/plan.ts';
-import { nodeState, selectedNodes, selectorOf, storedImage } from '../storage.ts';
+import { failureOf, nodeState, selectedNodes, selectorOf, storedImage } from '../storage.ts';
 import type { NodeState } from '../storage.ts';
 import { activate, activatedCondition } from './activation.ts';
 import { rolloutConditions, summary } from './summary.ts';
@@ -101,11 +101,9 @@ function count(o: Observed): Counted {
     active: those('Fetching').length,
     failed: those('Failed').length,
     unreachable: those('Unreachable').length,
-    failedNodes: those('Failed').map(({ name, stored }) => ({
-      node: name,
-      reason: stored?.reason ?? 'Failed',
-      message: stored?.message ?? '',
-    })),
+    failedNodes: those('Failed').flatMap(({ name }) =>
+      image ? { node: name, ...failureOf(stores.get(name), image) } : [],
+    ),
     unreachableNode: those('Unreachable')[0]?.name,
     downloads: those('Fetching').flatMap(({ stored }) => (stored?.state === 'Fetching' ? stored : [])),
   };

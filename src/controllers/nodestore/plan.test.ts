@@ -510,16 +510,73 @@ describe('labels', () => {
   });
 });
 
+describe('a node with more images than a NodeStore can hold', () => {
+  const several = (count: number, prefix = 'v') =>
+    Array.from({ length: count }, (_, i) => `os:${prefix}${String(i).padStart(3, '0')}`);
+  const from = (versions: readonly string[], mountScript?: string) =>
+    versions.map((name) => osImage(name, { spec: mountScript === undefined ? {} : { mountScript } }));
+  const plan = (o: Parameters<typeof fleet>[0]) => {
+    const [planned] = planFleet(fleet(o));
+    return { images: planned?.images.map(imageName) ?? [], cut: planned?.cut.map(imageName) ?? [] };
+  };
+
+  test('keeps what is pinned, then what it holds already, and retained images go first', () => {
+    const [distributed, kept, pinned] = [several(256), several(10, 'a'), several(20, 'z')];
+    const images = from([...distributed, ...kept, ...pinned]);
+    const store = nodeStore(
+      'n1',
+      distributed.slice(100),
+      kept.map((name) => stored(name, 'Ready')),
+    );
+    const distributions = [
+      ...distributed.map((name) => distribution(name)),
+      distribution('os:new', { retainVersions: 10 }, { image: 'os:new', previousImages: kept }),
+    ];
+    const containers = pinned.map((image) => runs('n1', { image }));
+    const { images: told, cut } = plan({ images, stores: [store], distributions, containers });
+    expect(told).toHaveLength(256);
+    expect(told).toEqual(expect.arrayContaining([...pinned, ...distributed.slice(100)]));
+    expect(cut).toEqual(expect.arrayContaining(kept));
+    expect(cut).toHaveLength(30);
+  });
+
+  test('has as many long mount scripts as etcd takes, the pinned ones first', () => {
+    const [distributed, pinned] = [several(25), several(3, 'z')];
+    const images = from([...distributed, ...pinned], '#'.repeat(65_536));
+    const distributions = distributed.map((name) => distribution(name));
+    const containers = pinned.map((image) => runs('n1', { image }));
+    const { images: told, cut } = plan({ images, distributions, containers });
+    expect(told).toEqual(expect.arrayContaining(pinned));
+    expect([told.length, cut.length]).toEqual([12, 16]);
+  });
+
+  test('keeps no slot of a distribution that has no place there', () => {
+    const full = several(256);
+    const nodes = [node('n1'), node('n2')];
+    const distributions = [...full.map((name) => distribution(name, { selector: { matchLabels: { 'kubernetes.io/hostname': 'n1' } } })), distribution('os:v1', { parallelism: 1 })]; // prettier-ignore
+    const f = fleet({
+      nodes,
+      images: [osImage('os:v1'), ...from(full)],
+      stores: [nodeStore('n1', full)],
+      distributions,
+    });
+    expect(wanted(f)['n1']).not.toContain('os:v1');
+    expect(wanted(f)['n2']).toEqual(['os:v1']);
+  });
+});
+
 test('a fleet of 1000 nodes and 10000 containers is planned in well under a second', () => {
   const many = names(1000);
-  const f = fleet({
-    nodes: many.map((name) => node(name, ['os:v1'])),
-    stores: many.map((name) => nodeStore(name, ['os:v1'], [stored('os:v1', 'Ready')])),
-    distributions: [distribution('os:v1'), distribution('os:v2', { parallelism: '25%' })],
-    containers: Array.from({ length: 10_000 }, (_, i) =>
-      runs(many[i % 1000] ?? '', { image: 'os:v1', lastKnownGoodImage: 'os:v1' }),
-    ),
-  });
+  const f = asCached(
+    fleet({
+      nodes: many.map((name) => node(name, ['os:v1'])),
+      stores: many.map((name) => nodeStore(name, ['os:v1'], [stored('os:v1', 'Ready')])),
+      distributions: [distribution('os:v1'), distribution('os:v2', { parallelism: '25%' })],
+      containers: Array.from({ length: 10_000 }, (_, i) =>
+        runs(many[i % 1000] ?? '', { image: 'os:v1', lastKnownGoodImage: 'os:v1' }),
+      ),
+    }),
+  );
   planFleet(f);
   const began = performance.now();
   expect(nodesTold(f, 'os:v2')).toHaveLength(250);

@@ -9,6 +9,8 @@ import type { Node } from '../../pod/types.ts';
 import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
 import type { SeenNodeStore } from '../storage.ts';
+import { fitting } from './limits.ts';
+import type { Cause } from './limits.ts';
 import { pinsOf } from './pins.ts';
 
 /** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
@@ -28,12 +30,11 @@ export interface NodePlan {
   images: WantedImage[];
   /** The image labels that the node shall have, all of them. */
   labels: Record<string, string>;
+  /** What it would store too, if a NodeStore could hold so much. */
+  cut: WantedImage[];
   /** It has all that it shall get: only then time alone changes nothing. */
   done: boolean;
 }
-
-/** As many as a NodeStore can hold. */
-const mostImages = 256;
 
 const keyOf = (image: { os: string; version: string }) => imageName(image);
 
@@ -53,23 +54,30 @@ export function planFleet(fleet: Fleet): NodePlan[] {
   return fleet.nodes.map((node) => {
     const name = node.metadata.name;
     const store = fleet.stores.get(name);
-    const wanted = new Map<string, WantedImage>();
-    const add = (key: string, limits: Limits | undefined, extra: Partial<WantedImage> = {}) => {
-      const entry = wantedEntry(images.get(key), key, store, limits, sizes);
-      if (entry && !wanted.has(key)) wanted.set(key, { ...entry, ...extra });
+    const wanted = new Map<string, { image: WantedImage; cause: Cause; told: boolean }>();
+    const told = new Set((store?.spec.images ?? []).filter(({ retained }) => !retained).map(keyOf));
+    const add = (key: string, cause: Cause, limits: Limits | undefined, extra: Partial<WantedImage> = {}) => {
+      const image = wanted.has(key) ? undefined : wantedEntry(images.get(key), key, store, limits, sizes);
+      if (image) wanted.set(key, { image: { ...image, ...extra }, cause, told: told.has(key) });
     };
-    for (const [key, limits] of granted.get(name) ?? []) add(key, limits);
-    for (const key of pins.get(name) ?? []) add(key, downloadOf(key));
-    for (const key of tests.get(name) ?? []) add(key, downloadOf(key));
+    const given = granted.get(name);
+    const limitsFor = (key: string) => given?.get(key) ?? downloadOf(key);
+    for (const key of pins.get(name) ?? []) add(key, 'Pinned', limitsFor(key));
+    for (const key of tests.get(name) ?? []) add(key, 'Tested', limitsFor(key));
+    for (const [key, limits] of given ?? []) add(key, 'Distributed', limits);
     for (const { limit, images: earlier } of retained) {
       const there = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key));
       const kept = there.filter((it, i) => i < limit || it.isDefault);
       // The default version is nothing that may go for lack of room.
-      for (const it of kept) add(it.key, undefined, it.isDefault ? {} : { retained: true });
+      for (const it of kept) {
+        if (it.isDefault) add(it.key, 'Distributed', undefined);
+        else add(it.key, 'Retained', undefined, { retained: true });
+      }
     }
-    const list = [...wanted.values()].slice(0, mostImages).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    const { kept, cut } = fitting([...wanted.values()]);
+    const list = kept.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     const done = list.every((w) => w.retained || isStored(w, store));
-    return { node, images: list, labels: imageLabels(list, store), done };
+    return { node, images: list, labels: imageLabels(list, store), cut, done };
   });
 }
 
@@ -100,7 +108,7 @@ function grantSlots(
     let free = slots(parallelism, selected.length) - states.filter(({ state }) => state === 'Fetching').length;
     for (const { name, state, told } of states) {
       // What a node was told is not taken back.
-      if (!told && state === 'Unreachable') continue;
+      if (!told && (state === 'Unreachable' || state === 'Failed')) continue;
       if (!told && state === 'Waiting' && free-- <= 0) continue;
       const limits = granted.get(name) ?? new Map<string, Limits>();
       granted.set(name, limits);

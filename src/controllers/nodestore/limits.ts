@@ -1,0 +1,57 @@
+import type { WantedImage } from '../../api/nodestore.ts';
+import { mostImages } from '../../api/nodestore.ts';
+
+/**
+ * What of an object in etcd (1.5 MiB by default) the list of wanted images may take. The agent has 480 KiB for what it tells
+ * (src/agent/status-limits.ts), and the API server keeps who owns which field of both.
+ */
+export const mostBytes = 800 * 1024;
+
+/** Why a node stores an image; the first stays longest when there are too many. */
+export type Cause = 'Pinned' | 'Tested' | 'Distributed' | 'Retained';
+const causes: readonly Cause[] = ['Pinned', 'Tested', 'Distributed', 'Retained'];
+
+/** Bytes that it takes in etcd: the API server writes these characters as six. */
+export const bytesOf = (image: object): number =>
+  Buffer.byteLength(JSON.stringify(image).replace(/[<>&\u2028\u2029]/g, '\\u0000'));
+
+/** As many images as a NodeStore can hold: those with the better cause first, and of one cause those that it holds already. */
+export function fitting(entries: readonly { image: WantedImage; cause: Cause; told: boolean }[]): {
+  kept: WantedImage[];
+  cut: WantedImage[];
+} {
+  const order = entries.toSorted(
+    (a, b) => causes.indexOf(a.cause) - causes.indexOf(b.cause) || Number(b.told) - Number(a.told),
+  );
+  const [kept, cut]: [WantedImage[], WantedImage[]] = [[], []];
+  let bytes = 0;
+  const few = areFew(entries.map(({ image }) => image));
+  for (const { image } of order) {
+    const size = few ? 0 : bytesOf(image);
+    const fits = kept.length < mostImages && bytes + size <= mostBytes;
+    if (fits) bytes += size;
+    (fits ? kept : cut).push(image);
+  }
+  return { kept, cut };
+}
+
+/** So few that they need not be counted byte by byte, which is dear for a whole fleet. */
+const areFew = (images: readonly { mountScript?: string | undefined }[]): boolean =>
+  images.reduce((sum, { mountScript = '' }) => sum + mostBytesOfSource + 6 * mountScript.length, 0) <= mostBytes;
+/** A URL of 2048 characters, each of them written as six bytes, and all else. */
+const mostBytesOfSource = 16 * 1024;
+
+/** All that a wanted image says besides its mount script and its source. */
+const mostOtherBytes = 1024;
+
+/** Whether there is no place for one more image, though all that are only retained went. */
+export function isFull(
+  told: readonly WantedImage[],
+  more: { mountScript?: string | undefined; source: object },
+): boolean {
+  const staying = told.filter(({ retained }) => !retained);
+  if (areFew([...staying, more])) return false;
+  const bytes = staying.reduce((sum, image) => sum + bytesOf(image), 0);
+  const { mountScript, source } = more;
+  return staying.length >= mostImages || bytes + bytesOf({ mountScript, source }) + mostOtherBytes > mostBytes;
+}
