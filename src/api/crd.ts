@@ -82,6 +82,13 @@ function cleanChildren(node: Json, out: Json, path: string): void {
 
 const isObject = (v: unknown): v is Json => typeof v === 'object' && v !== null && !Array.isArray(v);
 
+/** A prune by Helm, Argo CD or Flux must not delete the definitions: every object of ours would go with them. */
+const keep = {
+  'helm.sh/resource-policy': 'keep',
+  'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false',
+  'kustomize.toolkit.fluxcd.io/prune': 'disabled',
+};
+
 /** The CustomResourceDefinition of a kind, ready to be written as YAML. */
 export function customResourceDefinition(def: KindDefinition): Json {
   const schema: Json = {
@@ -104,7 +111,7 @@ export function customResourceDefinition(def: KindDefinition): Json {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${def.plural}.${group}` },
+    metadata: { name: `${def.plural}.${group}`, annotations: keep },
     spec: {
       group,
       scope: def.scope,
