@@ -105,7 +105,7 @@ test.concurrent('a suspended container has no Pod and keeps its data; deletion r
   const container = await untilContainer(
     'paused',
     'is suspended',
-    (c) => has(c, 'Ready', 'False/Suspended') && c.status?.podIP === undefined,
+    (c) => has(c, 'Ready', 'True/Suspended') && c.status?.podIP === undefined,
   );
   expect(has(container, 'Stalled', 'False/NotStalled') && has(container, 'Reconciling', 'False/Settled')).toBe(true);
   await kubectl.run(['-n', namespace, 'wait', '--for=delete', 'pod/paused', '--timeout=60s']);

@@ -6,6 +6,9 @@ import { isFollower, isOnCourse } from './course.ts';
 import type { Course } from './course.ts';
 import { lastKnownGood } from './last-known-good.ts';
 import type { Observed } from './observed.ts';
+import { progressConditions } from './progress.ts';
+import { isReason } from './reasons.ts';
+import type { Reason } from './reasons.ts';
 import { newest } from './record.ts';
 import { exits, launchFailure, mainStatus, notReadyBecause, readySince, startError } from './verdict.ts';
 import { truncateStart } from '../../runtime/text.ts';
@@ -14,6 +17,8 @@ import { truncateStart } from '../../runtime/text.ts';
 export interface Hindrance {
   reason: 'InvalidSpec' | 'SoftwareNotReady' | 'DataUnavailable' | 'WaitingForNode' | 'PodForbidden' | 'PodConflict';
   message: string;
+  /** Of a reason that depends: something is at work on it. */
+  waits?: boolean;
 }
 
 /** What the conditions are computed from: what was seen, and the status as this run leaves it. */
@@ -24,14 +29,13 @@ export interface Situation {
   status: HostedContainerStatus;
 }
 
-type Stated = Omit<NewCondition, 'observedGeneration'>;
+export type Stated = Omit<NewCondition, 'observedGeneration' | 'reason'> & { reason: Reason };
 
 /** All conditions; Ready is computed last. */
 export function conditionsOf(s: Situation): Stated[] {
   const upgraded = upgradedCondition(s);
   const ready = readyCondition(s);
-  const stalled = stalledCondition(s, upgraded);
-  return [imageResolvedCondition(s), upgraded, stalled, reconcilingCondition(s, upgraded, ready, stalled), ready];
+  return [imageResolvedCondition(s), upgraded, ...progressConditions(s, upgraded, ready), ready];
 }
 
 function imageResolvedCondition({ course }: Situation): Stated {
@@ -41,7 +45,7 @@ function imageResolvedCondition({ course }: Situation): Stated {
 
 function upgradedCondition(s: Situation): Stated {
   const { course, hindrance, observed } = s;
-  const state = (status: 'True' | 'False' | 'Unknown', reason: string, message: string): Stated => ({
+  const state = (status: 'True' | 'False' | 'Unknown', reason: Reason, message: string): Stated => ({
     type: 'Upgraded',
     status,
     reason,
@@ -88,7 +92,11 @@ function revertedFrom({ course, status, observed }: Situation) {
 const isThere = ({ course, observed: { pod } }: Situation): boolean =>
   !course.isAttempt && (pod === undefined || isOnCourse(pod, course));
 
-function blockedReason({ observed, status }: Situation, failure: NonNullable<Course['blockedBy']>, good: string) {
+function blockedReason(
+  { observed, status }: Situation,
+  failure: NonNullable<Course['blockedBy']>,
+  good: string,
+): Pick<Stated, 'reason' | 'message'> {
   const { onFailure } = observed.container.spec.upgrade;
   const how = `${failure.image} failed (${tries(failure.attempts)}). ${failure.reason}: ${failure.message}`;
   if (onFailure === 'Hold') {
@@ -114,12 +122,15 @@ function acceptedGood(o: Observed): boolean {
 
 const tries = (attempts: number): string => (attempts === 1 ? 'tried once' : `tried ${attempts} times`);
 
-type ReadyRule = (s: Situation) => { status?: 'True'; reason: string; message: string } | undefined;
+type ReadyRule = (s: Situation) => { status?: 'True'; reason: Reason; message: string } | undefined;
 
-const suspended: ReadyRule = ({ observed }) =>
-  observed.container.spec.suspend
-    ? { reason: 'Suspended', message: 'spec.suspend is true: set it to false to start the container' }
-    : undefined;
+/** True, as a Deployment of no replicas is Available: it is as a person wants it, and kstatus knows no other settled state. */
+const suspended: ReadyRule = ({ observed: { container, pod } }) => {
+  if (!container.spec.suspend) return undefined;
+  if (pod) return { reason: 'Starting', message: 'spec.suspend is true: the Pod is being stopped' };
+  const message = 'It has no Pod, because spec.suspend is true: set it to false to start the container';
+  return { status: 'True', reason: 'Suspended', message };
+};
 
 const podConflict: ReadyRule = ({ hindrance }) => (hindrance?.reason === 'PodConflict' ? hindrance : undefined);
 
@@ -145,13 +156,18 @@ const noPodYet: ReadyRule = ({ observed, course, hindrance }) => {
 /** Its node does not answer: nothing more is known of the Pod, and no other may run before it is known to be gone. */
 const nodeLost: ReadyRule = ({ observed: { pod, nodes } }) => {
   const node = nodes.find(({ metadata }) => metadata.name === pod?.spec.nodeName);
-  const lost = node?.spec?.taints?.some(({ key }) => key === 'node.kubernetes.io/unreachable');
-  return lost
+  if (!node?.spec?.taints?.some(({ key }) => key === 'node.kubernetes.io/unreachable')) return undefined;
+  const { name } = node.metadata;
+  const isGivenUp = pod?.metadata.deletionTimestamp !== undefined;
+  return isGivenUp
     ? {
-        reason: 'NodeUnreachable',
-        message: `${node?.metadata.name ?? ''} does not answer. The container starts again when the node returns, or elsewhere once its Pod is gone (delete the Node, or taint it node.kubernetes.io/out-of-service)`,
+        reason: 'NodeLost',
+        message: `${name} does not answer, and only it can say that the Pod has ended. When the machine is off for good, delete the Node or taint it node.kubernetes.io/out-of-service: then the container starts elsewhere`,
       }
-    : undefined;
+    : {
+        reason: 'NodeUnreachable',
+        message: `${name} does not answer. The container goes on when the node returns; Kubernetes deletes the Pod when that takes too long`,
+      };
 };
 
 const stopping: ReadyRule = ({ observed }) =>
@@ -159,28 +175,42 @@ const stopping: ReadyRule = ({ observed }) =>
     ? undefined
     : { reason: 'Starting', message: 'The earlier Pod is stopping' };
 
-const launchGaveUp: ReadyRule = ({ observed }) => launchFailure(observed.pod);
+const launchGaveUp: ReadyRule = ({ observed }) => {
+  const failure = launchFailure(observed.pod);
+  return failure && named(failure, 'LaunchFailed');
+};
 
-const crashing: ReadyRule = ({ observed: { pod } }) => {
+/** With the reason that is told, if that is one of ours; else with another, and what is told in the message. */
+function named({ reason, message }: { reason: string; message: string }, other: Reason) {
+  return isReason(reason) ? { reason, message } : { reason: other, message: `${reason}: ${message}` };
+}
+
+/** So long that the kubelet forgets the crashes before: both times are of its clock. */
+const ranLong = ({ startedAt, finishedAt }: { startedAt?: string; finishedAt?: string }): boolean =>
+  Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '') >= 600_000;
+
+const crashing: ReadyRule = ({ observed: { pod, container } }) => {
   const main = mainStatus(pod);
   const ended = main?.state?.terminated ?? main?.lastState?.terminated;
   if (exits(pod) === 0 || !ended) return undefined;
   const tail = truncateStart(ended.message?.trim() ?? '', 300);
   return {
-    reason: 'CrashLooping',
+    reason: exits(pod) < container.spec.upgrade.maxRestarts || ranLong(ended) ? 'Restarting' : 'CrashLooping',
     message: `The command exited ${exits(pod)} times, last with code ${ended.exitCode}${tail ? `: ${tail}` : ''}`,
   };
 };
 
-const pending: ReadyRule = ({ observed: { pod } }) =>
-  pod?.status?.conditions?.some((c) => c.type === 'PodScheduled' && c.status === 'False')
-    ? { reason: 'PodPending', message: notReadyBecause(pod) }
-    : startError(pod);
+const pending: ReadyRule = ({ observed: { pod } }) => {
+  if (pod?.status?.conditions?.some((c) => c.type === 'PodScheduled' && c.status === 'False'))
+    return { reason: 'PodPending', message: notReadyBecause(pod) };
+  const error = startError(pod);
+  return error && named(error, 'Starting');
+};
 
 /** First hit wins. */
 const readyRules: readonly ReadyRule[] = [
-  suspended,
   podConflict,
+  suspended,
   serving,
   noPodYet,
   nodeLost,
@@ -196,23 +226,4 @@ function readyCondition(s: Situation): Stated {
     if (hit) return { type: 'Ready', status: hit.status ?? 'False', reason: hit.reason, message: hit.message };
   }
   return { type: 'Ready', status: 'False', reason: 'Starting', message: notReadyBecause(s.observed.pod) };
-}
-
-const needsAPerson = new Set(['InvalidSpec', 'PodForbidden', 'PodConflict']);
-const upgradeNeedsAPerson = new Set(['Held', 'FailedBefore', 'Failed']);
-
-function stalledCondition({ hindrance }: Situation, upgraded: Stated): Stated {
-  if (hindrance && needsAPerson.has(hindrance.reason)) return { type: 'Stalled', status: 'True', ...hindrance };
-  if (upgradeNeedsAPerson.has(upgraded.reason)) return { ...upgraded, type: 'Stalled', status: 'True' };
-  return { type: 'Stalled', status: 'False', reason: 'NotStalled', message: 'Nobody needs to act' };
-}
-
-/** True while the operator is at work; a container that waits for a person, or is meant to be down, is not. */
-function reconcilingCondition({ hindrance }: Situation, upgraded: Stated, ready: Stated, stalled: Stated): Stated {
-  const type = 'Reconciling';
-  const done = upgraded.status !== 'Unknown' && ready.status === 'True' && !hindrance;
-  if (done || stalled.status === 'True' || ready.reason === 'Suspended')
-    return { type, status: 'False', reason: 'Settled', message: 'Nothing is being changed' };
-  const what = hindrance ?? (upgraded.status === 'Unknown' ? upgraded : ready);
-  return { type, status: 'True', reason: what.reason, message: what.message };
 }

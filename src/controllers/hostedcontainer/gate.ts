@@ -1,14 +1,16 @@
-import { parseReference } from '../../pod/image.ts';
+import { parseReference, storedImages } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
+import { nodeHasImage } from '../../pod/nodes.ts';
 import { placementOf } from '../../pod/placement.ts';
+import type { Placement } from '../../pod/placement.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Node, Pod } from '../../pod/types.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
 import type { Hindrance } from './conditions.ts';
 import { trialOf } from './observed.ts';
-import type { Need, Observed } from './observed.ts';
+import type { ImageDigest, Need, Observed } from './observed.ts';
 import { lookUp } from './images.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
@@ -34,8 +36,8 @@ export function gate(o: Observed, image: UsableImage): Passage {
 
 type Check = (o: Observed, image: UsableImage) => { hindrance: Hindrance } | { need: Need } | undefined;
 
-const hindered = (reason: Hindrance['reason'], message: string): { hindrance: Hindrance } => ({
-  hindrance: { reason, message },
+const hindered = (reason: Hindrance['reason'], message: string, waits?: boolean): { hindrance: Hindrance } => ({
+  hindrance: { reason, message, ...(waits !== undefined && { waits }) },
 });
 
 const isValid: Check = ({ container }, image) => {
@@ -47,8 +49,8 @@ const hasSoftware: Check = ({ container, catalog }) => {
   for (const { osImage } of container.spec.software ?? []) {
     if (osImage === undefined) continue;
     const { os, version = '' } = parseReference(osImage);
-    const found = lookUp(catalog, os, version);
-    if (!('digest' in found)) return hindered('SoftwareNotReady', found.message);
+    const found = lookUp(catalog, os, version, 'spec.software');
+    if (!('digest' in found)) return hindered('SoftwareNotReady', found.message, found.waits ?? false);
   }
   return undefined;
 };
@@ -60,9 +62,27 @@ const hasData: Check = ({ container, data }) => {
 };
 
 const hasNode: Check = (o, image) => {
-  const problem = noNode(o, image);
-  return problem === undefined ? undefined : hindered('WaitingForNode', problem);
+  const placement = placementOf(o.container, image, o.nodes, o.data?.affinity);
+  if (placement.withImage.length > 0) return undefined;
+  return hindered('WaitingForNode', noNode(o, image, placement), nodeComes(o, image, placement));
 };
+
+/** A node that can run the container is to get all images that it needs, or one that has gone away for a while would fit. */
+function nodeComes(o: Observed, image: UsableImage, { candidates }: Placement): boolean {
+  if (candidates.length === 0)
+    return placementOf(o.container, image, o.nodes.map(withoutPassing), o.data?.affinity).candidates.length > 0;
+  const has = (name: string, stored: ImageDigest) =>
+    o.nodes.some((node) => node.metadata.name === name && nodeHasImage(node, stored));
+  return candidates.some((name) =>
+    storedImages(image).every((stored) => has(name, stored) || o.catalog.comesTo(stored, [name])),
+  );
+}
+
+/** The node as it is when it answers, and takes Pods again. */
+function withoutPassing(node: Node): Node {
+  const taints = (node.spec?.taints ?? []).filter(({ key }) => !key.startsWith('node.kubernetes.io/'));
+  return { ...node, spec: { taints } };
+}
 
 /** First hit wins. */
 const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
@@ -71,9 +91,7 @@ const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
 const isQuotaOfOld = ({ pod }: Observed, refusal: string): boolean =>
   pod !== undefined && /exceeded quota/.test(refusal);
 
-function noNode(o: Observed, image: UsableImage): string | undefined {
-  const { candidates, withImage, missing } = placementOf(o.container, image, o.nodes, o.data?.affinity);
-  if (withImage.length > 0) return undefined;
+function noNode(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
   const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';
   if (candidates.length === 0) {
     return `No node can run the container: none${bound} fits its node selector, affinity, tolerations and architecture ${image.architecture}`;

@@ -16,11 +16,16 @@ export interface Refusal {
   waits?: boolean;
 }
 
-/** The image of that name that containers may use, or why there is none. */
-export function lookUp(catalog: Pick<Catalog, 'find'>, os: string, version: string): UsableImage | Refusal {
+/** The image of that name that containers may use, or why there is none; `field` is where a person has named it. */
+export function lookUp(
+  catalog: Pick<Catalog, 'find'>,
+  os: string,
+  version: string,
+  field = 'spec.image',
+): UsableImage | Refusal {
   const object = catalog.find(os, version);
   if (!object)
-    return { reason: 'UnknownImage', message: `There is no OSImage ${os}.${version}: create it, or change spec.image` };
+    return { reason: 'UnknownImage', message: `There is no OSImage ${os}.${version}: create it, or change ${field}` };
   const image = usableImage(object);
   if (image) return image;
   const ready = findCondition(object.status?.conditions, 'Ready');

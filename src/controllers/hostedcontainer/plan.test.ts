@@ -440,7 +440,8 @@ describe('software, services and data', () => {
     w.pass(60);
     expect(w.pod?.metadata.uid).toBe(before);
     expect(w.condition('Upgraded')).toBe('Unknown/DataUnavailable');
-    expect(w.condition('Reconciling')).toBe('True/DataUnavailable');
+    expect(w.condition('Stalled')).toBe('True/DataUnavailable');
+    expect(w.condition('Reconciling')).toBe('False/Settled');
   });
 
   test('with node-bound data the image must be on the node of the data', () => {
@@ -516,8 +517,9 @@ describe('changes', () => {
     w.edit({ suspend: true });
     w.pass(5);
     expect(w.pod).toBeUndefined();
-    expect(w.condition('Ready')).toBe('False/Suspended');
+    expect(w.condition('Ready')).toBe('True/Suspended');
     expect(w.condition('Reconciling')).toBe('False/Settled');
+    expect(w.condition('Stalled')).toBe('False/NotStalled');
     w.edit({ suspend: false });
     w.pass(5);
     expect(w.condition('Ready')).toBe('True/Running');

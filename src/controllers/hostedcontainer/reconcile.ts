@@ -7,7 +7,8 @@ import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import { parseReference, usableImage } from '../../pod/image.ts';
-import { isTrue } from '../../runtime/conditions.ts';
+import { findCondition, isTrue } from '../../runtime/conditions.ts';
+import type { Condition } from '../../runtime/conditions.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
@@ -23,6 +24,7 @@ import { DeletedPods } from './deleted-pods.ts';
 import { look, observe } from './observe.ts';
 import type { Action, Note } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
+import { endOf, isReason } from './reasons.ts';
 
 export interface HostedContainerDependencies {
   client: Client;
@@ -158,17 +160,30 @@ function tell(events: EventRecorder, container: HostedContainer, notes: readonly
 }
 
 /** Something about nodes could let it go on. */
-const isWaiting = ({ status }: HostedContainer): boolean => isTrue(status?.conditions, 'Reconciling');
+function isWaiting({ status }: HostedContainer): boolean {
+  const stalled = findCondition(status?.conditions, 'Stalled');
+  const depends = stalled?.status === 'True' && isReason(stalled.reason) && endOf(stalled.reason) === 'Depends';
+  return depends || isTrue(status?.conditions, 'Reconciling');
+}
 
 /** How many nodes have an image changes nothing for who runs it. */
 function usabilityChanged(old: OSImage, current: OSImage): boolean {
-  return !sameStatus([usableImage(old), condemnation(old)], [usableImage(current), condemnation(current)]);
+  const seen = (image: OSImage) => [usableImage(image), condemnation(image), progressOf(image.status?.conditions)];
+  return !sameStatus(seen(old), seen(current));
 }
+
+/** What is told of an object that others wait for. */
+const progressOf = (conditions: readonly Condition[] | undefined) => [
+  findCondition(conditions, 'Ready')?.reason,
+  isTrue(conditions, 'Reconciling'),
+];
 
 /** Which version is the default, and whom the distribution moves to it; how far it has come is nothing to them. */
 const whatFollowersSee = ({ metadata, spec, status }: ImageDistribution) => [
   metadata.deletionTimestamp,
   status?.activeImage,
+  // Until there is a default version it is told what keeps it.
+  ...(status?.activeImage === undefined ? progressOf(status?.conditions) : []),
   spec.activate.newContainers,
   spec.activate.existingContainers && { selector: spec.activate.existingContainers.selector },
 ];

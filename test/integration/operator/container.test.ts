@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { annotations } from '../../../src/api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
 import { nodes, pods } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
@@ -13,6 +14,7 @@ const {
   namespace,
   behaviour,
   behaviours,
+  states,
   operator,
   createImage,
   distribute,
@@ -47,7 +49,11 @@ describe('a container', () => {
 
     // Nobody has v2 yet: the old Pod goes on serving.
     await ask('web', 'app:v2');
-    await until(hostedContainers, 'web', { ImageResolved: 'False/ImageNotReady', Ready: 'True/Running' });
+    await until(hostedContainers, 'web', {
+      ImageResolved: 'False/ImageNotReady',
+      Ready: 'True/Running',
+      Stalled: 'True/ImageNotReady', // nothing distributes it
+    });
     expect((await podOf('web'))?.metadata.uid).toBe(first?.metadata.uid);
     await distribute('app:v2');
     const second = await good('web', 'app:v2');
@@ -146,6 +152,89 @@ describe('a container', () => {
     const refused = await until(hostedContainers, 'refused', { Stalled: 'True/PodForbidden', Ready: 'True/Running' });
     expect(findCondition(refused.status?.conditions, 'Stalled')?.message).toContain('not a label');
     expect((await podOf('refused'))?.metadata.uid).toBe(before?.metadata.uid);
+  });
+
+  test('tells apart what comes by itself and what only a person can end', async () => {
+    await start('none', 'nothing');
+    await until(hostedContainers, 'none', {
+      ImageResolved: 'False/NoDefaultVersion',
+      Stalled: 'True/NoDefaultVersion',
+    });
+    await createImage('nothing:v1');
+    for (const name of nodeNames) states.set(`${name} nothing:v1`, 'Fetching');
+    await distribute('nothing:v1', { activate: { newContainers: true } });
+    await until(hostedContainers, 'none', { Stalled: 'False/NotStalled', Reconciling: 'True/NoDefaultVersion' });
+    states.clear();
+    await good('none', 'nothing:v1');
+
+    await createImage('some:v1');
+    await distribute('some:v1', { selector: { matchLabels: { 'kubernetes.io/arch': 'amd64', disk: 'fast' } } });
+    await client.mergePatch(nodes, { name: 'n2' }, { metadata: { labels: { disk: 'fast' } } });
+    await until(imageDistributions, 'some.v1', { Ready: 'True/AllNodes' });
+    await client.mergePatch(nodes, { name: 'n1' }, { metadata: { labels: { disk: 'slow' } } });
+    await start('slow', 'some:v1', {
+      podTemplate: { automountServiceAccountToken: false, nodeSelector: { disk: 'slow' } },
+    });
+    await until(hostedContainers, 'slow', { Ready: 'False/PodPending', Stalled: 'True/WaitingForNode' });
+    states.set('n1 some:v1', 'Fetching');
+    await client.mergePatch(
+      imageDistributions,
+      { name: 'some.v1' },
+      { spec: { selector: { matchLabels: { disk: null } } } },
+    );
+    await eventually(() => {
+      operator.reconcileAll();
+      return until(hostedContainers, 'slow', { Stalled: 'False/NotStalled', Reconciling: 'True/WaitingForNode' }, 1);
+    });
+    states.clear();
+    await good('slow', 'some:v1');
+
+    await client.mergePatch(
+      osImages,
+      { name: 'app.v3' },
+      { metadata: { annotations: { [annotations.condemned]: 'it ate data' } } },
+    );
+    await client.mergePatch(hostedContainers, { name: 'slow', namespace }, { spec: { image: 'app:v3' } });
+    await until(hostedContainers, 'slow', {
+      ImageResolved: 'False/ImageCondemned',
+      Stalled: 'True/ImageCondemned',
+      Ready: 'True/Running',
+    });
+    await client.mergePatch(
+      osImages,
+      { name: 'app.v3' },
+      { metadata: { annotations: { [annotations.condemned]: null } } },
+    );
+    for (const name of ['none', 'slow']) {
+      await client.mergePatch(hostedContainers, { name, namespace }, { spec: { suspend: true } });
+      await until(hostedContainers, name, {
+        Ready: 'True/Suspended',
+        Stalled: 'False/NotStalled',
+        Reconciling: 'False/Settled',
+      });
+    }
+  });
+
+  test('that has no Pod while its version is on no node runs its last known good', async () => {
+    await start('drained', 'app:v1');
+    const { metadata } = await good('drained', 'app:v1');
+    await createImage('app:v8');
+    for (const name of nodeNames) states.set(`${name} app:v8`, 'Fetching');
+    await distribute('app:v8');
+    await client.mergePatch(hostedContainers, metadata, { spec: { image: 'app:v8' } });
+    await until(hostedContainers, 'drained', {
+      ImageResolved: 'False/ImageNotReady',
+      Reconciling: 'True/ImageNotReady',
+    });
+    const before = await podOf('drained');
+    await client.delete(pods, { name: 'drained', namespace });
+    await eventually(async () => {
+      const container = await until(hostedContainers, 'drained', { Ready: 'True/Running' }, 1);
+      expect(container.status?.image).toBe('app:v1');
+      expect((await podOf('drained'))?.metadata.uid).not.toBe(before?.metadata.uid);
+    });
+    states.clear();
+    await good('drained', 'app:v8');
   });
 
   test('starts and upgrades beside others of any name, such as that of a trial', async () => {

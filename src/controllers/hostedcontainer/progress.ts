@@ -1,0 +1,62 @@
+import { isOnCourse } from './course.ts';
+import { needsPerson } from '../ends.ts';
+import type { Stated, Situation } from './conditions.ts';
+import { endOf } from './reasons.ts';
+import type { Reason } from './reasons.ts';
+
+/** Why a container is not settled yet. */
+interface Cause {
+  reason: Reason;
+  message: string;
+  waits?: boolean | undefined;
+}
+
+interface View {
+  situation: Situation;
+  upgraded: Stated;
+  ready: Stated;
+}
+type Rule = (view: View) => Cause | undefined;
+
+const hindered: Rule = ({ situation }) => situation.hindrance;
+
+const unresolved: Rule = ({ situation: { course } }) =>
+  course.resolution.status === 'False' ? course.resolution : undefined;
+
+/** Under way, or ended by a failure that a person must answer. What depends on others is told by the two before. */
+const notUpgraded: Rule = ({ upgraded }) =>
+  ['Waiting', 'Person'].includes(endOf(upgraded.reason)) ? upgraded : undefined;
+
+/** Whatever the upgrade came to, the Pod is not yet the one that is asked for. */
+const replaced: Rule = ({ situation: { observed, course } }) =>
+  observed.pod && course.image && !isOnCourse(observed.pod, course)
+    ? { reason: 'InProgress', message: 'The Pod is being replaced by one of the present specification' }
+    : undefined;
+
+const notReady: Rule = ({ ready }) => (ready.status === 'True' ? undefined : ready);
+
+/** What only a person can end counts first; the state of the Pod says something only when nothing else is to be done. */
+const rules: readonly Rule[] = [hindered, unresolved, notUpgraded, replaced];
+
+const isForAPerson = (cause: Cause): boolean => needsPerson(endOf(cause.reason), cause);
+
+/** Reconciling and Stalled: at most one of them is True, and neither when all is done or a person wants it so. */
+export function progressConditions(situation: Situation, upgraded: Stated, ready: Stated): Stated[] {
+  const cause = causeOf({ situation, upgraded, ready });
+  const stalled = cause !== undefined && isForAPerson(cause);
+  const holds = (type: string, { reason, message }: Cause): Stated => ({ type, status: 'True', reason, message });
+  return [
+    cause && stalled
+      ? holds('Stalled', cause)
+      : { type: 'Stalled', status: 'False', reason: 'NotStalled', message: 'No action required' },
+    cause && !stalled
+      ? holds('Reconciling', cause)
+      : { type: 'Reconciling', status: 'False', reason: 'Settled', message: 'Nothing is being changed' },
+  ];
+}
+
+function causeOf(view: View): Cause | undefined {
+  if (endOf(view.ready.reason) === 'Wanted') return undefined;
+  const causes = rules.map((rule) => rule(view)).filter((cause) => cause !== undefined);
+  return causes.find(isForAPerson) ?? causes[0] ?? notReady(view);
+}
