@@ -1,4 +1,4 @@
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { secretNames } from '../../api/buildrun.ts';
 import type { Recipe } from '../../api/buildrun.ts';
@@ -7,6 +7,7 @@ import type { BuilderPorts, ReadSecretOf, SecretRole } from '../../builder/ports
 import { secretsIn } from '../../builder/secrets.ts';
 import { CommandError } from '../command.ts';
 import type { Host } from '../host.ts';
+import { dockerLogin } from './docker-login.ts';
 
 /** What a build needs of the machine that somebody sits at. */
 
@@ -81,7 +82,7 @@ export async function readPorts(
       `The recipe names the Secret ${name}: give it with --secrets DIR, its keys as files in DIR/${role}`,
     );
   }
-  const login = push ? ((await given(secretNames.push)) ?? (await dockerLogin(recipe, env))) : undefined;
+  const login = push ? ((await given(secretNames.push)) ?? (await dockerLogin(registryOf(recipe), env))) : undefined;
   const { pushSecretRef: _cluster, ...build } = recipe.build;
   const pathOf = async (program: string) => (await findProgram(program, env)) ?? program;
   const tools = { crane: await pathOf('crane'), syft: await pathOf('syft'), cosign: 'cosign' };
@@ -97,6 +98,9 @@ export async function readPorts(
   };
 }
 
+/** The host of the registry that the recipe is pushed to. */
+const registryOf = ({ build }: Recipe): string => build.repository.slice(0, build.repository.indexOf('/'));
+
 /** Secrets without which it cannot be built, and their names in the recipe. */
 function secretsOf({ build }: Recipe, push: boolean): [SecretRole, string | undefined][] {
   const { oci, http, debootstrap } = build.from;
@@ -106,12 +110,4 @@ function secretsOf({ build }: Recipe, push: boolean): [SecretRole, string | unde
     [secretNames.keyring, debootstrap?.keyringRef?.name],
     [secretNames.ca, push ? build.caRef?.name : undefined],
   ];
-}
-
-/** What `docker login` has written for the registry; undefined when that is nothing. */
-async function dockerLogin({ build }: Recipe, env: Environment): Promise<Record<string, string> | undefined> {
-  const directory = env['DOCKER_CONFIG'] ?? join(env['HOME'] ?? '/root', '.docker');
-  const text = await readFile(join(directory, 'config.json'), 'utf8').catch(() => undefined);
-  const host = build.repository.slice(0, build.repository.indexOf('/'));
-  return text?.includes(`"${host}`) ? { '.dockerconfigjson': text } : undefined;
 }
