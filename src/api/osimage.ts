@@ -124,6 +124,18 @@ const status = z.object({
     .optional()
     .describe('Defaults in effect: those of spec, else those of the bundle or the OCI image.'),
   hasMountScript: z.boolean().optional().describe('A mount script is run: that of spec, else that of the bundle.'),
+  factsFrom: z
+    .object({
+      node: z
+        .string()
+        .max(253)
+        .optional()
+        .describe('Node that verified it first; unset when an earlier version wrote it.'),
+      digest: digest.describe('Bytes that the facts are about.'),
+      time: time.optional().describe('When they were written down.'),
+    })
+    .optional()
+    .describe('Whose report layout, defaults and hasMountScript are. They are not changed again for this digest.'),
   defaultVersion: z.boolean().optional().describe('This is the default version of its operating system.'),
   nodes: z
     .object({ ready: z.int().min(0), desired: z.int().min(0) })

@@ -77,11 +77,24 @@ export interface Namespaces {
 
 /** What of each kind is kept, for all that planners look at it. `now` is in milliseconds since 1970. */
 export const transforms = (now: () => number) => ({
-  stores: (store: SeenNodeStore): SeenNodeStore => ({ ...store, seenTime: now() }),
+  stores: seenStores(now),
   containers: withoutLastApplied<HostedContainer>,
   nodes: onlyWhatPlacementNeeds,
   pods: withoutVolumes,
 });
+
+/** With the times since when this process has known each of them as it is, and what it is told. */
+function seenStores(now: () => number): (store: SeenNodeStore) => SeenNodeStore {
+  const told = new Map<string, { uid: string; generation: number; time: number }>();
+  return (store) => {
+    const { name, uid = '', generation = 0 } = store.metadata;
+    const seenTime = now();
+    const before = told.get(name);
+    const toldTime = before?.uid === uid && before.generation === generation ? before.time : seenTime;
+    told.set(name, { uid, generation, time: toldTime });
+    return { ...store, seenTime, toldTime };
+  };
+}
 
 export function createCaches(
   client: Client,

@@ -4,6 +4,7 @@ import { seenAt } from '../../test/fixtures/cached.ts';
 import type { ImageDistributionSpec } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../api/nodestore.ts';
 import type { Node } from '../pod/types.ts';
+import { transforms } from './caches.ts';
 import { nodeState, selectedNodes } from './storage.ts';
 import type { NodeState } from './storage.ts';
 
@@ -85,7 +86,16 @@ describe('a node stands with an image as', () => {
   };
   /** Somebody wrote to it last so many seconds ago. One try may take 900 s, and a pause between two 300 s. */
   const spoke = (seconds: number, ...images: StoredImage[]) => seenAt(asked(...images), now - seconds * 1000);
+  /** It was told so many seconds ago; its agent has just spoken. All tries and pauses take 7200 s, and 600 s are spare. */
+  const told = (seconds: number, ...images: StoredImage[]) => ({
+    ...asked(...images),
+    seenTime: now - 1000,
+    toldTime: now - seconds * 1000,
+  });
   test.each<[NodeState, string, NodeStore | undefined]>([
+    ['Fetching', 'as long as its tries may take', told(7799, stored('os:v1', 'Fetching'))],
+    ['Unreachable', 'when it says so for longer than all its tries may take', told(7801, stored('os:v1', 'Fetching'))],
+    ['Ready', 'when it was told long ago and has it', told(99999, stored('os:v1', 'Ready'))],
     ['Waiting', 'when it has no store', undefined],
     ['Waiting', 'when its store is not asked for it', nodeStore('n1', ['os:v2'])],
     [
@@ -135,4 +145,24 @@ describe('a node stands with an image as', () => {
     const cordoned = node('n1', [], { taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] });
     expect(nodeState(cordoned, store, osImage('os:v1'), now)).not.toBe('Unreachable');
   });
+});
+
+test('the cache knows since when a node is told what it is told, however often its agent speaks', () => {
+  let clock = 1000;
+  const { stores } = transforms(() => clock);
+  const store = (generation: number) => {
+    const it = nodeStore('n1', ['os:v1']);
+    return { ...it, metadata: { ...it.metadata, generation } };
+  };
+  const times = [1, 1, 2, 2].map((generation) => {
+    clock += 10;
+    const { seenTime, toldTime } = stores(store(generation));
+    return [seenTime, toldTime];
+  });
+  expect(times).toEqual([
+    [1010, 1010],
+    [1020, 1010],
+    [1030, 1030],
+    [1040, 1030],
+  ]);
 });

@@ -14,6 +14,8 @@ export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachab
 export interface SeenNodeStore extends NodeStore {
   /** When this process saw this revision of it first, in milliseconds since 1970; unset where nothing is watched. */
   seenTime?: number;
+  /** The same for what it is told, its spec. */
+  toldTime?: number;
 }
 
 /** The nodes that a distribution selects, for an image of this architecture; none before it is tested and published. */
@@ -55,7 +57,14 @@ function withoutPassingTaints(node: Node): Node {
 export function storedImage(store: NodeStore | undefined, image: OSImage): StoredImage | undefined {
   const { os, version } = image.spec;
   const digest = digestOf(image);
-  return store?.status?.images?.find((i) => i.os === os && i.version === version && i.digest === digest);
+  const found = store?.status?.images?.find((i) => i.os === os && i.version === version && i.digest === digest);
+  return found && withReason(found);
+}
+
+/** A reason becomes one of a condition. The schema sees to it; but not for what was stored before the schema did. */
+function withReason(stored: StoredImage): StoredImage {
+  const { reason, ...others } = stored;
+  return reason === undefined || /^[A-Z][A-Za-z0-9]{0,127}$/.test(reason) ? stored : others;
 }
 
 /** How the node is asked to have the image; undefined when it is not. */
@@ -77,7 +86,7 @@ export function nodeState(node: Node, store: SeenNodeStore | undefined, image: O
   if (entry && stored?.state === 'Ready') return 'Ready';
   const told = entry !== undefined && !entry.retained;
   if (told ? hasFailed(entry, stored) : !entry && isWithoutPlace(store, image)) return 'Failed';
-  if (!isReachable(node) || (told && isSilent(store, entry, now))) return 'Unreachable';
+  if (!isReachable(node) || (told && isLate(store, entry, now))) return 'Unreachable';
   return told ? 'Fetching' : 'Waiting';
 }
 
@@ -107,10 +116,29 @@ export const isReachable = (node: Node): boolean =>
 /** Longest back-off of an agent, in which it rightly says nothing. */
 const longestPauseSeconds = 300;
 
+const isLate = (store: SeenNodeStore | undefined, entry: WantedImage, now: number): boolean =>
+  isSilent(store, entry, now) || isOverdue(store, entry, now);
+
 /**
  * Whether the agent has said nothing for longer than any try can take; each of its words is a write to the NodeStore. Counted by
  * the clock of this process alone: the times in an object are those of other machines.
  */
 function isSilent(store: SeenNodeStore | undefined, { timeoutSeconds }: WantedImage, now: number): boolean {
   return store?.seenTime !== undefined && now - store.seenTime > (timeoutSeconds + longestPauseSeconds) * 1000;
+}
+
+/** A node may have to wait for its other images, for a disk, for an agent that is updated. */
+const spareSeconds = 600;
+
+/**
+ * Whether the node was told so long ago that all tries that it is granted have ended, or should have. An agent that says again and
+ * again that it is fetching holds no place of others for longer than that.
+ */
+function isOverdue(
+  store: SeenNodeStore | undefined,
+  { timeoutSeconds, backoffLimit }: WantedImage,
+  now: number,
+): boolean {
+  const granted = (backoffLimit + 1) * (timeoutSeconds + longestPauseSeconds) + spareSeconds;
+  return store?.toldTime !== undefined && now - store.toldTime > granted * 1000;
 }

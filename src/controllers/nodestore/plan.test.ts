@@ -310,21 +310,37 @@ describe('limits and sizes', () => {
   const has = (unpackedBytes: number, extra: Partial<StoredImage> = {}) =>
     nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready', { unpackedBytes, ...extra })]);
 
-  test('a size that one node has reported is passed on to those that have the image not yet', () => {
-    const f = fleet({ nodes, stores: [has(7)], distributions });
+  const sizeOf = (stores: NodeStore[]) => entryOf(fleet({ nodes, stores, distributions }), 'n2')?.unpackedBytes;
+  const alsoHas = (unpackedBytes: number, name = 'n3') => {
+    const it = has(unpackedBytes);
+    return { ...it, metadata: { ...it.metadata, name } };
+  };
+
+  test('a size that two nodes have reported is passed on to those that have the image not yet, of these the smaller', () => {
+    const f = fleet({ nodes, stores: [has(7), alsoHas(8)], distributions });
     expect([entryOf(f)?.unpackedBytes, entryOf(f, 'n2')?.unpackedBytes]).toEqual([undefined, 7]);
   });
 
-  test('a size of other bytes is not', () => {
-    const f = fleet({ nodes, stores: [has(7, { digest: `sha256:${'0'.repeat(64)}` })], distributions });
-    expect(entryOf(f, 'n2')?.unpackedBytes).toBeUndefined();
+  test('one node that lies keeps the image from no other, whatever it says and when', () => {
+    expect(sizeOf([has(2 ** 44)])).toBeUndefined();
+    expect(sizeOf([has(2 ** 44), alsoHas(7)])).toBe(7);
+    expect(sizeOf([has(2 ** 44), alsoHas(7), alsoHas(7, 'n4')])).toBe(7);
+    expect(sizeOf([has(0), alsoHas(7), alsoHas(7, 'n4')])).toBe(7);
   });
 
-  test('a size is said once and not corrected', () => {
+  test('a size of other bytes is not', () => {
+    const other = { digest: `sha256:${'0'.repeat(64)}` };
+    const also = has(7, other);
+    const stores = [has(7, other), { ...also, metadata: { ...also.metadata, name: 'n3' } }];
+    expect(sizeOf(stores)).toBeUndefined();
+  });
+
+  test('a size is said once, and only lowered', () => {
     const told = nodeStore('n2', ['os:v1'], [stored('os:v1', 'Fetching')]);
     told.spec.images = told.spec.images.map((image) => ({ ...image, unpackedBytes: 7 }));
-    const f = fleet({ nodes, stores: [has(8), told], distributions });
-    expect(entryOf(f, 'n2')?.unpackedBytes).toBe(7);
+    expect(sizeOf([has(8), alsoHas(8), told])).toBe(7);
+    expect(sizeOf([has(5), alsoHas(8), told])).toBe(5);
+    expect(sizeOf([told])).toBe(7);
   });
 });
 

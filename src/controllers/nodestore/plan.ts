@@ -2,6 +2,7 @@ import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { imageLabelPrefix } from '../../api/names.ts';
 import type { NodeStore, WantedImage } from '../../api/nodestore.ts';
+import { largestBytes } from '../../api/osimage.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
@@ -146,17 +147,29 @@ function retentions(
   }));
 }
 
-/** By digest the bytes on disk, as far as a node has told. */
+/**
+ * By digest the bytes on disk: what the middle one of the nodes has told, and only when two have. Nodes ask for that much room before
+ * they fetch, so an agent that says too much would otherwise keep the image from all of them.
+ */
 function reportedSizes({ stores }: Fleet): Map<string, number> {
-  const sizes = new Map<string, number>();
+  const told = new Map<string, number[]>();
   for (const { status } of stores.values()) {
-    for (const { digest, state, unpackedBytes } of status?.images ?? []) {
-      if (state === 'Ready' && unpackedBytes !== undefined) {
-        sizes.set(digest, Math.max(unpackedBytes, sizes.get(digest) ?? 0));
-      }
+    const own = new Map<string, number>();
+    for (const { digest, state, unpackedBytes } of status?.images ?? [])
+      if (state === 'Ready' && unpackedBytes !== undefined) own.set(digest, unpackedBytes);
+    // A digest may be there under several names; a node has one vote.
+    for (const [digest, bytes] of own) {
+      const sizes = told.get(digest);
+      if (sizes) sizes.push(bytes);
+      else told.set(digest, [bytes]);
     }
   }
-  return sizes;
+  return new Map(
+    [...told].flatMap(([digest, sizes]): [string, number][] => {
+      const middle = sizes.sort((a, b) => a - b)[Math.floor((sizes.length - 1) / 2)];
+      return sizes.length < 2 || middle === undefined ? [] : [[digest, middle]];
+    }),
+  );
 }
 
 /** Nodes at once: a number, or a percentage of all, of which at least one unless it is 0. */
@@ -215,9 +228,10 @@ function wantedEntry(
     ...(mountScript && { mountScript }),
     ...limitsOf({ ...usualLimits, ...limits }),
   };
-  // Said once and never corrected: a hint is worth no second write, and none to a node that has the image.
+  // Said once, and only lowered: a hint is worth no second write, and none to a node that has the image.
   const before = told?.digest === digest ? told.unpackedBytes : undefined;
-  const unpackedBytes = before ?? (isStored(wanted, store) ? undefined : sizes.get(digest));
+  const agreed = isStored(wanted, store) ? undefined : sizes.get(digest);
+  const unpackedBytes = before === undefined ? agreed : Math.min(before, agreed ?? before, largestBytes);
   return { ...wanted, ...(unpackedBytes !== undefined && { unpackedBytes }) };
 }
 

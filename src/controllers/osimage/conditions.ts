@@ -5,6 +5,8 @@ import { kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { storedImage } from '../storage.ts';
 import { condemnedCondition } from './condemned.ts';
+import { consistentCondition } from './facts.ts';
+import type { Facts } from './facts.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Observed, Stated } from './observed.ts';
 
@@ -13,12 +15,20 @@ export interface Counts {
   /** Nodes that wholly have it. */
   ready: number;
   desired: number;
+  facts: Facts;
 }
 
 /** All conditions; Ready and the two of kstatus sum up the others. */
 export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewCondition[] {
   const { ready, progress } = readiness(o, life, counts);
-  return [accepted(o.image), ...life.conditions, condemnedCondition(o.image), ready, ...kstatus(ready, progress)];
+  return [
+    accepted(o.image),
+    ...life.conditions,
+    ...consistentCondition(o, counts.facts),
+    condemnedCondition(o.image),
+    ready,
+    ...kstatus(ready, progress),
+  ];
 }
 
 /** The API server refuses what does not make sense; but what an earlier version has let through is there. */

@@ -133,6 +133,45 @@ describe('what is known of the image', () => {
     expect(findCondition(own.conditions, 'Accepted')?.message).toMatch(/variables KEY: set them/);
   });
 
+  test('what was not known then is added when all nodes that have the image say the same', () => {
+    const first = plan({ stores: [nodeStore('n1', ['os:v1'], [ready])] });
+    const more = { ...ready, layout: { ...layout, overlayBytes: { etc: 1 } } };
+    const other = { ...ready, layout: { ...layout, overlayBytes: { etc: 2 } } };
+    const later = (...reports: (typeof more)[]) =>
+      plan({
+        image: { ...fresh(), status: first },
+        stores: [
+          ...reports.map((it, i) => nodeStore(`n${i + 1}`, ['os:v1'], [it])),
+          nodeStore('n9', ['os:v1'], [stored('os:v1', 'Fetching')]),
+        ],
+      }).layout?.overlayBytes;
+    expect([later(more), later(more, other), later(more, ready as typeof more)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(later(more, more)).toEqual({ etc: 1 });
+    const alone = plan({ image: { ...fresh(), status: first }, stores: [nodeStore('n1', ['os:v1'], [more])] });
+    expect(alone.layout?.overlayBytes).toEqual({ etc: 1 });
+  });
+
+  test('facts are of these bytes: others are looked at again', () => {
+    const first = plan({ stores: [nodeStore('n1', ['os:v1'], [ready])] });
+    expect(first.factsFrom).toMatchObject({ node: 'n1', digest: first.digest });
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const old = { ...first, factsFrom: { digest }, layout: { ...layout, directories: ['bin', 'evil'] } };
+    expect(plan({ image: { ...fresh(), status: old }, stores: [nodeStore('n1', ['os:v1'], [ready])] }).layout).toEqual(
+      layout,
+    );
+  });
+
+  test('facts that an earlier version wrote stay, whoever says something else', () => {
+    const { factsFrom: _unknown, ...old } = plan({ stores: [nodeStore('n1', ['os:v1'], [ready])] });
+    const lie = { ...ready, defaults: { command: ['/evil'] } };
+    const now = plan({ image: { ...fresh(), status: old }, stores: [nodeStore('n1', ['os:v1'], [lie])] });
+    expect([now.defaults, condition(now, 'Consistent')]).toEqual([{ command: ['/bundle'] }, 'False/NodesDiffer']);
+  });
+
   test('it is kept when no node has the image any more', () => {
     const before = plan({ stores: [nodeStore('n1', ['os:v1'], [ready])] });
     const status = plan({ image: { ...fresh(), status: before } });

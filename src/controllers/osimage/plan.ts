@@ -1,10 +1,10 @@
 import type { OSImageStatus } from '../../api/osimage.ts';
-import { effectiveDefaults } from '../../pod/defaults.ts';
 import { imageName } from '../../pod/image.ts';
 import { setConditions } from '../../runtime/conditions.ts';
 import { defaultVersion, digestOf } from '../catalog.ts';
 import { selectedNodes, storedImage } from '../storage.ts';
 import { conditionsOf } from './conditions.ts';
+import { factsOf } from './facts.ts';
 import { planLifecycle } from './lifecycle.ts';
 import type { Observed, Plan } from './observed.ts';
 
@@ -19,20 +19,17 @@ export function planOSImage(o: Observed): Plan {
   const now = { ...o, image };
   const stored = o.stores.map((store) => storedImage(store, image));
   const ready = stored.filter((s) => s?.state === 'Ready');
-  // All nodes unpack the same bytes, so any report of them will do; it is kept when no node has them any more.
-  const report = ready.find((s) => s?.layout);
+  const facts = factsOf(o, image);
   const desired = desiredNodes(now).size;
   const status: OSImageStatus = {
     observedGeneration: image.metadata.generation,
     digest: digestOf(image),
-    layout: report?.layout ?? before.layout,
-    defaults: effectiveDefaults(image.spec, report?.defaults ?? before.defaults),
-    hasMountScript: Boolean(image.spec.mountScript) || (report?.hasMountScript ?? before.hasMountScript),
+    ...facts,
     defaultVersion: defaultVersion(image.spec.os, o.distributions) === image.spec.version,
     nodes: { ready: ready.length, desired },
     ...life.status,
   };
-  const stated = conditionsOf(now, life, { ready: ready.length, desired });
+  const stated = conditionsOf(now, life, { ready: ready.length, desired, facts });
   const conditions = setConditions(before.conditions, stated, image.metadata.generation, o.now);
   return {
     // One that is going takes all that is its own along.

@@ -6,6 +6,7 @@ import { verificationPod } from '../../pod/verification-pod.ts';
 import type { VerificationPod } from '../../pod/verification-pod.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { storedImage } from '../storage.ts';
+import { factsOf } from './facts.ts';
 import { lastLines, podProblem, terminated } from './jobs.ts';
 import { shorten, tryAgain } from './observed.ts';
 import type { Action, Observed, Stage, Stated } from './observed.ts';
@@ -52,7 +53,9 @@ function planPod(o: Observed, image: TestedImage, node: string, name: string): R
   const stored = storedImage(o.stores.find(({ metadata }) => metadata.name === node), image); // prettier-ignore
   if (stored?.state !== 'Ready') return fetching({ node }, stored);
   const { verificationNamespace: namespace, scaffolds } = o.settings;
-  const pod = verificationPod({ image, stored, node, name, namespace, scaffolds });
+  // Once they are frozen, containers will have these, whatever a node says.
+  const facts = image.status?.factsFrom?.digest === stored.digest ? factsOf(o, image) : undefined;
+  const pod = verificationPod({ image, stored: { ...stored, ...facts }, node, name, namespace, scaffolds });
   if (!pod) return fetching({ node }, undefined);
   if (o.refusal !== undefined) return stage('Failed', { node }, 'False', 'PodRefused', o.refusal);
   return { ...running({ node, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };

@@ -29,6 +29,8 @@ export interface Behaviour {
   test(image: string): End | undefined;
   /** The controllers of Kubernetes itself are there. */
   realControllers: boolean;
+  /** Nodes whose agents are played by the test itself. */
+  ownAgents: Set<string>;
   /** Nothing happens to Pods. */
   kubeletsDown: boolean;
 }
@@ -59,6 +61,7 @@ function ignoreLostRaces(error: unknown): void {
 async function agents(client: Client, behaviour: Behaviour): Promise<void> {
   for (const store of await client.list(nodeStores)) {
     const { name } = store.metadata;
+    if (behaviour.ownAgents.has(name)) continue;
     const wanted = store.spec.images.filter(
       ({ os, version, retained }) => !retained || !behaviour.evicts(name, `${os}:${version}`),
     );

@@ -4,7 +4,7 @@ import { hostedContainerController } from '../../../src/controllers/hostedcontai
 import { imageDistributionController } from '../../../src/controllers/imagedistribution/reconcile.ts';
 import { nodeStoreController } from '../../../src/controllers/nodestore/reconcile.ts';
 import { osImageController } from '../../../src/controllers/osimage/reconcile.ts';
-import { createClient } from '../../../src/kube/client.ts';
+import { createClient, isConflict, isNotFound } from '../../../src/kube/client.ts';
 import { eventSink } from '../../../src/kube/events.ts';
 import { secretReader } from '../../../src/kube/secrets.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
@@ -18,8 +18,8 @@ import { connectAs } from '../manifests.ts';
 export interface RunningOperator {
   /** Asks for a run of everything, though nothing has changed. */
   reconcileAll(): void;
-  /** Runs of reconcile so far, and changes that it asked the API server for; trials of Pods are no changes. */
-  counts(): Promise<{ runs: number; failures: number; writes: number }>;
+  /** Runs of reconcile so far, and changes that it asked the API server for; trials of Pods are no changes. Refusals are all but lost races. */
+  counts(): Promise<{ runs: number; failures: number; writes: number; refusals: number }>;
   /** Ends it between two steps, as a crash would: what it has not done is left to the next one. */
   stop(): Promise<void>;
 }
@@ -34,13 +34,16 @@ export async function startOperator(
   seenSecondsAgo = 0,
 ): Promise<RunningOperator> {
   const metrics = createMetrics();
-  let writes = 0;
+  let [writes, refusals] = [0, 0];
   const connection = await connectAs(kubeconfig, admin, 'monoroot-operator', { onAnswer: metrics.onAnswer });
   const counted: Connection = {
     ...connection,
     request: (call) => {
       if (call.method !== 'GET' && call.query?.['dryRun'] === undefined) writes += 1;
-      return connection.request(call);
+      return connection.request(call).catch((error: unknown) => {
+        if (!isConflict(error) && !isNotFound(error)) refusals += 1;
+        throw error;
+      });
     },
   };
   const client = createClient(counted);
@@ -86,7 +89,7 @@ export async function startOperator(
     reconcileAll: () => {
       for (const controller of controllers) for (const key of keys[controller.name]?.() ?? []) controller.enqueue(key);
     },
-    counts: () => Promise.resolve({ runs, failures, writes }),
+    counts: () => Promise.resolve({ runs, failures, writes, refusals }),
     stop: async () => {
       stop.abort();
       await running;

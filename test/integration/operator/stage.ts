@@ -65,6 +65,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
     job: (step, image) => ends.get(`${step} ${image}`),
     test: (image) => ends.get(`verify ${image}`),
     realControllers: controllers.length > 0,
+    ownAgents: new Set(),
     kubeletsDown: false,
   };
 
@@ -155,6 +156,8 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
 
   return {
     client,
+    cluster,
+    connection,
     namespace,
     states,
     evictions,
@@ -190,6 +193,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
       behaviours.clear();
       ends.clear();
       behaviour.kubeletsDown = false;
+      behaviour.ownAgents.clear();
     },
     close: async () => {
       await manager?.stop();

@@ -1,0 +1,124 @@
+import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
+import type { Layout, OSImage, OSImageSpec, OSImageStatus } from '../../api/osimage.ts';
+import { effectiveDefaults } from '../../pod/defaults.ts';
+import { sameStatus } from '../../runtime/status.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { digestOf } from '../catalog.ts';
+import { storedImage } from '../storage.ts';
+import type { Observed, Stated } from './observed.ts';
+
+/**
+ * What an image is, as a node found it that has unpacked and verified it. All nodes unpack the same bytes, so one report is enough: it
+ * is written down once and then frozen for this digest. An agent is the least trusted of all who write; one that lies later changes
+ * nothing.
+ */
+export type Facts = Pick<OSImageStatus, 'layout' | 'defaults' | 'hasMountScript' | 'factsFrom'>;
+
+/** More than any image has; the status of an OSImage must hold it besides all else. */
+const mostBytes = 256 * 1024;
+
+interface Report {
+  node: string;
+  stored: StoredImage & { layout: Layout };
+}
+
+/** The facts that are known, or become known now. */
+export function factsOf(o: Observed, image: OSImage): Facts {
+  const { spec, status = {} } = image;
+  const digest = digestOf(image);
+  const reports = reportsOf(o.stores, image);
+  const known = status.factsFrom ?? legacySource(status);
+  if (known && known.digest === digest && status.layout) {
+    const { layout, defaults, hasMountScript } = status;
+    return {
+      layout: { ...unknownThen(reports, o.stores.length), ...layout },
+      defaults: effectiveDefaults(spec, defaults),
+      hasMountScript,
+      factsFrom: known,
+    };
+  }
+  const first = choose(reports, spec, status.verification?.node);
+  if (!first || digest === undefined) {
+    return { defaults: effectiveDefaults(spec, undefined), hasMountScript: Boolean(spec.mountScript) };
+  }
+  return { ...told(spec, first.stored), factsFrom: { node: first.node, digest, time: formatTime(o.now) } };
+}
+
+/** An earlier version wrote the facts without saying whose they are. */
+const legacySource = ({ layout, digest }: OSImageStatus): OSImageStatus['factsFrom'] =>
+  layout && digest !== undefined ? { digest } : undefined;
+
+const reportsOf = (stores: readonly NodeStore[], image: OSImage): Report[] =>
+  stores.flatMap((store) => {
+    const stored = storedImage(store, image);
+    if (stored?.state !== 'Ready' || !stored.layout) return [];
+    return JSON.stringify([stored.layout, stored.defaults]).length > mostBytes
+      ? []
+      : [{ node: store.metadata.name, stored: { ...stored, layout: stored.layout } }];
+  });
+
+/** What newer agents find besides. None of them is believed alone: all that have the image must say the same, and be two. */
+function unknownThen([first, ...others]: readonly Report[], fleet: number): Partial<Layout> {
+  if (!first || (others.length === 0 && fleet > 1)) return {};
+  const members = Object.entries(first.stored.layout) as [keyof Layout, unknown][];
+  const agreed = members.filter(([name, value]) => others.every((it) => sameStatus(it.stored.layout[name], value)));
+  return Object.fromEntries(agreed);
+}
+
+const told = (spec: OSImageSpec, { layout, defaults, hasMountScript }: Report['stored']): Facts => ({
+  layout,
+  defaults: effectiveDefaults(spec, defaults),
+  hasMountScript: Boolean(spec.mountScript) || (hasMountScript ?? false),
+});
+
+/** The node that tests the image; else one of the largest group that agrees, so that one of several cannot decide. */
+function choose(reports: readonly Report[], spec: OSImageSpec, tester: string | undefined): Report | undefined {
+  const ofTester = reports.find(({ node }) => node === tester);
+  if (ofTester) return ofTester;
+  const votes = (agrees: (a: Report, b: Report) => boolean) => (report: Report) =>
+    reports.filter((it) => agrees(report, it)).length;
+  const agreeing = votes((a, b) => differences(told(spec, a.stored), b, spec).length === 0);
+  const same = votes((a, b) => sameStatus(told(spec, a.stored), told(spec, b.stored)));
+  const ranked = reports
+    .map((report) => ({ report, agreeing: agreeing(report), same: same(report) }))
+    .sort((a, b) => b.agreeing - a.agreeing || b.same - a.same || (a.report.node < b.report.node ? -1 : 1));
+  return ranked[0]?.report;
+}
+
+/** In what a report is other than the facts. Sizes depend on the disk of the node, and what is ignored on the version of its agent. */
+function differences(facts: Facts, { stored }: Report, spec: OSImageSpec): string[] {
+  const its = told(spec, stored);
+  return [
+    ...(sameShape(facts.layout, its.layout) ? [] : ['layout']),
+    ...(sameStatus(facts.defaults ?? {}, its.defaults ?? {}) ? [] : ['defaults']),
+    ...((facts.hasMountScript ?? false) === its.hasMountScript ? [] : ['hasMountScript']),
+  ];
+}
+
+function sameShape(a: Layout | undefined, b: Layout | undefined): boolean {
+  const names = (layout: Layout | undefined) => [layout?.kind, [...(layout?.directories ?? [])].sort()];
+  // Earlier agents did not tell links and files.
+  const sameIfTold = (x: unknown, y: unknown) => x === undefined || y === undefined || sameStatus(x, y);
+  return sameStatus(names(a), names(b)) && sameIfTold(a?.links, b?.links) && sameIfTold(a?.files, b?.files);
+}
+
+const mostNamed = 5;
+
+/** Whether the nodes agree on what the image is; nothing before the first report. */
+export function consistentCondition(o: Observed, facts: Facts): Stated[] {
+  const type = 'Consistent';
+  const { factsFrom } = facts;
+  if (!factsFrom) return [];
+  const others = reportsOf(o.stores, o.image)
+    .map((report) => ({ node: report.node, fields: differences(facts, report, o.image.spec) }))
+    .filter(({ fields }) => fields.length > 0);
+  const [first] = others;
+  const source = factsFrom.node === undefined ? 'the node that verified it first' : factsFrom.node;
+  if (!first) {
+    return [{ type, status: 'True', reason: 'Agreed', message: `Every node reports what ${source} found in it` }];
+  }
+  const names = others.slice(0, mostNamed).map(({ node, fields }) => `${node} (${fields.join(', ')})`);
+  const more = others.length > mostNamed ? ` and ${others.length - mostNamed} more` : '';
+  const message = `${names.join(', ')}${more} reported something else of the same bytes than ${source}, and does not count. Cordon the node and look at its agent and its disk; if ${source} was wrong, create another version`;
+  return [{ type, status: 'False', reason: 'NodesDiffer', message }];
+}
