@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { atomicList, cel, conditions, digest, fixedImage, imageReference, listMap, quantity, time } from './meta.ts';
+import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import {
   commandFields,
@@ -101,7 +102,14 @@ const upgrade = z
       .describe(
         'RevertSpec: write the last known good image to spec.image; Hold: leave spec alone. Both run the last known good.',
       ),
-    progressDeadlineSeconds: z.int().min(10).max(86400).default(300).describe('Longest time from start to success.'),
+    progressDeadlineSeconds: z
+      .int()
+      .min(10)
+      .max(86400)
+      .default(300)
+      .describe(
+        'Longest time that the container may run without being Ready. Time in which it cannot run does not count.',
+      ),
     minReadySeconds: z
       .int()
       .min(0)
@@ -113,6 +121,14 @@ const upgrade = z
   })
   .prefault({})
   .describe('When an upgrade has succeeded or failed, and what then.');
+
+/** Before this time after its start no container can be Ready. */
+const earliestReady = ['startupProbe', 'readinessProbe']
+  .map(
+    (probe) =>
+      `(has(self.${probe}) ? (has(self.${probe}.initialDelaySeconds) ? self.${probe}.initialDelaySeconds : 0) + ((has(self.${probe}.successThreshold) ? self.${probe}.successThreshold : 1) - 1) * (has(self.${probe}.periodSeconds) ? self.${probe}.periodSeconds : 10) : 0)`,
+  )
+  .join(' + ');
 
 const software = z
   .array(
@@ -191,6 +207,16 @@ const spec = z
         message: 'services runs the supervisor of the image: command and args must not be set',
       },
       { rule: '!self.services || has(self.data)', message: 'services needs data: the services are in /data/service' },
+      {
+        rule: 'self.upgrade.minReadySeconds < self.upgrade.progressDeadlineSeconds',
+        message: 'minReadySeconds must be less than progressDeadlineSeconds, or no version is ever good',
+        fieldPath: '.upgrade',
+      },
+      {
+        rule: `${earliestReady} < self.upgrade.progressDeadlineSeconds`,
+        message:
+          'upgrade.progressDeadlineSeconds must be greater than the initial delays of startupProbe and readinessProbe, or no version is ever good',
+      },
     ),
   );
 
@@ -214,6 +240,23 @@ const historyEntry = z.object({
   endTime: time.optional(),
   outcome: z.enum(['Succeeded', 'Failed', 'Reverted', 'Superseded']).optional().describe('Unset while it runs.'),
 });
+
+const count = z.int().min(0);
+const attempt = z
+  .object({
+    fingerprint: z.string().max(64).describe('What is tried.'),
+    runningSince: time.optional().describe('Since when its container can run; unset while it cannot.'),
+    waitingSince: time.optional().describe('Since when its Pod is there and its container cannot run.'),
+    elapsedSeconds: count.optional().describe('How long its container could run before runningSince.'),
+    readySince: time.optional().describe('Since when its Pod is Ready without a break, by the clock of the operator.'),
+    readyTransitionTime: z.string().max(64).optional().describe('What the kubelet says about that, by its clock.'),
+    podUID: z.string().max(64).optional().describe('The Pod that podExits counts.'),
+    podExits: count.optional(),
+    exits: count.optional().describe('Exits of the container, over all Pods of the attempt.'),
+    evictions: count.optional().describe('Evictions because the container used more than it may.'),
+    interruption: interruption.optional(),
+  })
+  .describe('What is remembered of the image that is being tried, over all of its Pods.');
 
 const status = z.object({
   observedGeneration: z.int().min(0).optional(),
@@ -253,12 +296,15 @@ const status = z.object({
     .meta(atomicList)
     .optional()
     .describe('Failed attempts, newest first: not tried again until the fingerprint or upgrade.retryToken changes.'),
+  attempt: attempt.optional(),
+  interruption: interruption.optional().describe('The same, of the last known good image.'),
   history: z.array(historyEntry).max(10).meta(atomicList).optional().describe('Versions that ran, newest first.'),
 });
 
 export type HostedContainerSpec = z.output<typeof spec>;
 export type HostedContainerStatus = z.output<typeof status>;
 export type FailedImage = z.output<typeof failedImage>;
+export type Attempt = z.output<typeof attempt>;
 export type HistoryEntry = z.output<typeof historyEntry>;
 export type Software = z.output<typeof software>[number];
 export type PodTemplate = z.output<typeof podTemplate>;

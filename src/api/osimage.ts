@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { build } from './build.ts';
 import { atomicList, cel, conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
+import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { commandFields, imageEnv, literalEnv, writableList } from './podfields.ts';
 import { httpSource, ociSource } from './sources.ts';
@@ -165,6 +166,7 @@ const status = z.object({
       outcome: z.enum(['Passed', 'Failed']).optional(),
       reason: z.string().max(128).optional().describe('Why it failed.'),
       message: z.string().max(4096).optional().describe('Why it failed, with the last lines of its output.'),
+      interruption: interruption.optional(),
     })
     .optional()
     .describe('The test before it may reach other nodes.'),

@@ -2,6 +2,8 @@ import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { imageName } from '../../pod/image.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
+import { interruptionText } from '../interruption.ts';
+import { interruptionOf } from './attempt.ts';
 import { isFollower, isOnCourse } from './course.ts';
 import type { Course } from './course.ts';
 import { lastKnownGood } from './last-known-good.ts';
@@ -10,12 +12,19 @@ import { progressConditions } from './progress.ts';
 import { isReason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 import { newest } from './record.ts';
-import { exits, launchFailure, mainStatus, notReadyBecause, readySince, startError } from './verdict.ts';
+import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './verdict.ts';
 import { truncateStart } from '../../runtime/text.ts';
 
 /** Why the next Pod is not made yet. */
 export interface Hindrance {
-  reason: 'InvalidSpec' | 'SoftwareNotReady' | 'DataUnavailable' | 'WaitingForNode' | 'PodForbidden' | 'PodConflict';
+  reason:
+    | 'InvalidSpec'
+    | 'SoftwareNotReady'
+    | 'DataUnavailable'
+    | 'WaitingForNode'
+    | 'PodForbidden'
+    | 'PodConflict'
+    | 'Interrupted';
   message: string;
   /** Of a reason that depends: something is at work on it. */
   waits?: boolean;
@@ -69,8 +78,10 @@ function upgradedCondition(s: Situation): Stated {
   }
   if (isThere(s)) return state('True', 'UpToDate', `${name} is what is asked for`);
   if (hindrance) return state('Unknown', hindrance.reason, hindrance.message);
-  const what = course.isAttempt ? `Going to ${name}` : `Restarting ${name} because its specification changed`;
-  return state('Unknown', 'InProgress', what);
+  if (!course.isAttempt) return state('Unknown', 'InProgress', `Restarting ${name} because its specification changed`);
+  const interruption = interruptionOf(s.status, course);
+  const before = interruption ? `. ${interruptionText(interruption)}` : '';
+  return state('Unknown', 'InProgress', `Going to ${name}${before}`);
 }
 
 /** Why there is nothing to go back to. */
@@ -135,13 +146,13 @@ const suspended: ReadyRule = ({ observed: { container, pod } }) => {
 const podConflict: ReadyRule = ({ hindrance }) => (hindrance?.reason === 'PodConflict' ? hindrance : undefined);
 
 const serving: ReadyRule = ({ observed, status }) =>
-  readySince(observed.pod) === undefined
-    ? undefined
-    : {
+  isReady(observed.pod)
+    ? {
         status: 'True',
         reason: 'Running',
         message: `${status.image ?? 'The container'} is running on ${observed.pod?.spec.nodeName ?? 'its node'}`,
-      };
+      }
+    : undefined;
 
 const noPodYet: ReadyRule = ({ observed, course, hindrance }) => {
   if (observed.pod) return undefined;
@@ -225,5 +236,8 @@ function readyCondition(s: Situation): Stated {
     const hit = rule(s);
     if (hit) return { type: 'Ready', status: hit.status ?? 'False', reason: hit.reason, message: hit.message };
   }
-  return { type: 'Ready', status: 'False', reason: 'Starting', message: notReadyBecause(s.observed.pod) };
+  const interruption = interruptionOf(s.status, s.course);
+  const before = interruption ? `. ${interruptionText(interruption)}` : '';
+  const message = `${notReadyBecause(s.observed.pod)}${before}`;
+  return { type: 'Ready', status: 'False', reason: 'Starting', message };
 }

@@ -4,7 +4,7 @@ import { keyOf } from '../../runtime/object.ts';
 import type { Pod } from '../../pod/types.ts';
 import { DeletedPods } from './deleted-pods.ts';
 import type { Observed } from './observed.ts';
-import { readySince } from './verdict.ts';
+import { isReady } from './verdict.ts';
 
 const now = new Date('2026-01-01T00:01:00Z');
 const since = '2026-01-01T00:00:00Z';
@@ -47,8 +47,8 @@ function after(...seen: (Pod | undefined)[]): Observed {
 
 describe('after a Pod was deleted', () => {
   test('it is Ready no more, though the cache still says so', () => {
-    expect(readySince(observed(pod('a')).pod)).toBe(since);
-    expect(readySince(after(pod('a')).pod)).toBeUndefined();
+    expect(isReady(observed(pod('a')).pod)).toBe(true);
+    expect(isReady(after(pod('a')).pod)).toBe(false);
     expect(after(pod('a'), pod('a')).pod?.metadata.deletionTimestamp).toBe(now.toISOString());
   });
 
@@ -68,6 +68,6 @@ describe('after a Pod was deleted', () => {
     const deleted = new DeletedPods();
     deleted.add(keyOf(owner.metadata), 'a', now);
     deleted.forget(keyOf(owner.metadata));
-    expect(readySince(deleted.mark(observed(pod('a'))).pod)).toBe(since);
+    expect(isReady(deleted.mark(observed(pod('a'))).pod)).toBe(true);
   });
 });

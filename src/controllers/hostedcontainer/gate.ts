@@ -10,7 +10,7 @@ import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
 import type { Hindrance } from './conditions.ts';
 import { trialOf } from './observed.ts';
-import type { ImageDigest, Need, Observed } from './observed.ts';
+import type { ImageDigest, Need, Observed, Trial } from './observed.ts';
 import { lookUp } from './images.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
@@ -29,9 +29,7 @@ export function gate(o: Observed, image: UsableImage): Passage {
   const pod = buildPod(o.container, image, o.scaffolds);
   const trial = trialOf(o, pod);
   if (!trial) return { need: { type: 'Trial', pod } };
-  return trial.refusal === undefined || isQuotaOfOld(o, trial.refusal)
-    ? { pod, claim: o.data?.toCreate }
-    : hindered('PodForbidden', trial.refusal);
+  return isRefused(o, trial) ? hindered('PodForbidden', trial.refusal) : { pod, claim: o.data?.toCreate };
 }
 
 type Check = (o: Observed, image: UsableImage) => { hindrance: Hindrance } | { need: Need } | undefined;
@@ -87,9 +85,9 @@ function withoutPassing(node: Node): Node {
 /** First hit wins. */
 const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
 
-/** The running Pod still counts against a quota that the next one needs: only its removal will tell. */
-const isQuotaOfOld = ({ pod }: Observed, refusal: string): boolean =>
-  pod !== undefined && /exceeded quota/.test(refusal);
+/** Would the API server refuse it? The running Pod still counts against a quota that the next one needs: only its removal will tell. */
+export const isRefused = ({ pod }: Observed, trial: Trial): trial is { refusal: string } =>
+  trial.refusal !== undefined && !(pod !== undefined && /exceeded quota/.test(trial.refusal));
 
 function noNode(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
   const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';

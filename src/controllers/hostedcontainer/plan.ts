@@ -2,30 +2,27 @@ import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcon
 import { annotations } from '../../api/names.ts';
 import { ownersOfClaim } from '../../pod/claim.ts';
 import { imageName } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
+import { buildPod } from '../../pod/pod.ts';
 import type { OwnerReference, Pod } from '../../pod/types.ts';
 import { setConditions } from '../../runtime/conditions.ts';
+import { pauseSeconds, pauseText } from '../interruption.ts';
+import { podEnd } from '../pod-end.ts';
+import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Hindrance } from './conditions.ts';
 import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './course.ts';
 import type { Course } from './course.ts';
-import { notesOf } from './notes.ts';
-import type { Action, Need, Observed, Plan } from './observed.ts';
-import { beginAttempt, closeNewest, findFailure, newest, openAttempt, recordFailure, recordSuccess } from './record.ts';
-import { gate } from './gate.ts';
+import { gate, isRefused } from './gate.ts';
 import type { Passage } from './gate.ts';
-import { withSoftware } from './images.ts';
-import { isLastKnownGood, wayBack } from './last-known-good.ts';
-import { judge, mainStatus } from './verdict.ts';
-
-/** What one look at the Pod leads to. */
-interface Step {
-  actions: Action[];
-  status: HostedContainerStatus;
-  need?: Need;
-  hindrance?: Hindrance;
-  requeueAfterSeconds?: number;
-}
+import { isLastKnownGood } from './last-known-good.ts';
+import { notesOf } from './notes.ts';
+import { trialOf } from './observed.ts';
+import type { Action, Observed, Plan } from './observed.ts';
+import { closeNewest, findFailure, newest, recordFailure } from './record.ts';
+import { mainStatus } from './verdict.ts';
+import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
+import type { Step } from './watch.ts';
+import { wayBackOf } from './way-back.ts';
 
 /**
  * The whole policy of a HostedContainer. Level-based: it may be called in any state, also one that a crash left behind, and
@@ -35,7 +32,8 @@ export function planHostedContainer(o: Observed): Plan {
   const before = o.container.status ?? {};
   if (o.container.metadata.deletionTimestamp !== undefined) return { actions: [], status: before, notes: [] };
   const course = setCourse(o);
-  const step = takeStep(o, course, settleRevert(o, course, assign(before, o, course)));
+  const settled = settleRevert(o, course, assign(before, o, course));
+  const step = takeStep(o, course, trackAttempt(o, course, settled));
   if (step.need) return { need: step.need, actions: [], status: before, notes: [] };
   const status = describe(o, afterStep(o, course, step), step);
   const revert: Action[] =
@@ -83,67 +81,31 @@ function takeStep(o: Observed, course: Course, status: HostedContainerStatus): S
   }
   if (container.spec.suspend) return pod ? remove('The container is suspended') : still;
   if (!course.image) return still;
-  const ended = endOf(pod);
-  if (ended !== undefined) return remove(`The Pod ended: ${ended}`);
-  return pod && isOnCourse(pod, course) ? watchPod(o, course, status) : replacePod(o, course, status);
+  if (pod && isOnCourse(pod, course)) return watchPod(o, course, pod, status);
+  const end = pod && podEnd(pod);
+  if (!end) return replacePod(o, course, status);
+  const back = wayBackOf(o, course);
+  if (!back || !isOnCourse(pod, back)) return remove(`The Pod ended: ${end.reason}`);
+  return replaceEnded(o, back, status, { pod, ...end });
 }
 
 const isOurs = (pod: Pod, container: HostedContainer): boolean =>
   pod.metadata.ownerReferences?.some((owner) => owner.uid === container.metadata.uid) ?? false;
-
-/** Why the Pod will never run again, as after an eviction; undefined while it may. */
-function endOf(pod: Pod | undefined): string | undefined {
-  const { phase, reason } = pod?.status ?? {};
-  return phase === 'Failed' || phase === 'Succeeded' ? (reason ?? phase) : undefined;
-}
-
-/** The right Pod is there: an attempt is judged. */
-function watchPod(o: Observed, course: Course, before: HostedContainerStatus): Step {
-  const { pod, container, now } = o;
-  if (!pod || !course.image) return { actions: [], status: before };
-  if (!course.isAttempt) return { actions: [], status: withGoodDigest(before, course.image) };
-  const status = ensureAttempt(before, course, now);
-  const verdict = judge({ container, pod, now });
-  switch (verdict.outcome) {
-    case 'InProgress':
-      return { actions: [], status, requeueAfterSeconds: verdict.recheckAfterSeconds };
-    case 'Succeeded':
-      return { actions: [], status: recordSuccess(status, course.image, course.fingerprint, verdict.readyTime) };
-    case 'Failed':
-      if (course.failedWithoutWayBack) return { actions: [], status };
-      if (o.logTail === undefined)
-        return { actions: [], status, need: { type: 'LogTail', previous: verdict.previousLog } };
-      return {
-        actions: [],
-        status: recordFailure(status, course.image, course.fingerprint, { ...verdict, logTail: o.logTail }, now),
-      };
-  }
-}
-
-/** The status of an earlier version of the operator has the last known good by name alone. */
-function withGoodDigest(status: HostedContainerStatus, image: UsableImage): HostedContainerStatus {
-  if (status.lastKnownGoodDigest !== undefined || status.lastKnownGoodImage !== imageName(image)) return status;
-  return { ...status, lastKnownGoodDigest: image.digest };
-}
 
 /** There is no Pod, or one of another shape or image: nothing is touched before everything says that the next one can run. */
 function replacePod(o: Observed, course: Course, before: HostedContainerStatus): Step {
   const { pod, now } = o;
   const image = course.image;
   if (!image) return { actions: [], status: before };
+  const interruption = interruptionOf(before, course);
+  const pause = pauseSeconds(interruption, now);
+  if (interruption && pause > 0) {
+    const hindrance: Hindrance = { reason: 'Interrupted', message: pauseText(interruption) };
+    return waitFor(o, course, before, { hindrance, seconds: pause });
+  }
   const passed = gate(o, image);
   if ('need' in passed) return { actions: [], status: before, need: passed.need };
-  if ('hindrance' in passed) {
-    const { reason, message } = passed.hindrance;
-    if (reason !== 'PodForbidden' || !course.isAttempt || before.lastKnownGoodImage === undefined) {
-      return { ...standIn(o, course, before), hindrance: passed.hindrance, requeueAfterSeconds: 30 };
-    }
-    // The Pod was refused: the attempt has failed before it cost the running container anything.
-    return {
-      actions: [],
-      status: recordFailure(ensureAttempt(before, course, now), image, course.fingerprint, { reason, message }, now),
-    };
-  }
+  if ('hindrance' in passed) return refused(o, course, before, passed.hindrance);
   const status = course.isAttempt ? ensureAttempt(before, course, now) : before;
   if (!pod) return creation(passed, status);
   const from = pod.metadata.annotations?.[annotations.image] ?? 'another image';
@@ -154,13 +116,48 @@ function replacePod(o: Observed, course: Course, before: HostedContainerStatus):
   return { actions: [{ type: 'DeletePod', uid: pod.metadata.uid ?? '', why }], status };
 }
 
-/** There is no Pod, and the way forward is shut: whatever shuts it, the last known good runs if it can. */
-function standIn(o: Observed, course: Course, status: HostedContainerStatus): Step {
-  const good = wayBack(o.container, o.catalog);
-  if (o.pod || !course.isAttempt || !good) return { actions: [], status };
-  const passed = gate(o, withSoftware(o.container, o.catalog, good));
+/**
+ * The gate is shut. That the API server refuses the Pod is a failure of the attempt only if it would take one of the last known
+ * good at this moment: a quota, a missing ServiceAccount or a namespace that goes say nothing about the image.
+ */
+function refused(o: Observed, course: Course, status: HostedContainerStatus, hindrance: Hindrance): Step {
+  const { reason, message } = hindrance;
+  const waits = { hindrance, seconds: 30 };
+  const back = reason === 'PodForbidden' ? wayBackOf(o, course) : undefined;
+  if (!back?.image || !course.image || course.failedWithoutWayBack) return waitFor(o, course, status, waits);
+  const pod = buildPod(o.container, back.image, o.scaffolds);
+  const trial = trialOf(o, pod);
+  if (!trial) return { actions: [], status, need: { type: 'Trial', pod } };
+  if (isRefused(o, trial)) {
+    const both = `${message}. A Pod of ${imageName(back.image)} would be refused too, so this says nothing about the image`;
+    return waitFor(o, course, status, { ...waits, hindrance: { reason, message: both } });
+  }
+  // It has failed before it cost the running container anything.
+  const begun = ensureAttempt(status, course, o.now);
+  return { actions: [], status: recordFailure(begun, course.image, course.fingerprint, { reason, message }, o.now) };
+}
+
+/** The way forward is shut for now: whatever shuts it, the last known good runs if it can. */
+function waitFor(
+  o: Observed,
+  course: Course,
+  status: HostedContainerStatus,
+  { hindrance, seconds }: { hindrance: Hindrance; seconds: number },
+): Step {
+  return { ...standIn(o, course, status, seconds), hindrance };
+}
+
+function standIn(o: Observed, course: Course, status: HostedContainerStatus, seconds: number): Step {
+  const back = wayBackOf(o, course);
+  const still: Step = { actions: [], status, requeueAfterSeconds: seconds };
+  if (o.pod || !back?.image) return still;
+  const pause = pauseSeconds(interruptionOf(status, back), o.now);
+  if (pause > 0) return { ...still, requeueAfterSeconds: Math.min(pause, seconds) };
+  const passed = gate(o, back.image);
   if ('need' in passed) return { actions: [], status, need: passed.need };
-  return 'pod' in passed ? creation(passed, status) : { actions: [], status };
+  return 'pod' in passed
+    ? { ...creation(passed, status), requeueAfterSeconds: seconds }
+    : { ...still, requeueAfterSeconds: Math.min(30, seconds) };
 }
 
 const creation = ({ pod, claim }: Extract<Passage, { pod: Pod }>, status: HostedContainerStatus): Step => ({
@@ -174,13 +171,6 @@ function claimActions({ container, claim }: Observed): Action[] {
   const owners = ownersOfClaim(container);
   const uids = (list: readonly OwnerReference[]) => list.map((owner) => owner.uid).join();
   return uids(claim.metadata.ownerReferences ?? []) === uids(owners) ? [] : [{ type: 'OwnClaim', claim, owners }];
-}
-
-/** The attempt that the course is on is in the history, also when a crash came between the Pod and the status. */
-function ensureAttempt(status: HostedContainerStatus, course: Course, now: Date): HostedContainerStatus {
-  const name = course.image ? imageName(course.image) : '';
-  if (openAttempt(status)?.image === name || course.failedWithoutWayBack) return status;
-  return beginAttempt(status, name, now);
 }
 
 /** The status that tells all this. */

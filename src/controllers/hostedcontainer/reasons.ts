@@ -15,6 +15,7 @@ export const reasons = {
   Reverted: 'Done',
   InProgress: 'Waiting',
   ImageNotResolved: 'Depends',
+  Interrupted: 'Waiting',
   WaitingForNode: 'Depends',
   SoftwareNotReady: 'Depends',
   DataUnavailable: 'Person',

@@ -42,7 +42,21 @@ export function recordSuccess(
       : entry,
   );
   const failedImages = (status.failedImages ?? []).filter((f) => f.fingerprint !== print);
-  return { ...closed, history, failedImages, lastKnownGoodImage: imageName(image), lastKnownGoodDigest: image.digest };
+  const { attempt: _attempt, ...rest } = closed;
+  return { ...rest, history, failedImages, lastKnownGoodImage: imageName(image), lastKnownGoodDigest: image.digest };
+}
+
+/** What failed once in this shape runs well in it now, on an image that is known to be good: it is not held against it any more. */
+export function forgetFailure(status: HostedContainerStatus, print: string): HostedContainerStatus {
+  const { attempt: _attempt, ...rest } = status;
+  return { ...rest, failedImages: (status.failedImages ?? []).filter((f) => f.fingerprint !== print) };
+}
+
+/** An attempt that nothing asks for any more is over, without a verdict. */
+export function closeTakenBack(status: HostedContainerStatus, image: string, now: Date): HostedContainerStatus {
+  const open = openAttempt(status);
+  if (!open || open.image === image) return status;
+  return closeNewest(status, { outcome: 'Superseded', endTime: iso(now) });
 }
 
 export interface Failure {
@@ -74,7 +88,7 @@ export function recordFailure(
   };
   // A failure in another shape stays: going back to that shape is no new attempt either.
   const others = ledger.filter((f) => f.fingerprint !== print);
-  const closed = closeNewest(status, { outcome: 'Failed', endTime: iso(now) });
+  const { attempt: _attempt, ...closed } = closeNewest(status, { outcome: 'Failed', endTime: iso(now) });
   return { ...closed, failedImages: [entry, ...others].slice(0, limit) };
 }
 

@@ -1,22 +1,33 @@
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { Attempt, HostedContainer } from '../../api/hostedcontainer.ts';
 import { containerName } from '../../pod/pod.ts';
-import type { ContainerStatus, Pod } from '../../pod/types.ts';
+import type { ContainerState, ContainerStatus, Pod } from '../../pod/types.ts';
+import { podEnd } from '../pod-end.ts';
+import { elapsedSeconds, secondsSince } from './clock.ts';
 
-/** How an attempt to run an image stands. */
+/**
+ * How an attempt to run an image stands. Only what its container did makes it `Failed`. `Inconclusive`: its Pod has ended, or
+ * could not start its container, for another reason; that says nothing about the image.
+ */
 export type Verdict =
-  | { outcome: 'InProgress'; recheckAfterSeconds: number }
+  | { outcome: 'InProgress'; recheckAfterSeconds?: number }
   | { outcome: 'Succeeded'; readyTime: string }
-  | { outcome: 'Failed'; reason: string; message: string; previousLog: boolean };
+  | { outcome: 'Failed'; reason: string; message: string; previousLog: boolean }
+  | { outcome: 'Inconclusive'; reason: string; message: string; ended: boolean };
+
+/** So many evictions of an attempt because the container used more disk or memory than it may count as a failure. */
+export const ownEvictionLimit = 3;
 
 export const mainStatus = (pod: Pod | undefined): ContainerStatus | undefined =>
   pod?.status?.containerStatuses?.find((c) => c.name === containerName);
 
-/** When the Pod became Ready, if it is. */
-export function readySince(pod: Pod | undefined): string | undefined {
+/** Is the Pod Ready, and not being deleted? Then the time that the kubelet gives, by its own clock: compare it with nothing but itself. */
+export function readyTransition(pod: Pod | undefined): string | undefined {
   if (pod?.metadata.deletionTimestamp !== undefined) return undefined;
   const ready = pod?.status?.conditions?.find((c) => c.type === 'Ready');
-  return ready?.status === 'True' ? ready.lastTransitionTime : undefined;
+  return ready?.status === 'True' ? (ready.lastTransitionTime ?? '') : undefined;
 }
+
+export const isReady = (pod: Pod | undefined): boolean => readyTransition(pod) !== undefined;
 
 /** Why `launch` gave up, from the message that it leaves: `monoroot: <Reason>: <message>`. */
 export function launchFailure(pod: Pod | undefined): { reason: string; message: string } | undefined {
@@ -26,13 +37,19 @@ export function launchFailure(pod: Pod | undefined): { reason: string; message: 
   return match?.[1] === undefined ? undefined : { reason: match[1], message: (match[2] ?? '').trim() };
 }
 
-/** Exits so far: restarts, and the exit that no restart has followed yet. */
+/** Exits so far: restarts, and the exit that no restart has followed yet, unless it is the end of the whole Pod for another reason. */
 export function exits(pod: Pod | undefined): number {
   const status = mainStatus(pod);
-  return (status?.restartCount ?? 0) + (status?.state?.terminated ? 1 : 0);
+  const end = pod && podEnd(pod);
+  const last = status?.state?.terminated && (end === undefined || end.cause === 'Container') ? 1 : 0;
+  return (status?.restartCount ?? 0) + last;
 }
 
-/** What keeps the Pod from starting that no waiting mends by itself. */
+/** How the container ended last. */
+export const lastExit = (pod: Pod | undefined): ContainerState['terminated'] =>
+  mainStatus(pod)?.state?.terminated ?? mainStatus(pod)?.lastState?.terminated;
+
+/** What keeps the Pod from starting, and is not for the image to answer for: a missing Secret, a mount, the runtime. */
 const startErrors = new Set([
   'CreateContainerConfigError',
   'CreateContainerError',
@@ -47,54 +64,87 @@ export const startError = (pod: Pod | undefined): { reason: string; message: str
     : undefined;
 };
 
-interface Attempt {
+interface Judged {
   container: HostedContainer;
   pod: Pod;
+  attempt: Attempt;
+  /** There is something to go back to while the attempt waits. */
+  hasWayBack: boolean;
   now: Date;
 }
-type FailureRule = (attempt: Attempt) => { reason: string; message: string } | undefined;
+type Rule = (judged: Judged) => Verdict | undefined;
 
-const launchGaveUp: FailureRule = ({ pod }) => launchFailure(pod);
+const previousLog = (pod: Pod): boolean => mainStatus(pod)?.state?.running === undefined;
 
-const tooManyExits: FailureRule = ({ container, pod }) => {
-  const count = exits(pod);
-  const last = mainStatus(pod)?.lastState?.terminated ?? mainStatus(pod)?.state?.terminated;
-  return count < container.spec.upgrade.maxRestarts
-    ? undefined
-    : {
-        reason: 'CrashLooping',
-        message: `The command exited ${count} times, last with code ${last?.exitCode ?? 'unknown'}`,
-      };
+const good: Rule = ({ container, attempt: { readySince }, now }) =>
+  readySince !== undefined && secondsSince(readySince, now) >= container.spec.upgrade.minReadySeconds
+    ? { outcome: 'Succeeded', readyTime: readySince }
+    : undefined;
+
+const launchGaveUp: Rule = ({ pod }) => {
+  const failure = launchFailure(pod);
+  return failure && { outcome: 'Failed', ...failure, previousLog: previousLog(pod) };
 };
 
-const deadlinePassed: FailureRule = ({ container, pod, now }) => {
-  if (secondsSince(pod.metadata.creationTimestamp, now) < container.spec.upgrade.progressDeadlineSeconds)
-    return undefined;
-  const stuck = startError(pod);
-  const why = stuck ? `${stuck.reason}: ${stuck.message}` : notReadyBecause(pod);
+const tooManyExits: Rule = ({ container, attempt: { exits: count = 0 }, pod }) => {
+  if (count < container.spec.upgrade.maxRestarts) return undefined;
+  const message = `The command exited ${count} times, last with code ${lastExit(pod)?.exitCode ?? 'unknown'}`;
+  return { outcome: 'Failed', reason: 'CrashLooping', message, previousLog: previousLog(pod) };
+};
+
+const tooManyEvictions: Rule = ({ attempt: { evictions = 0 }, pod }) => {
+  if (evictions < ownEvictionLimit) return undefined;
+  const message = `It was evicted ${evictions} times because it used more than it may, last: ${podEnd(pod)?.message ?? ''}`;
+  return { outcome: 'Failed', reason: 'Evicted', message: message.trim(), previousLog: false };
+};
+
+const podEnded: Rule = ({ pod }) => {
+  const end = podEnd(pod);
+  return end && { outcome: 'Inconclusive', reason: end.reason, message: end.message, ended: true };
+};
+
+/** It ran for so long, and is not Ready. One that is Ready at that moment is given its `minReadySeconds`. */
+const deadlinePassed: Rule = ({ container, pod, attempt, now }) => {
+  const { progressDeadlineSeconds, minReadySeconds } = container.spec.upgrade;
+  if (attempt.readySince !== undefined || elapsedSeconds(attempt, now) < progressDeadlineSeconds) return undefined;
   return {
+    outcome: 'Failed',
     reason: 'ProgressDeadlineExceeded',
-    message: `It was not Ready for ${container.spec.upgrade.minReadySeconds} s within ${container.spec.upgrade.progressDeadlineSeconds} s. ${why}`,
+    message: `It ran for ${progressDeadlineSeconds} s and was not Ready for ${minReadySeconds} s. ${notReadyBecause(pod)}`,
+    previousLog: previousLog(pod),
   };
 };
 
-/** First hit wins: the most telling reason comes first. */
-const failureRules: readonly FailureRule[] = [launchGaveUp, tooManyExits, deadlinePassed];
+/** Its container could not run for as long as it may take to be Ready: what ran before serves meanwhile. */
+const neverRan: Rule = ({ container, pod, attempt: { waitingSince }, hasWayBack, now }) => {
+  if (!hasWayBack || waitingSince === undefined) return undefined;
+  if (secondsSince(waitingSince, now) < container.spec.upgrade.progressDeadlineSeconds) return undefined;
+  const stuck = startError(pod);
+  const reason = stuck?.reason ?? (mainStatus(pod)?.state === undefined ? 'PodPending' : 'Starting');
+  return { outcome: 'Inconclusive', reason, message: stuck?.message ?? notReadyBecause(pod), ended: false };
+};
 
-/** Judges the Pod of an attempt by the rules of `spec.upgrade`. */
-export function judge(attempt: Attempt): Verdict {
-  const { container, pod, now } = attempt;
-  const { minReadySeconds, progressDeadlineSeconds } = container.spec.upgrade;
-  const ready = readySince(pod);
-  const readyFor = ready === undefined ? -1 : secondsSince(ready, now);
-  if (ready !== undefined && readyFor >= minReadySeconds) return { outcome: 'Succeeded', readyTime: ready };
-  for (const rule of failureRules) {
-    const failure = rule(attempt);
-    if (failure) return { outcome: 'Failed', ...failure, previousLog: mainStatus(pod)?.state?.running === undefined };
+/** First hit wins: the most telling reason comes first. */
+const rules: readonly Rule[] = [good, launchGaveUp, tooManyExits, tooManyEvictions, podEnded, deadlinePassed, neverRan];
+
+/** Judges an attempt by the rules of `spec.upgrade`, from what its Pod tells now and what its Pods told before. */
+export function judge(judged: Judged): Verdict {
+  for (const rule of rules) {
+    const verdict = rule(judged);
+    if (verdict) return verdict;
   }
-  const untilDeadline = progressDeadlineSeconds - secondsSince(pod.metadata.creationTimestamp, now);
-  const untilGood = ready === undefined ? untilDeadline : minReadySeconds - readyFor;
-  return { outcome: 'InProgress', recheckAfterSeconds: Math.max(0.05, Math.min(untilDeadline, untilGood)) };
+  const { container, attempt, hasWayBack, now } = judged;
+  const { minReadySeconds, progressDeadlineSeconds } = container.spec.upgrade;
+  const due = [
+    ...(attempt.readySince === undefined ? [] : [minReadySeconds - secondsSince(attempt.readySince, now)]),
+    ...(attempt.runningSince === undefined || attempt.readySince !== undefined
+      ? []
+      : [progressDeadlineSeconds - elapsedSeconds(attempt, now)]),
+    ...(attempt.waitingSince === undefined || !hasWayBack
+      ? []
+      : [progressDeadlineSeconds - secondsSince(attempt.waitingSince, now)]),
+  ];
+  return { outcome: 'InProgress', ...(due.length > 0 && { recheckAfterSeconds: Math.max(0.05, Math.min(...due)) }) };
 }
 
 /** Why a Pod is not Ready, in the words of the kubelet or the scheduler. */
@@ -107,6 +157,3 @@ export function notReadyBecause(pod: Pod | undefined): string {
   if (mainStatus(pod)?.state?.running) return 'The container runs, but its probes do not say that it is ready';
   return 'The container is being started';
 }
-
-const secondsSince = (time: string | undefined, now: Date): number =>
-  time === undefined ? 0 : (now.getTime() - Date.parse(time)) / 1000;

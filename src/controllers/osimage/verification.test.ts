@@ -18,6 +18,7 @@ import {
   done,
   failed,
 } from '../../../test/fixtures/image-life.ts';
+import type { OSImageStatus } from '../../api/osimage.ts';
 import { stepName } from '../../pod/build-job.ts';
 import type { PodStatus } from '../../pod/types.ts';
 import type { Observed } from './plan.ts';
@@ -115,9 +116,26 @@ describe('a test', () => {
     [
       'cannot be started in time',
       { ...waits('CreateContainerError', 'no such directory'), phase: 'Failed', reason: 'DeadlineExceeded' },
-      'False/TimedOut',
-      /within 300 s: CreateContainerError: no such directory/,
-      [],
+      'Unknown/Running',
+      /DeadlineExceeded/,
+      [`delete Pod ${name}`],
+    ],
+    [
+      'ends with its node, so that nobody knows how',
+      {
+        phase: 'Failed',
+        containerStatuses: [
+          {
+            name: 'main',
+            ready: false,
+            restartCount: 0,
+            state: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located' } }, // prettier-ignore
+          },
+        ],
+      },
+      'Unknown/Running',
+      /ContainerStatusUnknown/,
+      [`delete Pod ${name}`],
     ],
     ['passes before it is ended for the sake of its node', exited(0, '', disrupted), 'True/Passed', /./, []],
     ['is ended for the sake of its node', exited(137, '', disrupted), 'Unknown/Running', /./, [`delete Pod ${name}`]],
@@ -140,11 +158,22 @@ describe('a test', () => {
     );
   });
 
-  test('that no kubelet takes is made anew only after a while', () => {
-    const young = pod('verify', name, { phase: 'Failed', reason: 'OutOfmemory' });
-    young.metadata.creationTimestamp = '2026-02-03T04:05:02Z';
-    const it = plan(external({ verification: chosen }), { stores: [has()], pods: [young] });
-    expect([did(it), it.requeueAfterSeconds]).toEqual([[], 6]);
+  test('that no kubelet takes is made again at once, then after pauses that grow', () => {
+    const rejected = (uid: string) => {
+      const it = pod('verify', name, { phase: 'Failed', reason: 'OutOfmemory', message: 'No room' });
+      return { ...it, metadata: { ...it.metadata, uid } };
+    };
+    let status: OSImageStatus['verification'];
+    const waits = ['a', 'b', 'c', 'd'].map((uid) => {
+      status ??= chosen;
+      const it = plan(external({ verification: status }), { stores: [has()], pods: [rejected(uid)] });
+      status = it.status.verification;
+      const again = plan(external({ verification: status }), { stores: [has()], pods: [rejected(uid)] });
+      expect([again.status.verification, did(again)]).toEqual([status, did(it)]);
+      return did(it).length > 0 ? 0 : it.requeueAfterSeconds;
+    });
+    expect(waits).toEqual([0, 10, 20, 40]);
+    expect(status?.interruption).toMatchObject({ count: 4, reason: 'OutOfmemory', message: 'No room' });
   });
 
   test('whose Pod is being removed waits for the next one', () => {

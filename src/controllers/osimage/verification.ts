@@ -5,6 +5,8 @@ import type { Pod } from '../../pod/types.ts';
 import { verificationPod } from '../../pod/verification-pod.ts';
 import type { VerificationPod } from '../../pod/verification-pod.ts';
 import { formatTime } from '../../runtime/time.ts';
+import { interrupt, pauseSeconds, pauses } from '../interruption.ts';
+import { isDisrupted, isOwnExit, podEnd } from '../pod-end.ts';
 import { storedImage } from '../storage.ts';
 import { factsOf } from './facts.ts';
 import { lastLines, podProblem, terminated } from './jobs.ts';
@@ -17,8 +19,6 @@ type TestedImage = VerificationPod['image'];
 type Result = Stage<VerificationStatus>;
 
 const type = 'Verified';
-/** A Pod that no kubelet would take is not made anew faster than this. */
-const pauseSeconds = 10;
 /** That an agent falls silent makes no event. */
 const lookAgainSeconds = 60;
 
@@ -84,9 +84,10 @@ type Rule = (test: Test) => Result | undefined;
 const isGoing: Rule = ({ status, pod }) =>
   pod.metadata.deletionTimestamp === undefined ? undefined : running(status, 'the Pod is being replaced');
 
+/** Time in which the container could not start, as its scaffold could not be pulled, says nothing about the image. */
 const timedOut: Rule = (test) => {
   const { image, pod } = test;
-  if (pod.status?.reason !== 'DeadlineExceeded') return undefined;
+  if (pod.status?.reason !== 'DeadlineExceeded' || !hasRun(pod)) return undefined;
   // The kubelet says so first, and then ends it: its last lines are still to come.
   if (pod.status.phase !== 'Failed' && !terminated(pod)) return undefined;
   const { timeoutSeconds } = image.spec.verification;
@@ -99,11 +100,14 @@ const commandPassed: Rule = (test) =>
     ? settled(test.image, { ...test.status, ...times(test), outcome: 'Passed' })
     : undefined;
 
-/** It was ended for the sake of its node, which says nothing of the image. */
+function hasRun(pod: Pod): boolean {
+  const { running: runs, terminated: ended } = pod.status?.containerStatuses?.[0]?.state ?? {};
+  return runs !== undefined || (ended !== undefined && isOwnExit(ended));
+}
+
+/** It was ended for the sake of its node, or never taken by it, which says nothing about the image. */
 const disturbed: Rule = (test) =>
-  (test.pod.status?.conditions ?? []).some((c) => c.type === 'DisruptionTarget' && c.status === 'True')
-    ? replace(test)
-    : undefined;
+  isDisrupted(test.pod) || podEnd(test.pod)?.cause === 'Cluster' ? replace(test) : undefined;
 
 const commandFailed: Rule = (test) => {
   const { status, pod } = test;
@@ -113,11 +117,11 @@ const commandFailed: Rule = (test) => {
   return failed(test, 'Failed', `The command ended with ${exit}${lastLines(ended.message)}`);
 };
 
-const refusedByNode: Rule = (test) => (test.pod.status?.phase === 'Failed' ? replace(test) : undefined);
+const endedOtherwise: Rule = (test) => (podEnd(test.pod) ? replace(test) : undefined);
 
 /** First hit wins. */
 function judgePod(test: Test): Result {
-  for (const rule of [isGoing, timedOut, commandPassed, disturbed, commandFailed, refusedByNode]) {
+  for (const rule of [isGoing, timedOut, commandPassed, disturbed, commandFailed, endedOtherwise]) {
     const result = rule(test);
     if (result) return result;
   }
@@ -135,13 +139,14 @@ function times({ o, pod }: Test): Pick<VerificationStatus, 'startTime' | 'comple
 const failed = (test: Test, reason: string, message: string): Result =>
   settled(test.image, { ...test.status, ...times(test), outcome: 'Failed', reason, message: shorten(message) });
 
-/** A new Pod of the same name is made when this one is gone. */
+/** A new Pod of the same name is made when this one is gone: the first at once, the next ones after pauses that grow. */
 function replace({ o, status, pod }: Test): Result {
-  const { creationTimestamp } = pod.metadata;
-  const why = pod.status?.message ?? pod.status?.reason ?? 'the Pod was ended before it could answer';
-  const age = creationTimestamp === undefined ? pauseSeconds : (o.now.getTime() - Date.parse(creationTimestamp)) / 1000;
-  if (age < pauseSeconds) return { ...running(status, why), requeueAfterSeconds: pauseSeconds - age };
-  return { ...running(status, why), actions: [podDeletion(pod)] };
+  const { reason = 'Ended', message: why = 'The Pod was ended before it could answer' } = podEnd(pod) ?? {};
+  const ending = { pod, reason, message: why, ended: true, pause: pauses.down, now: o.now };
+  const interruption = interrupt(status.interruption, ending);
+  const it = running({ ...status, interruption }, `${reason}: ${why}`);
+  const pause = pauseSeconds(interruption, o.now);
+  return pause > 0 ? { ...it, requeueAfterSeconds: pause } : { ...it, actions: [podDeletion(pod)] };
 }
 
 function settled(image: TestedImage, status: VerificationStatus): Result {

@@ -71,6 +71,22 @@ describe('HostedContainer', () => {
       'spec.upgrade.progressDeadlineSeconds',
       'greater than or equal to 10',
     ],
+    [
+      'more seconds of readiness than the deadline has',
+      { upgrade: { minReadySeconds: 60, progressDeadlineSeconds: 60 } },
+      'spec.upgrade',
+      'minReadySeconds must be less than progressDeadlineSeconds',
+    ],
+    [
+      'probes that say nothing before the deadline',
+      {
+        startupProbe: { tcpSocket: { port: 80 }, initialDelaySeconds: 60 },
+        readinessProbe: { tcpSocket: { port: 80 }, successThreshold: 7, periodSeconds: 10 },
+        upgrade: { progressDeadlineSeconds: 120 },
+      },
+      'spec',
+      'must be greater than the initial delays of startupProbe and readinessProbe',
+    ],
     ['no restarts at all', { upgrade: { maxRestarts: 0 } }, 'spec.upgrade.maxRestarts', 'greater than or equal to 1'],
     ...['ALL', 'SYS_ADMIN', 'CAP_SYS_ADMIN', 'SYS_MODULE'].map((capability): Row => [
       `the capability ${capability}`,

@@ -1,0 +1,94 @@
+import type { Attempt, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { Interruption } from '../../api/interruption.ts';
+import type { Pod } from '../../pod/types.ts';
+import { interrupt } from '../interruption.ts';
+import type { Ending } from '../interruption.ts';
+import { isOwnExit, podEnd } from '../pod-end.ts';
+import { elapsedSeconds } from './clock.ts';
+import type { Course } from './course.ts';
+import { exits, lastExit, mainStatus, readyTransition, startError } from './verdict.ts';
+
+/**
+ * What an attempt remembers over all of its Pods. All times are by the clock of the operator: of those of a kubelet it only
+ * looks at whether they have changed, so that a node whose clock is wrong decides nothing.
+ */
+
+export interface AttemptView {
+  fingerprint: string;
+  /** The Pod of the attempt, unless it is being deleted. */
+  pod: Pod | undefined;
+  /** Its node answers: what the status of the Pod says is current. */
+  nodeAnswers: boolean;
+  now: Date;
+}
+
+/** The attempt with what the Pod tells now. Another fingerprint is another attempt. */
+export function followAttempt(before: Attempt | undefined, view: AttemptView): Attempt {
+  const known = before?.fingerprint === view.fingerprint ? before : { fingerprint: view.fingerprint };
+  const { pod, now } = view;
+  if (!pod) return stopClock(known, now);
+  return withReadiness(withClock(withExits(known, pod), view), view);
+}
+
+/** Adds the exits that the Pod tells of and that are not counted yet. */
+function withExits(attempt: Attempt, pod: Pod): Attempt {
+  const uid = pod.metadata.uid ?? '';
+  const counted = attempt.podUID === uid ? (attempt.podExits ?? 0) : 0;
+  const told = exits(pod);
+  if (told === counted && attempt.podUID === uid) return attempt;
+  if (told === 0) return attempt;
+  const last = lastExit(pod);
+  const own = last === undefined || isOwnExit(last) ? Math.max(0, told - counted) : 0;
+  return { ...attempt, podUID: uid, podExits: told, exits: (attempt.exits ?? 0) + own };
+}
+
+function withClock(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView): Attempt {
+  if (pod && nodeAnswers && canRun(pod)) {
+    const { waitingSince: _waiting, ...rest } = attempt;
+    return { ...rest, runningSince: attempt.runningSince ?? now.toISOString() };
+  }
+  const still = stopClock(attempt, now);
+  // A Pod on a node that does not answer cannot be replaced: it is not waited for, but for its node.
+  if (!nodeAnswers || !pod || podEnd(pod)) return still;
+  return { ...still, waitingSince: attempt.waitingSince ?? now.toISOString() };
+}
+
+/** Its process runs, or it is for the process alone that it does not. */
+function canRun(pod: Pod): boolean {
+  if (podEnd(pod)) return false;
+  const state = mainStatus(pod)?.state;
+  if (state?.running) return true;
+  const last = lastExit(pod);
+  if (!last || !isOwnExit(last) || startError(pod)) return false;
+  return state?.waiting === undefined || state.waiting.reason === 'CrashLoopBackOff';
+}
+
+function stopClock(attempt: Attempt, now: Date): Attempt {
+  const { runningSince, waitingSince: _waiting, readySince: _ready, readyTransitionTime: _time, ...rest } = attempt;
+  if (runningSince === undefined) return rest;
+  return { ...rest, elapsedSeconds: Math.floor(elapsedSeconds(attempt, now)) };
+}
+
+function withReadiness(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView): Attempt {
+  const { readySince, readyTransitionTime, ...rest } = attempt;
+  const transition = nodeAnswers ? readyTransition(pod) : undefined;
+  if (transition === undefined) return rest;
+  const since = readyTransitionTime === transition ? readySince : undefined;
+  return { ...rest, readySince: since ?? now.toISOString(), readyTransitionTime: transition };
+}
+
+/** The attempt with one more Pod that ended; the eviction counts when the container has caused it. */
+export function interruptAttempt(attempt: Attempt, ending: Ending): Attempt {
+  const interruption = interrupt(attempt.interruption, ending);
+  if (interruption === attempt.interruption) return attempt;
+  const own = podEnd(ending.pod)?.cause === 'OwnUsage' ? 1 : 0;
+  return { ...attempt, interruption, ...(own > 0 && { evictions: (attempt.evictions ?? 0) + own }) };
+}
+
+/** What interrupted the Pods of this course, if anything did. */
+export function interruptionOf(status: HostedContainerStatus, course: Course): Interruption | undefined {
+  if (course.isAttempt) {
+    return status.attempt?.fingerprint === course.fingerprint ? status.attempt.interruption : undefined;
+  }
+  return status.interruption?.podHash === course.podHash ? status.interruption : undefined;
+}

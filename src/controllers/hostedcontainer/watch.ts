@@ -1,0 +1,141 @@
+import type { Attempt, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import { imageName } from '../../pod/image.ts';
+import type { UsableImage } from '../../pod/image.ts';
+import type { Pod } from '../../pod/types.ts';
+import { interrupt, pauseSeconds, pauseText, pauses } from '../interruption.ts';
+import type { Ending } from '../interruption.ts';
+import { nodeAnswers, podEnd } from '../pod-end.ts';
+import { followAttempt, interruptAttempt } from './attempt.ts';
+import type { Hindrance } from './conditions.ts';
+import { isOnCourse } from './course.ts';
+import type { Course } from './course.ts';
+import type { Action, Need, Observed } from './observed.ts';
+import { beginAttempt, closeTakenBack, forgetFailure, openAttempt, recordFailure, recordSuccess } from './record.ts';
+import { judge } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
+import { wayBackOf } from './way-back.ts';
+
+/** What one look at the Pod leads to. */
+export interface Step {
+  actions: Action[];
+  status: HostedContainerStatus;
+  need?: Need;
+  hindrance?: Hindrance;
+  requeueAfterSeconds?: number;
+}
+
+/** Its Pod is looked at until it is known to be good: an attempt, or a shape that failed before and may run well now. */
+const isJudged = (course: Course): boolean => course.isAttempt || course.failedWithoutWayBack !== undefined;
+
+/** The status with what the attempt remembers, as its Pod tells it now; without it when there is no attempt any more. */
+export function trackAttempt(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
+  const { attempt: before, ...rest } = status;
+  const { pod, nodes, now } = o;
+  if (!course.image) {
+    if (!before) return status;
+    return { ...rest, attempt: followAttempt(before, { ...before, pod: undefined, nodeAnswers: false, now }) };
+  }
+  if (!isJudged(course)) return closeTakenBack(rest, imageName(course.image), now);
+  const own = pod && pod.metadata.deletionTimestamp === undefined && isOnCourse(pod, course) ? pod : undefined;
+  if (!own && !before) return status;
+  const answers = own !== undefined && nodeAnswers(own, nodes);
+  const view = { fingerprint: course.fingerprint, pod: own, nodeAnswers: answers, now };
+  return { ...rest, attempt: followAttempt(before, view) };
+}
+
+/** The attempt that the course is on is in the history, also when a crash came between the Pod and the status. */
+export function ensureAttempt(status: HostedContainerStatus, course: Course, now: Date): HostedContainerStatus {
+  const name = course.image ? imageName(course.image) : '';
+  if (openAttempt(status)?.image === name || course.failedWithoutWayBack) return status;
+  return beginAttempt(status, name, now);
+}
+
+/** The right Pod is there: an attempt is judged, and a Pod that ended is replaced. */
+export function watchPod(o: Observed, course: Course, pod: Pod, before: HostedContainerStatus): Step {
+  const { image } = course;
+  const end = podEnd(pod);
+  if (!image || !isJudged(course) || !before.attempt) {
+    if (end) return replaceEnded(o, course, before, { pod, ...end });
+    return { actions: [], status: image ? withGoodDigest(before, image) : before };
+  }
+  const status = course.isAttempt ? ensureAttempt(before, course, o.now) : before;
+  const hasWayBack = wayBackOf(o, course) !== undefined;
+  const attempt = end ? interruptAttempt(before.attempt, ending(o, hasWayBack, { pod, ...end })) : before.attempt;
+  const verdict = judge({ container: o.container, pod, attempt, hasWayBack, now: o.now });
+  return follow(o, course, { pod, attempt, verdict, hasWayBack }, status);
+}
+
+/** The status of an earlier version of the operator has the last known good by name alone. */
+function withGoodDigest(status: HostedContainerStatus, image: UsableImage): HostedContainerStatus {
+  if (status.lastKnownGoodDigest !== undefined || status.lastKnownGoodImage !== imageName(image)) return status;
+  return { ...status, lastKnownGoodDigest: image.digest };
+}
+
+interface Judgement {
+  pod: Pod;
+  attempt: Attempt;
+  verdict: Verdict;
+  hasWayBack: boolean;
+}
+
+/** What a verdict leads to. */
+function follow(o: Observed, course: Course, it: Judgement, status: HostedContainerStatus): Step {
+  const { image, fingerprint: print } = course;
+  const { verdict, pod } = it;
+  if (!image) return { actions: [], status };
+  switch (verdict.outcome) {
+    case 'InProgress': {
+      const { recheckAfterSeconds } = verdict;
+      return { actions: [], status, ...(recheckAfterSeconds && { requeueAfterSeconds: recheckAfterSeconds }) };
+    }
+    case 'Succeeded': {
+      const good = course.isAttempt
+        ? recordSuccess(status, image, print, verdict.readyTime)
+        : forgetFailure(status, print);
+      return { actions: [], status: good };
+    }
+    case 'Inconclusive':
+      return replaceEnded(o, course, status, { pod, ...verdict });
+    case 'Failed': {
+      if (course.failedWithoutWayBack) {
+        const end = podEnd(pod);
+        return end ? replaceEnded(o, course, status, { pod, ...end }) : { actions: [], status };
+      }
+      const { logTail } = o;
+      if (logTail === undefined)
+        return { actions: [], status, need: { type: 'LogTail', previous: verdict.previousLog } };
+      return { actions: [], status: recordFailure(status, image, print, { ...verdict, logTail }, o.now) };
+    }
+  }
+}
+
+interface End {
+  pod: Pod;
+  reason: string;
+  message: string;
+  /** False: it is still there, and has waited for too long. */
+  ended?: boolean;
+}
+
+const ending = (o: Observed, isServed: boolean, { ended = true, ...end }: End): Ending => ({
+  ...end,
+  ended,
+  pause: isServed ? pauses.served : pauses.down,
+  now: o.now,
+});
+
+/** The Pod goes, and what ended it is remembered: the next one comes after a pause that grows. */
+export function replaceEnded(o: Observed, course: Course, status: HostedContainerStatus, end: End): Step {
+  const judged = course.isAttempt ? status.attempt : undefined;
+  const it = ending(o, wayBackOf(o, course) !== undefined, end);
+  const attempt = judged && interruptAttempt(judged, it);
+  const known = status.interruption?.podHash === course.podHash ? status.interruption : undefined;
+  const interruption = attempt?.interruption ?? { ...interrupt(known, it), podHash: course.podHash };
+  const { uid } = end.pod.metadata;
+  return {
+    actions: uid === undefined ? [] : [{ type: 'DeletePod', uid, why: `The Pod ended: ${end.reason}: ${end.message}` }],
+    status: attempt ? { ...status, attempt } : { ...status, interruption },
+    hindrance: { reason: 'Interrupted', message: pauseText(interruption) },
+    requeueAfterSeconds: Math.max(0.05, pauseSeconds(interruption, o.now)),
+  };
+}

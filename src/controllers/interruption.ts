@@ -1,0 +1,59 @@
+import type { Interruption } from '../api/interruption.ts';
+import type { Pod } from '../pod/types.ts';
+import { truncate } from '../runtime/text.ts';
+
+/** Pods that ended without a verdict, and how long to wait before the next one. Pure. */
+
+const messageLimit = 1000;
+/** Pods that end further apart than this are not one row. */
+const forgetSeconds = 600;
+
+/** The pauses, in seconds: the first one, doubled with each further Pod, and the longest. */
+export const pauses = {
+  /** Something else serves meanwhile: swapping costs two restarts. */
+  served: { first: 60, most: 1800 },
+  down: { first: 10, most: 300 },
+};
+
+export interface Ending {
+  pod: Pod;
+  reason: string;
+  message: string;
+  /** The Pod has ended by itself: the first of a row is replaced at once. */
+  ended: boolean;
+  pause: { first: number; most: number };
+  now: Date;
+}
+
+/** Adds the end of a Pod to the row of those before; the same Pod counts once. */
+export function interrupt(before: Interruption | undefined, ending: Ending): Interruption {
+  const { pod, now } = ending;
+  const podUID = pod.metadata.uid ?? '';
+  if (before?.podUID === podUID) return before;
+  const isRow = before && now.getTime() - Date.parse(before.retryTime) < forgetSeconds * 1000;
+  const count = isRow ? before.count + 1 : 1;
+  const doublings = ending.ended ? count - 2 : count - 1;
+  const seconds = doublings < 0 ? 0 : Math.min(ending.pause.most, ending.pause.first * 2 ** Math.min(doublings, 20));
+  return {
+    podUID,
+    count,
+    time: now.toISOString(),
+    retryTime: new Date(now.getTime() + seconds * 1000).toISOString(),
+    reason: truncate(ending.reason, 128),
+    message: truncate(ending.message, messageLimit),
+  };
+}
+
+/** Seconds until the next Pod may be made; 0 when it may, or when an operator whose clock was wrong has written that time. */
+export function pauseSeconds(interruption: Interruption | undefined, now: Date): number {
+  const left = interruption ? (Date.parse(interruption.retryTime) - now.getTime()) / 1000 : 0;
+  return left > pauses.served.most ? 0 : Math.max(0, left);
+}
+
+/** What happened, in a sentence. */
+export const interruptionText = ({ count, reason, message }: Interruption): string =>
+  `${count === 1 ? 'Its Pod' : `${count} Pods in a row`} ended without telling anything about the image, last: ${reason}: ${message}`;
+
+/** Why there is no Pod at the moment, and when the next one comes. */
+export const pauseText = (interruption: Interruption): string =>
+  `${interruptionText(interruption)}. The next one is made at ${interruption.retryTime}`;
