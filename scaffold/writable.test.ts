@@ -262,9 +262,34 @@ describe.skipIf(missing !== undefined)('time zone', { timeout: 30_000 }, () => {
     });
   });
 
+  test.each([':/etc/localtime', ':UTC', 'CET-1CEST,M3.5.0,M10.5.0/3', 'Mars/Base'])(
+    'of the image is handed on as it is: TZ=%s',
+    async (TZ) => {
+      await using container = await Container.create();
+      expect(container.run(['sh', '-c', 'echo $TZ'], { TZ })).toMatchObject({ status: 0, stdout: `${TZ}\n` });
+    },
+  );
+
   test('UTC needs no file, and an empty one is not passed on', async () => {
     await using container = await Container.create();
     expect(container.run(['true'], { MONOROOT_TIME_ZONE: 'UTC' }).status).toBe(0);
     expect(container.run(['env'], { TZ: '' }).stdout).not.toContain('TZ');
+  });
+});
+
+describe.skipIf(missing !== undefined)('volumes of the image', { timeout: 30_000 }, () => {
+  test('that cannot be written to are named', async () => {
+    await using container = await Container.create();
+    const volumes = '/var/lib:/usr/share/app';
+    expect(container.run(['true'], { MONOROOT_VOLUMES: volumes })).toMatchObject({
+      status: 0,
+      stderr:
+        'monoroot: warning: /usr/share/app is a volume of tiny:v1, but cannot be written to here: add it to spec.writable, or use /data\n',
+    });
+  });
+
+  test('and a working directory that the image lacks is made where that can be', async () => {
+    await using container = await Container.create();
+    expect(container.run(['pwd'], { MONOROOT_WORKDIR: '/var/www/app' }).stdout).toBe('/var/www/app\n');
   });
 });

@@ -48,14 +48,14 @@ execute_failed() {
   esac
 }
 
-# become COMMAND [ARG ...]: execute as the user that resolve_user found.
+# become COMMAND [ARG ...]: start as the user that resolve_user found.
 # Of busybox's programs two change the user in place: start-stop-daemon knows supplementary groups but needs an entry in
 # /etc/passwd, nsenter needs none and clears them. The empty pid file keeps the former from looking for "already running"
 # processes.
 become() {
   launch_argv0=$1
   shift
-  [ "$launch_uid:$launch_gid" != 0:0 ] || execute "$launch_argv0" "$launch_path" "$@"
+  [ "$launch_uid:$launch_gid" != 0:0 ] || start "$launch_argv0" "$launch_path" "$@"
   set -- sh "$0" --as-user "$launch_argv0" "$launch_path" "$@"
   [ -z "$launch_member" ] ||
     execute busybox "$launch_busybox" start-stop-daemon -S -q -p /dev/null -c "$launch_uid" -x "$launch_busybox" -a busybox -- "$@"

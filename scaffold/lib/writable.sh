@@ -86,3 +86,14 @@ refill() (
   [ ! -L /var/lock ] || [ -e /var/lock ] || mkdir -p -m 1777 /run/lock 2>/dev/null
   [ -z "${MONOROOT_TIME_ZONE:-}" ] || set_time_zone "$MONOROOT_TIME_ZONE"
 )
+
+# Says which volumes of the image are none here: what is written there in Docker can be written nowhere.
+name_volumes() (
+  IFS=:
+  set -f
+  for path in ${MONOROOT_VOLUMES:-}; do
+    [ ! -d "$path" ] || [ ! -w "$path" ] || continue
+    printf 'monoroot: warning: %s is a volume of %s, but cannot be written to here: add it to spec.writable, or use /data\n' \
+      "$path" "$(image)" >&2
+  done
+)

@@ -6,6 +6,7 @@ import { checkArchitecture, checkBundleArchitecture } from './extract/architectu
 import type { Architecture } from './extract/architecture.ts';
 import { readUnpacked } from './extract/bundle.ts';
 import { detectLayout, readTop } from './extract/layout.ts';
+import { mountableVolumes } from './extract/volumes.ts';
 import { mountScriptShaOf } from './mount-script.ts';
 import type { Obtained } from './obtain/source.ts';
 import type { ImageFile } from './store/image-file.ts';
@@ -49,7 +50,8 @@ export async function publishTree(
   const files = new NewFiles();
   const size = await measureTree(unpacked.root, files.add);
   const overlayBytes = Object.fromEntries(shape.directories.map((name) => [name, size.overlayBytes[name] ?? 0]));
-  const layout = { ...shape, overlayBytes };
+  const volumes = await mountableVolumes(unpacked.root, defaults?.volumes ?? []);
+  const layout = { ...shape, ...(volumes.length > 0 && { volumes }), overlayBytes };
 
   const entry = join(staging, 'entry');
   const root = join(entry, 'root');

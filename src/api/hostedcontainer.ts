@@ -10,7 +10,9 @@ import {
   ports,
   probe,
   resources,
+  stopSignal,
   tolerations,
+  user,
   writableList,
 } from './podfields.ts';
 
@@ -172,12 +174,14 @@ const spec = z
     readinessProbe: probe.optional(),
     livenessProbe: probe.optional(),
     startupProbe: probe.optional(),
-    user: z
-      .string()
-      .max(65)
-      .regex(/^([a-z_][a-z0-9_.-]{0,31}|[0-9]{1,10})(:([a-z_][a-z0-9_.-]{0,31}|[0-9]{1,10}))?$/)
+    user: user
       .optional()
-      .describe('User, and group after a colon, by name or number; names are those of the image. Default root.'),
+      .describe(
+        'User, and group after a colon, by name or number; names are those of the image. Default: that of the image, else root.',
+      ),
+    stopSignal: stopSignal
+      .optional()
+      .describe('Signal that asks the command to stop. Default: that of the image, else SIGTERM.'),
     environment: z
       .enum(['production', 'staging', 'development'])
       .default('production')
@@ -205,6 +209,10 @@ const spec = z
       {
         rule: '!self.services || (!has(self.command) && !has(self.args))',
         message: 'services runs the supervisor of the image: command and args must not be set',
+      },
+      {
+        rule: '!self.services || !has(self.stopSignal)',
+        message: 'services runs the supervisor of the image, which stops them all: stopSignal must not be set',
       },
       { rule: '!self.services || has(self.data)', message: 'services needs data: the services are in /data/service' },
       {

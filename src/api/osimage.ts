@@ -3,7 +3,7 @@ import { build } from './build.ts';
 import { atomicList, cel, conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
 import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { commandFields, imageEnv, literalEnv, writableList } from './podfields.ts';
+import { imageEnv, imageFields, imageVolumes, literalEnv, writableList, writablePath } from './podfields.ts';
 import { httpSource, ociSource } from './sources.ts';
 
 /** Where a node fetches an image. */
@@ -22,10 +22,12 @@ export type ImageSource = z.output<typeof imageSource>;
 
 const whatItRuns = 'What containers of this image run unless they say otherwise.';
 /** In the words of who maintains the image. */
-export const defaults = z.object({ ...commandFields, env: imageEnv.optional() }).describe(whatItRuns);
+export const defaults = z.object({ ...imageFields, ...imageVolumes, env: imageEnv.optional() }).describe(whatItRuns);
 export type Defaults = z.output<typeof defaults>;
 /** The same from an untrusted party: an archive, the configuration of an OCI image, the base of a build, an agent. */
-export const literalDefaults = z.object({ ...commandFields, env: literalEnv.optional() }).describe(whatItRuns);
+export const literalDefaults = z
+  .object({ ...imageFields, ...imageVolumes, env: literalEnv.optional() })
+  .describe(whatItRuns);
 export type LiteralDefaults = z.output<typeof literalDefaults>;
 
 /** 16 TiB: more than any image has. */
@@ -59,6 +61,12 @@ export const layout = z
       .meta(listMap('name'))
       .optional()
       .describe('Top-level links that the scaffold does not have.'),
+    volumes: z
+      .array(writablePath)
+      .max(16)
+      .meta(atomicList)
+      .optional()
+      .describe('Volumes of the image that become memory overlays: they are directories outside of /usr.'),
     files: z.array(topName).max(128).meta(atomicList).optional().describe('Top-level files.'),
     ignored: z
       .array(z.string().max(255))

@@ -17,11 +17,12 @@ const keyReference = z.object({
 const port = intOrString.describe('Number or name of a port.');
 
 export const envVar = z.object({
+  // As Kubernetes: what a shell cannot name, such as an exported function of bash, is a variable too.
   name: z
     .string()
     .min(1)
     .max(253)
-    .regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/),
+    .regex(/^[ -<>-~]+$/),
   value: z.string().max(32768).optional(),
   valueFrom: z
     .object({
@@ -170,6 +171,21 @@ export const labelSelector = z
   });
 export type LabelSelector = z.output<typeof labelSelector>;
 
+/** Of Linux, by number from 1. Those of real time follow from 34. */
+export const signalNames =
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(
+    ' ',
+  );
+export const stopSignal = z
+  .string()
+  .max(12)
+  .regex(new RegExp(`^SIG(${signalNames.join('|')}|RTMIN([+]([1-9]|1[0-5]))?)$`));
+
+export const user = z
+  .string()
+  .max(67)
+  .regex(/^([A-Za-z_][A-Za-z0-9_.-]{0,31}[$]?|[0-9]{1,10})(:([A-Za-z_][A-Za-z0-9_.-]{0,31}[$]?|[0-9]{1,10}))?$/);
+
 /** What a container runs, as in a Pod's container. */
 export const commandFields = {
   command: z
@@ -185,6 +201,26 @@ export const commandFields = {
     .regex(/^\/[^:]*$/)
     .optional()
     .describe('Absolute path in which the command starts.'),
+};
+
+/** A path that an image asks to be written to; whether it can be is another question. */
+export const volumePath = z
+  .string()
+  .max(255)
+  .regex(/^(\/[^/:]+)+$/);
+/** What an image says of how its command is run. */
+export const imageFields = {
+  ...commandFields,
+  user: user.optional().describe('User, and group after a colon, that the command runs as.'),
+  stopSignal: stopSignal.optional().describe('Signal that asks the command to stop, instead of SIGTERM.'),
+};
+export const imageVolumes = {
+  volumes: z
+    .array(volumePath)
+    .max(64)
+    .meta(atomicList)
+    .optional()
+    .describe('Directories that the image expects to be written to.'),
 };
 
 export const writablePath = z

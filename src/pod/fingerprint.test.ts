@@ -27,6 +27,7 @@ const other: { [Field in keyof Required<HostedContainerSpec>]: HostedContainerSp
   livenessProbe: { tcpSocket: { port: 80 } },
   startupProbe: { tcpSocket: { port: 80 } },
   user: '1000',
+  stopSignal: 'SIGQUIT',
   environment: 'staging',
   timeZone: 'Australia/Sydney',
   writable: [{ path: '/opt', size: '5Mi' }],

@@ -316,3 +316,21 @@ test.each<[string, Pick<HostedContainerSpec, 'command' | 'args'>, Defaults, stri
   expect(effectiveCommand(object, image({ defaults }))).toEqual(expected);
   expect(main(buildPod(object, image({ defaults }), scaffolds)).args).toEqual(expected);
 });
+
+test.each([
+  ['those of the image', {}, { user: 'nginx', stopSignal: 'SIGQUIT' }, 'nginx', 'QUIT'],
+  ['its own first', { user: '0', stopSignal: 'SIGINT' }, { user: 'nginx', stopSignal: 'SIGQUIT' }, '0', 'INT'],
+  ['SIGTERM needs nobody to pass it on', { stopSignal: 'SIGTERM' }, { stopSignal: 'SIGQUIT' }, undefined, undefined],
+  ['services are stopped by their supervisor', { services: true }, { stopSignal: 'SIGQUIT' }, undefined, undefined],
+])('user and stop signal: %s', (_name, spec, defaults, user, signal) => {
+  const object = container({ image: 'debian-12:v35', command: [], data: { claimName: 'x' }, ...spec });
+  const env = main(buildPod(object, image({ defaults }), scaffolds)).env;
+  const valueOf = (name: string) => env.find((it) => it.name === name)?.value;
+  expect([valueOf('MONOROOT_USER'), valueOf('MONOROOT_STOP_SIGNAL')]).toEqual([user, signal]);
+});
+
+test('volumes of the image that are in no overlay are named for launch', () => {
+  const defaults = { volumes: ['/var/lib/db', '/usr/share/app', '/data'] };
+  const { env } = main(buildPod(container({ image: 'debian-12:v35' }), image({ defaults }), scaffolds));
+  expect(env.find(({ name }) => name === 'MONOROOT_VOLUMES')?.value).toBe('/usr/share/app:/data');
+});

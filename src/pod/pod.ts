@@ -7,7 +7,7 @@ import { affinityFor } from './placement.ts';
 import type { Container, EnvVar, Pod, PodSpec } from './types.ts';
 import { linkEnvironment, linkMounts } from './links.ts';
 import { defaultsRoot } from './paths.ts';
-import { effectiveWritable, volumesOf } from './volumes.ts';
+import { effectiveWritable, unwritableVolumes, volumesOf } from './volumes.ts';
 
 /** Names of the scaffold images, one a layout. */
 export type Scaffolds = Record<'merged' | 'split', string>;
@@ -147,7 +147,9 @@ function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
     MONOROOT_DEFAULTS: defaultsRoot,
     MONOROOT_WRITABLE: writable.map((w) => w.path).join(':'),
     ...linkEnvironment(linkMounts(image.layout, writable)),
-    MONOROOT_USER: spec.user ?? '',
+    MONOROOT_USER: spec.user ?? image.defaults.user ?? '',
+    MONOROOT_STOP_SIGNAL: stopSignal(container, image),
+    MONOROOT_VOLUMES: unwritableVolumes(image, writable).join(':'),
     MONOROOT_WORKDIR: spec.workingDir ?? image.defaults.workingDir ?? '',
     MONOROOT_SERVICES: spec.services ? 'true' : '',
     TZ: spec.timeZone ?? '',
@@ -156,6 +158,12 @@ function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
   };
   for (const [name, value] of Object.entries(ours)) if (value !== '') byName.set(name, { name, value });
   return [...byName.values()];
+}
+
+/** Nothing for SIGTERM, which the kubelet sends, and for services, whose supervisor knows how each of them stops. */
+function stopSignal({ spec }: HostedContainer, { defaults }: UsableImage): string {
+  const signal = spec.services ? undefined : (spec.stopSignal ?? defaults.stopSignal);
+  return signal === undefined || signal === 'SIGTERM' ? '' : signal.slice('SIG'.length);
 }
 
 /** The object without its undefined members: an absent field and an undefined one are different things in a manifest. */

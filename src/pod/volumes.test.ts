@@ -72,6 +72,27 @@ describe('overlays', () => {
   });
 });
 
+describe('volumes of the image', () => {
+  const layout = {
+    kind: 'merged' as const,
+    directories: ['etc', 'srv', 'usr'],
+    volumes: ['/config', '/srv/app', '/usr/x'],
+  };
+
+  test('are overlays where they are in none, and the container may give them another size', () => {
+    const { writable } = volumes({ writable: [{ path: '/config', size: '5Mi' }] }, { layout });
+    expect(writable.filter(({ path }) => !['/etc', '/var', '/tmp', '/run'].includes(path))).toEqual([
+      { path: '/config', size: '5Mi' },
+      { path: '/srv/app', size: '64Mi' },
+    ]);
+  });
+
+  test('inside of an overlay are part of it', () => {
+    const { writable } = volumes({ writable: [{ path: '/srv', size: '5Mi' }] }, { layout });
+    expect(writable.map(({ path }) => path)).not.toContain('/srv/app');
+  });
+});
+
 describe('defaults', () => {
   test.each(['etc', 'var', 'tmp', 'run'])('the own /%s of the image is mounted read-only for launch', (directory) => {
     const defaults = volumes().at(`/.monoroot/defaults/${directory}`);

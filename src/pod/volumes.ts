@@ -16,12 +16,29 @@ const always: readonly Writable[] = [
   { path: '/run', size: '16Mi' },
 ];
 
-/** The memory overlays: those of every container, of the image and of the container, the latter wins; parents before children. */
+/** Of a volume of an image, which says nothing of how much it takes. */
+const volumeSize = '64Mi';
+const isIn = (path: string, parents: readonly { path: string }[]) =>
+  parents.some((it) => path === it.path || path.startsWith(`${it.path}/`));
+
+/**
+ * The memory overlays: those of every container, of the image, of the container, where the last wins; and the volumes of the image that
+ * are in none of them. Parents come before children.
+ */
 export function effectiveWritable(container: HostedContainer, image: UsableImage): Writable[] {
   const byPath = new Map<string, Writable>();
   for (const w of [...always, ...image.writable, ...(container.spec.writable ?? [])]) byPath.set(w.path, w);
+  const asked = [...byPath.values()];
+  for (const path of image.layout.volumes ?? [])
+    if (!isIn(path, asked) && !isIn(path, ours)) byPath.set(path, { path, size: volumeSize });
   return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
+
+/** What is the customer's, the runtime's or ours, and /usr, which stays as the image has it. */
+const ours = [...notFromImage, 'usr'].map((name) => ({ path: `/${name}` }));
+/** Volumes of the image that its containers cannot write to; `launch` says so. */
+export const unwritableVolumes = ({ defaults }: UsableImage, writable: readonly Writable[]): string[] =>
+  (defaults.volumes ?? []).filter((path) => !isIn(path, writable) && !isIn(path, [{ path: '/sw' }, { path: '/dev' }]));
 
 interface Mounted {
   volumes: Volume[];

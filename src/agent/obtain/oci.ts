@@ -9,6 +9,7 @@ import { clearForLayer, whiteouts } from '../extract/layer.ts';
 import { FetchError } from '../failure.ts';
 import { parseConfig, parseManifest } from '../registry/image.ts';
 import type { Layer, Manifest } from '../registry/image.ts';
+import { readLevel } from '../registry/variant.ts';
 import { openRegistry, tooLong } from '../registry/registry.ts';
 import type { Registry, RegistryOptions, RegistryPorts } from '../registry/registry.ts';
 import { removeTree } from '../store/remove.ts';
@@ -42,7 +43,7 @@ export async function openImage(
 }
 
 async function readImage(registry: Registry, digest: string, architecture: Architecture): Promise<Manifest> {
-  const first = parseManifest(await registry.readManifest(digest), architecture);
+  const first = parseManifest(await registry.readManifest(digest), architecture, await readLevel());
   if (!('child' in first)) return first;
   const second = parseManifest(await registry.readManifest(first.child), architecture);
   if (!('child' in second)) return second;

@@ -69,6 +69,21 @@ describe('a manifest', () => {
     const told = refusal(() => parseManifest(bytes({ manifests: manifests.slice(0, 1) }), 'amd64'));
     expect(told).toMatch(/^ArchitectureMismatch: .*linux\/amd64 but for linux\/arm64/);
   });
+
+  test('of an index with variants is the plain one, else the lowest that the processor can run', () => {
+    const of = (variant?: string) => ({
+      digest: `sha256:${(variant ?? 'v0').slice(1).repeat(64)}`,
+      size: 1,
+      platform: { os: 'linux', architecture: 'amd64', ...(variant !== undefined && { variant }) },
+    });
+    const chosen = (level: number, ...manifests: object[]) => parseManifest(bytes({ manifests }), 'amd64', level);
+    expect(chosen(4, of('v3'), of(), of('v2'))).toEqual({ child: `sha256:${'0'.repeat(64)}` });
+    expect(chosen(4, of('v3'), of('v2'))).toEqual({ child: `sha256:${'2'.repeat(64)}` });
+    expect(refusal(() => chosen(1, of('v3'), of('v2')))).toBe(
+      'ArchitectureMismatch: The index has nothing below linux/amd64/v2, and the processor of this node is of level v1; ' +
+        'push one without a variant, or select nodes that can run it',
+    );
+  });
 });
 
 describe('a configuration', () => {
@@ -85,8 +100,7 @@ describe('a configuration', () => {
   });
 
   test('that could not be defaults is refused', () => {
-    expect(refusal(() => parse({ WorkingDir: 'srv' }))).toMatch(/^UnsupportedImage: .*workingDir/s);
-    expect(refusal(() => parse({ Env: ['1 A=x'] }))).toMatch(/^UnsupportedImage: .*env/s);
+    expect(refusal(() => parse({ User: 'a b' }))).toMatch(/^UnsupportedImage: .*user/s);
   });
 
   test('for another processor or system is refused', () => {

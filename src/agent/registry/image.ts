@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { literalDefaults } from '../../api/osimage.ts';
 import type { LiteralDefaults } from '../../api/osimage.ts';
 import { FetchError } from '../failure.ts';
+import { defaultsOf, runConfig } from './image-config.ts';
+import { levelNeeded } from './variant.ts';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'only sha256 digests are known');
 const descriptor = z.object({ mediaType: z.string().default(''), digest, size: z.int().min(0) });
@@ -11,14 +12,7 @@ const manifest = z.object({ config: descriptor, layers: z.array(descriptor) });
 const config = z.object({
   os: z.string().default('linux'),
   architecture: z.string(),
-  config: z
-    .object({
-      Entrypoint: z.array(z.string()).nullish(),
-      Cmd: z.array(z.string()).nullish(),
-      Env: z.array(z.string()).nullish(),
-      WorkingDir: z.string().nullish(),
-    })
-    .nullish(),
+  config: runConfig.nullish(),
 });
 
 export interface Layer {
@@ -41,9 +35,9 @@ const configTypes = /^application\/vnd\.(oci\.image\.config\.v1|docker\.containe
  * What a manifest says, or for an index the digest of its manifest for Linux on this kind of processor. Throws
  * UnsupportedImage, ArchitectureMismatch.
  */
-export function parseManifest(bytes: Buffer, architecture: string): Manifest | { child: string } {
+export function parseManifest(bytes: Buffer, architecture: string, level = 1): Manifest | { child: string } {
   const json = parse(bytes, z.looseObject({}), 'manifest');
-  if ('manifests' in json) return { child: choose(parse(bytes, index, 'index'), architecture) };
+  if ('manifests' in json) return { child: choose(parse(bytes, index, 'index'), architecture, level) };
   if (!('layers' in json)) {
     const which = json['schemaVersion'] === 1 ? 'of Docker schema 1' : 'of no known kind';
     throw unsupported(`Its manifest is ${which}`);
@@ -58,9 +52,24 @@ export function parseManifest(bytes: Buffer, architecture: string): Manifest | {
   return { config: of, layers };
 }
 
-function choose({ manifests }: z.output<typeof index>, architecture: string): string {
-  const fitting = manifests.find((it) => it.platform?.os === 'linux' && it.platform.architecture === architecture);
-  if (fitting) return fitting.digest;
+/**
+ * The plain one, or that of the lowest variant: all nodes that can run it take the same, so that an image of one digest is one tree.
+ * An index is not in order.
+ */
+function choose({ manifests }: z.output<typeof index>, architecture: string, level: number): string {
+  const needed = (it: (typeof manifests)[number]) => levelNeeded(architecture, it.platform?.variant);
+  const [fitting] = manifests
+    .filter((it) => it.platform?.os === 'linux' && it.platform.architecture === architecture)
+    .sort((a, b) => needed(a) - needed(b));
+  if (fitting && (architecture !== 'amd64' || needed(fitting) <= level)) return fitting.digest;
+  if (fitting) {
+    const variant = fitting.platform?.variant ?? '';
+    const message = `The index has nothing below linux/${architecture}/${variant}, and the processor of this node is of level v${level}`;
+    throw new FetchError(
+      'ArchitectureMismatch',
+      `${message}; push one without a variant, or select nodes that can run it`,
+    );
+  }
   const there = manifests.flatMap(({ platform: it }) => (it ? [`${it.os}/${it.architecture}`] : []));
   const message = `The index has no manifest for linux/${architecture} but for ${[...new Set(there)].join(', ') || 'nothing'}`;
   throw new FetchError('ArchitectureMismatch', `${message}; push one or correct spec.architecture`);
@@ -74,27 +83,11 @@ export function parseConfig(bytes: Buffer, architecture: string): LiteralDefault
     const message = `The image is for ${found} and this node is ${architecture}; give the OSImage the right digest and spec.architecture`;
     throw new FetchError('ArchitectureMismatch', message);
   }
-  const { Entrypoint, Cmd, Env, WorkingDir } = of ?? {};
-  const made = {
-    ...(Entrypoint?.length && { command: Entrypoint.map(literal) }),
-    ...(Cmd?.length && { args: Cmd.map(literal) }),
-    ...(Env?.length && { env: variables(Env) }),
-    ...(WorkingDir && { workingDir: WorkingDir }),
-  };
-  if (Object.keys(made).length === 0) return undefined;
-  const checked = literalDefaults.safeParse(made);
-  if (checked.success) return checked.data;
-  throw unsupported(`Its configuration cannot become defaults: ${z.prettifyError(checked.error)}`);
+  const defaults = defaultsOf(of ?? {});
+  if (!(defaults instanceof z.ZodError)) return defaults;
+  const message = `Its configuration cannot become defaults: ${z.prettifyError(defaults)}; build the image with another configuration`;
+  throw new FetchError('UnsupportedImage', message);
 }
-
-/** Of two of a name the last counts, as it does for a process. */
-function variables(texts: readonly string[]): { name: string; value: string }[] {
-  const values = new Map(texts.map((text) => [text.split('=', 1)[0] ?? '', text.slice(text.indexOf('=') + 1)]));
-  return [...values].map(([name, value]) => ({ name, value: literal(value) }));
-}
-
-/** Kubernetes would put variables in place of `$(NAME)`; in an image it is no more than text. */
-const literal = (text: string): string => text.replace(/\$(?=[$(])/g, '$$$$');
 
 function parse<T>(bytes: Buffer, schema: z.ZodType<T>, what: string): T {
   let json: unknown;
