@@ -74,11 +74,13 @@ const status = z.object({
     .meta(atomicList)
     .optional()
     .describe('Images of the same operating system that it distributed before, newest first.'),
-  activeImage: fixedImage.optional().describe('Image that this distribution made a default version.'),
+  activeImage: fixedImage
+    .optional()
+    .describe('Image that it gives as the default version, unless another distribution gives one above.'),
   previousActiveImage: fixedImage
     .optional()
     .describe('Image that was it before; it is the default version again when the active one is condemned.'),
-  activationTime: time.optional().describe('When it did; of several active ones of an OS the latest is the default.'),
+  activationTime: time.optional().describe('When it did.'),
   nodes: z
     .object({
       desired: z.int().min(0).describe('Nodes that shall have it.'),

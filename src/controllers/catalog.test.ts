@@ -2,7 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { builtImage, distribution, osImage, sha256Of } from '../../test/fixtures/builders.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { OSImage, OSImageStatus } from '../api/osimage.ts';
-import { defaultVersion, digestOf, fetchSourceOf, isActive, previousImages, whyNotReleased } from './catalog.ts';
+import {
+  defaultDistribution,
+  defaultVersion,
+  digestOf,
+  fetchSourceOf,
+  isActive,
+  previousImages,
+  whyNotReleased,
+} from './catalog.ts';
 
 /** A distribution that became active at that time of day. */
 const active = (image: string, hour: number): ImageDistribution =>
@@ -31,9 +39,9 @@ describe('the default version of an OS', () => {
     ],
     ['is the active one', [active('os:v1', 1)], 'v1'],
     [
-      'is the one that was activated last, whatever its version is called',
-      [active('os:v1', 3), active('os:v9', 2), active('os:v2', 1)],
-      'v1',
+      'is the one whose version is above the others, whenever it was activated',
+      [active('os:v1', 3), active('os:v10', 2), active('os:v9', 1)],
+      'v10',
     ],
     ['goes back to the one before when the last is deleted', [active('os:v1', 1)], 'v1'],
     ['goes back as soon as the deletion begins', [active('os:v1', 1), deleted(active('os:v2', 2))], 'v1'],
@@ -59,9 +67,11 @@ describe('the default version of an OS', () => {
     expect(defaultVersion('os', [...distributions].reverse())).toBe(expected);
   });
 
-  test('is the same for everybody when two were activated at the same moment', () => {
-    const both = [active('os:v2', 1), active('os:v1', 1)];
-    expect(defaultVersion('os', both)).toBe(defaultVersion('os', [...both].reverse()));
+  test('is the same for everybody when two are of the same image', () => {
+    const named = (name: string) => ({ ...active('os:v2', 1), metadata: { name } });
+    const both = [named('b'), named('a')];
+    expect(defaultDistribution('os', both)?.metadata.name).toBe('a');
+    expect(defaultDistribution('os', [...both].reverse())?.metadata.name).toBe('a');
   });
 });
 

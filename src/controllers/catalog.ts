@@ -7,6 +7,7 @@ import { parseReference } from '../pod/image.ts';
 import { matchesSelector } from '../pod/nodes.ts';
 import { testingReference } from '../pod/repository.ts';
 import { findCondition } from '../runtime/conditions.ts';
+import { compareDistributions, compareImages } from './versions.ts';
 
 /** The default version of an OS: that of the distribution that gives it. */
 export function defaultVersion(os: string, distributions: readonly ImageDistribution[]): string | undefined {
@@ -14,19 +15,17 @@ export function defaultVersion(os: string, distributions: readonly ImageDistribu
 }
 
 /**
- * Of the distributions that are active for an OS, the one activated last. When that one is deleted, the one before it is the
- * last again.
+ * Of the distributions that are active for an OS, the one whose active image is above those of all others: by what is declared,
+ * so it is the same for everybody, whatever came when.
  */
 export function defaultDistribution(
   os: string,
   distributions: readonly ImageDistribution[],
 ): ImageDistribution | undefined {
+  const gives = ({ status }: ImageDistribution) => status?.activeImage ?? '';
   return distributions
     .filter((d) => d.metadata.deletionTimestamp === undefined && isActive(d) && parseReference(d.spec.image).os === os)
-    .sort(
-      (a, b) =>
-        compare(b.status?.activationTime, a.status?.activationTime) || compare(a.metadata.name, b.metadata.name),
-    )[0];
+    .sort((a, b) => compareImages(gives(b), gives(a)) || compareDistributions(b, a))[0];
 }
 
 /** It asks to be the default, and is: for the image that it names now or, until that is everywhere, for the one before. */
@@ -56,8 +55,6 @@ export function previousImages({ spec, status }: ImageDistribution): string[] {
     .filter((image) => image !== undefined && image !== spec.image && parseReference(image).os === os)
     .slice(0, previousImagesLimit) as string[];
 }
-
-const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** The digest of what the image is made of: of the archive, or of the manifest or index; of a build once it was pushed. */
 export function digestOf({ spec: { source }, status }: OSImage): string | undefined {

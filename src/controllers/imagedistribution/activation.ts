@@ -1,8 +1,10 @@
-import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
+import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import { annotations } from '../../api/names.ts';
 import { imageObjectName, parseReference } from '../../pod/image.ts';
+import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { condemnation } from '../catalog.ts';
+import { condemnation, defaultDistribution } from '../catalog.ts';
+import { compareDistributions } from '../versions.ts';
 import type { Observed } from './plan.ts';
 
 type Activation = Pick<ImageDistributionStatus, 'activeImage' | 'previousActiveImage' | 'activationTime'>;
@@ -11,7 +13,8 @@ type Activation = Pick<ImageDistributionStatus, 'activeImage' | 'previousActiveI
  * It becomes a default version when all its nodes have the image, and stays so while nodes come and go. Until then, and when
  * it is condemned, the image that was the default before it is: an operating system shall not be without one.
  */
-export function activate({ distribution, find, now }: Observed, distributed: boolean): Activation {
+export function activate(o: Observed, distributed: boolean): Activation {
+  const { distribution, find, now } = o;
   const { spec, status } = distribution;
   if (!spec.activate.newContainers) return {};
   const { os } = parseReference(spec.image);
@@ -22,7 +25,7 @@ export function activate({ distribution, find, now }: Observed, distributed: boo
   if (status?.activationTime !== undefined && earlier[0] === spec.image) {
     return withPrevious(spec.image, earlier[1], status.activationTime);
   }
-  if (distributed && !condemned(spec.image)) {
+  if (distributed && !condemned(spec.image) && !awaited(o)) {
     const previous = earlier.find((image) => image !== spec.image);
     return withPrevious(spec.image, previous, now.toISOString());
   }
@@ -30,16 +33,46 @@ export function activate({ distribution, find, now }: Observed, distributed: boo
   return withPrevious(earlier[0], earlier[1], status.activationTime);
 }
 
+/**
+ * An operating system without any default waits for the distribution that is declared above the others, as long as that one is
+ * on its way: else its first containers would run whatever arrives first.
+ */
+function awaited({ distribution, find, fleet: { distributions } }: Observed): ImageDistribution | undefined {
+  const { os } = parseReference(distribution.spec.image);
+  if (defaultDistribution(os, distributions)) return undefined;
+  return distributions
+    .filter(({ metadata, spec }) => spec.activate.newContainers && metadata.name !== distribution.metadata.name)
+    .filter(({ metadata, spec }) => parseReference(spec.image).os === os && metadata.deletionTimestamp === undefined)
+    .filter((other) => compareDistributions(other, distribution) > 0)
+    .find((other) => {
+      const { version = '' } = parseReference(other.spec.image);
+      return condemnation(find(os, version)) === undefined && isOnItsWay(other);
+    });
+}
+
+/** Neither does it wait for a person, nor does a person want it to wait. */
+const isOnItsWay = ({ status }: ImageDistribution): boolean =>
+  !isTrue(status?.conditions, 'Stalled') && findCondition(status?.conditions, 'Distributed')?.reason !== 'Paused';
+
 const withPrevious = (activeImage: string, previous: string | undefined, activationTime: string): Activation => ({
   activeImage,
   ...(previous !== undefined && { previousActiveImage: previous }),
   activationTime,
 });
 
-export function activatedCondition({ distribution, image }: Observed, { activeImage }: Activation): NewCondition {
+export function activatedCondition(o: Observed, activation: Activation, distributed: boolean): NewCondition {
+  const { activeImage } = activation;
+  const { distribution, image } = o;
   const type = 'Activated';
   const { spec } = distribution;
   const { os, version = '' } = parseReference(spec.image);
+  const others = o.fleet.distributions.filter(({ metadata }) => metadata.name !== distribution.metadata.name);
+  const giver = defaultDistribution(os, [...others, { ...distribution, status: activation }]);
+  if (activeImage === spec.image && giver && giver.metadata.name !== distribution.metadata.name) {
+    const gives = giver.status?.activeImage ?? '';
+    const message = `New containers of ${os} run ${gives} of ImageDistribution ${giver.metadata.name}, whose version is not below ${spec.image}. For this one instead, set spec.activate.newContainers to false there, or delete it`;
+    return { type, status: 'False', reason: 'Superseded', message };
+  }
   if (activeImage === spec.image)
     return { type, status: 'True', reason: 'NewContainers', message: `New containers of ${os} run ${activeImage}` };
   if (!spec.activate.newContainers)
@@ -49,6 +82,11 @@ export function activatedCondition({ distribution, image }: Observed, { activeIm
     const name = imageObjectName({ os, version });
     const message = `OSImage ${name} is condemned, so it is not the default version before its annotation ${annotations.condemned} is removed${meanwhile}`;
     return { type, status: 'False', reason: 'ImageCondemned', message };
+  }
+  const upper = distributed ? awaited(o) : undefined;
+  if (upper) {
+    const message = `${os} has no default version yet, and ImageDistribution ${upper.metadata.name} names the version above, ${upper.spec.image}, which is on its way to the nodes${meanwhile}`;
+    return { type, status: 'False', reason: 'WaitingForOther', message };
   }
   const message = `It becomes the default version when all selected nodes have it${meanwhile}`;
   return { type, status: 'False', reason: 'WaitingForNodes', message };

@@ -46,7 +46,7 @@ export function planImageDistribution(o: Observed): Plan {
   const distributed = distributedCondition(o, counted);
   const isDistributed = distributed.status === 'True';
   const activation = activate(o, isDistributed);
-  const activated = activatedCondition(o, activation);
+  const activated = activatedCondition(o, activation, isDistributed);
   const rollout = planRollout({ distribution, find: o.find, distributed: isDistributed, now, ...o.fleet });
   const stated = [
     distributed,
@@ -124,7 +124,9 @@ function isUpToDate({ distribution: { metadata, spec, status } }: Observed, stor
 function progressOf({ distribution, now }: Observed, { downloads }: Counted): ImageDistributionStatus['progress'] {
   if (downloads.length === 0) return undefined;
   const before = distribution.status?.progress;
-  if (before && now.getTime() - Date.parse(before.time) < progressMilliseconds) return before;
+  // A time that is still to come is of another clock.
+  const age = before ? now.getTime() - Date.parse(before.time) : -1;
+  if (age >= 0 && age < progressMilliseconds) return before;
   const sum = (of: (image: StoredImage) => number) => downloads.reduce((total, image) => total + of(image), 0);
   const downloadedBytes = sum((image) => image.downloadedBytes ?? 0);
   const totalBytes = downloads.every((image) => image.totalBytes !== undefined)

@@ -6,6 +6,7 @@ import type { Client } from '../../kube/client.ts';
 import { imageName, parseReference } from '../../pod/image.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
+import { findCondition } from '../../runtime/conditions.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { monotonic } from '../../runtime/time.ts';
@@ -157,6 +158,8 @@ const roleOf = ({ metadata, status }: ImageDistribution) => [
   status?.activationTime,
   status?.rollout?.image,
   status?.rollout?.haltTime,
+  findCondition(status?.conditions, 'Stalled')?.status,
+  findCondition(status?.conditions, 'Distributed')?.reason,
 ];
 
 const verdictChanged = (old: OSImage, current: OSImage): boolean => condemnation(old) !== condemnation(current);

@@ -61,7 +61,9 @@ export function summary(o: Observed, parts: Parts, { failed }: { failed: number 
 function missingOf(o: Observed, { distributed, activated, rollout }: Parts): NewCondition | undefined {
   const rolledOut = rollout && !othersTurn.includes(rollout.reason) ? rolledOutCondition(rollout) : undefined;
   if (rolledOut?.reason === 'RolloutHalted') return rolledOut;
-  const asked = [distributed, ...(o.distribution.spec.activate.newContainers ? [activated] : []), rolledOut];
+  // That another version is above it is nothing that is missing here.
+  const mustBeActive = o.distribution.spec.activate.newContainers && activated.reason !== 'Superseded';
+  const asked = [distributed, ...(mustBeActive ? [activated] : []), rolledOut];
   return asked.find((condition) => condition && condition.status !== 'True');
 }
 

@@ -93,6 +93,18 @@ describe('a halt', () => {
     expect(f.get('f-01').status?.assignedRetryToken).toBe('1');
   });
 
+  test.each([-600, 600])('and goes on with canaries also by a clock that is off by %i s', (seconds) => {
+    const f = halted();
+    f.condemn('os:v2', undefined);
+    f.set({ retryToken: '1' });
+    f.fates.clear();
+    f.pass(seconds);
+    f.step();
+    f.steps();
+    expect(f.onTheWay()).toHaveLength(1);
+    expect(f.settle().reason).toBe('RolledOut');
+  });
+
   test('comes again when it fails again', () => {
     const f = halted({ maxFailures: 0 });
     f.condemn('os:v2', undefined);

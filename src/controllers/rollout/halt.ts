@@ -8,6 +8,7 @@ import type { Fleet } from './fleet.ts';
 import type { Observed, Situation, Step } from './observed.ts';
 import { downAnyway, fitting, roomOf } from './room.ts';
 import { withoutSoak } from './soak.ts';
+import { startOf } from './stuck.ts';
 import { truncate } from '../../runtime/text.ts';
 
 const evidenceLimit = 1000;
@@ -55,7 +56,7 @@ export function stayHalted(situation: Situation, fleet: Fleet): Step {
   const isLifted = condemnation(imageOf(observed)) === undefined;
   if (isLifted && spec.retryToken !== (rollout.retryToken ?? '')) {
     const { haltTime: _time, haltReason: _reason, haltMessage: _message, ...rest } = withoutSoak(rollout);
-    const next = { ...rest, startTime: observed.now.toISOString(), wave: 0, retryToken: spec.retryToken };
+    const next = { ...rest, startTime: startOf(observed.now, fleet), wave: 0, retryToken: spec.retryToken };
     return { rollout: next, reason: 'RollingOut', message: 'It goes on, with canaries first' };
   }
   const assign = spec.onHalt === 'RevertAll' && !spec.paused ? takeBack(situation, fleet) : [];

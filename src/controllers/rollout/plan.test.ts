@@ -49,22 +49,23 @@ describe('a rollout does not begin', () => {
       /it ate data.*remove its annotation/,
     ],
     [
-      'when another distribution was activated later',
+      'when another distribution gives the default version',
       (f) => f.others.push(f.giving('os:v3', 'v3', {}, '2025-12-02T00:00:00Z')),
       'Superseded',
-      /ImageDistribution v3 was activated later/,
+      /ImageDistribution v3 gives the default version of os, os:v3/,
     ],
     [
-      'while that of another one is halted, which was activated before that',
+      'while that of a version above it is halted',
       (f) => {
-        const other = f.giving('os:v3', 'v3', {}, '2025-11-01T00:00:00Z');
+        const other = f.giving('os:v3', 'v3', {});
+        const { activeImage: _condemned, ...status } = other.status ?? {};
         const rollout = {
           image: 'os:v3',
           startTime: '2025-12-01T00:00:00Z',
           wave: 0,
           haltTime: '2025-12-02T00:00:00Z',
         };
-        f.others.push({ ...other, status: { ...other.status, rollout } });
+        f.others.push({ ...other, status: { ...status, rollout } });
       },
       'OtherHalted',
       /ImageDistribution v3 is halted/,
@@ -77,6 +78,17 @@ describe('a rollout does not begin', () => {
     expect(plan.message).toMatch(message);
     expect(plan.rollout).toBeUndefined();
     expect(f.assigned).toEqual([]);
+  });
+
+  test.each([-600, 600])('but not for one below it that is halted, by a clock that is off by %i s', (seconds) => {
+    const f = new Followers(2);
+    const other = f.giving('os:v1', 'v1', {});
+    f.pass(seconds);
+    const haltTime = f.now.toISOString();
+    f.pass(-seconds);
+    const rollout = { image: 'os:v1', startTime: haltTime, wave: 0, haltTime };
+    f.others.push({ ...other, status: { ...other.status, rollout } });
+    expect(f.settle().reason).toBe('RolledOut');
   });
 
   test('and stops where it is when one of these comes about in the middle', () => {
@@ -234,5 +246,66 @@ describe('whatever happens in whatever order', () => {
     if (plan.reason === 'RolledOut') expect(plan.counts.updated + plan.counts.reverted).toBe(f.containers.size);
     else
       expect(plan.counts.reverted).toBeGreaterThan(f.distribution.spec.activate.existingContainers?.maxFailures ?? 0);
+  });
+});
+
+describe('leaders whose clocks are ten minutes apart', () => {
+  test.each(Array.from({ length: 40 }, (_, i) => i + 1))('change no decision but the length of a soak (%i)', (seed) => {
+    const random = numbers(seed);
+    const below = (n: number) => Math.floor(random.next().value * n);
+    const most = 1 + below(3);
+    const maxFailures = below(3);
+    const f = new Followers(5 + below(15), {
+      maxUnavailable: most,
+      maxFailures,
+      canary: { count: below(3), soakSeconds: below(2) * 60 },
+      waveSoakSeconds: below(3) === 0 ? 60 : 0,
+      onHalt: below(2) === 0 ? 'Stay' : 'RevertAll',
+    });
+    const all = [...f.containers.keys()];
+    f.breakDown(...all.filter(() => below(6) === 0));
+    for (const name of all) {
+      if (!f.broken.has(name) && below(12) === 0) f.fates.set(name, below(2) === 0 ? 'fails' : 'cannot');
+    }
+    // Clocks of earlier leaders: of this one, and of one that is behind or ahead by ten minutes.
+    let offset = 0;
+    const changeLeader = () => {
+      const next = (below(3) - 1) * 600;
+      f.pass(next - offset);
+      offset = next;
+    };
+    const settle = () => {
+      let plan = f.plan();
+      for (let i = 0, quiet = 0; quiet < 20; i++) {
+        if (below(4) === 0) changeLeader();
+        plan = f.step();
+        quiet = plan.reason === 'RollingOut' || plan.assign.length > 0 ? 0 : quiet + 1;
+        if (i > 5000) throw new Error(`It never comes to rest: ${plan.message}`);
+        const down = [...f.containers.entries()].filter(
+          ([name, it]) => !f.broken.has(name) && it.status?.conditions?.[0]?.status !== 'True',
+        );
+        expect(down.length).toBeLessThanOrEqual(most);
+        const way = f.onTheWay();
+        const next = way[below(way.length + 1)];
+        if (next !== undefined) f.arrive(next);
+        f.pass(20);
+      }
+      return plan;
+    };
+    const plan = settle();
+    const guilty = all.filter((name) => f.fates.get(name) === 'fails' && !f.broken.has(name)).length;
+    expect(['RolledOut', 'RolloutHalted', 'ContainersStuck']).toContain(plan.reason);
+    if (plan.reason === 'RolloutHalted') {
+      expect(guilty).toBeGreaterThan(maxFailures);
+      // Another try begins with canaries, whatever the clock says.
+      f.fates.clear();
+      f.condemn('os:v2', undefined);
+      f.set({ retryToken: 'again', maxFailures: 100 });
+      changeLeader();
+      f.steps();
+      expect(settle().reason).toBe('RolledOut');
+    }
+    const able = all.filter((name) => f.fates.get(name) === undefined);
+    expect(f.on('os:v2')).toEqual(expect.arrayContaining(able));
   });
 });

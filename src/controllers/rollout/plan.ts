@@ -3,10 +3,12 @@ import { imageObjectName, parseReference, usableImage } from '../../pod/image.ts
 import { isEmptySelector } from '../../pod/nodes.ts';
 import { annotations } from '../../api/names.ts';
 import { condemnation, defaultDistribution } from '../catalog.ts';
+import { compareImages } from '../versions.ts';
 import { countsOf, fleetOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import { haltForFailures, stayHalted } from './halt.ts';
 import type { Observed, RolloutPlan, Step } from './observed.ts';
+import { startOf } from './stuck.ts';
 import { advance } from './waves.ts';
 
 /**
@@ -62,25 +64,25 @@ const imageNotReady: Rule = ({ o }) => {
   return { reason: 'ImageNotReady', message: `No container is moved before OSImage ${name} is Ready` };
 };
 
-/** Unless another distribution was activated since: then it is for that one to move containers, also back. */
+/** Unless a version above it is the default: then it is for that distribution to move containers, also back. */
 const isHalted: Rule = ({ o, spec, fleet, rollout }) => {
   if (rollout?.image !== o.distribution.spec.image || rollout.haltTime === undefined) return undefined;
-  return isOvertaken(o, rollout.haltTime) ? undefined : stayHalted({ observed: o, spec, rollout }, fleet);
+  return isOvertaken(o) ? undefined : stayHalted({ observed: o, spec, rollout }, fleet);
 };
 
 /** The evidence was written, and then a crash or a lost race kept the status from telling of it. */
 const isHalfHalted: Rule = ({ o, spec, fleet, rollout }) => {
-  if (rollout?.image !== o.distribution.spec.image || isOvertaken(o, rollout.startTime)) return undefined;
+  if (rollout?.image !== o.distribution.spec.image || isOvertaken(o)) return undefined;
   const { os, version = '' } = parseReference(rollout.image);
   if (condemnation(o.find(os, version)) === undefined) return undefined;
   return haltForFailures({ observed: o, spec, rollout }, fleet);
 };
 
-/** Another distribution of the OS has become the one that gives the default version since then. */
-function isOvertaken(o: Observed, since: string): boolean {
+/** The default version is one above, of another distribution. */
+function isOvertaken(o: Observed): boolean {
   const giver = giverOf(o);
-  const isOther = giver !== undefined && giver.metadata.name !== o.distribution.metadata.name;
-  return isOther && (giver.status?.activationTime ?? '') > since;
+  if (!giver || giver.metadata.name === o.distribution.metadata.name) return false;
+  return compareImages(giver.status?.activeImage ?? '', o.distribution.spec.image) > 0;
 }
 
 /** The distribution that gives the default version of the OS now. */
@@ -114,24 +116,24 @@ const superseded: Rule = ({ o }) => {
   const { os } = parseReference(o.distribution.spec.image);
   const giver = giverOf(o);
   if (!giver || giver.metadata.name === o.distribution.metadata.name) return undefined;
-  const message = `ImageDistribution ${giver.metadata.name} was activated later and gives the default version of ${os}; this one moves no container`;
+  const message = `ImageDistribution ${giver.metadata.name} gives the default version of ${os}, ${giver.status?.activeImage ?? ''}; this one moves no container`;
   return { reason: 'Superseded', message };
 };
 
 /**
- * When a version is condemned, the default goes back; those who run it well shall not be taken off it for that. It is so until
- * the halted distribution begins another rollout.
+ * When a version is condemned, the default goes back to one below; those who run it well are not taken off it for that. It is
+ * so until the halted distribution begins another rollout.
  */
 const otherHalted: Rule = ({ o }) => {
   const { os } = parseReference(o.distribution.spec.image);
-  const since = o.distribution.status?.activationTime ?? '';
   const holder = o.distributions.find(
     ({ metadata, spec, status }) =>
       metadata.name !== o.distribution.metadata.name &&
       metadata.deletionTimestamp === undefined &&
       spec.activate.existingContainers !== undefined &&
       parseReference(spec.image).os === os &&
-      (status?.rollout?.haltTime ?? '') > since,
+      status?.rollout?.haltTime !== undefined &&
+      compareImages(status.rollout.image, o.distribution.spec.image) > 0,
   );
   if (!holder) return undefined;
   const { name } = holder.metadata;
@@ -140,14 +142,14 @@ const otherHalted: Rule = ({ o }) => {
 };
 
 /** It begins by being written down: by its start time those that it moved are known. */
-const begins: Rule = ({ o, spec, rollout }) => {
+const begins: Rule = ({ o, spec, fleet, rollout }) => {
   if (rollout?.image === o.distribution.spec.image) return undefined;
   if (!o.distributed) {
     return { reason: 'NotDistributed', message: 'No container is moved before all selected nodes have it' };
   }
   const begun = {
     image: o.distribution.spec.image,
-    startTime: o.now.toISOString(),
+    startTime: startOf(o.now, fleet),
     wave: 0,
     retryToken: spec.retryToken,
   };

@@ -42,6 +42,15 @@ export function retryTime(it: Follower, { startTime }: RolloutStatus): number {
   return assignedAt(it) + Math.min(longestPauseSeconds * 1000, Math.max(deadlineOf(it), tried));
 }
 
+/**
+ * When a rollout begins: after everything that was ever assigned, whatever the clocks of earlier leaders said. So those that it
+ * moves are told from the others without comparing two clocks.
+ */
+export function startOf(now: Date, { all }: Fleet): string {
+  const last = Math.max(0, ...all.map(assignedAt));
+  return new Date(Math.max(now.getTime(), last + 1)).toISOString();
+}
+
 /** Never before the start, whatever the clock of an earlier leader said: that is how the moved are told from the others. */
 export function timeOf(now: Date, { startTime }: RolloutStatus): string {
   const time = now.toISOString();
