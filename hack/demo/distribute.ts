@@ -6,28 +6,24 @@ import { waitFor } from '../lib/kube/wait.ts';
 import { mebibytes } from '../lib/terminal.ts';
 import { show } from './demo.ts';
 import type { Demo } from './demo.ts';
-import { image, os, selector } from './objects.ts';
+import { distribution, image, os, selector, versions } from './objects.ts';
 import type { Served } from './serve.ts';
 
-/** Makes the archives images of the cluster and has them stored on every node. */
+const [first] = versions;
+
+/**
+ * Makes the archives images of the cluster and has them stored on every node. One distribution of the operating system is
+ * edited to one version after the other: the earlier ones stay on the nodes. The last, v1, is the default for new containers.
+ */
 export async function distribute(demo: Demo, served: readonly Served[]): Promise<void> {
-  const { kubectl, screen, claims, nodes } = demo;
+  const { kubectl, claims, nodes } = demo;
   await kubectl.apply(
-    served.flatMap(({ version, sha256 }) => image(version, sha256)),
+    served.map(({ version, sha256 }) => image(version, sha256)),
     'demo',
   );
-  for (const { version } of served) {
-    const name = `${os}.${version}`;
-    const look = async () => {
-      const distribution = await kubectl.get(imageDistributions, { name });
-      const { conditions } = distribution?.status ?? {};
-      return isTrue(conditions, 'Distributed') && isTrue(conditions, 'Ready')
-        ? { done: undefined }
-        : { waiting: await progress(demo, version) };
-    };
-    const why = async () =>
-      [await explain(kubectl, imageDistributions, { name }), await explain(kubectl, osImages, { name })].join('\n');
-    await waitFor(`${os}:${version} is on all nodes`, look, { seconds: 300, screen, explain: why });
+  for (const { version } of served.toReversed()) {
+    await kubectl.apply([distribution(version, { newContainers: version === first })], 'demo');
+    await distributed(demo, version);
   }
   await show(demo, 'get', 'osimages,imagedistributions', '-l', selector);
   await show(demo, 'get', 'nodestores');
@@ -49,6 +45,25 @@ export async function distribute(demo: Demo, served: readonly Served[]): Promise
     'OSImage debian-12.v1 says that it is the default version': v1?.status?.defaultVersion === true,
     'and debian-12.v2 that it is not': v2?.status?.defaultVersion !== true,
   });
+}
+
+/** Waits until the version is on all nodes. */
+async function distributed(demo: Demo, version: string): Promise<void> {
+  const { kubectl, screen } = demo;
+  const look = async () => {
+    const { metadata, status } = (await kubectl.get(imageDistributions, { name: os })) ?? {};
+    const { conditions } = status ?? {};
+    const isSeen = status?.observedGeneration === metadata?.generation && status?.image === `${os}:${version}`;
+    return isSeen && isTrue(conditions, 'Distributed') && isTrue(conditions, 'Ready')
+      ? { done: undefined }
+      : { waiting: await progress(demo, version) };
+  };
+  const why = async () =>
+    [
+      await explain(kubectl, imageDistributions, { name: os }),
+      await explain(kubectl, osImages, { name: `${os}.${version}` }),
+    ].join('\n');
+  await waitFor(`${os}:${version} is on all nodes`, look, { seconds: 300, screen, explain: why });
 }
 
 /** What every node is at: `node-1 12 of 39 MiB, node-2 Ready, node-3 waiting`. */

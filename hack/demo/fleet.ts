@@ -7,30 +7,23 @@ import { waitFor } from '../lib/kube/wait.ts';
 import { table } from '../lib/terminal.ts';
 import { show, showLines } from './demo.ts';
 import type { Demo } from './demo.ts';
-import { demoNamespace, follower, followers, followersLabel, os } from './objects.ts';
+import { demoNamespace, distribution, follower, followers, followersLabel, os } from './objects.ts';
 
 /** At most so many followers may be down at once. */
 const maxUnavailable = 2;
 const canaries = 1;
 
 /** The version becomes the default, for new containers and, in waves, for those that follow it. */
-const activation = (version: string) => ({
-  apiVersion: 'monoroot.dev/v1alpha1',
-  kind: 'ImageDistribution',
-  metadata: { name: `${os}.${version}` },
-  spec: {
-    image: `${os}:${version}`,
-    activate: {
-      newContainers: true,
-      existingContainers: {
-        selector: { matchLabels: followersLabel },
-        canary: { count: canaries, soakSeconds: 5 },
-        maxUnavailable,
-        maxFailures: 0,
-      },
+const activation = (version: string) =>
+  distribution(version, {
+    newContainers: true,
+    existingContainers: {
+      selector: { matchLabels: followersLabel },
+      canary: { count: canaries, soakSeconds: 5 },
+      maxUnavailable,
+      maxFailures: 0,
     },
-  },
-});
+  });
 
 const runs = (version: string) => (container: HostedContainer) =>
   container.status?.lastKnownGoodImage === `${os}:${version}` &&
@@ -91,7 +84,7 @@ export async function halt(demo: Demo): Promise<void> {
 async function activate(demo: Demo, version: string): Promise<void> {
   const { screen, kubectl } = demo;
   screen.line(
-    `  ${screen.paint('cyan', `$ kubectl apply -f ${os}-${version}.yaml   # activate, canary ${canaries}, maxUnavailable ${maxUnavailable}`)}`,
+    `  ${screen.paint('cyan', `$ kubectl apply -f ${os}.yaml   # image: ${os}:${version}, canary ${canaries}, maxUnavailable ${maxUnavailable}`)}`,
   );
   await kubectl.apply([activation(version)], 'demo');
 }
@@ -110,7 +103,7 @@ async function everybodyOn(demo: Demo, version: string): Promise<number> {
     {
       seconds: 300,
       screen: demo.screen,
-      explain: () => explain(demo.kubectl, imageDistributions, { name: `${os}.${version}` }),
+      explain: () => explain(demo.kubectl, imageDistributions, { name: os }),
     },
   );
   await show(demo, '-n', demoNamespace, 'get', 'hostedcontainers', '-l', 'demo=follower');
@@ -123,7 +116,7 @@ const distributionOf = (
   what: string,
   is: (d: ImageDistribution) => boolean,
 ) => {
-  const name = `${os}.${version}`;
+  const name = os;
   return waitFor(
     `The rollout of ${os}:${version} ${what}`,
     async () => {

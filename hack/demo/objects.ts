@@ -80,25 +80,24 @@ export function webServer(image: string, source: string): object[] {
   ];
 }
 
-/** The version as an image of the cluster, stored on all nodes; v1 is the default for new containers. */
-export function image(version: string, sha256: string): object[] {
+/** The version as an image of the cluster. */
+export function image(version: string, sha256: string): object {
   const url = `http://${files}.${demoNamespace}.svc:${port}/${os}-${version}.tar.zst`;
-  const name = `${os}.${version}`;
-  return [
-    {
-      apiVersion: 'monoroot.dev/v1alpha1',
-      kind: 'OSImage',
-      metadata: { name, labels: partOf },
-      spec: { os, version, source: { http: { url, sha256 } } },
-    },
-    {
-      apiVersion: 'monoroot.dev/v1alpha1',
-      kind: 'ImageDistribution',
-      metadata: { name, labels: partOf },
-      spec: { image: `${os}:${version}`, ...(version === 'v1' && { activate: { newContainers: true } }) },
-    },
-  ];
+  return {
+    apiVersion: 'monoroot.dev/v1alpha1',
+    kind: 'OSImage',
+    metadata: { name: `${os}.${version}`, labels: partOf },
+    spec: { os, version, source: { http: { url, sha256 } } },
+  };
 }
+
+/** The one distribution of the operating system, as it is edited to a version. */
+export const distribution = (version: string, activate: object = {}): object => ({
+  apiVersion: 'monoroot.dev/v1alpha1',
+  kind: 'ImageDistribution',
+  metadata: { name: os, labels: partOf },
+  spec: { image: `${os}:${version}`, activate },
+});
 
 /** Makes empty directories for the data on a node, whatever an earlier run has left there. */
 export function dataMaker(node: string, image: string): object {

@@ -153,6 +153,7 @@ export const imageDistributionDefinition: KindDefinition = {
     conditionColumn('Activated', 'It is a default version'),
     conditionColumn('RolledOut', 'Existing containers run it'),
     conditionColumn('Ready', 'All that spec asks for is done'),
+    { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
   ],
 };
