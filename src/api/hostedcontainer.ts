@@ -3,6 +3,8 @@ import { atomicList, cel, conditions, digest, fixedImage, imageReference, listMa
 import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import {
+  additionalCapabilities,
+  baselineCapabilities,
   commandFields,
   env,
   envFrom,
@@ -15,6 +17,8 @@ import {
   user,
   writableList,
 } from './podfields.ts';
+
+const allCapabilities = [...baselineCapabilities, ...additionalCapabilities];
 
 const podTemplate = z
   .object({
@@ -53,8 +57,8 @@ const podTemplate = z
           .meta({
             ...atomicList,
             ...cel({
-              rule: "!self.exists(c, c in ['ALL', 'SYS_ADMIN', 'CAP_SYS_ADMIN', 'SYS_MODULE', 'CAP_SYS_MODULE'])",
-              message: 'addCapabilities must not name ALL, SYS_ADMIN or SYS_MODULE: the root is shared with others',
+              rule: `self.all(c, c in [${allCapabilities.map((name) => `'${name}'`).join(', ')}])`,
+              message: `addCapabilities may name those that Pod Security baseline allows (${baselineCapabilities.join(', ')}) and, where the cluster allows it, ${additionalCapabilities.join(', ')}`,
             }),
           })
           .optional()

@@ -60,6 +60,25 @@ export const imageEnv = env.meta({
   description: 'Environment of the command, as in a Pod, but without Secrets and ConfigMaps.',
 });
 
+/** Capabilities that Pod Security `baseline` allows to add. */
+export const baselineCapabilities = [
+  'AUDIT_WRITE',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'MKNOD',
+  'NET_BIND_SERVICE',
+  'SETFCAP',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYS_CHROOT',
+] as const;
+/** Those that a cluster may allow besides. None reads the disk of a node or reaches the root that others share. */
+export const additionalCapabilities = ['IPC_LOCK', 'NET_ADMIN', 'NET_RAW', 'SYS_NICE'] as const;
+
 const envSource = z.object({ name: z.string().min(1).max(253), optional: z.boolean().optional() });
 export const envFrom = z
   .array(
@@ -119,10 +138,16 @@ export const probe = z
   })
   .meta({
     description: 'A probe, as in a Pod.',
-    ...cel({
-      rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(x, x).size() == 1',
-      message: 'exactly one of exec, httpGet, tcpSocket and grpc must be set',
-    }),
+    ...cel(
+      {
+        rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(x, x).size() == 1',
+        message: 'exactly one of exec, httpGet, tcpSocket and grpc must be set',
+      },
+      {
+        rule: '!(has(self.httpGet) && has(self.httpGet.host)) && !(has(self.tcpSocket) && has(self.tcpSocket.host))',
+        message: 'a probe must not name a host: the kubelet would ask it from the network of the node',
+      },
+    ),
   });
 
 export const toleration = z.object({

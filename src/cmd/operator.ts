@@ -10,6 +10,7 @@ import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.
 import { eventSink } from '../kube/events.ts';
 import { leasePort } from '../kube/leases.ts';
 import { secretReader } from '../kube/secrets.ts';
+import { readAdditionalCapabilities } from '../pod/permitted.ts';
 import { createController } from '../runtime/controller.ts';
 import { createEventRecorder } from '../runtime/events.ts';
 import { serveHealth } from '../runtime/health.ts';
@@ -51,6 +52,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const caches = createCaches(unfenced, logger, metrics, { namespace, verificationNamespace });
   const reflectors = Object.values(caches);
   const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
+  const allowedCapabilities = readAdditionalCapabilities(env.ADDITIONAL_CAPABILITIES);
   const settings = { namespace, verificationNamespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
 
   const readSecret = secretReader(client, namespace);
@@ -59,7 +61,10 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     { ...osImageController({ client, caches, settings, events }), workers: 1 },
     { ...imageDistributionController({ client, caches, gates: { readSecret }, events }), workers: 4 },
     { ...nodeStoreController(client, caches), workers: 1 },
-    { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
+    {
+      ...hostedContainerController({ client, caches, settings: { scaffolds, allowedCapabilities }, events }),
+      workers: 8,
+    },
   ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));
 
   const health = await serveHealth({

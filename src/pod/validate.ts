@@ -1,10 +1,14 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import type { UsableImage } from './image.ts';
+import { notPermitted } from './permitted.ts';
+import type { AllowedCapabilities } from './permitted.ts';
 import { effectiveCommand } from './pod.ts';
 import { parseQuantity } from './quantity.ts';
 import { effectiveWritable } from './volumes.ts';
 
-type Rule = (container: HostedContainer, image: UsableImage) => string | undefined;
+type Rule = (container: HostedContainer, image: UsableImage, allowed: AllowedCapabilities) => string | undefined;
+
+const isPermitted: Rule = (container, _image, allowed) => notPermitted(container, allowed);
 
 const hasCommand: Rule = (container, image) =>
   container.spec.services || effectiveCommand(container, image).length > 0
@@ -42,12 +46,16 @@ const defaultsFitOverlays: Rule = (container, image) => {
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)}Mi`;
 
-const rules: readonly Rule[] = [hasCommand, overlaysFitMemory, defaultsFitOverlays];
+const rules: readonly Rule[] = [isPermitted, hasCommand, overlaysFitMemory, defaultsFitOverlays];
 
 /** What only the operator can see to be wrong, because it needs the image; undefined when the container is fine. */
-export function invalidity(container: HostedContainer, image: UsableImage): string | undefined {
+export function invalidity(
+  container: HostedContainer,
+  image: UsableImage,
+  allowed: AllowedCapabilities = [],
+): string | undefined {
   for (const rule of rules) {
-    const message = rule(container, image);
+    const message = rule(container, image, allowed);
     if (message !== undefined) return message;
   }
   return undefined;

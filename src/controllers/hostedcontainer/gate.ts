@@ -38,8 +38,8 @@ const hindered = (reason: Hindrance['reason'], message: string, waits?: boolean)
   hindrance: { reason, message, ...(waits !== undefined && { waits }) },
 });
 
-const isValid: Check = ({ container }, image) => {
-  const problem = invalidity(container, image);
+const isValid: Check = ({ container, allowedCapabilities }, image) => {
+  const problem = invalidity(container, image, allowedCapabilities);
   return problem === undefined ? undefined : hindered('InvalidSpec', problem);
 };
 

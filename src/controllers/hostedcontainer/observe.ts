@@ -3,14 +3,13 @@ import type { Client } from '../../kube/client.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
 import { claimFromTemplate, claimNameOf } from '../../pod/claim.ts';
 import { containerName } from '../../pod/pod.ts';
-import type { Scaffolds } from '../../pod/pod.ts';
 import type { NodeSelector, Pod } from '../../pod/types.ts';
 import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
 import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { catalogOf } from './cached-catalog.ts';
 import { withTrial } from './observed.ts';
-import type { DataLocation, Need, Observed } from './observed.ts';
+import type { DataLocation, Need, Observed, PodSettings } from './observed.ts';
 
 const logLines = 20;
 const logBytes = 4096;
@@ -19,7 +18,7 @@ const logBytes = 4096;
 export async function observe(
   client: Client,
   caches: Caches,
-  scaffolds: Scaffolds,
+  settings: PodSettings,
   container: HostedContainer,
   signal: AbortSignal,
 ): Promise<Observed> {
@@ -28,7 +27,7 @@ export async function observe(
   const cached = caches.pods.store.get(`${namespace}/${name}`);
   return {
     container,
-    scaffolds,
+    ...settings,
     // Before a Pod is made, the API server itself is asked: the cache may lag, and it knows no Pods of others.
     pod: cached ?? (await client.get(pods, { namespace, name }, { signal })),
     claim: caches.claims.store.get(`${namespace}/${claimNameOf(container) ?? ''}`),

@@ -1,6 +1,7 @@
 import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
+import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
 import type { Node, NodeSelector, OwnerReference, Pod } from '../../pod/types.ts';
@@ -49,6 +50,9 @@ export interface Trial {
   refusal?: string | undefined;
 }
 
+/** What whoever runs the cluster says of Pods. */
+export type PodSettings = Pick<Observed, 'scaffolds' | 'allowedCapabilities'>;
+
 /** Everything that the plan looks at. The last three cost a call each and are read only when a plan asks for them. */
 export interface Observed {
   container: HostedContainer;
@@ -57,6 +61,8 @@ export interface Observed {
   pod: Pod | undefined;
   nodes: readonly Node[];
   scaffolds: Scaffolds;
+  /** Those that the cluster allows besides the usual ones. */
+  allowedCapabilities?: AllowedCapabilities | undefined;
   now: Date;
   /** The claim that was made from the template, if it was. */
   claim?: Claim | undefined;

@@ -4,6 +4,7 @@ import { World } from '../../../test/fixtures/world.ts';
 import type { Behaviour, Crash } from '../../../test/fixtures/world.ts';
 import type { HostedContainerSpec } from '../../api/hostedcontainer.ts';
 import { claimFromTemplate } from '../../pod/claim.ts';
+import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus } from '../../runtime/status.ts';
 
 const versions = ['os:v1', 'os:v2', 'os:v3', 'os:v4'];
@@ -767,4 +768,27 @@ describe('a container that follows the default version', () => {
     expect(w.object.status?.assignedImage).toBeUndefined();
     expect(w.object.status?.assignedTime).toBeUndefined();
   });
+});
+
+test('what an earlier version let through is told, and runs on, but no other Pod is made of it', () => {
+  const w = running();
+  const uid = w.pod?.metadata.uid;
+  const podTemplate = {
+    automountServiceAccountToken: false,
+    securityContext: { addCapabilities: ['DAC_READ_SEARCH'] },
+  };
+  w.edit({ podTemplate });
+  w.settle();
+  expect(findCondition(w.object.status?.conditions, 'Permitted')).toMatchObject({
+    status: 'False',
+    reason: 'NotPermitted',
+  });
+  expect(findCondition(w.object.status?.conditions, 'Stalled')).toMatchObject({
+    status: 'True',
+    reason: 'InvalidSpec',
+  });
+  expect(w.pod?.metadata.uid).toBe(uid);
+  w.edit({ podTemplate: { automountServiceAccountToken: false } });
+  w.settle();
+  expect(findCondition(w.object.status?.conditions, 'Permitted')).toBeUndefined();
 });

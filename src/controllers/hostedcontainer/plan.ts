@@ -4,11 +4,12 @@ import { ownersOfClaim } from '../../pod/claim.ts';
 import { imageName } from '../../pod/image.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { OwnerReference, Pod } from '../../pod/types.ts';
-import { setConditions } from '../../runtime/conditions.ts';
+import { removeConditions, setConditions } from '../../runtime/conditions.ts';
 import { pauseSeconds, pauseText } from '../interruption.ts';
 import { podEnd } from '../pod-end.ts';
 import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
+import { permittedCondition, permittedType } from './permitted.ts';
 import type { Hindrance } from './conditions.ts';
 import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './course.ts';
 import type { Course } from './course.ts';
@@ -189,7 +190,11 @@ function describe(o: Observed, course: Course, step: Step): HostedContainerStatu
     restarts: mainStatus(pod)?.restartCount,
   };
   const stated = conditionsOf({ observed: o, course, hindrance: step.hindrance, status });
-  return { ...status, conditions: setConditions(container.status?.conditions, stated, generation, now) };
+  // Only where there is something to say: it is no part of the life of a container.
+  const earlier = removeConditions(container.status?.conditions, permittedType);
+  const all = [...stated, ...permittedCondition(o)];
+  const before = all.length > stated.length ? container.status?.conditions : earlier;
+  return { ...status, conditions: setConditions(before, all, generation, now) };
 }
 
 /** What the Pod runs, once its container has a state. */

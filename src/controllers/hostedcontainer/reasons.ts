@@ -49,6 +49,8 @@ export const reasons = {
   CreateContainerError: 'Person',
   RunContainerError: 'Person',
   InvalidImageName: 'Person',
+  // Permitted
+  NotPermitted: 'Person',
   // Stalled and Reconciling
   NotStalled: 'Done',
   Settled: 'Done',

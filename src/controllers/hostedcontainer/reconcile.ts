@@ -5,7 +5,6 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
-import type { Scaffolds } from '../../pod/pod.ts';
 import { parseReference, usableImage } from '../../pod/image.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { Condition } from '../../runtime/conditions.ts';
@@ -22,14 +21,14 @@ import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
 import { DeletedPods } from './deleted-pods.ts';
 import { look, observe } from './observe.ts';
-import type { Action, Note } from './observed.ts';
+import type { Action, Note, PodSettings } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
 import { endOf, isReason } from './reasons.ts';
 
 export interface HostedContainerDependencies {
   client: Client;
   caches: Caches;
-  scaffolds: Scaffolds;
+  settings: PodSettings;
   events: EventRecorder;
 }
 
@@ -37,7 +36,7 @@ export interface HostedContainerDependencies {
 export function hostedContainerController(
   deps: HostedContainerDependencies,
 ): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
-  const { client, caches, scaffolds, events } = deps;
+  const { client, caches, settings, events } = deps;
   const keysOfOS = (os: string) =>
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
   const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
@@ -74,7 +73,7 @@ export function hostedContainerController(
         return {};
       }
       const container = ahead.newest(cached);
-      let observed = deleted.mark(await observe(client, caches, scaffolds, container, signal));
+      let observed = deleted.mark(await observe(client, caches, settings, container, signal));
       let plan = planHostedContainer(observed);
       while (plan.need) {
         observed = await look(client, observed, plan.need, signal);

@@ -88,12 +88,22 @@ describe('HostedContainer', () => {
       'must be greater than the initial delays of startupProbe and readinessProbe',
     ],
     ['no restarts at all', { upgrade: { maxRestarts: 0 } }, 'spec.upgrade.maxRestarts', 'greater than or equal to 1'],
-    ...['ALL', 'SYS_ADMIN', 'CAP_SYS_ADMIN', 'SYS_MODULE'].map((capability): Row => [
-      `the capability ${capability}`,
-      { podTemplate: { securityContext: { addCapabilities: [capability] } } },
-      'spec.podTemplate.securityContext.addCapabilities',
-      'must not name ALL, SYS_ADMIN or SYS_MODULE',
-    ]),
+    ...['ALL', 'SYS_ADMIN', 'CAP_SYS_ADMIN', 'SYS_MODULE', 'DAC_READ_SEARCH', 'SYS_PTRACE', 'BPF', 'X'].map(
+      (capability): Row => [
+        `the capability ${capability}`,
+        { podTemplate: { securityContext: { addCapabilities: [capability] } } },
+        'spec.podTemplate.securityContext.addCapabilities',
+        'addCapabilities may name those that Pod Security baseline allows (AUDIT_WRITE, CHOWN, ',
+      ],
+    ),
+    ...[{ httpGet: { port: 80, host: '169.254.169.254' } }, { tcpSocket: { port: 80, host: '127.0.0.1' } }].map(
+      (readinessProbe): Row => [
+        `a probe of another host by ${Object.keys(readinessProbe)[0] ?? ''}`,
+        { readinessProbe },
+        'spec.readinessProbe',
+        'a probe must not name a host',
+      ],
+    ),
     [
       'a capability in small letters',
       { podTemplate: { securityContext: { addCapabilities: ['net_raw'] } } },

@@ -58,7 +58,7 @@ export async function startOperator(
     osImageController({ client, caches, settings, events }),
     { ...imageDistributionController({ client, caches, gates: { readSecret }, events }), workers: 4 },
     nodeStoreController(client, caches),
-    { ...hostedContainerController({ client, caches, scaffolds, events }), workers: 8 },
+    { ...hostedContainerController({ client, caches, settings: { scaffolds }, events }), workers: 8 },
   ];
   let [runs, failures] = [0, 0];
   const controllers = options.map((it) => {
