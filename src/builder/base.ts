@@ -41,13 +41,12 @@ export async function makeBase(recipe: Recipe, ports: BuilderPorts): Promise<Bas
     throw new BuildError('ArchitectureMismatch', message);
   }
   if (debootstrap) return bootstrap(debootstrap, recipe, ports);
-  const { signal, proxies, tools, progress } = ports;
+  const { signal, proxies, progress } = ports;
   const readSecret = secretsOfBase(recipe, ports);
   const options = { http: { proxies }, readSecret, signal };
   if (http) return obtain(await openArchive(http, `sha256:${http.sha256}`, options), recipe, ports);
   if (!oci) throw new BuildError('InvalidRecipe', 'source.build.from names no base; name debootstrap, oci or http');
   const registries = {
-    crane: tools.crane,
     mirrorsFile: '/etc/monoroot/registries.yaml',
     warn: (message: string) => progress.line(message),
     architecture: recipe.architecture,

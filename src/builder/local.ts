@@ -82,7 +82,7 @@ export function programsOf({ build }: Recipe, push: boolean): { program: string;
     ['capsh', 'libcap2-bin', changes],
     ['tar', 'tar', true],
     ['zstd', 'zstd', true],
-    ['crane', '', push || from.oci !== undefined],
+    ['crane', '', push],
     ['syft', '', true],
   ];
   return debian.filter(([, , needed]) => needed).map(([program, name]) => ({ program, from: name }));

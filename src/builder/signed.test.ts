@@ -41,7 +41,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     const production = { prefix: `${registry.host}/os/production`, keys: [read('cosign.pub')] };
     writeFileSync(policyFile, JSON.stringify({ repositories: [production] }));
     const node = await fetchPorts({
-      registries: { crane: join(bin, 'crane'), mirrorsFile: '/nonexistent', warn: () => undefined },
+      registries: { mirrorsFile: '/nonexistent', warn: () => undefined },
       signatures: { cosign: join(bin, 'cosign'), policyFile },
     });
     const wanted = (at: string) => {

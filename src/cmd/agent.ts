@@ -52,7 +52,6 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
   const http = { proxies: proxiesOf(env) };
   const registries = {
-    crane: env.CRANE ?? 'crane',
     mirrorsFile: env.MIRRORS_FILE ?? '/etc/monoroot/registries.yaml',
     warn: (message: string) => logger.warn(message),
   };

@@ -11,6 +11,10 @@ export function statusFailure(status: number, url: URL): FetchError {
   return new StatusError(status, `${url.host} answered ${status} for ${where}; ${advice}`);
 }
 
+/** The status that a server answered, if that is what failed. */
+export const statusOf = (error: unknown): number | undefined =>
+  error instanceof StatusError ? error.status : undefined;
+
 class StatusError extends FetchError {
   readonly status: number;
 

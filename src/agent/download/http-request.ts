@@ -21,6 +21,10 @@ export interface HttpSettings {
   /** Pause before a resume; doubled each time that brings nothing. */
   resumePauseSeconds?: number;
   random?: Random;
+  /** Value of the header `accept`; none when unset. */
+  accept?: string;
+  /** Connections that are used again, of whoever closes them; they have their own proxies and authorities. */
+  dispatcher?: Dispatcher;
 }
 
 /** What of a file is asked for. */
@@ -57,8 +61,11 @@ export async function requestFile(
   { signal, ...settings }: HttpSettings & { signal: AbortSignal },
   part: Part = { start: 0, validator: undefined },
 ): Promise<Answer> {
-  const dispatcher = createDispatcher({ ...settings, ca: credentials.ca });
-  const close = () => dispatcher.destroy();
+  const dispatcher = settings.dispatcher ?? createDispatcher({ ...settings, ca: credentials.ca });
+  const close = async (body?: Readable) => {
+    if (settings.dispatcher) body?.on('error', () => undefined).destroy();
+    else await dispatcher.destroy();
+  };
   const ask = (to: URL, headers: Record<string, string>) =>
     request(to.href, {
       dispatcher,
@@ -71,13 +78,18 @@ export async function requestFile(
       throw connectionFailure(error, to.host, { proxied: settings.proxies !== undefined });
     });
   try {
-    const headers = headersOf(part);
+    const headers = { ...headersOf(part), ...(settings.accept !== undefined && { accept: settings.accept }) };
     const { authorization } = credentials;
     const first = new URL(url);
     const { response, from } = await follow(first, (to) =>
       ask(to, authorization !== undefined && to.origin === first.origin ? { ...headers, authorization } : headers),
     );
-    return { ...read(response, part, from), host: from.host, close };
+    try {
+      return { ...read(response, part, from), host: from.host, close: () => close(response.body) };
+    } catch (error) {
+      await close(response.body);
+      throw error;
+    }
   } catch (error) {
     await close();
     throw error;

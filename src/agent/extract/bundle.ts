@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { osName, osVersion } from '../../api/meta.ts';
 import { literalDefaults } from '../../api/osimage.ts';
 import type { LiteralDefaults } from '../../api/osimage.ts';
+import { JsonError, parseJson } from '../../runtime/json.ts';
 import { FetchError } from '../failure.ts';
+import { bundleLimits, explain } from '../untrusted.ts';
 import { imageKey } from '../store/paths.ts';
 import type { ImageName } from '../store/paths.ts';
 
@@ -53,21 +55,12 @@ async function readFileOf(directory: string, name: string): Promise<string> {
 }
 
 function parseBundle(text: string, image: ImageName | undefined): Pick<Unpacked, 'architecture' | 'defaults'> {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new FetchError('BundleMismatch', `bundle.json is no JSON: ${String(error)}; mend the bundle`, {
-      cause: error,
-    });
-  }
+  const json = read(text);
   refuseReferences(json);
   const parsed = bundleFile.safeParse(json);
   if (!parsed.success) {
-    throw new FetchError(
-      'BundleMismatch',
-      `bundle.json is not valid: ${z.prettifyError(parsed.error)}; mend the bundle`,
-    );
+    const message = `bundle.json is not valid: ${explain(parsed.error)}; correct it and build the bundle again`;
+    throw new FetchError('BundleMismatch', message);
   }
   const bundle = parsed.data;
   if (image && imageKey(bundle) !== imageKey(image)) {
@@ -89,3 +82,13 @@ function refuseReferences(json: unknown): void {
 const withReferences = z.object({
   defaults: z.object({ env: z.array(z.object({ name: z.string(), valueFrom: z.unknown().optional() })) }),
 });
+
+function read(text: string): unknown {
+  try {
+    return parseJson(Buffer.from(text), bundleLimits);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const message = `bundle.json ${error.message}; correct it and build the bundle again`;
+    throw new FetchError('BundleMismatch', message, { cause: error });
+  }
+}

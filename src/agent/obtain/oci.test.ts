@@ -21,9 +21,8 @@ import type { Meddle } from '../testing/relay.ts';
 import { selfSigned } from '../testing/tls.ts';
 import { startTokenServer } from '../testing/tokens.ts';
 
-const missing = missingBinaries('crane', 'registry');
-const unable =
-  missing.length > 0 ? `needs ${missing.join(', ')}: hack/cluster binaries crane registry` : whyNoUnpacking();
+const missing = missingBinaries('registry');
+const unable = missing.length > 0 ? `needs ${missing.join(', ')}: hack/cluster binaries registry` : whyNoUnpacking();
 
 /** The registry that all tests push to. */
 let shared: TestRegistry & { stop: () => Promise<void> };
@@ -54,7 +53,6 @@ async function portsWith({ secrets = {}, mirrors }: Setting = {}) {
     await writeFile(mirrorsFile, JSON.stringify({ registries }));
   }
   const registries = {
-    crane: join(binaryDirectory(), 'crane'),
     mirrorsFile,
     warn: (message: string) => warnings.push(message),
   };

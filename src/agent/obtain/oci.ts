@@ -28,18 +28,23 @@ export async function openImage(
   options: RegistryOptions,
 ): Promise<Source> {
   const registry = await openRegistry(source, ports, options);
-  await registry.verifySignature(digest);
-  const { config, layers } = await readImage(registry, digest, ports.architecture);
-  const defaults = parseConfig(await registry.readBlob(config.digest, config.size), ports.architecture);
-  const totalBytes = layers.reduce((sum, { size }) => sum + size, 0);
-  return {
-    totalBytes,
-    async obtain(into) {
-      await unpackLayers(registry, layers, into);
-      return { archiveBytes: totalBytes, ...(defaults && { defaults }) };
-    },
-    close: () => Promise.resolve(),
-  };
+  try {
+    await registry.verifySignature(digest);
+    const { config, layers } = await readImage(registry, digest, ports.architecture);
+    const defaults = parseConfig(await registry.readBlob(config.digest, config.size), ports.architecture);
+    const totalBytes = layers.reduce((sum, { size }) => sum + size, 0);
+    return {
+      totalBytes,
+      async obtain(into) {
+        await unpackLayers(registry, layers, into);
+        return { archiveBytes: totalBytes, ...(defaults && { defaults }) };
+      },
+      close: () => registry.close(),
+    };
+  } catch (error) {
+    await registry.close();
+    throw error;
+  }
 }
 
 async function readImage(registry: Registry, digest: string, architecture: Architecture): Promise<Manifest> {

@@ -1,10 +1,11 @@
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
-import { createDispatcher } from '../download/connect.ts';
-import type { ConnectOptions } from '../download/connect.ts';
+import { readAll } from '../../runtime/bytes.ts';
+import { parseJson } from '../../runtime/json.ts';
 import { connectionFailure } from '../download/http-failure.ts';
 import { FetchError } from '../failure.ts';
+import { tokenLimits } from '../untrusted.ts';
 import { basic } from './login.ts';
 import type { Login } from './login.ts';
 import { originOf } from './repository.ts';
@@ -15,35 +16,28 @@ const secondsToAnswer = 30;
 
 /**
  * The header `authorization` with which blobs of a repository may be read, as its registry asks for: none, basic, or a token
- * from the server that it names (https://distribution.github.io/distribution/spec/auth/token/). Tokens live for minutes, so
- * each download begins with a new one. Throws a FetchError.
+ * from the server that it names (https://distribution.github.io/distribution/spec/auth/token/). Tokens live for minutes.
+ * Throws a FetchError.
  */
 export async function authorize(
   repository: Repository,
   login: Login | undefined,
-  options: ConnectOptions & { signal: AbortSignal },
+  { dispatcher, signal }: { dispatcher: Dispatcher; signal: AbortSignal },
 ): Promise<string | undefined> {
-  const dispatcher = createDispatcher(options);
   const ask: Ask = async (url, details = {}) => {
     const milliseconds = secondsToAnswer * 1000;
     const timeouts = { headersTimeout: milliseconds, bodyTimeout: milliseconds };
-    const { signal } = options;
-    const answer = await request(url, { dispatcher, signal, ...timeouts, ...details }).catch((error: unknown) => {
+    return request(url, { dispatcher, signal, ...timeouts, ...details }).catch((error: unknown) => {
       signal.throwIfAborted();
       throw connectionFailure(error, url.host);
     });
-    return answer;
   };
-  try {
-    const { statusCode, headers, body } = await ask(new URL(`${originOf(repository)}/v2/`));
-    await body.dump({ limit: 65536 }).catch(() => undefined);
-    if (statusCode !== 401) return undefined;
-    const challenge = [headers['www-authenticate'] ?? ''].flat().join(', ');
-    if (/\bbearer\s/i.test(challenge)) return `Bearer ${await readToken(challenge, repository, login, ask)}`;
-    return login && basic(login);
-  } finally {
-    await dispatcher.destroy();
-  }
+  const { statusCode, headers, body } = await ask(new URL(`${originOf(repository)}/v2/`));
+  await body.dump({ limit: 65536 }).catch(() => undefined);
+  if (statusCode !== 401) return undefined;
+  const challenge = [headers['www-authenticate'] ?? ''].flat().join(', ');
+  if (/\bbearer\s/i.test(challenge)) return `Bearer ${await readToken(challenge, repository, login, ask)}`;
+  return login && basic(login);
 }
 
 type Details = Pick<Dispatcher.RequestOptions, 'headers'> & { method?: 'POST'; body?: string };
@@ -57,13 +51,22 @@ async function readToken(
 ): Promise<string> {
   const { url, service } = tokenServer(challenge, repository);
   const { statusCode, body } = await ask(...tokenRequest(url, service, `repository:${repository.name}:pull`, login));
-  const text = await body.text().catch(() => '');
+  if (statusCode !== 200) await body.dump({ limit: 65536 }).catch(() => undefined);
   if (statusCode === 401 || statusCode === 403) throw refused(url.host, statusCode, login);
-  const answer = statusCode === 200 ? tokenAnswer.safeParse(parseJson(text)).data : undefined;
-  const token = answer?.token ?? answer?.access_token;
+  const token = statusCode === 200 ? await tokenIn(body) : undefined;
   if (token) return token;
   const message = `${url.host} answered ${statusCode} and no token for ${repository.host}/${repository.name}; check the server`;
   throw new FetchError('HTTPStatus', message);
+}
+
+/** The token of an answer; undefined when it has none, or more than any such answer has. */
+async function tokenIn(body: AsyncIterable<Uint8Array>): Promise<string | undefined> {
+  try {
+    const answer = tokenAnswer.parse(parseJson(await readAll(body, tokenLimits.bytes), tokenLimits));
+    return answer.token ?? answer.access_token;
+  } catch {
+    return undefined;
+  }
 }
 
 function tokenServer(challenge: string, { host, plainHTTP }: Repository): { url: URL; service: string } {
@@ -96,12 +99,4 @@ function tokenRequest(url: URL, service: string, scope: string, login: Login | u
 export function refused(host: string, status: number | string, login: Login | undefined): FetchError {
   const what = login ? 'refused the login' : 'wants a login';
   return new FetchError('Unauthorized', `${host} ${what} (${status}); check source.oci.pullSecretRef and its Secret`);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,17 +1,13 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Proxies } from '../download/connect.ts';
-import { FetchError } from '../failure.ts';
 import { programEnvironment, readLines } from '../program.ts';
-import { refused } from './authorize.ts';
 import type { Login } from './login.ts';
 import type { Repository } from './repository.ts';
 
+/** How programs of the family of `crane` ask a registry. */
 export interface CraneOptions {
-  /** Path of the program. */
-  crane: string;
   login: Login | undefined;
   /** PEM of the authorities that may sign the registry's certificate, instead of the usual ones. */
   ca: string | undefined;
@@ -19,25 +15,8 @@ export interface CraneOptions {
   signal: AbortSignal;
 }
 
-/** No registry takes a bigger manifest. */
+/** More is kept of no program. */
 const largest = 4 * 1024 * 1024;
-
-/** Reads a manifest or an index by its digest, with `crane`. Throws a FetchError. */
-export async function readManifest(repository: Repository, digest: string, options: CraneOptions): Promise<Buffer> {
-  // In the memory of the Pod (deploy/agent.yaml), as there is a password in it.
-  const directory = await mkdtemp(join(tmpdir(), 'monoroot-crane-'));
-  try {
-    const args = ['manifest', `${repository.host}/${repository.name}@${digest}`];
-    if (repository.plainHTTP) args.push('--insecure');
-    const env = await registryEnvironment(directory, repository, options);
-    const { code, output, complaint } = await runTool(options.crane, args, env, options.signal);
-    if (code === 0) return output;
-    options.signal.throwIfAborted();
-    throw diagnose(repository, digest, complaint, options.login);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-}
 
 /** Environment of a program that asks a registry as crane does; its login and authorities are written into the directory. */
 export async function registryEnvironment(
@@ -77,7 +56,7 @@ export interface ToolResult {
   fatal: string | undefined;
 }
 
-/** Runs a program that asks a registry, to its end. Aborting, or more output than any manifest has, kills it. */
+/** Runs a program that asks a registry, to its end. Aborting, or more than 4 MiB of output, kills it. */
 export async function runTool(
   program: string,
   args: readonly string[],
@@ -103,25 +82,9 @@ export async function runTool(
     fatal ??= /^(fatal error|panic): .*/.exec(line)?.[0];
   });
   const [code] = await Promise.all([ended, lines]);
-  if (size > largest) complaint = `the manifest has more than ${largest} bytes`;
+  if (size > largest) complaint = `it wrote more than ${largest} bytes`;
   return { code, output: Buffer.concat(pieces), complaint, fatal };
 }
 
-const unknown = /MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND|status code 404/;
 /** Whether a complaint of such a program is that the registry does not let it read. */
 export const isDenied = (complaint: string): boolean => /UNAUTHORIZED|DENIED|status code 40[13]/.test(complaint);
-
-/** Who could not be reached or trusted has been found out before, when the way to log in was asked for. */
-function diagnose(repository: Repository, digest: string, complaint: string, login: Login | undefined): FetchError {
-  const { host, name } = repository;
-  if (unknown.test(complaint)) {
-    const message = `${host} has no ${digest} in ${name}; push the image there or correct source.oci`;
-    return new FetchError('ManifestUnknown', message);
-  }
-  if (isDenied(complaint)) return refused(host, 'for its manifest', login);
-  if (/does not match requested digest/.test(complaint)) {
-    const message = `${host} gave another manifest than ${digest} (${complaint}); check the registry`;
-    return new FetchError('DigestMismatch', message);
-  }
-  return new FetchError('HTTPStatus', `The manifest cannot be read from ${host}: ${complaint}; check the registry`);
-}

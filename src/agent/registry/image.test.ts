@@ -108,3 +108,37 @@ describe('a configuration', () => {
     expect(refusal(() => parse({}, { os: 'windows' }))).toMatch(/^UnsupportedImage: It is for windows/);
   });
 });
+
+describe('what a hostile registry sends is refused with one reason', () => {
+  const million = (item: string, size: number) => Buffer.from(`${item},`.repeat(size).slice(0, -1));
+  const around = (before: string, item: string, after: string) =>
+    Buffer.concat([Buffer.from(before), million(item, 1_048_576 / (item.length + 1)), Buffer.from(after)]);
+  const head = `{"schemaVersion":2,"config":${JSON.stringify(config)},`;
+
+  test.each<[string, () => unknown]>([
+    ['a manifest of a million layers', () => parseManifest(around(`${head}"layers":[`, '{}', ']}'), 'amd64')],
+    ['an index of a million manifests', () => parseManifest(around('{"manifests":[', '{}', ']}'), 'amd64')],
+    [
+      'a configuration of a million variables',
+      () => parseConfig(around('{"architecture":"amd64","config":{"Env":[', '1', ']}}'), 'amd64'),
+    ],
+    ['a manifest of many levels', () => parseManifest(Buffer.from('['.repeat(1_000_000)), 'amd64')],
+  ])('%s', (_name, parse) => {
+    const told = refusal(parse);
+    expect(told).toMatch(/^UnsupportedImage: Its \w+ (has more than 20000 values|is nested deeper)/);
+    expect(told.length).toBeLessThan(1024);
+  });
+
+  test('many layers that are not valid, but not too many to be looked at', () => {
+    const told = refusal(() =>
+      parseManifest(bytes({ config, layers: Array.from({ length: 9_000 }, () => ({})) }), 'amd64'),
+    );
+    expect(told).toMatch(/^UnsupportedImage: Its manifest is not valid: .* at layers\.0\.digest, and 17999 more/);
+    expect(told.length).toBeLessThan(1024);
+  });
+
+  test('more layers than can be laid over one another', () => {
+    const layers = Array.from({ length: 257 }, () => layer);
+    expect(refusal(() => parseManifest(bytes({ config, layers }), 'amd64'))).toContain('It has 257 layers');
+  });
+});

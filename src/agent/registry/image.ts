@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import type { LiteralDefaults } from '../../api/osimage.ts';
+import { JsonError, parseJson } from '../../runtime/json.ts';
+import type { JsonLimits } from '../../runtime/json.ts';
 import { FetchError } from '../failure.ts';
+import { configurationLimits, explain, manifestLimits, mostLayers } from '../untrusted.ts';
 import { defaultsOf, runConfig } from './image-config.ts';
 import { levelNeeded } from './variant.ts';
 
@@ -36,16 +39,18 @@ const configTypes = /^application\/vnd\.(oci\.image\.config\.v1|docker\.containe
  * UnsupportedImage, ArchitectureMismatch.
  */
 export function parseManifest(bytes: Buffer, architecture: string, level = 1): Manifest | { child: string } {
-  const json = parse(bytes, z.looseObject({}), 'manifest');
-  if ('manifests' in json) return { child: choose(parse(bytes, index, 'index'), architecture, level) };
+  const json = parse(read(bytes, manifestLimits, 'manifest'), z.looseObject({}), 'manifest');
+  if ('manifests' in json) return { child: choose(parse(json, index, 'index'), architecture, level) };
   if (!('layers' in json)) {
     const which = json['schemaVersion'] === 1 ? 'of Docker schema 1' : 'of no known kind';
     throw unsupported(`Its manifest is ${which}`);
   }
-  const { config: of, layers } = parse(bytes, manifest, 'manifest');
+  const { config: of, layers } = parse(json, manifest, 'manifest');
   if (!configTypes.test(of.mediaType))
     throw unsupported(`It is no image but an artifact (${of.mediaType || 'no type'})`);
   if (layers.length === 0) throw unsupported('It has no layers');
+  if (layers.length > mostLayers)
+    throw unsupported(`It has ${layers.length} layers, and at most ${mostLayers} are known`);
   for (const { mediaType } of layers) {
     if (!layerTypes.test(mediaType)) throw unsupported(`It has a layer of type ${mediaType || '(none)'}`);
   }
@@ -71,13 +76,14 @@ function choose({ manifests }: z.output<typeof index>, architecture: string, lev
     );
   }
   const there = manifests.flatMap(({ platform: it }) => (it ? [`${it.os}/${it.architecture}`] : []));
-  const message = `The index has no manifest for linux/${architecture} but for ${[...new Set(there)].join(', ') || 'nothing'}`;
+  const message = `The index has no manifest for linux/${architecture} but for ${[...new Set(there)].join(', ').slice(0, 300) || 'nothing'}`;
   throw new FetchError('ArchitectureMismatch', `${message}; push one or correct spec.architecture`);
 }
 
 /** What the configuration of an image says. Throws UnsupportedImage, ArchitectureMismatch. */
 export function parseConfig(bytes: Buffer, architecture: string): LiteralDefaults | undefined {
-  const { os, architecture: found, config: of } = parse(bytes, config, 'configuration');
+  const json = read(bytes, configurationLimits, 'configuration');
+  const { os, architecture: found, config: of } = parse(json, config, 'configuration');
   if (os !== 'linux') throw unsupported(`It is for ${os}`);
   if (found !== architecture) {
     const message = `The image is for ${found} and this node is ${architecture}; give the OSImage the right digest and spec.architecture`;
@@ -85,21 +91,27 @@ export function parseConfig(bytes: Buffer, architecture: string): LiteralDefault
   }
   const defaults = defaultsOf(of ?? {});
   if (!(defaults instanceof z.ZodError)) return defaults;
-  const message = `Its configuration cannot become defaults: ${z.prettifyError(defaults)}; build the image with another configuration`;
+  const message = `Its configuration cannot become defaults: ${explain(defaults)}; build the image with another configuration`;
   throw new FetchError('UnsupportedImage', message);
 }
 
-function parse<T>(bytes: Buffer, schema: z.ZodType<T>, what: string): T {
-  let json: unknown;
+function read(bytes: Buffer, limits: JsonLimits, what: string): unknown {
   try {
-    json = JSON.parse(bytes.toString());
-  } catch {
-    throw unsupported(`Its ${what} is no JSON`);
+    return parseJson(bytes, limits);
+  } catch (error) {
+    if (error instanceof JsonError) throw unsupported(`Its ${what} ${error.message}`);
+    throw error;
   }
+}
+
+function parse<T>(json: unknown, schema: z.ZodType<T>, what: string): T {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw unsupported(`Its ${what} is not valid: ${z.prettifyError(parsed.error)}`);
+  throw unsupported(`Its ${what} is not valid: ${explain(parsed.error)}`);
 }
 
 const unsupported = (what: string): FetchError =>
-  new FetchError('UnsupportedImage', `${what}; push a Linux image with layers of tar, tar+gzip or tar+zstd`);
+  new FetchError(
+    'UnsupportedImage',
+    `${what.slice(0, 800)}; push a Linux image with layers of tar, tar+gzip or tar+zstd`,
+  );

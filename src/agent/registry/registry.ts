@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { TooManyBytes, readAll } from '../../runtime/bytes.ts';
 import type { OciSource } from '../../api/sources.ts';
-import { readAuthority } from '../download/credentials.ts';
-import type { Credentials, ReadSecret } from '../download/credentials.ts';
+import type { ReadSecret } from '../download/credentials.ts';
+import { statusOf } from '../download/http-failure.ts';
 import type { HttpSettings } from '../download/http-request.ts';
 import { openHttp } from '../download/http.ts';
 import type { Download, HttpOptions } from '../download/http.ts';
@@ -10,17 +11,17 @@ import type { FailureReason } from '../failure.ts';
 import { verifySignature } from '../signatures/cosign.ts';
 import type { Rule } from '../signatures/policy.ts';
 import { wrongDigest } from '../transfer.ts';
-import { authorize } from './authorize.ts';
-import { readManifest } from './crane.ts';
-import { readLogin } from './login.ts';
+import { configurationLimits, manifestLimits } from '../untrusted.ts';
+import { refused } from './authorize.ts';
+import type { Login } from './login.ts';
 import { readMirrors } from './mirrors.ts';
-import { atMirror, blobUrl, parseReference, registryOf } from './repository.ts';
+import { atMirror, parseReference, registryOf, urlOf } from './repository.ts';
 import type { Repository } from './repository.ts';
+import { openSession, withCredentials } from './session.ts';
+import type { Session } from './session.ts';
 
 /** How registries are asked, whatever the image. */
 export interface RegistryPorts {
-  /** Path of the program `crane`. */
-  crane: string;
   /** File that lists mirrors; it need not be there. */
   mirrorsFile: string;
   /** Told of a mirror that was of no use, and of a file of mirrors that is not valid. */
@@ -44,11 +45,20 @@ export interface Registry {
   readBlob(digest: string, size: number): Promise<Buffer>;
   /** Downloads a blob. `use` must verify it, and is called again, to begin anew, when a mirror has failed. */
   download<T>(digest: string, use: (download: Download) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Ends all connections; to be called in any case. */
+  close(): Promise<void>;
 }
 
-/** A mirror is near or it is none. */
+/** Mirrors are expected to be close, so fail over fast. */
 const mirrorSettings: HttpSettings = { connectTimeoutSeconds: 5, vainResumes: 1 };
-const largestConfig = 8 * 1024 * 1024;
+
+/** The kinds of manifests that the agent reads; a registry may answer with another kind than is asked for, or convert it. */
+const manifestTypes = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ');
 
 /** What another server may do better. */
 const ofTheServer = new Set<FailureReason>([
@@ -65,7 +75,7 @@ const ofTheServer = new Set<FailureReason>([
   'SignatureInvalid',
 ]);
 
-/** A mirror of which it is known need not be bad for other things. */
+/** These failures concern one digest; keep using the mirror for others. */
 const ofTheThing = new Set<FailureReason>(['ManifestUnknown', 'HTTPStatus', 'SignatureMissing', 'SignatureInvalid']);
 
 /** Finds out where the image of a source is to be asked for: first at the mirrors of its registry, then there. */
@@ -85,15 +95,15 @@ export async function openRegistry(
     ...(mirrorOf !== undefined && mirrorSettings),
   });
 
-  async function login(repository: Repository) {
-    const [found, ca] = await Promise.all([
-      readLogin(source, repository, readSecret),
-      // The authority of the source is for its registry; a mirror is trusted as any web server.
-      repository.mirrorOf === undefined ? readAuthority(source, readSecret) : undefined,
-    ]);
-    const authorization = await authorize(repository, found, { ...settingsFor(repository), ca, signal });
-    const credentials: Credentials = { ...(authorization !== undefined && { authorization }), ...(ca && { ca }) };
-    return { login: found, ca, credentials };
+  const sessions = new Map<Repository, Promise<Session>>();
+  /** One connection and one login for all that is asked of a repository. */
+  function sessionOf(repository: Repository): Promise<Session> {
+    const known = sessions.get(repository);
+    if (known) return known;
+    const opened = openSession(source, repository, { ...settingsFor(repository), readSecret, signal });
+    sessions.set(repository, opened);
+    opened.catch(() => sessions.delete(repository));
+    return opened;
   }
 
   /** Asks one after the other. What has failed is not asked again for this image, unless it just did not have something. */
@@ -112,11 +122,27 @@ export async function openRegistry(
     throw new Error('There is no registry to ask');
   }
 
-  const download: Registry['download'] = (digest, use, until = signal) =>
+  async function open(repository: Repository, kind: 'blobs' | 'manifests', digest: string, settings: HttpSettings) {
+    const session = await sessionOf(repository);
+    const { dispatcher, login } = session;
+    const common = { ...settingsFor(repository), signal, ...settings, dispatcher };
+    try {
+      return await withCredentials(session, (credentials) =>
+        openHttp(urlOf(repository, kind, digest), { ...common, credentials, throttle }),
+      );
+    } catch (error) {
+      throw told(error, repository, digest, login);
+    }
+  }
+
+  const get = <T>(
+    kind: 'blobs' | 'manifests',
+    digest: string,
+    use: (download: Download) => Promise<T>,
+    settings: HttpSettings & { signal?: AbortSignal } = {},
+  ): Promise<T> =>
     ask(async (repository) => {
-      const credentials = async () => (await login(repository)).credentials;
-      const settings = { ...settingsFor(repository), signal: until, throttle, credentials };
-      const opened = await openHttp(blobUrl(repository, digest), settings);
+      const opened = await open(repository, kind, digest, settings);
       try {
         return await use(opened);
       } finally {
@@ -124,10 +150,12 @@ export async function openRegistry(
       }
     });
 
+  const download: Registry['download'] = (digest, use, until = signal) => get('blobs', digest, use, { signal: until });
+
   /** What a program needs to ask a repository. Also tells whether the registry can be reached and trusted. */
   async function access(repository: Repository) {
-    const { login: found, ca } = await login(repository);
-    return { login: found, ca, proxies: options.http?.proxies, signal };
+    const { login, ca } = await sessionOf(repository);
+    return { login, ca, proxies: options.http?.proxies, signal };
   }
 
   const { signature } = options;
@@ -140,26 +168,34 @@ export async function openRegistry(
       );
     },
     readManifest: (digest) =>
-      ask(async (repository) => {
-        const bytes = await readManifest(repository, digest, { crane: ports.crane, ...(await access(repository)) });
-        check(bytes, digest);
-        return bytes;
-      }),
+      get('manifests', digest, ({ body }) => readWhole(body, digest, manifestLimits.bytes), { accept: manifestTypes }),
     readBlob: (digest, size) =>
-      download(digest, async ({ body }) => {
-        const pieces: Uint8Array[] = [];
-        let bytes = 0;
-        for await (const piece of body) {
-          bytes += piece.length;
-          if (bytes > Math.min(size, largestConfig)) throw tooLong(digest, size);
-          pieces.push(piece);
-        }
-        const blob = Buffer.concat(pieces);
-        check(blob, digest);
-        return blob;
-      }),
+      download(digest, ({ body }) => readWhole(body, digest, Math.min(size, configurationLimits.bytes))),
     download,
+    async close() {
+      for (const opened of sessions.values()) await opened.then((it) => it.close()).catch(() => undefined);
+    },
   };
+}
+
+/** The verified bytes of something small. */
+async function readWhole(body: AsyncIterable<Uint8Array>, digest: string, most: number): Promise<Buffer> {
+  try {
+    const bytes = await readAll(body, most);
+    check(bytes, digest);
+    return bytes;
+  } catch (error) {
+    throw error instanceof TooManyBytes ? tooLong(digest, most) : error;
+  }
+}
+
+/** Why a registry does not give what a digest names, in the words of registries. */
+function told(error: unknown, { host, name }: Repository, digest: string, login: Login | undefined): unknown {
+  if (!(error instanceof FetchError)) return error;
+  if (error.reason === 'Unauthorized') return refused(host, `for ${digest}`, login);
+  if (statusOf(error) !== 404) return error;
+  const message = `${host} has no ${digest} in ${name}; push the image there or correct source.oci`;
+  return new FetchError('ManifestUnknown', message, { cause: error });
 }
 
 function check(bytes: Buffer, digest: string): void {
@@ -167,8 +203,8 @@ function check(bytes: Buffer, digest: string): void {
   if (actual !== digest) throw wrongDigest(digest, actual, bytes.length);
 }
 
-/** More bytes come than the manifest says. */
+/** More bytes come than the manifest says, or than any manifest has. */
 export function tooLong(digest: string, size: number): FetchError {
-  const message = `${digest} has more than the ${size} bytes that the manifest says; check the registry`;
+  const message = `${digest} has more than the ${size} bytes that it may have; check the registry`;
   return new FetchError('DigestMismatch', message);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { atMirror, blobUrl, parseReference } from './repository.ts';
+import { atMirror, parseReference, urlOf } from './repository.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 
@@ -13,18 +13,24 @@ test.each([
   expect(parseReference(reference)).toEqual({ host, name, plainHTTP: false });
 });
 
-test('a blob has a URL', () => {
-  expect(blobUrl(parseReference('registry:5000/os:v1', true), digest)).toBe(
+test('a blob has a URL, and so has a manifest', () => {
+  expect(urlOf(parseReference('registry:5000/os'), 'manifests', digest)).toBe(
+    `https://registry:5000/v2/os/manifests/${digest}`,
+  );
+  expect(urlOf(parseReference('registry:5000/os:v1', true), 'blobs', digest)).toBe(
     `http://registry:5000/v2/os/blobs/${digest}`,
   );
 });
 
 test('a mirror is asked for the registry that is meant, under its own path', () => {
   const repository = parseReference('registry.example.com/os:v1');
-  expect(blobUrl(atMirror(repository, 'http://127.0.0.1:30020', 'registry.example.com'), digest)).toBe(
+  expect(urlOf(atMirror(repository, 'http://127.0.0.1:30020', 'registry.example.com'), 'manifests', digest)).toBe(
+    `http://127.0.0.1:30020/v2/os/manifests/${digest}?ns=registry.example.com`,
+  );
+  expect(urlOf(atMirror(repository, 'http://127.0.0.1:30020', 'registry.example.com'), 'blobs', digest)).toBe(
     `http://127.0.0.1:30020/v2/os/blobs/${digest}?ns=registry.example.com`,
   );
-  expect(blobUrl(atMirror(repository, 'https://cache.example.com/hub/', 'registry.example.com'), digest)).toBe(
+  expect(urlOf(atMirror(repository, 'https://cache.example.com/hub/', 'registry.example.com'), 'blobs', digest)).toBe(
     `https://cache.example.com/v2/hub/os/blobs/${digest}?ns=registry.example.com`,
   );
 });

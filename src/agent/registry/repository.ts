@@ -31,8 +31,8 @@ export function atMirror({ name }: Repository, mirror: string, registry: string)
 
 export const originOf = ({ host, plainHTTP }: Repository): string => `${plainHTTP ? 'http' : 'https'}://${host}`;
 
-/** The URL of a blob. A mirror of many registries is told which one is meant in the way of containerd. */
-export function blobUrl(repository: Repository, digest: string): string {
+/** The URL of a blob or a manifest. As for containerd, `ns` names the registry to a mirror of many registries. */
+export function urlOf(repository: Repository, kind: 'blobs' | 'manifests', digest: string): string {
   const query = repository.mirrorOf === undefined ? '' : `?ns=${encodeURIComponent(repository.mirrorOf)}`;
-  return `${originOf(repository)}/v2/${repository.name}/blobs/${digest}${query}`;
+  return `${originOf(repository)}/v2/${repository.name}/${kind}/${digest}${query}`;
 }

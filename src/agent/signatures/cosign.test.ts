@@ -58,7 +58,7 @@ async function portsWith({ policy, secrets = {}, mirrors = {}, proxies }: Settin
   const warnings: string[] = [];
   const warn = (message: string) => warnings.push(message);
   const ports = await fetchPorts({
-    registries: { crane: join(binaryDirectory(), 'crane'), mirrorsFile, warn },
+    registries: { mirrorsFile, warn },
     signatures: { cosign: join(binaryDirectory(), 'cosign'), policyFile },
     readSecret: (name) => Promise.resolve(secrets[name]),
     ...(proxies && { http: { proxies } }),

@@ -2,14 +2,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { parseJson } from '../../runtime/json.ts';
 import { refused } from '../registry/authorize.ts';
 import { isDenied, registryEnvironment, runTool } from '../registry/crane.ts';
 import type { CraneOptions, ToolResult } from '../registry/crane.ts';
 import type { Repository } from '../registry/repository.ts';
 import { FetchError } from '../failure.ts';
+import { signatureLimits } from '../untrusted.ts';
 import type { Rule } from './policy.ts';
 
-export interface CosignOptions extends Omit<CraneOptions, 'crane'> {
+export interface CosignOptions extends CraneOptions {
   /** Path of the program. */
   cosign: string;
 }
@@ -95,17 +97,17 @@ async function verifyIn(
 
 /** Attestations of the same key, whatever they say, satisfy cosign too. */
 function isSigned(output: Buffer, digest: string): boolean {
-  const claims = verified.safeParse(parseJson(output)).data ?? [];
-  return claims.some(
+  return claimsOf(output).some(
     ({ critical: { type, image } }) => signatureTypes.includes(type) && image['docker-manifest-digest'] === digest,
   );
 }
 
-function parseJson(bytes: Buffer): unknown {
+/** What cosign has verified; nothing when that is not what it should have written, or more than anybody attaches. */
+function claimsOf(output: Buffer): z.output<typeof verified> {
   try {
-    return JSON.parse(bytes.toString());
+    return verified.parse(parseJson(output, signatureLimits));
   } catch {
-    return undefined;
+    return [];
   }
 }
 

@@ -54,7 +54,7 @@ export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<Fet
     paths,
     readSecret: () => Promise.resolve(undefined),
     architecture: 'amd64',
-    registries: { crane: 'crane', mirrorsFile: '/nonexistent', warn: () => undefined },
+    registries: { mirrorsFile: '/nonexistent', warn: () => undefined },
     signatures: { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' },
     now: () => new Date('2026-01-01T00:00:00Z'),
     uniqueId: () => `id${++id}`,

@@ -24,7 +24,7 @@ export async function live({ root, fetch, remove, removeUsed }: Life): Promise<s
   await prepareStore(paths);
   let outcome = 'Stored';
   if (fetch) {
-    const registries = { crane: 'crane', mirrorsFile: '/nonexistent', warn: () => undefined };
+    const registries = { mirrorsFile: '/nonexistent', warn: () => undefined };
     const readSecret = () => Promise.resolve(undefined);
     const signatures = { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' };
     const ports = { ...common, architecture: 'amd64' as const, registries, signatures, readSecret };

@@ -57,6 +57,6 @@ export async function startTokenServer({ anonymous = false } = {}): Promise<Toke
       else response.writeHead(401).end();
     });
   });
-  // crane takes no private address for a realm that is not the registry itself, but a name.
+  // cosign takes no private address for a realm that is not the registry itself, but a name.
   return { realm: `${origin.replace('127.0.0.1', 'localhost')}/token`, issuer, cert, asked };
 }

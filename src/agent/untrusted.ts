@@ -1,0 +1,30 @@
+import { z } from 'zod';
+
+/** The limits of what strangers send, and of what becomes of it. docs/limits.md has all of them, with the reasons. */
+
+const mebibyte = 1024 * 1024;
+
+/** A manifest or an index of a registry. No registry takes a bigger one. */
+export const manifestLimits = { bytes: 4 * mebibyte, values: 20_000 };
+/** The configuration of an OCI image, most of which is the history of its layers. */
+export const configurationLimits = { bytes: 4 * mebibyte, values: 20_000 };
+export const bundleLimits = { bytes: mebibyte, values: 10_000 };
+/** What a server for tokens answers: a token has a few KiB, those of some clouds more. */
+export const tokenLimits = { bytes: mebibyte, values: 1_000 };
+/** The statements about the signatures of one image, as cosign writes them. */
+export const signatureLimits = { bytes: 4 * mebibyte, values: 20_000 };
+/** As containerd, and the kernel for overlays. */
+export const mostLayers = 256;
+
+/**
+ * What a status says about one image: its defaults and its layout. All images of a node share one object of the API server, which
+ * takes some 1.5 MB.
+ */
+export const mostDescriptionBytes = 32 * 1024;
+
+/** What is first wrong with a value, in one line, however much else is. */
+export function explain({ issues: [first, ...others] }: z.ZodError): string {
+  if (!first) return 'it is not valid';
+  const at = first.path.length > 0 ? ` at ${first.path.map(String).join('.').slice(0, 200)}` : '';
+  return `${first.message.slice(0, 300)}${at}${others.length > 0 ? `, and ${others.length} more` : ''}`;
+}
