@@ -15,7 +15,7 @@ RUN strip /node && chmod 755 /node
 FROM ${BASE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends acl attr ca-certificates debian-archive-keyring gzip libarchive-tools libcap2-bin \
-      mmdebstrap xz-utils zstd \
+      mmdebstrap perl-base xz-utils zstd \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/*.log /var/log/apt \
       /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale
 COPY --from=node /node /usr/local/bin/node

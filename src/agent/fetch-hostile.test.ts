@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { WantedImage } from '../api/nodestore.ts';
@@ -84,6 +85,24 @@ function flipped(bytes: Buffer, at: number): Buffer {
   const index = at < 0 ? bytes.length + at : at;
   changed[index] = (changed[index] ?? 0) ^ 0x55;
   return changed;
+}
+
+/** An xz file whose first block asks for a dictionary of so many GiB. */
+function withDictionary(bytes: Buffer, gibibytes: 1 | 2): Buffer {
+  const changed = Buffer.from(bytes);
+  // The header of the block: its size, flags, the filter LZMA2 with one byte of properties, padding, its checksum.
+  const [header, size] = [12, ((bytes[12] ?? 0) + 1) * 4];
+  changed.writeUInt8(gibibytes === 1 ? 36 : 38, header + 4);
+  changed.writeUInt32LE(crc32(changed.subarray(header, header + size - 4)), header + size - 4);
+  return changed;
+}
+
+/** A frame of zstd with a window of so many bits, and one block of zeros. */
+function withWindow(bits: number): Buffer {
+  const [magic, descriptor] = [Buffer.from('28b52ffd', 'hex'), Buffer.from([0, (bits - 10) << 3])];
+  // The last block, run-length encoded, of 1000 bytes.
+  const block = Buffer.from([((1000 << 3) & 0xff) | 3, (1000 << 3) >> 8, 0, 0]);
+  return Buffer.concat([magic, descriptor, block]);
 }
 
 const elfOf = (machine: number) => {
@@ -200,7 +219,16 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
     ['a flipped byte in the checksum of gzip', () => flipped(compress('gzip', big()), -6), 'CorruptArchive'],
     ['a flipped byte in the first header', () => flipped(big(), 3), 'CorruptArchive'],
     ['a flipped byte in a later header', () => flipped(big(), 512 * 3 + 3), 'CorruptArchive'],
-    ['a compressed something', () => compress('zstd', Buffer.from('no tar at all')), 'CorruptArchive'],
+    ['a tar file that was compressed twice', () => compress('zstd', compress('zstd', big())), 'UnsupportedArchive'],
+    ['a tar file that was compressed in two ways', () => compress('gzip', compress('xz', big())), 'UnsupportedArchive'],
+    ['a window of a gigabyte in xz', () => withDictionary(compress('xz', big()), 1), 'TooLarge'],
+    ['a window of a gigabyte in zstd', () => withWindow(30), 'TooLarge'],
+    [
+      'a bundle.json of a million values',
+      bundleAnd({ name: 'bundle.json', content: `[${'1,'.repeat(520_000)}1]` }),
+      'BundleMismatch',
+    ],
+    ['a compressed something', () => compress('zstd', Buffer.from('no tar at all')), 'UnsupportedArchive'],
     ['a web page', () => Buffer.from('<html></html>'), 'UnsupportedArchive'],
     ['nothing', () => Buffer.alloc(0), 'UnsupportedArchive'],
     ['other bytes', () => big(), 'DigestMismatch', other],

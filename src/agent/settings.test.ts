@@ -16,6 +16,10 @@ test.each([
   [{ MIN_FREE: '5%', MAX_CONCURRENT_FETCHES: '1' }, { percent: 5 }, 1],
   [{ MIN_FREE: '10Gi', MAX_CONCURRENT_FETCHES: '16' }, { bytes: 10 * gibibyte }, 16],
   [{ MIN_FREE: '16Mi' }, { bytes: gibibyte / 64 }, 2],
+  [{ MEMORY_LIMIT: String(640 * 2 ** 20) }, { percent: 15 }, 2],
+  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(640 * 2 ** 20) }, { percent: 15 }, 2],
+  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(4 * gibibyte) }, { percent: 15 }, 16],
+  [{ MEMORY_LIMIT: String(2 ** 20) }, { percent: 15 }, 1],
 ])('%j is understood', (env, minFree, maxConcurrentFetches) => {
   expect(readSettings(env)).toEqual({ minFree, maxConcurrentFetches });
 });
@@ -27,6 +31,12 @@ test.each(['0%', '91%', '100%', '5.5%', '15Mi', '0', '-1Gi', 'much', '10GiB'])('
 test.each(['0', '17', '-1', '1.5', 'two'])('MAX_CONCURRENT_FETCHES %s is refused', (value) => {
   expect(() => readSettings({ MAX_CONCURRENT_FETCHES: value })).toThrow(
     `MAX_CONCURRENT_FETCHES is '${value}': it must be a whole number from 1 to 16`,
+  );
+});
+
+test('MEMORY_LIMIT that is no number of bytes is refused', () => {
+  expect(() => readSettings({ MEMORY_LIMIT: '640Mi' })).toThrow(
+    `MEMORY_LIMIT is '640Mi': it must be a number of bytes`,
   );
 });
 

@@ -5,28 +5,42 @@ import type { MinFree } from './store/space.ts';
 export interface AgentSettings {
   /** Never taken of the file system of the store. */
   minFree: MinFree;
-  /** Images fetched at the same time on this node. */
+  /** Images fetched at the same time on this node; no more than its memory lets. */
   maxConcurrentFetches: number;
 }
 
 const mebibyte = 1024 * 1024;
 const leastBytes = 16 * mebibyte;
 const mostFetches = 16;
+/** The agent itself, with a list of files, and cosign, which runs before anything is unpacked. */
+const ownBytes = 160 * mebibyte;
+/** The programs of one fetch at their limits: a decompressor with a window of 128 MiB, and bsdtar. See docs/limits.md. */
+const fetchBytes = 232 * mebibyte;
 
 /**
  * Reads `MIN_FREE` and `MAX_CONCURRENT_FETCHES`. Throws an error that names variable, value and rule when one makes no sense.
  * 15% is where a kubelet with its own defaults begins to evict Pods from a full disk: images must not bring it about.
  * Two fetches, so that one can use the network while the other unpacks and a small image need not wait for a large one; more
- * would share the same network and disk.
+ * would share the same network and disk. `MEMORY_LIMIT`, in bytes, is that of the agent with all of its programs: fewer are
+ * fetched at the same time when it has no room for their programs.
  */
 export function readSettings(env: {
   MIN_FREE?: string | undefined;
   MAX_CONCURRENT_FETCHES?: string | undefined;
+  MEMORY_LIMIT?: string | undefined;
 }): AgentSettings {
+  const fetches = parseFetches(env.MAX_CONCURRENT_FETCHES || '2');
   return {
     minFree: parseMinFree(env.MIN_FREE || '15%'),
-    maxConcurrentFetches: parseFetches(env.MAX_CONCURRENT_FETCHES || '2'),
+    maxConcurrentFetches: Math.min(fetches, fetchesWithin(env.MEMORY_LIMIT || undefined)),
   };
+}
+
+/** How many fetches find room in the memory; one always may try. */
+function fetchesWithin(limit: string | undefined): number {
+  if (limit === undefined) return mostFetches;
+  if (!/^\d{1,18}$/.test(limit)) throw new Error(`MEMORY_LIMIT is '${limit}': it must be a number of bytes`);
+  return Math.max(1, Math.floor((Number(limit) - ownBytes) / fetchBytes));
 }
 
 function parseMinFree(text: string): MinFree {

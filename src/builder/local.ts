@@ -79,6 +79,7 @@ export function programsOf({ build }: Recipe, push: boolean): { program: string;
   const debian: [program: string, from: string, needed: boolean][] = [
     ['mmdebstrap', 'mmdebstrap', from.debootstrap !== undefined],
     ['bsdtar', 'libarchive-tools', from.debootstrap === undefined],
+    ['perl', 'perl-base', from.debootstrap === undefined],
     ['capsh', 'libcap2-bin', changes],
     ['tar', 'tar', true],
     ['zstd', 'zstd', true],

@@ -32,7 +32,13 @@ const silenceLimitSeconds = 1800;
 
 async function main({ env, logger, signal, required }: Program): Promise<void> {
   const nodeName = required('NODE_NAME');
-  const settings = readSettings({ MIN_FREE: env.MIN_FREE, MAX_CONCURRENT_FETCHES: env.MAX_CONCURRENT_FETCHES });
+  const { MIN_FREE, MAX_CONCURRENT_FETCHES, MEMORY_LIMIT } = env;
+  const settings = readSettings({ MIN_FREE, MAX_CONCURRENT_FETCHES, MEMORY_LIMIT });
+  const { maxConcurrentFetches } = settings;
+  if (maxConcurrentFetches < Number(MAX_CONCURRENT_FETCHES || maxConcurrentFetches)) {
+    const message = 'Limited concurrent fetches to what the memory limit of the container has room for';
+    logger.warn({ maxConcurrentFetches, MAX_CONCURRENT_FETCHES, MEMORY_LIMIT }, message);
+  }
   const paths = storePaths(env.MONOROOT_ROOT ?? hostRoot);
   const metrics = createMetrics();
   const agentMetrics = createAgentMetrics(metrics.registry);

@@ -1,5 +1,11 @@
 import { FetchError } from '../failure.ts';
 
+/**
+ * The largest window of a decompressor: zstd up to --long=27 or --ultra -22, xz up to -9. One archive that asks for more would
+ * take the memory of all that the agent does.
+ */
+const windowMebibytes = 128;
+
 /** A program that decompresses standard input to standard output; undefined when the archive is not compressed. */
 export type Decompressor = readonly [command: string, ...args: string[]] | undefined;
 
@@ -7,9 +13,13 @@ export type Decompressor = readonly [command: string, ...args: string[]] | undef
 export const sniffBytes = 262;
 
 const known: { name: string; magic: string; offset?: number; decompressor: Decompressor }[] = [
-  { name: 'zstd', magic: '28b52ffd', decompressor: ['zstd', '-dcq', '--no-progress'] },
+  {
+    name: 'zstd',
+    magic: '28b52ffd',
+    decompressor: ['zstd', '-dcq', '--no-progress', `--memory=${windowMebibytes}MiB`],
+  },
   { name: 'gzip', magic: '1f8b', decompressor: ['gzip', '-dcq'] },
-  { name: 'xz', magic: 'fd377a585a00', decompressor: ['xz', '-dcq'] },
+  { name: 'xz', magic: 'fd377a585a00', decompressor: ['xz', '-dcq', `--memlimit-decompress=${windowMebibytes}MiB`] },
   { name: 'tar', magic: Buffer.from('ustar').toString('hex'), offset: 257, decompressor: undefined },
 ];
 
@@ -24,8 +34,38 @@ export function detectCompression(start: Uint8Array): Decompressor {
   }
   const what =
     bytes.length === 0 ? 'it is empty' : `it starts with ${JSON.stringify(printable(bytes.subarray(0, 16)))}`;
-  const message = `The archive is neither a tar file, plain or compressed with zstd, gzip or xz, nor a zip file: ${what}; build it anew as .tar.zst`;
+  const message = `The archive is neither a tar file, plain or compressed with zstd, gzip or xz, nor a zip file: ${what}; build it again as .tar.zst`;
   throw new FetchError('UnsupportedArchive', message);
 }
 
 const printable = (bytes: Buffer) => bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
+
+/** Bytes of the beginning of a compressed archive from which `isTar` can be told: the largest block of zstd, and some. */
+export const headBytes = 256 * 1024;
+/** The first header of a tar stream. */
+export const tarHeaderBytes = 512;
+
+/**
+ * Whether a stream is a tar stream, told from its first header: its checksum is right, or it is the end of an empty one. bsdtar
+ * itself would look for other formats, and for another compression.
+ */
+export function isTar(header: Uint8Array): boolean {
+  if (header.length < tarHeaderBytes) return false;
+  const bytes = Buffer.from(header.buffer, header.byteOffset, tarHeaderBytes);
+  if (bytes.every((byte) => byte === 0)) return true;
+  const told = /^ *([0-7]+)/.exec(bytes.toString('latin1', 148, 156))?.[1];
+  let [sum, signed] = [8 * 0x20, 8 * 0x20];
+  for (const [at, byte] of bytes.entries()) {
+    if (at >= 148 && at < 156) continue;
+    sum += byte;
+    signed += byte < 128 ? byte : byte - 256;
+  }
+  return told !== undefined && [sum, signed].includes(parseInt(told, 8));
+}
+
+/** What is compressed is no tar stream. */
+export function notTar(header: Uint8Array): FetchError {
+  const start = header.length === 0 ? 'nothing' : JSON.stringify(printable(Buffer.from(header.subarray(0, 16))));
+  const message = `The archive is compressed, but what comes out is no tar stream: it starts with ${start}`;
+  return new FetchError('UnsupportedArchive', `${message}; compress a tar file once, with zstd, gzip or xz`);
+}

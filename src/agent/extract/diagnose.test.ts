@@ -27,7 +27,7 @@ test.each([
   ['a tar stream that ends', [ended('bsdtar', 1, 'r: Truncated tar archive: Unknown error -1')], 'TruncatedArchive'],
   ['a bad checksum', [ended('gzip', 1, 'gzip: stdin: invalid compressed data--crc error')], 'CorruptArchive'],
   ['a program that was killed', [ended('zstd', null), ended('bsdtar', 0)], 'CorruptArchive'],
-  ['a program that is missing', [ended('zstd', -2, 'spawn zstd ENOENT')], 'CorruptArchive'],
+  ['a program that is missing', [ended('zstd', -2, 'spawn zstd ENOENT')], 'StoreFailed'],
 ])('%s has its own reason', (_name, endings, reason) => expect(diagnose(endings)?.reason).toBe(reason));
 
 test('what one program said explains more than that another was cut off by it', () => {

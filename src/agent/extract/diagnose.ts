@@ -28,6 +28,10 @@ export const isSummary = (line: string) => summary.test(line);
 const unsafe = /Path contains '\.\.'|Cannot extract through symlink|Path is absolute/;
 const full = /No space left on device|Disk quota exceeded/;
 const namedAcl = /Failed to set acl.*Invalid argument/;
+/** The last line of zstd, of xz, and what bsdtar and others say. */
+const withoutMemory =
+  /Use --long=\d+ or --memory=|memory is required\. The limit is|Memory usage limit reached|Out of memory|Can't allocate memory/i;
+const cannotRun = /^(jail: |spawn )/;
 const truncated = /unexpected end|premature end|Truncated|Unexpected EOF/i;
 
 /** Why unpacking failed, told from the programs' ends, the first of the pipeline first; undefined when all went well. */
@@ -36,6 +40,22 @@ export function diagnose(endings: readonly Ending[]): FetchError | undefined {
   const complaints = failed.map(({ complaint }) => complaint);
   // A program that dies takes the one before it along with SIGPIPE, so what was said counts for more than how it ended.
   const find = (pattern: RegExp) => complaints.find((it) => pattern.test(it));
+  const jailLine = find(cannotRun);
+  if (jailLine !== undefined) {
+    const message = `A program that unpacks archives cannot be run: ${jailLine}`;
+    return new FetchError(
+      'StoreFailed',
+      `${message}; look at the image of the agent, its rights and the kernel of the node`,
+    );
+  }
+  const memoryLine = find(withoutMemory);
+  if (memoryLine !== undefined) {
+    const message = `Unpacking the archive takes more memory than it may: ${memoryLine}`;
+    return new FetchError(
+      'TooLarge',
+      `${message}; compress it with at most zstd --long=27 or xz -9, and see docs/limits.md`,
+    );
+  }
   const unsafeLine = find(unsafe);
   if (unsafeLine !== undefined) {
     return new FetchError(
@@ -55,10 +75,10 @@ export function diagnose(endings: readonly Ending[]): FetchError | undefined {
   const worst = failed.find(({ complaint }) => complaint !== '' && !/Broken pipe/.test(complaint)) ?? failed[0];
   if (!worst) return undefined;
   if (truncated.test(worst.complaint)) {
-    const message = `The archive ends too early although its digest is right: ${worst.complaint}; build and upload it anew`;
+    const message = `The archive ends too early although its digest is right: ${worst.complaint}; build and upload it again`;
     return new FetchError('TruncatedArchive', message);
   }
   const end = worst.signal ?? `exit code ${worst.code ?? 'unknown'}`;
   const message = `The archive cannot be unpacked: ${worst.complaint || `${worst.command} ended with ${end}`}`;
-  return new FetchError('CorruptArchive', `${message}; build and upload it anew`);
+  return new FetchError('CorruptArchive', `${message}; build and upload it again`);
 }

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { lstatSync, readdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { FetchError } from '../failure.ts';
+import { jailed } from '../jail.ts';
 import { programEnvironment, readLines, runProgram } from '../program.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
 import { truncate } from '../../runtime/text.ts';
@@ -29,13 +31,29 @@ export interface LayerEntry {
  * a FetchError.
  */
 export async function clearForLayer(tree: string, file: string, signal: AbortSignal): Promise<void> {
-  const below = new Below(tree);
-  const doomed: Buffer[] = [];
-  await listLayer(file, signal, (entry) => doomed.push(...below.removedBy(entry)));
-  if (doomed.length === 0) return;
-  const names = Buffer.concat(doomed.flatMap((path) => [path, Buffer.from([0])]));
-  await runProgram('xargs', ['-0', 'rm', '-rf', '--one-file-system', '--'], { signal, input: names });
+  let below = new Below(tree);
+  let doomed: Buffer[] = [];
+  const remove = async () => {
+    if (doomed.length === 0) return;
+    const names = Buffer.concat(doomed.flatMap((path) => [path, Buffer.from([0])]));
+    await runProgram('xargs', ['-0', 'rm', '-rf', '--one-file-system', '--'], { signal, input: names });
+    doomed = [];
+    // What it knew may be gone.
+    below = new Below(tree);
+  };
+  await listLayer(file, signal, async (entry) => {
+    for (const path of below.removedBy(entry)) {
+      doomed.push(path);
+      if (doomed.length >= mostDoomed) await remove();
+    }
+    if (below.known >= mostKnown) below = new Below(tree);
+  });
+  await remove();
 }
+
+/** So much is remembered of a layer at a time, however many entries it has. */
+const mostDoomed = 10_000;
+const mostKnown = 20_000;
 
 /** The tree as the layers below have made it. */
 class Below {
@@ -71,6 +89,11 @@ class Below {
     }
   }
 
+  /** How much it remembers. */
+  get known(): number {
+    return this.#directories.size;
+  }
+
   #isDirectory(path: string): boolean {
     const known = this.#directories.get(path);
     if (known !== undefined) return known;
@@ -91,10 +114,18 @@ function unsafe(path: string): FetchError {
   return new FetchError('UnsafeArchive', message);
 }
 
+type OnEntry = (entry: LayerEntry) => Promise<void> | void;
+
+const list = ['bsdtar', '-tvf', '-', '--uid', '0', '--gid', '0'];
+/** It decompresses too, with windows of up to 128 MiB. */
+const listerBytes = 160 * 1024 * 1024;
+
 /** Calls `entry` for each entry of an archive of any known kind. */
-async function listLayer(file: string, signal: AbortSignal, entry: (entry: LayerEntry) => void): Promise<void> {
-  const child = spawn('bsdtar', ['-tvf', file, '--uid', '0', '--gid', '0'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+async function listLayer(file: string, signal: AbortSignal, entry: OnEntry): Promise<void> {
+  const input = await open(file);
+  const [command, ...args] = jailed(list, { work: 'filter', memoryBytes: listerBytes });
+  const child = spawn(command, args, {
+    stdio: [input.fd, 'pipe', 'pipe'],
     env: programEnvironment,
     signal,
     killSignal: 'SIGKILL',
@@ -104,12 +135,13 @@ async function listLayer(file: string, signal: AbortSignal, entry: (entry: Layer
     child.once('error', (error) => (complaint = error.message));
     child.once('close', (code, signalled) => resolve([code, signalled]));
   });
-  const complaints = readLines(child.stderr, (line) => {
+  const complaints = readLines(child.stderr as Readable, (line) => {
     if (line.trim() !== '' && !isHarmless(line) && !isSummary(line)) complaint = line.trim();
   });
   try {
-    await readEntries(child.stdout, entry);
+    await readEntries(child.stdout as Readable, entry);
   } finally {
+    await input.close();
     child.kill('SIGKILL');
     await complaints;
   }
@@ -121,11 +153,11 @@ async function listLayer(file: string, signal: AbortSignal, entry: (entry: Layer
   if (failure) throw failure;
 }
 
-async function readEntries(output: Readable, entry: (entry: LayerEntry) => void): Promise<void> {
+async function readEntries(output: Readable, entry: OnEntry): Promise<void> {
   output.setEncoding('latin1');
   for await (const line of createInterface({ input: output, crlfDelay: Infinity })) {
     const parsed = parseEntry(line);
-    if (parsed) entry(parsed);
+    if (parsed) await entry(parsed);
   }
 }
 

@@ -3,7 +3,10 @@ import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
+import { jailed } from '../jail.ts';
+import type { Jail } from '../jail.ts';
 import { programEnvironment, readLines } from '../program.ts';
+import { isTar, notTar, tarHeaderBytes } from './compression.ts';
 import type { Decompressor } from './compression.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
 import type { Ending } from './diagnose.ts';
@@ -14,7 +17,7 @@ export interface Unpacking {
   write(chunk: Uint8Array): Promise<void>;
   /** Says that there are no more bytes and waits for the programs. Throws a FetchError unless all was unpacked. */
   finish(): Promise<void>;
-  /** Bytes so far, of the plain tar stream or, of a zip archive, of the files; undefined where the kernel does not count them. */
+  /** Bytes read or written so far, whichever are more; undefined where the kernel does not count them. */
   unpackedBytes(): Promise<number | undefined>;
 }
 
@@ -25,9 +28,18 @@ export interface UnpackOptions {
   ensure?: (bytes: number) => Promise<void>;
 }
 
-/** Options of bsdtar. Names of users are not looked up (numeric owners), because inside of the chroot the archive's own libraries
- * would do that. File flags are left alone: an immutable file could not be deleted any more. */
-const unpackInto = (directory: string, { exclude = [] }: UnpackOptions = {}) => [
+const mebibyte = 1024 * 1024;
+/** Its window, and as much again as it takes besides. docs/limits.md says what the agent takes with all of its programs. */
+const decompressorBytes = 160 * mebibyte;
+/** Some 200 bytes for each directory, the times and modes of which are set in the end. */
+const tarBytes = 96 * mebibyte;
+
+/**
+ * Options of bsdtar. Names of users are not looked up (numeric owners), because in its root the archive's own libraries would do
+ * that. File flags are left alone: an immutable file could not be deleted any more. Its call of chroot is what its jail waits for.
+ */
+const unpack = ({ exclude = [] }: UnpackOptions = {}) => [
+  'bsdtar',
   '-x',
   '-p',
   '-f',
@@ -38,13 +50,11 @@ const unpackInto = (directory: string, { exclude = [] }: UnpackOptions = {}) => 
   '--no-fflags',
   ...exclude.flatMap((pattern) => ['--exclude', pattern]),
   '--chroot',
-  '-C',
-  directory,
 ];
 
 /**
- * Starts `decompressor | bsdtar` into an existing directory, over what is there. bsdtar is chrooted there, so that nothing outside can be
- * written whatever the archive holds. Aborting the signal kills both programs.
+ * Starts `decompressor | bsdtar` into an existing directory, over what is there. That is the root of bsdtar, so that nothing
+ * outside can be written whatever the archive holds; both run in a jail. Aborting the signal kills both programs.
  *
  * The two are connected directly: plain bytes never pass through this process.
  */
@@ -54,12 +64,12 @@ export function startUnpacking(
   signal: AbortSignal,
   options: UnpackOptions = {},
 ): Unpacking {
-  const tar = start(['bsdtar', ...unpackInto(directory, options)], 'pipe', 'ignore', signal);
+  const tar = start(unpack(options), restoring(directory), 'pipe', 'ignore', signal);
   const tarInput = tar.stdin as Writable;
   const ends = [follow(tar, 'bsdtar')];
   let input = tarInput;
   if (decompressor) {
-    const child = start(decompressor, 'pipe', tarInput, signal);
+    const child = start(decompressor, decompressing, 'pipe', tarInput, signal);
     // Only the decompressor may hold this end, or bsdtar would wait for ever for its closing.
     tarInput.destroy();
     input = child.stdin as Writable;
@@ -80,13 +90,13 @@ export function startUnpacking(
       signal.throwIfAborted();
       if (failure) throw failure;
     },
-    unpackedBytes: () => countBytes(tar.pid, 'rchar'),
+    unpackedBytes: () => countBytes(tar.pid),
   };
 }
 
 /** The same for a file, in which bsdtar can go to and fro; it must be at its beginning. */
 export function unpackFile(directory: string, file: FileHandle, signal: AbortSignal): Omit<Unpacking, 'write'> {
-  const tar = start(['bsdtar', ...unpackInto(directory)], file.fd, 'ignore', signal);
+  const tar = start(unpack(), restoring(directory), file.fd, 'ignore', signal);
   const ended = follow(tar, 'bsdtar');
   return {
     async finish() {
@@ -94,18 +104,48 @@ export function unpackFile(directory: string, file: FileHandle, signal: AbortSig
       signal.throwIfAborted();
       if (failure) throw failure;
     },
-    // What it reads is still compressed.
-    unpackedBytes: () => countBytes(tar.pid, 'wchar'),
+    unpackedBytes: () => countBytes(tar.pid),
   };
 }
 
+/**
+ * Throws UnsupportedArchive unless a tar stream comes out of a compressed archive, of which `head` is the beginning: bsdtar would
+ * decompress a second time, without a limit.
+ */
+export async function checkTar(decompressor: readonly string[], head: Uint8Array, signal: AbortSignal): Promise<void> {
+  const child = start(decompressor, decompressing, 'pipe', 'pipe', signal);
+  const [ended, input] = [follow(child, decompressor[0] ?? ''), child.stdin as Writable];
+  input.on('error', () => undefined).end(head);
+  let header = Buffer.alloc(0);
+  for await (const piece of child.stdout as Readable) {
+    header = Buffer.concat([header, piece as Uint8Array]);
+    if (header.length < tarHeaderBytes) continue;
+    child.kill('SIGKILL');
+    break;
+  }
+  const ending = await ended;
+  signal.throwIfAborted();
+  if (isTar(header)) return;
+  // Why it gave nothing is told by what it said, unless that is only that the rest of the archive is missing.
+  if (header.length < tarHeaderBytes) {
+    const failure = diagnose([ending]);
+    if (failure) throw failure;
+  }
+  throw notTar(header);
+}
+
+const restoring = (root: string): Jail => ({ work: 'restore', root, memoryBytes: tarBytes });
+const decompressing: Jail = { work: 'filter', memoryBytes: decompressorBytes };
+
 function start(
-  [command = '', ...args]: readonly string[],
+  command: readonly string[],
+  jail: Jail,
   stdin: 'pipe' | number,
-  stdout: 'ignore' | Writable,
+  stdout: 'ignore' | 'pipe' | Writable,
   signal: AbortSignal,
 ): ChildProcess {
-  return spawn(command, args, {
+  const [launcher, ...args] = jailed(command, jail);
+  return spawn(launcher, args, {
     stdio: [stdin, stdout, 'pipe'],
     env: programEnvironment,
     signal,
@@ -145,9 +185,12 @@ async function follow(child: ChildProcess, command: string): Promise<Ending> {
   return { command, ...end, code, complaint };
 }
 
-/** Bytes that a program has read or written; undefined where the kernel does not count them, and when it has ended. */
-async function countBytes(pid: number | undefined, what: 'rchar' | 'wchar'): Promise<number | undefined> {
+/**
+ * Bytes that a program has read or written, whichever are more: what it reads may be compressed, and what it writes may be names
+ * only. Undefined where the kernel does not count them, and when it has ended.
+ */
+async function countBytes(pid: number | undefined): Promise<number | undefined> {
   const io = await readFile(`/proc/${pid ?? 0}/io`, 'utf8').catch(() => '');
-  const bytes = new RegExp(`^${what}: (\\d+)$`, 'm').exec(io)?.[1];
-  return bytes === undefined ? undefined : Number(bytes);
+  const [, read, written] = /^rchar: (\d+)\nwchar: (\d+)$/m.exec(io) ?? [];
+  return read === undefined || written === undefined ? undefined : Math.max(Number(read), Number(written));
 }

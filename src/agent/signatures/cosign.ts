@@ -17,10 +17,10 @@ export interface CosignOptions extends CraneOptions {
 }
 
 /**
- * Of a program that reads what strangers may have attached to an image: some 65 MiB are usual, and 512 MiB are the limit of
- * the agent with all its programs (deploy/agent.yaml).
+ * Of a program that reads what strangers may have attached to an image: some 65 MiB are usual. It runs before anything of the image
+ * is unpacked, so its limit is about what the programs that unpack may take then (docs/limits.md).
  */
-const mostMemory = 256 * 1024 * 1024;
+const mostMemory = 224 * 1024 * 1024;
 const secondsToAnswer = 60;
 
 /** No authority but the keys: with this, nobody is asked for any. */
