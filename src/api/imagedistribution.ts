@@ -55,7 +55,13 @@ const spec = z.object({
       existingContainers: existingContainers.optional(),
     })
     .prefault({})
-    .describe('What the version becomes the default for.'),
+    .meta({
+      description: 'What the version becomes the default for.',
+      ...cel({
+        rule: '!has(self.existingContainers) || self.newContainers',
+        message: 'existingContainers needs newContainers: true, as only a default version is rolled out',
+      }),
+    }),
   retainVersions: z
     .int()
     .min(0)

@@ -71,6 +71,9 @@ const gate = z
   );
 export type Gate = z.output<typeof gate>;
 
+/** In CEL. */
+const hasCanaries = "(type(self.canary.count) == int ? self.canary.count > 0 : self.canary.count != '0%')";
+
 export const existingContainers = z
   .object({
     selector: labelSelector.optional().describe('Containers that are moved; all that follow the default when unset.'),
@@ -120,7 +123,23 @@ export const existingContainers = z
       .default('')
       .describe('Any change lets a halted rollout go on: what has failed before is tried again.'),
   })
-  .describe('Also move the containers that follow the default version, in waves.');
+  .meta({
+    description: 'Also move the containers that follow the default version, in waves.',
+    ...cel(
+      {
+        rule: `!has(self.gates) || size(self.gates) == 0 || ${hasCanaries} || self.waveSoakSeconds > 0`,
+        message: 'gates are asked during soaks: there must be canaries or waveSoakSeconds',
+      },
+      {
+        rule: `!has(self.gates) || !(${hasCanaries}) || self.gates.all(g, g.intervalSeconds <= self.canary.soakSeconds)`,
+        message: 'canary.soakSeconds must not be shorter than intervalSeconds of a gate, which is asked during it',
+      },
+      {
+        rule: '!has(self.gates) || self.waveSoakSeconds == 0 || self.gates.all(g, g.intervalSeconds <= self.waveSoakSeconds)',
+        message: 'waveSoakSeconds must not be shorter than intervalSeconds of a gate, which is asked during it',
+      },
+    ),
+  });
 export type ExistingContainers = z.output<typeof existingContainers>;
 
 export const containerCounts = z

@@ -16,6 +16,9 @@ const emptySelectors: [string, object][] = [
   ['has empty parts', { matchLabels: {}, matchExpressions: [] }],
 ];
 
+const gate = { name: 'errors', webhook: { url: 'http://gate/' } };
+const moving = (existingContainers: object) => ({ activate: { newContainers: true, existingContainers } });
+
 describe('ImageDistribution', () => {
   test.each<Row>([
     ['an image without a version', { image: 'os' }, 'spec.image', 'should match'],
@@ -91,6 +94,30 @@ describe('ImageDistribution', () => {
       'spec.activate.newContainers',
       'boolean',
     ],
+    [
+      'existing containers without new ones',
+      { activate: { existingContainers: {} } },
+      'spec.activate',
+      'existingContainers needs newContainers: true',
+    ],
+    [
+      'a soak of canaries that is shorter than the interval of a gate',
+      moving({ canary: { soakSeconds: 29 }, gates: [gate] }),
+      'existingContainers',
+      'canary.soakSeconds must not be shorter than intervalSeconds of a gate',
+    ],
+    [
+      'a soak of waves that is shorter than the interval of a gate',
+      moving({ waveSoakSeconds: 29, gates: [gate] }),
+      'existingContainers',
+      'waveSoakSeconds must not be shorter than intervalSeconds of a gate',
+    ],
+    ...([0, '0%'] as const).map((count): Row => [
+      `gates without a soak in which they are asked (${count} canaries)`,
+      moving({ canary: { count }, gates: [gate] }),
+      'existingContainers',
+      'gates are asked during soaks',
+    ]),
     ['a negative number of versions', { retainVersions: -1 }, 'spec.retainVersions', 'greater than or equal to 0'],
     ['more versions than are remembered', { retainVersions: 11 }, 'spec.retainVersions', 'less than or equal to 10'],
     ['an unknown field', { activate: { everything: true } }, 'spec.activate.everything', 'unknown field'],
@@ -123,6 +150,17 @@ describe('ImageDistribution', () => {
     ['nodeSelector', { matchLabels: { pool: 'shops' } }],
   ])('takes a %s of %o', async (field, value) => {
     expect((await dryRun('os-v1', { image: 'os:v1', [field]: value })).spec).toMatchObject({ [field]: value });
+  });
+
+  test.each([
+    { gates: [gate] },
+    { canary: { soakSeconds: 30 }, gates: [gate], waveSoakSeconds: 30 },
+    { canary: { count: 0 }, gates: [gate], waveSoakSeconds: 30 },
+    { canary: { count: '0%', soakSeconds: 0 }, gates: [gate], waveSoakSeconds: 30 },
+    { canary: { count: 3, soakSeconds: 0 } },
+  ])('takes a rollout of %j', async (existingContainers) => {
+    const { activate } = (await dryRun('os-v1', { image: 'os:v1', ...moving(existingContainers) })).spec;
+    expect(activate.existingContainers).toMatchObject({ maxUnavailable: '10%' });
   });
 
   // As of a client without strict validation, such as `kubectl apply --validate=false`.
