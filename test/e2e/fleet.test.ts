@@ -18,6 +18,8 @@ import type { Sighting } from './lib/watch.ts';
 
 const os = 'fleet';
 const image = (version: string) => `${os}:${version}`;
+/** Above v2, so that it becomes the default. */
+const bad = 'v3-bad';
 const named = (version: string) => ({ name: `${os}.${version}` });
 const followers = Array.from({ length: 20 }, (_, i) => `follower-${String(i + 1).padStart(2, '0')}`);
 const maxUnavailable = 5;
@@ -33,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await remove({ containers: followers });
-  await remove({ images: ['v1', 'v2', 'bad', 'untested', 'unbuilt', 'debian'].map(image) });
+  await remove({ images: ['v1', 'v2', bad, 'untested', 'unbuilt', 'debian'].map(image) });
   await kubectl.run(['-n', systemNamespace, 'delete', 'secret', '--ignore-not-found', ...Object.values(secrets)]);
   await stopRegistry(kubectl, namespace);
 });
@@ -136,11 +138,11 @@ test('a bad version is halted by its canaries and condemned, and everybody is on
 }) => {
   const seen = recordAll({ onTestFinished }, hostedContainers, { namespace }, 'labelSelector=fleet%3De2e');
   const serve = '#!/bin/sh\necho "/etc/fleet.conf: line 3: no such thing" >&2\nexit 1\n';
-  await order(image('bad'), registry, base, { serve, verify: ['/bin/true'] });
-  await spread(image('bad'), { activate: rollout(2) });
+  await order(image(bad), registry, base, { serve, verify: ['/bin/true'] });
+  await spread(image(bad), { activate: rollout(2) });
   const halted = await until(
     imageDistributions,
-    named('bad'),
+    named(bad),
     'is halted',
     (d) => findCondition(d.status?.conditions, 'RolloutHalted')?.status === 'True',
     300,
@@ -148,10 +150,10 @@ test('a bad version is halted by its canaries and condemned, and everybody is on
   expect(findCondition(halted.status?.conditions, 'RolloutHalted')?.message).toContain('no such thing');
   await all('v2');
   const tried = new Set(
-    seen.filter(({ object }) => object.status?.image === image('bad')).map(({ object }) => object.metadata.name),
+    seen.filter(({ object }) => object.status?.image === image(bad)).map(({ object }) => object.metadata.name),
   );
   expect([...tried].sort()).toEqual(['follower-01', 'follower-02']);
-  const condemned = await untilImage('bad', 'Condemned', 'True/Condemned', 60);
+  const condemned = await untilImage(bad, 'Condemned', 'True/Condemned', 60);
   expect(condemned.metadata.annotations?.[annotations.condemned]).toContain('follower-0');
   await until(osImages, named('v2'), 'is the default again', (i) => i.status?.defaultVersion === true, 60);
 });

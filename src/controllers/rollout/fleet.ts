@@ -6,6 +6,7 @@ import { imageName, parseReference, usableImage } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
 import { moves } from '../catalog.ts';
 import { permittedByName, withSoftware } from '../hostedcontainer/images.ts';
+import { isLastKnownGood } from '../hostedcontainer/last-known-good.ts';
 import { readyOf } from './observed.ts';
 import type { Counts, Observed } from './observed.ts';
 
@@ -79,7 +80,7 @@ function follower(container: HostedContainer, context: Context): Follower {
   const { lastKnownGoodImage: good, assignedImage: assigned, assignedTime } = status;
   const failure = usable && failureOf(o, container, usable, retryToken);
   const state = stateOf(container, failure, context);
-  const arrived = assigned === good || state === 'Reverted';
+  const arrived = state === 'Updated' || state === 'Reverted' || (state !== 'Moving' && assigned === good);
   const available = readyOf(container)?.status === 'True' && good !== undefined && status.image === good && arrived;
   return {
     container,
@@ -96,16 +97,17 @@ function follower(container: HostedContainer, context: Context): Follower {
 interface Subject extends Context {
   container: HostedContainer;
   good: string | undefined;
+  /** It has run just these bytes well: another archive under the same name is another image. */
+  isGood: boolean;
   assigned: string | undefined;
   failure: FailedImage | undefined;
 }
 type StateRule = (subject: Subject) => State | undefined;
 
-const runsItWell: StateRule = ({ image, good, assigned }) =>
-  assigned === image && good === image ? 'Updated' : undefined;
+const runsItWell: StateRule = ({ image, isGood, assigned }) => (assigned === image && isGood ? 'Updated' : undefined);
 
-const hasFailed: StateRule = ({ image, good, failure }) => {
-  if (!failure || good === image) return undefined;
+const hasFailed: StateRule = ({ good, isGood, failure }) => {
+  if (!failure || isGood) return undefined;
   return good === undefined ? 'Failed' : 'Reverted';
 };
 
@@ -115,11 +117,11 @@ const wasNeverMoved: StateRule = ({ image, good, assigned }) =>
 const wasMoved: StateRule = ({ image, assigned }) => (assigned === image ? 'Moving' : undefined);
 
 /** Sent to what it cannot run, it goes nowhere: then it is moved again. */
-const wasSentBack: StateRule = ({ o, container, image, good, assigned = '' }) =>
-  good === image && canRun(o, container, assigned, container.status?.assignedRetryToken ?? '') ? 'Leaving' : undefined;
+const wasSentBack: StateRule = ({ o, container, isGood, assigned = '' }) =>
+  isGood && canRun(o, container, assigned, container.status?.assignedRetryToken ?? '') ? 'Leaving' : undefined;
 
-const couldNotTakeIt: StateRule = ({ container: { status = {} }, image, good, since, retryToken }) => {
-  const isBack = status.assignedBack === true && good !== image && isSince(status.assignedTime, since);
+const couldNotTakeIt: StateRule = ({ container: { status = {} }, isGood, since, retryToken }) => {
+  const isBack = status.assignedBack === true && !isGood && isSince(status.assignedTime, since);
   return isBack && (status.assignedRetryToken ?? '') === retryToken ? 'Blocked' : undefined;
 };
 
@@ -127,8 +129,10 @@ const couldNotTakeIt: StateRule = ({ container: { status = {} }, image, good, si
 const stateRules: readonly StateRule[] = [runsItWell, hasFailed, wasNeverMoved, wasMoved, wasSentBack, couldNotTakeIt];
 
 function stateOf(container: HostedContainer, failure: FailedImage | undefined, context: Context): State {
-  const { lastKnownGoodImage: good, assignedImage: assigned } = container.status ?? {};
-  const subject = { ...context, container, good, assigned, failure };
+  const { status = {} } = container;
+  const { lastKnownGoodImage: good, assignedImage: assigned } = status;
+  const isGood = context.usable ? isLastKnownGood(status, context.usable) : good === context.image;
+  const subject = { ...context, container, good, isGood, assigned, failure };
   for (const rule of stateRules) {
     const state = rule(subject);
     if (state) return state;

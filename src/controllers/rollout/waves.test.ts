@@ -232,6 +232,16 @@ describe('a rollout that only a person can help says so', () => {
   });
 });
 
+describe('an image that was made again from other bytes', () => {
+  test('is another image: those that ran the earlier bytes well are on their way', () => {
+    const f = new Followers(3);
+    f.settle();
+    f.edit('f-01', { lastKnownGoodDigest: `sha256:${'1'.repeat(64)}` });
+    const plan = f.steps();
+    expect([plan.reason, plan.counts.updated, plan.counts.updating]).toEqual(['RollingOut', 2, 1]);
+  });
+});
+
 describe('a container whose assigned version is withdrawn', () => {
   test('and that runs this one well does not keep its rollout from ending', () => {
     const f = new Followers(3);
