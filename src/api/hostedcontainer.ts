@@ -282,6 +282,11 @@ const status = z.object({
   lastKnownGoodDigest: digest
     .optional()
     .describe('Its bytes: another OSImage of that name is another image, and an attempt.'),
+  lastKnownGoodNode: z
+    .string()
+    .max(253)
+    .optional()
+    .describe('The node that ran it last: it stays stored there while another image is tried, on whatever node.'),
   assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
   assignedTime: time.optional().describe('When a rollout assigned it.'),
   assignedRetryToken: z

@@ -6,6 +6,12 @@ export const apiVersion = `${group}/${version}`;
 /** Prefix of the node label that says "this node wholly has this image": `image.monoroot.dev/<os>.<version>`. */
 export const imageLabelPrefix = `image.${group}/`;
 
+/**
+ * Prefix of the node label by which one running Pod meets its own requirements after the label of its image has gone:
+ * `running.monoroot.dev/<uid of the HostedContainer>`. Its value is another one for each Pod.
+ */
+export const runningLabelPrefix = `running.${group}/`;
+
 export const labels = {
   /** On a Pod: the name of its HostedContainer. */
   hostedContainer: `${group}/hosted-container`,

@@ -74,6 +74,7 @@ function world(store: NodeStore, status?: OSImageStatus) {
     images: [planned],
     distributions,
     containers: [],
+    pods: new Map(),
     now: now.getTime(),
   });
   const usable = usableImage(planned);

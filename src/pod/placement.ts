@@ -1,8 +1,9 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
+import { runningLabelPrefix } from '../api/names.ts';
 import { imageLabel, imageName, storedImages } from './image.ts';
 import type { UsableImage } from './image.ts';
 import { matchesNodeSelector, nodeHasImage, toleratesTaints } from './nodes.ts';
-import type { Node, NodeSelector } from './types.ts';
+import type { Node, NodeSelector, Pod } from './types.ts';
 
 interface NodeAffinity {
   requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector;
@@ -13,27 +14,53 @@ const askedNodeAffinity = (container: HostedContainer): NodeAffinity =>
 
 /**
  * The affinity of the user with the image made a requirement: the scheduler can then choose only a node that wholly has
- * the image. Terms are alternatives, so each of them must ask for it.
+ * the image. Terms are alternatives, so each of them must ask for it. With a `nonce`, which must be another one for each Pod,
+ * there is one more alternative, which no node meets when the Pod is scheduled: see {@link runningRequirement}.
  */
-export function affinityFor(container: HostedContainer, image: UsableImage): object {
+export function affinityFor(container: HostedContainer, image: UsableImage, nonce?: string): object {
   const hasImages = storedImages(image).map((stored) => {
     const { key, value } = imageLabel(stored);
     return { key, operator: 'In' as const, values: [value] };
   });
   const nodeAffinity = askedNodeAffinity(container);
+  const { uid } = container.metadata;
   const terms = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [{}];
   return {
     ...container.spec.podTemplate?.affinity,
     nodeAffinity: {
       ...nodeAffinity,
       requiredDuringSchedulingIgnoredDuringExecution: {
-        nodeSelectorTerms: terms.map((term) => ({
-          ...term,
-          matchExpressions: [...(term.matchExpressions ?? []), ...hasImages],
-        })),
+        nodeSelectorTerms: [
+          ...terms.map((term) => ({
+            ...term,
+            matchExpressions: [...(term.matchExpressions ?? []), ...hasImages],
+          })),
+          ...(nonce === undefined || uid === undefined
+            ? []
+            : [{ matchExpressions: [{ key: runningLabelPrefix + uid, operator: 'In' as const, values: [nonce] }] }]),
+        ],
       },
     },
   };
+}
+
+/**
+ * What a Pod requires of its node, and the label that meets it by itself; undefined for a Pod that has no such alternative, as
+ * an earlier version of the operator made them.
+ */
+export function runningRequirement({
+  metadata,
+  spec,
+}: Pod): { affinity: NodeSelector; key: string; value: string } | undefined {
+  // Pods of Jobs are in the same cache, and have none.
+  const { nodeAffinity } = (spec.affinity as { nodeAffinity?: NodeAffinity } | undefined) ?? {};
+  const affinity = nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const owner = metadata.ownerReferences?.find(({ kind }) => kind === 'HostedContainer');
+  if (!affinity || !owner) return undefined;
+  const key = runningLabelPrefix + owner.uid;
+  const own = affinity.nodeSelectorTerms.find(({ matchExpressions }) => matchExpressions?.[0]?.key === key);
+  const value = own?.matchExpressions?.[0]?.values?.[0];
+  return value === undefined ? undefined : { affinity, key, value };
 }
 
 export interface Placement {

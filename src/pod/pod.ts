@@ -42,8 +42,11 @@ export function effectiveCommand(container: HostedContainer, image: UsableImage)
   return [...(image.defaults.command ?? []), ...(args?.length ? args : (image.defaults.args ?? []))];
 }
 
-/** The one Pod of a HostedContainer on an image. Pure: the same input gives the same Pod. */
-export function buildPod(container: HostedContainer, image: UsableImage, scaffolds: Scaffolds): Pod {
+/**
+ * The one Pod of a HostedContainer on an image. Pure: the same input gives the same Pod. `nonce`: another one for each Pod, by
+ * which its node can be labelled for it alone.
+ */
+export function buildPod(container: HostedContainer, image: UsableImage, scaffolds: Scaffolds, nonce?: string): Pod {
   const { metadata, spec } = container;
   const template = spec.podTemplate;
   const { volumes, mounts } = volumesOf(container, image);
@@ -79,7 +82,7 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
     },
     spec: {
       ...scheduling(container),
-      affinity: affinityFor(container, image),
+      affinity: affinityFor(container, image, nonce),
       restartPolicy: 'Always',
       enableServiceLinks: false,
       automountServiceAccountToken: template?.automountServiceAccountToken ?? false,

@@ -26,7 +26,7 @@ export function gate(o: Observed, image: UsableImage): Passage {
     const stop = check(o, image);
     if (stop) return stop;
   }
-  const pod = buildPod(o.container, image, o.scaffolds);
+  const pod = buildPod(o.container, image, o.scaffolds, o.now.getTime().toString(36));
   const trial = trialOf(o, pod);
   if (!trial) return { need: { type: 'Trial', pod } };
   return isRefused(o, trial) ? hindered('PodForbidden', trial.refusal) : { pod, claim: o.data?.toCreate };

@@ -597,6 +597,19 @@ describe('the node in status, where the way back is pinned', () => {
     expect(w.object.status?.nodeName).toBe('node-1');
   });
 
+  test('is that of the last known good until an attempt on another node is over', () => {
+    const w = running();
+    expect(w.object.status?.lastKnownGoodNode).toBe('node-1');
+    w.nodes = [...w.nodes, node('node-2', versions)];
+    w.nodeName = 'node-2';
+    w.edit({ image: 'os:v2' });
+    w.settle();
+    w.settle();
+    expect(w.object.status).toMatchObject({ nodeName: 'node-2', image: 'os:v2', lastKnownGoodNode: 'node-1' });
+    w.pass(60);
+    expect(w.object.status).toMatchObject({ lastKnownGoodImage: 'os:v2', lastKnownGoodNode: 'node-2' });
+  });
+
   test('is given up when the container is suspended', () => {
     const w = running();
     w.edit({ suspend: true });
@@ -604,6 +617,7 @@ describe('the node in status, where the way back is pinned', () => {
     w.settle();
     expect(w.pod).toBeUndefined();
     expect(w.object.status?.nodeName).toBeUndefined();
+    expect(w.object.status?.lastKnownGoodNode).toBeUndefined();
   });
 });
 
@@ -661,7 +675,6 @@ describe('a condemned image', () => {
     w.defaults.set('os', 'v1');
     w.settle();
     w.pass(15);
-    w.behaviours.set('os:v2', 'never-ready');
     w.edit({ image });
     w.object = { ...w.object, status: { ...w.object.status, ...(image === 'os' && { assignedImage: 'os:v2' }) } };
     w.pass(5);

@@ -15,7 +15,7 @@ import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './c
 import type { Course } from './course.ts';
 import { gate, isRefused } from './gate.ts';
 import type { Passage } from './gate.ts';
-import { isLastKnownGood } from './last-known-good.ts';
+import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
 import { notesOf } from './notes.ts';
 import { trialOf } from './observed.ts';
 import type { Action, Observed, Plan } from './observed.ts';
@@ -186,6 +186,7 @@ function describe(o: Observed, course: Course, step: Step): HostedContainerStatu
     ...runningImage(pod),
     ...(isNews && course.image && { targetImage: imageName(course.image) }),
     nodeName: nodeOf(o),
+    lastKnownGoodNode: lastKnownGoodNode(o, rest),
     podIP: pod?.status?.podIP,
     restarts: mainStatus(pod)?.restartCount,
   };
@@ -202,6 +203,15 @@ function runningImage(pod: Pod | undefined): Pick<HostedContainerStatus, 'image'
   if (!pod || pod.metadata.deletionTimestamp !== undefined || mainStatus(pod)?.state === undefined) return {};
   const { [annotations.image]: image, [annotations.digest]: digest } = pod.metadata.annotations ?? {};
   return { ...(image && { image }), ...(digest && { digest }) };
+}
+
+/** The node that ran the last known good last, while the container may need its way back. */
+function lastKnownGoodNode({ pod, container }: Observed, status: HostedContainerStatus): string | undefined {
+  if (container.spec.suspend) return undefined;
+  const running = runningImage(pod);
+  const good = lastKnownGood(status);
+  const isIt = good !== undefined && running.image === good.image && running.digest === good.digest;
+  return (isIt ? pod?.spec.nodeName : undefined) ?? container.status?.lastKnownGoodNode;
 }
 
 /** The node of the Pod; between two Pods still the last one, because the way back is pinned there. */

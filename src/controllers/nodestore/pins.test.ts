@@ -3,7 +3,7 @@ import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcon
 import { Store } from '../../runtime/store.ts';
 import { container } from '../../../test/fixtures/builders.ts';
 import { watch } from '../../runtime/controller.ts';
-import { watchPins } from './pins.ts';
+import { pinsOf, watchPins } from './pins.ts';
 
 const on = (name: string, status: HostedContainerStatus, software: string[] = []): HostedContainer => {
   const spec = { image: 'os:v1', software: software.map((osImage) => ({ name: 'jdk', osImage })) };
@@ -55,8 +55,31 @@ test.each<[string, boolean, ReturnType<typeof set>, HostedContainer[]]>([
   ['one moves to another node', true, set(on('a', { ...v1, nodeName: 'n2' })), [on('a', v1), on('b', v1)]],
   ['one of several is deleted', false, remove('c'), [on('a', v1), on('b', v1), on('c', v1)]],
   ['the last is deleted', true, remove('a'), [on('a', v1)]],
+  [
+    'it is tried on another node, and the one before keeps the way back',
+    true,
+    set(on('a', { ...toV2, nodeName: 'n2', lastKnownGoodNode: 'n1' })),
+    [on('a', { ...v1, lastKnownGoodNode: 'n1' })],
+  ],
   ['software is asked for', true, set(on('a', v1, ['jdk:21'])), [on('a', v1)]],
   ['software is given up', true, set(on('a', v1)), [on('a', v1, ['jdk:21'])]],
 ])('%s', (_case, expected, change, before) => {
   expect(asks(change, ...before)).toBe(expected);
+});
+
+test.each<[string, HostedContainerStatus, string[]]>([
+  ['nothing before it has a node', {}, []],
+  ['what it runs and its last known good on its node', { ...toV2, lastKnownGoodNode: 'n1' }, ['n1 os:v2 os:v1']],
+  [
+    'the last known good on the node that ran it, while another image is tried elsewhere',
+    { ...toV2, nodeName: 'n2', lastKnownGoodNode: 'n1' },
+    ['n2 os:v2 os:v1', 'n1 os:v1'],
+  ],
+  [
+    'no more there once the other image is good',
+    { ...v2, nodeName: 'n2', lastKnownGoodNode: 'n2' },
+    ['n2 os:v2 os:v2'],
+  ],
+])('a container keeps %s', (_case, status, expected) => {
+  expect(pinsOf(on('a', status)).map(({ node, images }) => [node, ...images].join(' '))).toEqual(expected);
 });

@@ -5,27 +5,38 @@ import type { ReadonlyStore } from '../../runtime/store.ts';
 
 /** The warm way back: what a container keeps in the store of its node. */
 
-/**
- * `<os>:<version>` of what must stay there whatever is distributed: what runs, and what it would go back to. `software` is only
- * kept where it is; it is not fetched for being asked for, because who may create containers must not fill nodes.
- */
-export function pinsOf({
-  spec,
-  status,
-}: HostedContainer): { node: string; images: string[]; software: string[] } | undefined {
-  if (status?.nodeName === undefined) return undefined;
-  const images = [status.image, status.lastKnownGoodImage].filter((image) => image !== undefined);
-  const software = (spec.software ?? []).flatMap(({ osImage }) => osImage ?? []);
-  return { node: status.nodeName, images, software };
+/** What one container keeps in the store of one node. */
+interface Pins {
+  node: string;
+  /** `<os>:<version>`, whatever is distributed. */
+  images: string[];
+  /** Only kept where it is; not fetched for being asked for, because who may create containers must not fill nodes. */
+  software: string[];
 }
+
+/**
+ * What runs, and what it would go back to, stay on the node of the container; the latter also on the node that ran it, until
+ * the attempt on another one is over.
+ */
+export function pinsOf({ spec, status }: HostedContainer): Pins[] {
+  const { nodeName, image, lastKnownGoodImage: good, lastKnownGoodNode } = status ?? {};
+  const software = (spec.software ?? []).flatMap(({ osImage }) => osImage ?? []);
+  const here = nodeName === undefined ? [] : [{ node: nodeName, images: named(image, good), software }];
+  const isElsewhere = lastKnownGoodNode !== undefined && lastKnownGoodNode !== nodeName;
+  return [...here, ...(isElsewhere ? [{ node: lastKnownGoodNode, images: named(good), software }] : [])];
+}
+
+const named = (...images: (string | undefined)[]): string[] => images.filter((image) => image !== undefined);
 
 /** Index of HostedContainers by the pins that they hold. */
 const byPin = 'pin';
 
-const keysOfPins = (container: HostedContainer): Set<string> => {
-  const pins = pinsOf(container);
-  return new Set([...(pins?.images ?? []), ...(pins?.software ?? [])].map((image) => `${pins?.node ?? ''} ${image}`));
-};
+const keysOfPins = (container: HostedContainer): Set<string> =>
+  new Set(
+    pinsOf(container).flatMap(({ node, images, software }) =>
+      [...images, ...software].map((image) => `${node} ${image}`),
+    ),
+  );
 
 /**
  * Asks for a run only when a node has to keep more or less than before: of the containers of a node the first that comes to an

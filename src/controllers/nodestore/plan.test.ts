@@ -16,7 +16,8 @@ import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import type { Node } from '../../pod/types.ts';
-import { currentImageLabels, planFleet as planCached, slots } from './plan.ts';
+import { currentImageLabels } from './labels.ts';
+import { planFleet as planCached, slots } from './plan.ts';
 import type { Fleet } from './plan.ts';
 
 const planFleet = (f: Fleet) => planCached(asCached(f));
@@ -34,6 +35,7 @@ const fleet = (o: Partial<Omit<Fleet, 'stores'>> & { stores?: readonly NodeStore
   images: [osImage('os:v1'), osImage('os:v2')],
   distributions: [],
   containers: [],
+  pods: new Map(),
   now: Date.parse('2026-01-01T00:00:00Z'),
   ...o,
   stores: new Map((o.stores ?? []).map((store) => [store.metadata.name, store])),

@@ -1,15 +1,15 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import { imageLabelPrefix } from '../../api/names.ts';
 import type { NodeStore, WantedImage } from '../../api/nodestore.ts';
 import { largestBytes } from '../../api/osimage.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName } from '../../pod/image.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
-import type { Node } from '../../pod/types.ts';
+import type { Node, Pod } from '../../pod/types.ts';
 import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
 import type { SeenNodeStore } from '../storage.ts';
+import { runningLabels } from './labels.ts';
 import { fitting } from './limits.ts';
 import type { Cause } from './limits.ts';
 import { pinsOf } from './pins.ts';
@@ -21,6 +21,8 @@ export interface Fleet {
   images: readonly OSImage[];
   distributions: readonly ImageDistribution[];
   containers: readonly HostedContainer[];
+  /** By node the Pods of containers that are bound to it. */
+  pods: ReadonlyMap<string, readonly Pod[]>;
   /** Milliseconds since 1970. */
   now: number;
 }
@@ -29,7 +31,7 @@ export interface NodePlan {
   node: Node;
   /** What the store shall hold; the same as now when nothing changes. */
   images: WantedImage[];
-  /** The image labels that the node shall have, all of them. */
+  /** The labels of images and of running Pods that the node shall have, all of them. */
   labels: Record<string, string>;
   /** What it would store too, if a NodeStore could hold so much. */
   cut: WantedImage[];
@@ -78,7 +80,9 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     const { kept, cut } = fitting([...wanted.values()]);
     const list = kept.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     const done = list.every((w) => w.retained || isStored(w, store));
-    return { node, images: list, labels: imageLabels(list, store), cut, done };
+    const labels = imageLabels(list, store);
+    const running = runningLabels(node, labels, fleet.pods.get(name) ?? []);
+    return { node, images: list, labels: { ...labels, ...running }, cut, done };
   });
 }
 
@@ -182,10 +186,7 @@ export function slots(parallelism: number | string, total: number): number {
 /** By node what its containers keep there. */
 function pinsByNode({ containers, stores }: Fleet): Map<string, Set<string>> {
   const pins = new Map<string, Set<string>>();
-  for (const container of containers) {
-    const pinned = pinsOf(container);
-    if (!pinned) continue;
-    const { node, images, software } = pinned;
+  for (const { node, images, software } of containers.flatMap(pinsOf)) {
     const keys = pins.get(node) ?? new Set();
     for (const image of images) keys.add(image);
     for (const image of software) if (stores.get(node)?.spec.images.some((it) => keyOf(it) === image)) keys.add(image);
@@ -257,7 +258,3 @@ function imageLabels(wanted: readonly WantedImage[], store: NodeStore | undefine
   const there = wanted.filter((w) => isStored(w, store));
   return Object.fromEntries(there.map((w) => [imageLabel(w).key, imageLabel(w).value]));
 }
-
-/** The image labels that the node has now. */
-export const currentImageLabels = (node: Node): Record<string, string> =>
-  Object.fromEntries(Object.entries(node.metadata.labels ?? {}).filter(([key]) => key.startsWith(imageLabelPrefix)));

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
+import type { Pod } from '../../pod/types.ts';
 import type { Client } from '../../kube/client.ts';
 import { nodeStores } from '../../kube/kinds.ts';
 import { watch } from '../../runtime/controller.ts';
@@ -11,11 +12,14 @@ import { nodes } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { placementChanged } from '../changes.ts';
 import { watchPins } from './pins.ts';
-import { currentImageLabels, planFleet } from './plan.ts';
+import { concernsLabels, currentLabels } from './labels.ts';
+import { planFleet } from './plan.ts';
 import type { NodePlan } from './plan.ts';
 
 /** One key for the whole fleet: how many nodes fetch at once is a rule over all of them. */
 const fleetKey = 'fleet';
+/** Index of Pods. */
+const byNode = 'node';
 const writesAtOnce = 8;
 /** While a node is getting something: its agent may fall silent, and that makes no event. */
 const lookAgainSeconds = 60;
@@ -26,6 +30,8 @@ export function nodeStoreController(
   caches: Caches,
 ): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
   const keys = () => [fleetKey];
+  caches.pods.store.addIndex(byNode, ({ spec }) => (spec.nodeName === undefined ? [] : [spec.nodeName]));
+  const nodeOf = ({ spec }: Pod) => caches.nodes.store.get(spec.nodeName ?? '');
   return {
     name: 'nodestore',
     sources: [
@@ -34,11 +40,14 @@ export function nodeStoreController(
       watch(caches.images, { keys }),
       watch(caches.distributions, { keys, when: distributionChanged }),
       watch(caches.containers, watchPins(caches.containers.store, fleetKey)),
+      watch(caches.pods, { keys: (pod) => (concernsLabels(pod, nodeOf(pod)) ? [fleetKey] : []) }),
     ],
     reconcile: async (_request, { logger, signal }) => {
       const stores = new Map(caches.stores.store.list().map((store) => [store.metadata.name, store]));
+      const all = caches.nodes.store.list();
       const plans = planFleet({
-        nodes: caches.nodes.store.list(),
+        nodes: all,
+        pods: new Map(all.map(({ metadata: { name } }) => [name, caches.pods.store.byIndex(byNode, name)])),
         stores,
         images: caches.images.store.list(),
         distributions: caches.distributions.store.list(),
@@ -64,7 +73,7 @@ function writesFor(
 ): (() => Promise<void>)[] {
   const { name, uid } = plan.node.metadata;
   const node = { name, ...(uid !== undefined && { uid }) };
-  const relabel = !sameStatus(currentImageLabels(plan.node), plan.labels);
+  const relabel = !sameStatus(currentLabels(plan.node), plan.labels);
   const retell = !store || !sameStatus(store.spec.images, plan.images);
   if (!relabel && !retell) return [];
   return [
