@@ -1,37 +1,38 @@
-import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
 import type { End } from './ends.ts';
 import { reasons as hostedContainer } from './hostedcontainer/reasons.ts';
+import { reasons as imageDistribution } from './imagedistribution/reasons.ts';
+import { reasons as osImage } from './osimage/reasons.ts';
+import { documentedEnds } from '../../test/fixtures/ends.ts';
 
 /** Every reason of every kind ends in one way, and its page says in which. */
 
-const kinds: [string, Readonly<Record<string, End>>][] = [['hostedcontainer', hostedContainer]];
+const kinds: [string, Readonly<Record<string, End>>][] = [
+  ['hostedcontainer', hostedContainer],
+  ['imagedistribution', imageDistribution],
+  ['osimage', osImage],
+];
 
-/** How the pages call it. */
-const words: Record<string, End> = {
-  done: 'Done',
-  waiting: 'Waiting',
-  'a person': 'Person',
-  wanted: 'Wanted',
-  depends: 'Depends',
-};
-
-/** Reason and end of each row of the table below the heading. */
-function documented(kind: string): [string, End | undefined][] {
-  const page = readFileSync(new URL(`../../docs/api/${kind}.md`, import.meta.url), 'utf8');
-  const section = page.split('### How each state ends\n')[1]?.split(/\n##/)[0] ?? '';
-  return section.split('\n').flatMap((line) => {
-    const [, reasons = '', end = ''] = line.split('|').map((cell) => cell.trim());
-    return [...reasons.matchAll(/`(\w+)`/g)].map(([, reason = '']): [string, End | undefined] => [reason, words[end]]);
-  });
-}
-
-describe.each(kinds)('%s', (kind, reasons) => {
-  test('its page has each reason once, with the way in which the code ends it', () => {
-    const rows = documented(kind);
-    expect(rows.length).toBeGreaterThan(10);
-    expect([...rows].sort(byReason)).toEqual(Object.entries(reasons).sort(byReason));
-  });
+test.each(kinds)('the page of %s has each reason once, with the way in which the code ends it', (kind, reasons) => {
+  expect(documentedEnds(kind)).toEqual(Object.entries(reasons).sort());
 });
 
-const byReason = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
+/** Those tell of events, of what Jobs have failed with, and of the ledger. */
+const others = ['notes.ts', 'jobs.ts', 'verdict.ts'];
+const folders: [string, string[], Readonly<Record<string, End>>][] = [
+  ['HostedContainers', ['hostedcontainer'], hostedContainer],
+  ['ImageDistributions', ['imagedistribution', 'rollout'], imageDistribution],
+  ['OSImages', ['osimage'], osImage],
+];
+
+test.each(folders)('the code of %s gives no other reason', (_kind, names, reasons) => {
+  const files = names.flatMap((folder) =>
+    readdirSync(new URL(`${folder}/`, import.meta.url))
+      .filter((file) => !file.endsWith('.test.ts') && !others.includes(file))
+      .map((file) => readFileSync(new URL(`${folder}/${file}`, import.meta.url), 'utf8')),
+  );
+  const given = files.flatMap((text) => [...text.matchAll(/\breason(?::| \?\?) '([A-Z]\w+)'/g)].map(([, it]) => it));
+  expect(given.length).toBeGreaterThan(5);
+  expect(given.filter((it) => it !== undefined && !Object.hasOwn(reasons, it))).toEqual([]);
+});

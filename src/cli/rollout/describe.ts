@@ -44,12 +44,16 @@ export function describeProgress(distribution: ImageDistribution, now: Date): Pr
   return progress;
 }
 
+/** It is as a person wants it, and something is still to be done. */
+const wanted = ['Paused', 'OutsideWindow'];
+
 function standingOf(distribution: ImageDistribution): Standing {
   const { status } = distribution;
   if (isOutdated(distribution)) return 'Waiting';
   if (isTrue(status?.conditions, 'RolloutHalted')) return 'Halted';
   if (isTrue(status?.conditions, 'Stalled')) return 'Stalled';
-  return isTrue(status?.conditions, 'Ready') ? 'Done' : 'Waiting';
+  const ready = findCondition(status?.conditions, 'Ready');
+  return ready?.status === 'True' && !wanted.includes(ready.reason) ? 'Done' : 'Waiting';
 }
 
 function describeWave({ spec, status }: ImageDistribution, now: Date): string | undefined {

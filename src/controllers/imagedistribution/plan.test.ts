@@ -122,7 +122,7 @@ describe('conditions', () => {
     [
       'it is paused in the middle by a number',
       { states: ['Ready', 'none'], distribution: distribution('os:v1', { parallelism: 0 }) },
-      { Distributed: 'False/Paused', Ready: 'False/Paused' },
+      { Distributed: 'False/Paused', Ready: 'True/Paused', Reconciling: 'False/Settled', Stalled: 'False/Settled' },
     ],
     [
       'it is paused in the middle by a percentage',
@@ -444,6 +444,52 @@ describe('existing containers', () => {
         RolloutHalted: 'False/NotHalted',
         Stalled: 'False/Settled',
       },
+    ],
+    [
+      'are paused, as a person wants it',
+      seen(
+        distribution('os:v1', { activate: { newContainers: true, existingContainers: { paused: true } } } as never, {
+          ...active,
+          rollout,
+        }),
+      ),
+      {
+        Ready: 'True/Paused',
+        RolledOut: 'False/Paused',
+        Reconciling: 'False/Settled',
+        Stalled: 'False/Settled',
+      },
+    ],
+    [
+      'wait for a window, as a person wants it',
+      {
+        ...seen(distribution('os:v1', existing, { ...active, rollout })),
+        fleet: {
+          distributions: [],
+          containers: [follower],
+          window: { open: false, changeTime: new Date(0) },
+          answers: [],
+        },
+      },
+      {
+        Ready: 'True/OutsideWindow',
+        RolledOut: 'False/OutsideWindow',
+        Reconciling: 'False/Settled',
+        Stalled: 'False/Settled',
+      },
+    ],
+    [
+      'wait for a window that cannot open',
+      {
+        ...seen(distribution('os:v1', existing, { ...active, rollout })),
+        fleet: {
+          distributions: [],
+          containers: [follower],
+          window: { open: false, problem: 'no such zone' },
+          answers: [],
+        },
+      },
+      { Ready: 'False/InvalidWindow', Reconciling: 'False/Settled', Stalled: 'True/InvalidWindow' },
     ],
     [
       'wait for a person after a halt',

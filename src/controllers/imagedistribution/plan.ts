@@ -52,7 +52,7 @@ export function planImageDistribution(o: Observed): Plan {
     distributed,
     activated,
     ...rolloutConditions(rollout),
-    ...summary(o, { distributed, activated, rollout }, counted),
+    ...summary(o, { distributed, activated, rollout }),
   ];
   const earlier = rollout ? before.conditions : removeConditions(before.conditions, 'RolledOut', 'RolloutHalted');
   const conditions = setConditions(earlier, stated, distribution.metadata.generation, now);

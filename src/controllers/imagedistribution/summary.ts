@@ -1,8 +1,10 @@
 import type { OSImage } from '../../api/osimage.ts';
 import { isTrue, kstatus } from '../../runtime/conditions.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
+import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { whyNotReleased } from '../catalog.ts';
 import type { RolloutPlan, RolloutReason } from '../rollout/observed.ts';
+import { needsPerson } from '../ends.ts';
+import { endOf } from './reasons.ts';
 import type { Observed } from './plan.ts';
 
 interface Parts {
@@ -37,25 +39,24 @@ const rolledOutCondition = ({ reason, message }: RolloutPlan): NewCondition => (
 
 /** It is for another distribution to move containers: nothing is missing here. */
 const othersTurn: readonly RolloutReason[] = ['Superseded', 'OtherHalted'];
-const needsAPerson = new Set([
-  'UnknownImage',
-  'EmptySelector',
-  'NoNodes',
-  'ContainersStuck',
-  'RolloutHalted',
-  'ImageCondemned',
-]);
 
-/** Ready and the two kstatus conditions, from the others. */
-export function summary(o: Observed, parts: Parts, { failed }: { failed: number }): NewCondition[] {
+/** Ready and the two kstatus conditions, from the others. What a person wants to wait is settled, as a suspended container is. */
+export function summary(o: Observed, parts: Parts): NewCondition[] {
   const missing = missingOf(o, parts);
   const done = parts.rollout?.reason === 'RolledOut' ? rolledOutCondition(parts.rollout) : parts.distributed;
-  const stalled =
-    missing !== undefined &&
-    (failed > 0 || needsAPerson.has(missing.reason) || isNeverActive(o, missing) || isStuck(o.image));
-  const ready: NewCondition = { ...(missing ?? done), type: 'Ready' };
-  return [ready, ...kstatus(ready, stalled ? 'Failed' : missing ? 'Going' : 'Done')];
+  if (!missing) return summed(done, 'Done');
+  const end = endOf(missing.reason);
+  if (end === 'Wanted') return summed({ ...missing, status: 'True' }, 'Done');
+  return summed(missing, needsPerson(end, { waits: isAtWork(o, missing) }) ? 'Failed' : 'Going');
 }
+
+function summed(condition: NewCondition, progress: Progress): NewCondition[] {
+  const ready: NewCondition = { ...condition, type: 'Ready' };
+  return [ready, ...kstatus(ready, progress)];
+}
+
+/** Of a reason that depends: neither does its image wait for a person, nor is it never to be a default version. */
+const isAtWork = (o: Observed, missing: NewCondition): boolean => !isStuck(o.image) && !isNeverActive(o, missing);
 
 /** The first of what it asks for and has not reached; a halt comes before all else. */
 function missingOf(o: Observed, { distributed, activated, rollout }: Parts): NewCondition | undefined {

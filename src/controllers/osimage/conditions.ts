@@ -2,13 +2,14 @@ import type { OSImage } from '../../api/osimage.ts';
 import { namedSecrets } from '../../pod/defaults.ts';
 import { imageName } from '../../pod/image.ts';
 import { kstatus } from '../../runtime/conditions.ts';
-import type { NewCondition, Progress } from '../../runtime/conditions.ts';
+import type { NewCondition } from '../../runtime/conditions.ts';
 import { storedImage } from '../storage.ts';
 import { condemnedCondition } from './condemned.ts';
 import { consistentCondition } from './facts.ts';
 import type { Facts } from './facts.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Observed, Stated } from './observed.ts';
+import { progressOf } from './reasons.ts';
 
 /** What the conditions are computed from besides what was seen. */
 export interface Counts {
@@ -20,14 +21,14 @@ export interface Counts {
 
 /** All conditions; Ready and the two of kstatus sum up the others. */
 export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewCondition[] {
-  const { ready, progress } = readiness(o, life, counts);
+  const ready = readiness(o, life, counts);
   return [
     accepted(o.image),
     ...life.conditions,
     ...consistentCondition(o, counts.facts),
     condemnedCondition(o.image),
     ready,
-    ...kstatus(ready, progress),
+    ...kstatus(ready, progressOf(ready.reason)),
   ];
 }
 
@@ -41,20 +42,14 @@ function accepted({ spec }: OSImage): Stated {
 }
 
 /** Containers may use it when it is tested and published, and a node has it. */
-function readiness(o: Observed, life: Lifecycle, counts: Counts): { ready: Stated; progress: Progress } {
-  const { pending } = life;
-  if (pending) {
-    const { reason, message } = pending.condition;
-    return { ready: { type: 'Ready', status: 'False', reason, message }, progress: pending.progress };
+function readiness(o: Observed, life: Lifecycle, counts: Counts): Stated {
+  const type = 'Ready';
+  if (life.pending) {
+    const { reason, message } = life.pending.condition;
+    return { type, status: 'False', reason, message };
   }
-  if (counts.ready > 0) {
-    const message = `${counts.ready} nodes have it`;
-    return { ready: { type: 'Ready', status: 'True', reason: 'Stored', message }, progress: 'Done' };
-  }
-  const why = whyNotStored(o, counts.desired);
-  // Not being distributed is what an image may be for long; that nodes cannot get it is for a person to mend.
-  const progress = { NotDistributed: 'Done' as const, Distributing: 'Going' as const }[why.reason];
-  return { ready: { type: 'Ready', status: 'False', ...why }, progress: progress ?? 'Failed' };
+  if (counts.ready > 0) return { type, status: 'True', reason: 'Stored', message: `${counts.ready} nodes have it` };
+  return { type, status: 'False', ...whyNotStored(o, counts.desired) };
 }
 
 function whyNotStored(o: Observed, desired: number): { reason: string; message: string } {

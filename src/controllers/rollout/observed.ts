@@ -52,6 +52,8 @@ export type RolloutReason =
   | 'RollingOut'
   | 'ContainersStuck'
   | 'Paused'
+  | 'OutsideWindow'
+  | 'InvalidWindow'
   | 'RolloutHalted'
   | 'Superseded'
   | 'OtherHalted'

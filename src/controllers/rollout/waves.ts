@@ -178,8 +178,9 @@ function stop({ observed, spec, fleet, rollout }: Turn): Pick<Step, 'reason' | '
   }
   const { open, changeTime, problem } = observed.window;
   if (open) return undefined;
-  const opens = changeTime ? `when a window opens at ${formatTime(changeTime)}` : (problem ?? 'when a window opens');
-  return { reason: 'RollingOut', message: `${done}; next: ${opens}`, ...(changeTime && { lookAgain: changeTime }) };
+  if (problem !== undefined && !changeTime) return { reason: 'InvalidWindow', message: `${done}; next: ${problem}` };
+  const opens = changeTime ? `when a window opens at ${formatTime(changeTime)}` : 'when a window opens';
+  return { reason: 'OutsideWindow', message: `${done}; next: ${opens}`, ...(changeTime && { lookAgain: changeTime }) };
 }
 
 function settle(turn: Turn): Step {

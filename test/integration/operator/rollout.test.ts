@@ -117,6 +117,28 @@ describe('twenty followers', () => {
     ]);
   });
 
+  test('that begin to follow keep what they run outside of windows, and are moved inside', async () => {
+    await start('late', 'fleet:v1');
+    await good('late', 'fleet:v1');
+    const before = await client.get(pods, { name: 'late', namespace });
+    await set('fleet.v2', { windows: [{ schedule: '0 0 29 2 *', durationSeconds: 600 }] });
+    await client.mergePatch(hostedContainers, { name: 'late', namespace }, { spec: { image: 'fleet' } });
+    await until(imageDistributions, 'fleet.v2', {
+      Ready: 'True/OutsideWindow',
+      RolledOut: 'False/OutsideWindow',
+      Reconciling: 'False/Settled',
+      Stalled: 'False/Settled',
+    });
+    const waiting = await good('late', 'fleet:v1');
+    expect(waiting.status?.assignedImage).toBe('fleet:v1');
+    expect((await client.get(pods, { name: 'late', namespace }))?.metadata.uid).toBe(before?.metadata.uid);
+    await set('fleet.v2', { windows: null });
+    await good('late', 'fleet:v2');
+    await client.delete(hostedContainers, { name: 'late', namespace });
+    await client.delete(pods, { name: 'late', namespace });
+    await until(imageDistributions, 'fleet.v2', rolledOut, 60);
+  });
+
   test('cost no write when nothing changes', async () => {
     await eventually(async () => {
       const { writes } = await operator.counts();
@@ -298,11 +320,13 @@ describe('twenty followers', () => {
     const fixed = await good('fickle', 'fleet:v8');
     expect(fixed.status?.assignedImage).toBeUndefined();
     expect(fixed.status?.assignedRetryToken).toBeUndefined();
+    const before = await client.get(pods, { name: 'fickle', namespace });
     await edit('fleet');
-    await until(hostedContainers, 'fickle', { ImageResolved: 'True/DefaultVersion' });
     // The rollout of v9 is halted, so nothing moves it there.
-    const follows = await good('fickle', 'fleet:v8');
-    expect(follows.status?.assignedImage).toBe('fleet:v8');
+    await until(hostedContainers, 'fickle', { ImageResolved: 'True/DefaultVersion', Upgraded: 'True/UpToDate' });
+    const following = await good('fickle', 'fleet:v8');
+    expect(following.status?.assignedImage).toBe('fleet:v8');
+    expect((await client.get(pods, { name: 'fickle', namespace }))?.metadata.uid).toBe(before?.metadata.uid);
     await client.delete(hostedContainers, { name: 'fickle', namespace });
     await client.delete(pods, { name: 'fickle', namespace });
   });

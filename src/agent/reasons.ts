@@ -1,0 +1,17 @@
+/**
+ * Every reason in a condition of a NodeStore, and how the state that it names ends: `Waiting`, the agent is at work on it or tries
+ * again: Reconciling; `Person`, only a person ends it: Stalled.
+ */
+export const reasons = {
+  AllStored: 'Done',
+  Done: 'Done',
+  Fetching: 'Waiting',
+  Deleting: 'Waiting',
+  FetchRetrying: 'Waiting',
+  Queued: 'Waiting',
+  DigestConflict: 'Waiting',
+  BrokenEntry: 'Waiting',
+  TreeChanged: 'Waiting',
+  FetchFailed: 'Person',
+  TooManyImages: 'Person',
+} as const satisfies Record<string, 'Done' | 'Waiting' | 'Person'>;
