@@ -251,6 +251,7 @@ const historyEntry = z.object({
   readyTime: time.optional(),
   endTime: time.optional(),
   outcome: z.enum(['Succeeded', 'Failed', 'Reverted', 'Superseded']).optional().describe('Unset while it runs.'),
+  message: z.string().max(1024).optional().describe('Why spec.image was not written back.'),
 });
 
 const count = z.int().min(0);

@@ -119,10 +119,16 @@ function blockedReason(
   if (newest(status)?.outcome === 'Reverted' && !isFollower(observed)) {
     return {
       reason: 'FailedBefore',
-      message: `${good} keeps running, because ${how}. Change spec.image, or upgrade.retryToken to try again`,
+      message: `${good} keeps running, because ${how}${notWritten(status)}. Change spec.image, or upgrade.retryToken to try again`,
     };
   }
   return { reason: 'Reverted', message: `Going back to ${good}, because ${how}` };
+}
+
+/** That spec could not be written back, if that is so. */
+function notWritten(status: HostedContainerStatus): string {
+  const message = newest(status)?.message;
+  return message === undefined ? '' : `. ${message}`;
 }
 
 /** Somebody saw that the asked version failed before and has asked for the good one since: nothing is wrong any more. */
@@ -157,6 +163,8 @@ const serving: ReadyRule = ({ observed, status }) =>
 const noPodYet: ReadyRule = ({ observed, course, hindrance }) => {
   if (observed.pod) return undefined;
   if (!course.image) return { reason: course.resolution.reason, message: course.resolution.message };
+  const refused = observed.failures?.find(({ action }) => action === 'CreatePod');
+  if (refused) return { reason: 'Starting', message: `The Pod could not be created: ${refused.message}` };
   if (!hindrance) return { reason: 'Starting', message: 'The Pod is being created' };
   return {
     reason: hindrance.reason === 'WaitingForNode' ? 'PodPending' : hindrance.reason,

@@ -71,6 +71,18 @@ export interface Observed {
   trials?: ReadonlyMap<string, Trial> | undefined;
   /** The last lines of the log of the failing container. */
   logTail?: string | undefined;
+  /** `spec.image` was written back because of the newest attempt already; the status may not say so yet. */
+  isSpecReverted?: boolean | undefined;
+  /** Actions of this run that failed. */
+  failures?: readonly Failure[] | undefined;
+}
+
+/** An action that failed, in the words of the API server. */
+export interface Failure {
+  action: Action['type'];
+  message: string;
+  /** It would be refused again: it is not tried again. */
+  isFinal: boolean;
 }
 
 /** What the API server has said to this very Pod, if it was asked. */

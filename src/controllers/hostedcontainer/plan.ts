@@ -5,6 +5,7 @@ import { imageName } from '../../pod/image.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { OwnerReference, Pod } from '../../pod/types.ts';
 import { removeConditions, setConditions } from '../../runtime/conditions.ts';
+import { truncate } from '../../runtime/text.ts';
 import { pauseSeconds, pauseText } from '../interruption.ts';
 import { podEnd } from '../pod-end.ts';
 import { interruptionOf } from './attempt.ts';
@@ -18,7 +19,7 @@ import type { Passage } from './gate.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
 import { notesOf } from './notes.ts';
 import { trialOf } from './observed.ts';
-import type { Action, Observed, Plan } from './observed.ts';
+import type { Action, Failure, Observed, Plan } from './observed.ts';
 import { closeNewest, findFailure, newest, recordFailure } from './record.ts';
 import { mainStatus } from './verdict.ts';
 import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
@@ -33,20 +34,32 @@ export function planHostedContainer(o: Observed): Plan {
   const before = o.container.status ?? {};
   if (o.container.metadata.deletionTimestamp !== undefined) return { actions: [], status: before, notes: [] };
   const course = setCourse(o);
+  if (course.image && mustRevertSpec(o, course) && !isRevertTried(o)) return planRevert(o, imageName(course.image));
   const settled = settleRevert(o, course, assign(before, o, course));
   const step = takeStep(o, course, trackAttempt(o, course, settled));
   if (step.need) return { need: step.need, actions: [], status: before, notes: [] };
   const status = describe(o, afterStep(o, course, step), step);
-  const revert: Action[] =
-    course.image && mustRevertSpec(o, course) ? [{ type: 'RevertSpec', image: imageName(course.image) }] : [];
   const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];
   return {
-    actions: [...revert, ...unassign, ...claimActions(o), ...step.actions],
+    actions: [...step.actions, ...unassign, ...claimActions(o)],
     status,
     notes: notesOf(o, status),
     ...(step.requeueAfterSeconds !== undefined && { requeueAfterSeconds: step.requeueAfterSeconds }),
   };
 }
+
+/**
+ * The plan as if spec had been written back already, and then that: its status is settled in the run that writes it, and the Pod
+ * is brought back whether it can be written or not.
+ */
+function planRevert(o: Observed, image: string): Plan {
+  const { container } = o;
+  const plan = planHostedContainer({ ...o, container: { ...container, spec: { ...container.spec, image } } });
+  return plan.need ? plan : { ...plan, actions: [...plan.actions, { type: 'RevertSpec', image }] };
+}
+
+const revertFailure = (o: Observed): Failure | undefined => o.failures?.find(({ action }) => action === 'RevertSpec');
+const isRevertTried = (o: Observed): boolean => o.isSpecReverted === true || revertFailure(o) !== undefined;
 
 /** An attempt that has succeeded is none any more: that is told at once, not by a second write. */
 function afterStep(o: Observed, course: Course, { status }: Step): Course {
@@ -55,7 +68,7 @@ function afterStep(o: Observed, course: Course, { status }: Step): Course {
   return setCourse({ ...o, container: { ...o.container, status } });
 }
 
-/** A failed attempt counts as reverted once nothing asks for it any more, or it is not for the operator to change that. */
+/** A failed attempt counts as reverted once nothing asks for it any more, or the operator may not, or must not again, change that. */
 function settleRevert(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
   const last = newest(status);
   const leaves =
@@ -63,8 +76,11 @@ function settleRevert(o: Observed, course: Course, status: HostedContainerStatus
     !course.isAttempt &&
     last?.outcome === 'Failed' &&
     last.image !== imageName(course.image);
-  if (!leaves || mustRevertSpec(o, course)) return status;
-  return closeNewest(status, { outcome: 'Reverted' });
+  if (!leaves) return status;
+  const failure = mustRevertSpec(o, course) ? revertFailure(o) : undefined;
+  if (failure && !failure.isFinal) return status;
+  const message = failure && truncate(`spec.image could not be written back: ${failure.message}`, 1000);
+  return closeNewest(status, { outcome: 'Reverted', ...(message && { message }) });
 }
 
 function takeStep(o: Observed, course: Course, status: HostedContainerStatus): Step {

@@ -1,6 +1,7 @@
 import { isOnCourse } from './course.ts';
 import { needsPerson } from '../ends.ts';
 import type { Stated, Situation } from './conditions.ts';
+import type { Action } from './observed.ts';
 import { endOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 
@@ -20,6 +21,23 @@ type Rule = (view: View) => Cause | undefined;
 
 const hindered: Rule = ({ situation }) => situation.hindrance;
 
+const what: Record<Action['type'], string> = {
+  CreateClaim: 'The PersistentVolumeClaim could not be created',
+  OwnClaim: 'The owner of the PersistentVolumeClaim could not be written',
+  CreatePod: 'The Pod could not be created',
+  DeletePod: 'The Pod could not be deleted',
+  RevertSpec: 'spec.image could not be written back',
+  Unassign: 'status.assignedTime could not be removed',
+};
+
+/** A write failed, and is tried again after growing pauses. */
+const notWritten: Rule = ({ situation: { observed } }) => {
+  const failure = observed.failures?.find(({ isFinal }) => !isFinal);
+  return (
+    failure && { reason: 'WriteFailed', message: `${what[failure.action]}: ${failure.message}. It is tried again` }
+  );
+};
+
 const unresolved: Rule = ({ situation: { course } }) =>
   course.resolution.status === 'False' ? course.resolution : undefined;
 
@@ -36,7 +54,7 @@ const replaced: Rule = ({ situation: { observed, course } }) =>
 const notReady: Rule = ({ ready }) => (ready.status === 'True' ? undefined : ready);
 
 /** What only a person can end counts first; the state of the Pod says something only when nothing else is to be done. */
-const rules: readonly Rule[] = [hindered, unresolved, notUpgraded, replaced];
+const rules: readonly Rule[] = [notWritten, hindered, unresolved, notUpgraded, replaced];
 
 const isForAPerson = (cause: Cause): boolean => needsPerson(endOf(cause.reason), cause);
 

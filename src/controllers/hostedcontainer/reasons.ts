@@ -52,6 +52,7 @@ export const reasons = {
   // Permitted
   NotPermitted: 'Person',
   // Stalled and Reconciling
+  WriteFailed: 'Waiting',
   NotStalled: 'Done',
   Settled: 'Done',
 } as const satisfies Record<string, End>;

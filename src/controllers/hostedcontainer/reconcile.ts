@@ -1,5 +1,4 @@
-import type { Logger } from 'pino';
-import { fieldManagers, labels } from '../../api/names.ts';
+import { labels } from '../../api/names.ts';
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { OSImage } from '../../api/osimage.ts';
@@ -14,16 +13,18 @@ import type { EventRecorder } from '../../runtime/events.ts';
 import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { keyOf } from '../../runtime/object.ts';
 import { Ahead } from '../ahead.ts';
-import { byOS, claims, pods } from '../caches.ts';
+import { byOS } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../catalog.ts';
 import { placementChanged } from '../changes.ts';
 import { writeStatus } from '../status.ts';
+import { perform, withFailures } from './act.ts';
 import { DeletedPods } from './deleted-pods.ts';
 import { look, observe } from './observe.ts';
-import type { Action, Note, PodSettings } from './observed.ts';
+import type { Note, PodSettings } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
 import { endOf, isReason } from './reasons.ts';
+import { SpecReverts } from './spec-reverts.ts';
 
 export interface HostedContainerDependencies {
   client: Client;
@@ -41,6 +42,7 @@ export function hostedContainerController(
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
   const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
   const deleted = new DeletedPods();
+  const reverts = new SpecReverts();
   const ahead = new Ahead<HostedContainer>();
   return {
     name: 'hostedcontainer',
@@ -69,89 +71,42 @@ export function hostedContainerController(
       const cached = caches.containers.store.get(key);
       if (!cached) {
         deleted.forget(key);
+        reverts.forget(key);
         ahead.forget(key);
         return {};
       }
       const container = ahead.newest(cached);
-      let observed = deleted.mark(await observe(client, caches, settings, container, signal));
+      let observed = reverts.mark(deleted.mark(await observe(client, caches, settings, container, signal)));
       let plan = planHostedContainer(observed);
       while (plan.need) {
         observed = await look(client, observed, plan.need, signal);
         plan = planHostedContainer(observed);
       }
-      let current = container;
+      const deeds = await perform(client, container, plan.actions, {
+        logger,
+        signal,
+        done: (action) => {
+          if (action.type === 'DeletePod') deleted.add(key, action.uid, new Date());
+          if (action.type === 'RevertSpec') reverts.add(container);
+        },
+      });
+      // What was refused is told; the Pod was brought back all the same.
+      const told = deeds.failures.length > 0 ? planHostedContainer(withFailures(observed, deeds.failures)) : plan;
+      if (!told.need) plan = told;
+      const { status, notes, requeueAfterSeconds } = plan;
       await actThenWriteStatus({
         observed: container.status,
-        act: async () => {
-          for (const action of plan.actions) {
-            current = await act(client, current, action, logger, signal);
-            if (action.type === 'DeletePod') deleted.add(key, action.uid, new Date());
-          }
-        },
-        status: () => plan.status,
-        write: async (status) => {
-          const written = await writeStatus(client, hostedContainers, current, status, signal);
+        act: () => (deeds.error ? Promise.reject(deeds.error) : Promise.resolve()),
+        status: () => status,
+        write: async () => {
+          const written = await writeStatus(client, hostedContainers, deeds.container, status, signal);
           ahead.wrote(container, written);
-          tell(events, container, plan.notes);
+          tell(events, container, notes);
         },
       });
-      return { requeueAfterSeconds: plan.requeueAfterSeconds };
+      return { requeueAfterSeconds };
     },
   };
-}
-
-/** Does one thing; returns the container in its newest revision. */
-async function act(
-  client: Client,
-  container: HostedContainer,
-  action: Action,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<HostedContainer> {
-  const { name, namespace = '', uid } = container.metadata;
-  switch (action.type) {
-    case 'CreatePod':
-      await client.create(pods, action.pod, { fieldManager: fieldManagers.operator, signal });
-      logger.info({ image: action.pod.metadata.annotations }, 'Created Pod');
-      return container;
-    case 'CreateClaim':
-      await client.create(claims, action.claim, { fieldManager: fieldManagers.operator, signal });
-      logger.info({ claim: action.claim.metadata.name }, 'Created PersistentVolumeClaim');
-      return container;
-    case 'OwnClaim': {
-      const { name: claimName, uid: claimUID } = action.claim.metadata;
-      const owned = { name: claimName, namespace, ...(claimUID !== undefined && { uid: claimUID }) };
-      const patch = { metadata: { ...owned, ownerReferences: action.owners } };
-      await client.mergePatch(claims, owned, patch, { fieldManager: fieldManagers.operator, signal });
-      return container;
-    }
-    case 'DeletePod':
-      await client.delete(pods, { name, namespace }, { uid: action.uid, signal });
-      logger.info({ why: action.why }, 'Deleted Pod');
-      return container;
-    case 'RevertSpec': {
-      const metadata = { name, namespace, ...(uid !== undefined && { uid }) };
-      const object = { metadata, spec: { image: action.image } };
-      const reverted = await client.apply(hostedContainers, object, {
-        fieldManager: fieldManagers.revert,
-        force: true,
-        signal,
-      });
-      logger.info({ from: container.spec.image, to: action.image }, 'Reverted spec.image');
-      return reverted;
-    }
-    case 'Unassign': {
-      const { resourceVersion } = container.metadata;
-      const metadata = {
-        name,
-        namespace,
-        ...(uid !== undefined && { uid }),
-        ...(resourceVersion && { resourceVersion }),
-      };
-      const nothing = { metadata, status: {} };
-      return client.applyStatus(hostedContainers, nothing, { fieldManager: fieldManagers.rollout, signal });
-    }
-  }
 }
 
 function tell(events: EventRecorder, container: HostedContainer, notes: readonly Note[]): void {

@@ -22,7 +22,7 @@ export interface Behaviour {
   /** What it tells of one image besides. */
   told(image: string): Partial<StoredImage>;
   /** What becomes of a container on an image. */
-  container(image: string, name: string): 'good' | 'crashes' | 'starting';
+  container(image: string, name: string): 'good' | 'crashes' | 'starting' | 'evicted';
   /** How a Job that builds or publishes an image ends. */
   job: JobsBehaviour;
   /** How the test of an image ends; undefined while it runs. */
@@ -145,6 +145,7 @@ async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void
   const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '', pod.metadata.name);
   const seen = pod.status?.containerStatuses?.[0]?.state;
   const now = formatTime(new Date());
+  if (how === 'evicted') return evict(client, pod);
   const common = { name: 'main', image: '', imageID: '' };
   const terminated = { exitCode: 1, message: 'nginx: unexpected end of file', startedAt: now, finishedAt: now };
   const statuses = {
@@ -172,10 +173,15 @@ async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void
     containerStatuses: [next],
     podIP: '10.0.0.1',
   };
-  await client.mergePatch(
-    pods,
-    pod.metadata,
-    { metadata: { uid: pod.metadata.uid }, status },
-    { subresource: 'status' },
-  );
+  await client.mergePatch(pods, pod.metadata, { metadata: { uid: pod.metadata.uid }, status }, statusOf);
 }
+
+/** As a kubelet whose node has too little memory. */
+async function evict(client: Client, pod: Pod): Promise<void> {
+  if (pod.status?.phase === 'Failed') return;
+  const conditions = [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet' }];
+  const status = { phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: memory.', conditions };
+  await client.mergePatch(pods, pod.metadata, { metadata: { uid: pod.metadata.uid }, status }, statusOf);
+}
+
+const statusOf = { subresource: 'status' } as const;

@@ -54,7 +54,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
   /** By image what agents tell of it besides. */
   const reports = new Map<string, Partial<StoredImage>>();
   /** By image, or by `<container> <image>`, what becomes of containers; good unless it is said. */
-  const behaviours = new Map<string, 'good' | 'crashes' | 'starting'>();
+  const behaviours = new Map<string, ReturnType<Behaviour['container']>>();
   /** By `<build|publish|verify> <image>` how it ends; it goes on as long as it is not said. */
   const ends = new Map<string, End>();
   const behaviour: Behaviour = {

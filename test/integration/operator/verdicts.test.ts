@@ -1,0 +1,156 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { perform } from '../../../src/controllers/hostedcontainer/act.ts';
+import { hostedContainers, imageDistributions } from '../../../src/kube/kinds.ts';
+import { defineResource } from '../../../src/kube/resources.ts';
+import { findCondition } from '../../../src/runtime/conditions.ts';
+import { isConflict } from '../../../src/runtime/errors.ts';
+import type { KubeObject } from '../../../src/runtime/object.ts';
+import { logger } from '../environment.ts';
+import { eventually } from '../eventually.ts';
+import { objectName, openStage } from './stage.ts';
+
+const stage = await openStage();
+const { client, namespace, behaviours, createImage, distribute, ask, until, good, podOf } = stage;
+afterEach(() => stage.reset());
+afterAll(() => stage.close());
+
+const imageOf = async (name: string) => (await client.get(hostedContainers, { name, namespace }))?.spec.image;
+const signal = AbortSignal.timeout(300_000);
+
+describe('a container whose upgrade fails', () => {
+  beforeAll(async () => {
+    for (const image of ['app:v1', 'app:v2']) {
+      await createImage(image);
+      await distribute(image);
+    }
+    for (const image of ['app:v1', 'app:v2'])
+      await until(imageDistributions, objectName(image), { Ready: 'True/AllNodes' });
+  });
+
+  test('is written back once, against a controller that enforces the failed image at once', async () => {
+    await ask('enforced', 'app:v1');
+    await good('enforced', 'app:v1');
+    behaviours.set('enforced app:v2', 'crashes');
+    let reverts = 0;
+    const stop = new AbortController();
+    const enforcer = (async () => {
+      while (!stop.signal.aborted) {
+        if ((await imageOf('enforced')) === 'app:v2') continue;
+        reverts += 1;
+        await ask('enforced', 'app:v2');
+      }
+    })();
+    const held = await until(hostedContainers, 'enforced', { Ready: 'True/Running', Stalled: 'True/FailedBefore' });
+    const { runs } = await stage.operator.counts();
+    stage.operator.reconcileAll();
+    await eventually(async () => expect((await stage.operator.counts()).runs).toBeGreaterThan(runs + 5));
+    stop.abort();
+    await enforcer;
+    // The first time it was the test that asked for v2.
+    expect(reverts).toBe(2);
+    expect(held.status).toMatchObject({ image: 'app:v1', lastKnownGoodImage: 'app:v1' });
+    expect(held.status?.failedImages?.map(({ image, attempts }) => `${image} ${attempts}`)).toEqual(['app:v2 1']);
+  });
+
+  test('is brought back although a policy refuses that spec is written back, and says so', async () => {
+    await ask('locked', 'app:v1');
+    await good('locked', 'app:v1');
+    await forbidReverts('locked');
+    behaviours.set('locked app:v2', 'starting');
+    await ask('locked', 'app:v2');
+    const back = { metadata: { name: 'locked', namespace }, spec: { image: 'app:v1' } };
+    await eventually(async () => {
+      const dryRun = client.apply(hostedContainers, back, { fieldManager: 'probe', force: true, dryRun: true });
+      await expect(dryRun).rejects.toThrow('only Flux may write spec');
+    });
+    behaviours.set('locked app:v2', 'crashes');
+    const held = await until(hostedContainers, 'locked', { Ready: 'True/Running', Stalled: 'True/FailedBefore' });
+    expect(held.spec.image).toBe('app:v2');
+    expect(held.status).toMatchObject({ image: 'app:v1', lastKnownGoodImage: 'app:v1' });
+    expect(findCondition(held.status?.conditions, 'Stalled')?.message).toContain('only Flux may write spec');
+    const writes = async () => (await stage.operator.counts()).writes;
+    const before = await writes();
+    const { runs } = await stage.operator.counts();
+    stage.operator.reconcileAll();
+    await eventually(async () => expect((await stage.operator.counts()).runs).toBeGreaterThan(runs + 5));
+    expect(await writes()).toBe(before);
+  });
+
+  test('keeps an edit that was made at the moment of the revert', async () => {
+    await ask('edited', 'app:v1');
+    const seen = await good('edited', 'app:v1');
+    await ask('edited', 'app:v1', { args: ['--by-a-person'], restartToken: 'x' });
+    const revert = { type: 'RevertSpec' as const, image: 'app:v2' };
+    const done = () => {
+      throw new Error('It was written');
+    };
+    const refused = await perform(client, seen, [revert], { logger, signal, done }).catch((error: unknown) => error);
+    expect(isConflict(refused)).toBe(true);
+    expect(await imageOf('edited')).toBe('app:v1');
+  });
+
+  test('whose Pods are evicted for the sake of their node goes back without a verdict, and is tried again', async () => {
+    await ask('evicted', 'app:v1');
+    await good('evicted', 'app:v1');
+    behaviours.set('evicted app:v2', 'evicted');
+    await ask('evicted', 'app:v2');
+    const paused = await until(hostedContainers, 'evicted', {
+      Ready: 'True/Running',
+      Upgraded: 'Unknown/Interrupted',
+      Reconciling: 'True/Interrupted',
+    });
+    expect(paused.status).toMatchObject({ image: 'app:v1', targetImage: 'app:v2', lastKnownGoodImage: 'app:v1' });
+    expect(paused.status?.failedImages ?? []).toEqual([]);
+    expect(paused.status?.attempt?.interruption).toMatchObject({ count: 2, reason: 'Evicted' });
+    expect(findCondition(paused.status?.conditions, 'Upgraded')?.message).toContain('low on resource: memory');
+    const pod = await podOf('evicted');
+    const { runs } = await stage.operator.counts();
+    stage.operator.reconcileAll();
+    await eventually(async () => expect((await stage.operator.counts()).runs).toBeGreaterThan(runs + 5));
+    expect((await podOf('evicted'))?.metadata.uid).toBe(pod?.metadata.uid);
+    behaviours.delete('evicted app:v2');
+    // Another attempt does not wait for the pauses of this one.
+    await ask('evicted', 'app:v2', { args: ['--smaller'] });
+    await good('evicted', 'app:v2');
+  });
+});
+
+/** As a policy of a cluster in which only a GitOps tool may write specs. */
+async function forbidReverts(name: string): Promise<void> {
+  const policies = defineResource<KubeObject>({
+    group: 'admissionregistration.k8s.io',
+    version: 'v1',
+    plural: 'validatingadmissionpolicies',
+    kind: 'ValidatingAdmissionPolicy',
+    namespaced: false,
+  });
+  const bindings = defineResource<KubeObject>({
+    group: 'admissionregistration.k8s.io',
+    version: 'v1',
+    plural: 'validatingadmissionpolicybindings',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    namespaced: false,
+  });
+  const rule = {
+    apiGroups: ['monoroot.dev'],
+    apiVersions: ['v1alpha1'],
+    operations: ['UPDATE'],
+    resources: ['hostedcontainers'],
+    resourceNames: [name],
+  };
+  const policy = {
+    metadata: { name: 'only-flux' },
+    spec: {
+      matchConstraints: { resourceRules: [rule] },
+      validations: [
+        {
+          expression: "!(oldObject.spec.image == 'app:v2' && object.spec.image == 'app:v1')",
+          message: 'only Flux may write spec',
+        },
+      ],
+    },
+  };
+  await client.create(policies, policy, { fieldManager: 'test' });
+  const binding = { metadata: { name: 'only-flux' }, spec: { policyName: 'only-flux', validationActions: ['Deny'] } };
+  await client.create(bindings, binding, { fieldManager: 'test' });
+}
