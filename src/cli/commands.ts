@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 import { bundleBuild } from './commands/bundle-build.ts';
 import { diff } from './commands/diff.ts';
 import { fleet } from './commands/fleet.ts';
+import { imageImport } from './commands/image-import.ts';
 import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
 import { rolloutRetry } from './commands/rollout-retry.ts';
 import { rolloutStatus } from './commands/rollout-status.ts';
@@ -16,5 +17,6 @@ export const commands: readonly Command[] = [
   rolloutRetry,
   rolloutUndo,
   diff,
+  imageImport,
   bundleBuild,
 ];
