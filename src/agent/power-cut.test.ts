@@ -72,7 +72,9 @@ describe.skipIf(unable)(unable ? `a power cut (skipped: ${unable})` : 'a power c
       discard(disk);
       const scene = sceneIn(join(copy.path, 'monoroot'), store);
       for (const version of await wholeVersions(scene)) {
-        expect(await verifyEntry(entryPath(scene, { os, version }), true, signal)).toBeUndefined();
+        expect(
+          await verifyEntry(entryPath(scene, { os, version }), true, temporaryFileSystem(), signal),
+        ).toBeUndefined();
       }
       const found = await expectRecovery(scene);
       discard(copy);

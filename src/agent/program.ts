@@ -7,6 +7,9 @@ import { truncate } from '../runtime/text.ts';
 /** Programs are found in the usual places and speak plain UTF-8, whatever the agent was started with. */
 export const programEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
 
+/** How a program is run that must not get in the way of the containers. */
+export const idlePriority = ['nice', '-n', '19', 'ionice', '-t', '-c', '3'];
+
 const longestLine = 1024;
 
 export interface ProgramOptions {
@@ -42,10 +45,10 @@ export async function runProgram(
 }
 
 /**
- * The lines that a program writes, one character a byte. Throws at their end, with the last line of its complaints, unless it
- * exits with 0. Whoever stops reading early kills it.
+ * What a program writes, in pieces, one character a byte. Throws at its end, with the last line of its complaints, unless it exits
+ * with 0. Whoever stops reading early kills it.
  */
-export async function* programLines(
+export async function* programOutput(
   [command = '', ...args]: readonly string[],
   options: ProgramOptions = {},
 ): AsyncGenerator<string> {
@@ -55,12 +58,16 @@ export async function* programLines(
   end.catch(() => undefined);
   const output = (child.stdout as Readable).setEncoding('latin1');
   try {
-    yield* linesOf(output);
+    for await (const piece of output) yield String(piece);
     await end;
   } finally {
     child.kill('SIGKILL');
   }
 }
+
+/** The lines of {@link programOutput}. */
+export const programLines = (command: readonly string[], options: ProgramOptions = {}): AsyncGenerator<string> =>
+  linesOf(programOutput(command, options));
 
 function start(
   command: string,

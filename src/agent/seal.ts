@@ -11,11 +11,15 @@ import { mountScriptShaOf } from './mount-script.ts';
 import type { Obtained } from './obtain/source.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { listStore } from './store/list.ts';
-import { measureTree } from './store/measure.ts';
+import { addAttributes, describeEntry } from './store/describe.ts';
+import { Survey } from './store/measure.ts';
 import { entryPath } from './store/paths.ts';
 import type { StorePaths } from './store/paths.ts';
 import { publish } from './store/publish.ts';
-import { NewFiles, shareFiles } from './store/share.ts';
+import { shareFiles } from './store/share.ts';
+import { Sorter } from './store/sorter.ts';
+import { syncFileSystem } from './store/sync.ts';
+import { together } from './together.ts';
 
 export interface SealPorts {
   paths: StorePaths;
@@ -47,11 +51,7 @@ export async function publishTree(
   const shape = detectLayout(await readTop(unpacked.root));
   checkBundleArchitecture(unpacked.architecture, architecture);
   await checkArchitecture(unpacked.root, architecture);
-  const files = new NewFiles();
-  const size = await measureTree(unpacked.root, files.add);
-  const overlayBytes = Object.fromEntries(shape.directories.map((name) => [name, size.overlayBytes[name] ?? 0]));
   const volumes = await mountableVolumes(unpacked.root, defaults?.volumes ?? []);
-  const layout = { ...shape, ...(volumes.length > 0 && { volumes }), overlayBytes };
 
   const entry = join(staging, 'entry');
   const root = join(entry, 'root');
@@ -61,25 +61,44 @@ export async function publishTree(
   await chmod(root, 0o755);
   const script = wanted.mountScript || unpacked.mountScript;
   if (script !== undefined) await writeFile(join(entry, 'mount.sh'), script, { mode: 0o755 });
-  const sharedBytes = await shareFiles(root, files, await relatives(paths, wanted), join(staging, 'share'), signal);
 
   const mountScriptSha = mountScriptShaOf(wanted);
-  const image: ImageFile = {
-    os,
-    version,
-    digest,
-    layout,
-    ...(defaults && { defaults }),
-    hasMountScript: script !== undefined,
-    ...(mountScriptSha !== undefined && { mountScriptSha }),
-    archiveBytes,
-    unpackedBytes: size.bytes,
-    sharedBytes,
-    files: size.files,
-    publishTime: formatTime(now()),
-  };
-  await publish(paths, entry, image, signal);
-  return image;
+  const entries = await relatives(paths, wanted);
+  const work = join(staging, 'share');
+  await mkdir(work, { mode: 0o700 });
+  const survey = new Survey({ scratch: work, signal });
+  const attributes = new Sorter({ scratch: work, signal });
+  try {
+    const look = together(survey.look(root, signal), addAttributes(entry, attributes, signal));
+    // Files that are going to be shared need not be written to the disk; without any to share with, the disk can begin at once.
+    await together(look, entries.length > 0 ? Promise.resolve() : syncFileSystem(entry, signal));
+    const sharedBytes = await shareFiles({
+      ...{ root, survey, entries, work, signal },
+      attributes: () => attributes.sorted(),
+    });
+    const overlayBytes = Object.fromEntries(
+      shape.directories.map((name) => [name, survey.size.overlayBytes.get(name) ?? 0]),
+    );
+    const image: ImageFile = {
+      os,
+      version,
+      digest,
+      layout: { ...shape, ...(volumes.length > 0 && { volumes }), overlayBytes },
+      ...(defaults && { defaults }),
+      hasMountScript: script !== undefined,
+      ...(mountScriptSha !== undefined && { mountScriptSha }),
+      archiveBytes,
+      unpackedBytes: survey.size.bytes,
+      sharedBytes,
+      files: survey.size.files,
+      publishTime: formatTime(now()),
+    };
+    await publish(paths, entry, image, signal, () => describeEntry(entry, { survey, attributes }, signal));
+    return image;
+  } finally {
+    await survey.close();
+    await attributes.close();
+  }
 }
 
 /** The published images, those first with which there is most in common: of the same operating system, and the latest. */

@@ -10,6 +10,7 @@ import { readSettings } from '../agent/settings.ts';
 import { withStoreLock } from '../agent/store/lock.ts';
 import { entryPath, storePaths } from '../agent/store/paths.ts';
 import { prepareStore } from '../agent/store/remove.ts';
+import { withScratch } from '../agent/store/scratch.ts';
 import { readSpace } from '../agent/store/space.ts';
 import { readUsedBytes } from '../agent/store/usage.ts';
 import { verifyEntry } from '../agent/store/verify.ts';
@@ -76,7 +77,8 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     settings,
     readNodeStore: () => reflector.store.get(nodeName),
     fetch: (image, fetchSignal, onProgress) => fetchImage(image, fetchPorts, fetchSignal, onProgress),
-    verify: (image, content, verifySignal) => verifyEntry(entryPath(paths, image), content, verifySignal),
+    verify: (image, content, verifySignal) =>
+      withScratch(paths, (scratch) => verifyEntry(entryPath(paths, image), content, scratch, verifySignal)),
     verifyIntervals: {
       seconds: seconds(env.VERIFY_INTERVAL_SECONDS, 3_600),
       contentSeconds: seconds(env.DEEP_VERIFY_INTERVAL_SECONDS, 86_400),

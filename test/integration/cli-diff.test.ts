@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { addDigests } from '../../src/agent/store/manifest.ts';
+import { verifyEntry } from '../../src/agent/store/verify.ts';
 import { temporaryDirectory, whyNoUnpacking } from '../../src/agent/testing/environment.ts';
 import { fetchPorts } from '../../src/agent/testing/images.ts';
 import { publishedTree } from '../../src/agent/testing/trees.ts';
@@ -37,7 +37,9 @@ async function openNodes(nodes: Record<string, readonly ('v1' | 'v2')[]>, { dige
   const ports = await fetchPorts();
   const v1 = await publishedTree(ports, 'v1', { change: base });
   const v2 = await publishedTree(ports, 'v2', { from: v1.root, change: next });
-  if (digests) for (const { entry } of [v1, v2]) await addDigests(entry, new AbortController().signal);
+  if (digests)
+    for (const { entry } of [v1, v2])
+      await verifyEntry(entry, true, temporaryDirectory(), new AbortController().signal);
   for (const [node, versions] of Object.entries(nodes)) {
     const name = `${node}-${suffix}`;
     const spec = { nodeName: name, containers: [{ name: 'agent', image: 'x' }] };

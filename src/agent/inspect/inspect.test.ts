@@ -4,8 +4,8 @@ import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { InspectedFile, InspectionLine } from '../../api/inspection.ts';
 import { inspectionLine } from '../../api/inspection.ts';
-import { addDigests } from '../store/manifest.ts';
-import { whyNoUnpacking } from '../testing/environment.ts';
+import { verifyEntry } from '../store/verify.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
 import { signal } from '../testing/fetching.ts';
 import { fetchPorts } from '../testing/images.ts';
 import { describeTree, publishedTree } from '../testing/trees.ts';
@@ -30,7 +30,7 @@ test.skipIf(whyNoUnpacking())(
   'tells packages, files with their owners and attributes, and changes nothing',
   async () => {
     const { entry, root } = await publishedTree(await fetchPorts(), 'v1', { change: debian });
-    await addDigests(entry, signal);
+    await verifyEntry(entry, true, temporaryDirectory(), signal);
     const before = describeTree(root);
     const lines = await inspect(entry);
     expect(lines[0]).toEqual({

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { InspectedFile, InspectionLine } from '../../api/inspection.ts';
 import { readImageFile } from '../store/image-file.ts';
-import { hasDigests, readAttributes, readManifest, unescaped } from '../store/manifest.ts';
+import { readAttributes } from '../store/attributes.ts';
+import { hasDigests, nameOf, readManifest } from '../store/manifest.ts';
+import { unescaped } from '../store/names.ts';
 import { imageKey } from '../store/paths.ts';
 import { readPackages } from './packages.ts';
 
@@ -13,9 +15,10 @@ export async function* inspectEntry(entry: string): AsyncGenerator<InspectionLin
   yield { kind: 'image', image: imageKey(image), digest: image.digest, contents, records, notes };
   for (const one of packages) yield { kind: 'package', ...one };
   const attributes = new Map<string, string[]>();
-  for await (const block of readAttributes(entry)) {
-    const [header = '', ...lines] = block.split('\n');
-    attributes.set(pathOf(header.replace('# file: ', '')), lines);
+  for await (const line of readAttributes(entry)) {
+    const name = nameOf(line);
+    const path = pathOf(name);
+    attributes.set(path, [...(attributes.get(path) ?? []), line.slice(name.length + 1)]);
   }
   for await (const line of readManifest(entry)) {
     const file = fileOf(line);

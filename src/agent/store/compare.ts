@@ -1,24 +1,32 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import type { Turns } from './turns.ts';
 
-const pieceBytes = 256 * 1024;
-/** Bytes that are compared at once, in a few milliseconds; then all else gets its turn. */
-const turnBytes = 8 * 1024 * 1024;
+const pieceBytes = 128 * 1024;
 const left = Buffer.allocUnsafe(pieceBytes);
 const right = Buffer.allocUnsafe(pieceBytes);
 
-/** Whether two regular files have the same bytes. Throws when one cannot be read. */
-export async function sameContent(path: Buffer, other: Buffer): Promise<boolean> {
+/** Up to here a file is read whether it has holes or not. */
+const smallBytes = 1024 * 1024;
+/** More than that many times its data, and most of a file is holes, as in /var/log/lastlog. */
+const mostlyHoles = 8;
+
+/** Whether reading a file of so many bytes is worth it: what reading costs goes by its size, what it tells by what is on the disk. */
+export const isWorthReading = (bytes: number, diskBytes: number): boolean =>
+  bytes <= smallBytes || bytes <= mostlyHoles * diskBytes;
+
+/** Whether two regular files have the same bytes. Throws when one cannot be read, and when the signal of `turns` aborts. */
+export async function sameContent(path: Buffer, other: Buffer, turns: Turns): Promise<boolean> {
   const one = openSync(path, 'r');
   try {
     const two = openSync(other, 'r');
     try {
-      for (let compared = 0; ; compared += pieceBytes) {
+      for (;;) {
         // Nothing waits between these lines, so all comparisons can use the same memory.
         const count = readSync(one, left);
         if (readSync(two, right) !== count || left.compare(right, 0, count, 0, count) !== 0) return false;
-        if (count === 0) return true;
-        if (compared > 0 && compared % turnBytes === 0) await setImmediate();
+        // The end is where no more is read than was asked for: most files need no second look.
+        if (count < pieceBytes) return true;
+        await turns.next();
       }
     } finally {
       closeSync(two);

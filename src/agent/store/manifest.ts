@@ -1,97 +1,139 @@
-import { createReadStream } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
-import { open, readdir, rename } from 'node:fs/promises';
+import { createReadStream, createWriteStream, lstatSync } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { linesOf } from '../../runtime/lines.ts';
-import { programLines, runProgram } from '../program.ts';
-import { together } from '../together.ts';
+import { attributesName } from './attributes.ts';
+import { escaped, pathBelow, unescaped } from './names.ts';
+import { Sorter } from './sorter.ts';
+import type { SorterOptions } from './sorter.ts';
+import type { Found } from './walk.ts';
 
 /**
  * What an entry of the store holds, as it was when it was published: beside `root/`, one line of mtree(5) for each file in
- * it and beside it. bsdtar writes it, with times in nanoseconds, names in plain ASCII, sorted.
+ * it and beside it, with times in nanoseconds and names in plain ASCII, sorted by name.
  */
 export const manifestName = 'manifest';
-/** Extended attributes, ACLs and file capabilities of the same files, which mtree does not know, as getfattr writes them. */
-export const attributesName = 'attributes';
+export const newManifestName = 'manifest.new';
+/** What a manifest does not describe. */
+export const ownFiles: readonly string[] = [manifestName, attributesName, newManifestName];
 
-const newManifestName = 'manifest.new';
-const files = [manifestName, attributesName, newManifestName];
+const first = '#mtree';
+const isSorted = '# sorted';
+const hasSha256 = '# sha256';
 const digest = ' sha256digest=';
-const facts = 'type,mode,uid,gid,size,time,link,device';
-// Those that the image has; a security label such as that of SELinux is the business of the node.
-const ofTheImage = '^(user|trusted|system|security\\.capability)';
-const listAttributes = ['getfattr', '-R', '-P', '-h', '-d', '-e', 'hex', '-m', ofTheImage, '--absolute-names', '--'];
-
-const header = '# file: ';
-
-/** How a program is run that must not get in the way of the containers. */
-const idle = ['nice', '-n', '19', 'ionice', '-t', '-c', '3'];
 
 /**
- * Describes a finished entry in it, without digests of contents: reading all again would take longer than what it follows on.
- * Both files are on the disk at the end.
+ * What a manifest says of a file: its line. `name` is its name in the entry, one character a byte. Of devices, and only of them, the
+ * number is looked up in the directory that was walked.
  */
-export async function writeManifest(entry: string, signal: AbortSignal): Promise<void> {
-  const names = await described(entry);
-  const write = async (name: string, [command = '', ...args]: readonly string[]) => {
-    const file = await open(join(entry, name), 'wx', 0o600);
-    try {
-      await runProgram(command, args, { cwd: entry, output: file.fd, signal });
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  };
-  await together(write(manifestName, mtree(names, false)), write(attributesName, [...listAttributes, ...names]));
+export const lineOf = (name: string, found: Found, directory: string): string =>
+  `./${escaped(name)} ${factsOf(directory, found)}`;
+
+function factsOf(directory: string, found: Found): string {
+  switch (found.type) {
+    case 'file':
+      return keyOf(found);
+    case 'link':
+      return `${commonFacts(found)} link=${escaped(found.target)}`;
+    case 'char':
+    case 'block':
+      return `${commonFacts(found)} device=${deviceOf(directory, found.path)}`;
+    case 'dir':
+    case 'fifo':
+    case 'socket':
+      return commonFacts(found);
+  }
+}
+
+/** All that a manifest says of a regular file but its name and content. */
+export const keyOf = (found: Omit<Found, 'path' | 'target' | 'inode' | 'links' | 'diskBytes'>): string =>
+  `${commonFacts(found)} size=${found.bytes}`;
+
+const commonFacts = ({ time, mode, gid, uid, type }: Pick<Found, 'time' | 'mode' | 'gid' | 'uid' | 'type'>) =>
+  `time=${time} mode=${mode} gid=${gid} uid=${uid} type=${type}`;
+
+/** The number of a device as the kernel packs it for programs. */
+function deviceOf(directory: string, path: string): string {
+  const device = lstatSync(pathBelow(directory, path), { bigint: true }).rdev;
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
+  const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
+  return `native,${major},${minor}`;
+}
+
+/** Adds the digest of its content to the line of a file. */
+export const withDigest = (line: string, sha256: string): string => `${line}${digest}${sha256}`;
+export const withoutDigest = (line: string): string => line.replace(/ sha256digest=\S+/, '');
+export const nameOf = (line: string): string => line.slice(0, line.indexOf(' '));
+
+/** Writes a manifest, which is on the disk when the file system is synced. The lines must be sorted. */
+export async function writeManifest(path: string, lines: AsyncIterable<string>, digests: boolean): Promise<void> {
+  await writeLines(path, prefixed([first, isSorted, ...(digests ? [hasSha256] : [])], lines));
+}
+
+export async function writeLines(path: string, lines: AsyncIterable<string>): Promise<void> {
+  await pipeline(Readable.from(pieces(lines)), createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+}
+
+async function* prefixed(head: readonly string[], lines: AsyncIterable<string>): AsyncGenerator<string> {
+  yield* head;
+  yield* lines;
+}
+
+const pieceCharacters = 65_536;
+
+async function* pieces(lines: AsyncIterable<string>): AsyncGenerator<Buffer> {
+  let piece = '';
+  for await (const line of lines) {
+    piece += `${line}\n`;
+    if (piece.length < pieceCharacters) continue;
+    yield Buffer.from(piece, 'latin1');
+    piece = '';
+  }
+  yield Buffer.from(piece, 'latin1');
+}
+
+/** What the head of a manifest tells. One of earlier agents, which bsdtar wrote, is in another order. */
+export async function readHead(entry: string): Promise<{ sorted: boolean; digests: boolean }> {
+  let sorted = false;
+  for await (const line of linesIn(join(entry, manifestName))) {
+    if (line === hasSha256) return { sorted, digests: true };
+    if (line === isSorted) sorted = true;
+    if (line.startsWith('#')) continue;
+    if (sorted) return { sorted, digests: false };
+    if (line.includes(' type=file ')) return { sorted, digests: line.includes(digest) };
+  }
+  return { sorted, digests: sorted ? false : true };
 }
 
 /** Whether the manifest of an entry has the digests of contents. */
-export async function hasDigests(entry: string): Promise<boolean> {
-  for await (const line of readManifest(entry)) if (line.includes(' type=file ')) return line.includes(digest);
-  return true;
-}
+export const hasDigests = async (entry: string): Promise<boolean> => (await readHead(entry)).digests;
 
-/** Adds the digests of contents to the manifest of an entry, about 1 s for a gigabyte, at low priority. */
-export async function addDigests(entry: string, signal: AbortSignal): Promise<void> {
-  const path = join(entry, newManifestName);
-  const [command = '', ...args] = [...idle, ...mtree(await described(entry), true)];
-  const file = await open(path, 'w', 0o600);
-  try {
-    await runProgram(command, args, { cwd: entry, output: file.fd, signal });
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(path, join(entry, manifestName));
-}
-
-/** The lines of an entry's manifest, without its first. */
+/** The lines of an entry's manifest, without its head, in any order. */
 export async function* readManifest(entry: string): AsyncGenerator<string> {
-  for await (const line of lines(join(entry, manifestName))) if (!line.startsWith('#')) yield line;
+  for await (const line of linesIn(join(entry, manifestName))) if (!line.startsWith('#')) yield line;
 }
 
-/** The manifest that the entry would get now, at low priority; `content` says whether with digests, which takes long. */
-export async function* currentManifest(entry: string, content: boolean, signal: AbortSignal): AsyncGenerator<string> {
-  const command = [...idle, ...mtree(await described(entry), content)];
-  for await (const line of programLines(command, { cwd: entry, signal })) if (!line.startsWith('#')) yield line;
+/** The same, sorted by name. */
+export async function* readSortedManifest(entry: string, options: SorterOptions): AsyncGenerator<string> {
+  const { sorted } = await readHead(entry);
+  if (sorted) yield* readManifest(entry);
+  else yield* sortedLines(readManifest(entry), options);
 }
 
-/** Like {@link readManifest}: one item for each file that has attributes, `# file: <path>` and a line for each of them. */
-export const readAttributes = (entry: string) => blocks(lines(join(entry, attributesName)));
-
-/** Like {@link currentManifest}, for attributes. */
-export async function* currentAttributes(entry: string, signal: AbortSignal): AsyncGenerator<string> {
-  const command = [...idle, ...listAttributes, ...(await described(entry))];
-  yield* blocks(programLines(command, { cwd: entry, signal }));
-}
-
-/** The paths of those below a directory that have attributes, relative to it; one character a byte. */
-export async function withAttributes(directory: string, signal: AbortSignal): Promise<Set<string>> {
-  const found = new Set<string>();
-  for await (const line of programLines([...listAttributes, '.'], { cwd: directory, signal })) {
-    if (line.startsWith(header)) found.add(unescaped(line.slice(header.length)).replace(/^\.\//, ''));
+/** Sorts lines in little memory. */
+export async function* sortedLines(lines: AsyncIterable<string>, options: SorterOptions): AsyncGenerator<string> {
+  const sorter = new Sorter(options);
+  try {
+    for await (const line of lines) {
+      sorter.add(line);
+      await sorter.settle();
+    }
+    yield* sorter.sorted();
+  } finally {
+    await sorter.close();
   }
-  return found;
 }
 
 /** A regular file of a manifest. */
@@ -111,41 +153,19 @@ export function parseFile(line: string): ManifestFile | undefined {
   return { path: unescaped(line.slice(2, space)), key };
 }
 
-const second = 1_000_000_000n;
+/** Names in an entry that its manifest describes. */
+export const describedNames = async (entry: string): Promise<string[]> =>
+  // With `./`, as programs take a name that begins with a dash for an option.
+  (await readdir(entry)).filter((name) => !ownFiles.includes(name)).map((name) => `./${name}`);
 
-/** All that a manifest says of a regular file but its name and content, in the same words. */
-export function keyOf({ mtimeNs, mode, gid, uid, size }: BigIntStats): string {
-  const nanoseconds = ((mtimeNs % second) + second) % second;
-  const time = `${(mtimeNs - nanoseconds) / second}.${nanoseconds}`;
-  return `time=${time} mode=${(mode & 0o7777n).toString(8)} gid=${gid} uid=${uid} type=file size=${size}`;
-}
+const linesIn = (path: string) => linesOf(createReadStream(path, 'latin1'));
 
-/** bsdtar and getfattr both write a byte that is not printable as a backslash and three octal digits. */
-export const unescaped = (text: string) =>
-  text.replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(parseInt(octal, 8)));
-
-function mtree(names: readonly string[], content: boolean): string[] {
-  const options = `mtree:!all,${facts}${content ? ',sha256' : ''}`;
-  // Attributes have their own file; holes of sparse files are no difference.
-  const quick = ['--no-xattrs', '--no-acls', '--no-fflags', '--no-read-sparse'];
-  return ['bsdtar', '-c', '-f', '-', '--format=mtree', `--options=${options}`, ...quick, '--', ...names];
-}
-
-async function described(entry: string): Promise<string[]> {
-  // With `./`, as bsdtar takes a name that begins with @ for an archive.
-  return (await readdir(entry)).filter((name) => !files.includes(name)).map((name) => `./${name}`);
-}
-
-const lines = (path: string) => linesOf(createReadStream(path, 'latin1'));
-
-async function* blocks(input: AsyncIterable<string>): AsyncGenerator<string> {
-  let block = '';
-  for await (const line of input) {
-    if (line !== '') block += block === '' ? line : `\n${line}`;
-    else if (block !== '') {
-      yield block;
-      block = '';
-    }
+/** Makes a file's bytes durable. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
-  if (block !== '') yield block;
 }

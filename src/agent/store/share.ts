@@ -1,57 +1,33 @@
-import { linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { linkSync, lstatSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { errorCode } from '../failure.ts';
-import { runProgram } from '../program.ts';
-import { together } from '../together.ts';
-import { sameContent } from './compare.ts';
-import { keyOf, parseFile, readManifest, withAttributes } from './manifest.ts';
-import { bytesOnDisk, pathBelow } from './measure.ts';
-import type { OnFile } from './measure.ts';
+import { listAttributes } from './attributes.ts';
+import { withCandidates } from './candidates.ts';
+import type { Candidate } from './candidates.ts';
+import { isWorthReading, sameContent } from './compare.ts';
+import { keyOf } from './manifest.ts';
+import type { NewFile, Survey } from './measure.ts';
+import { pathBelow, unescaped } from './names.ts';
+import { replaceFiles } from './replace.ts';
+import type { Move } from './replace.ts';
+import { Sorter } from './sorter.ts';
+import { Turns } from './turns.ts';
 
-/** More files than this are not looked at, so that no archive can make the agent take much memory. */
-const mostFiles = 100_000;
-/** Published files that are tried for one new file: with times that a build has set all alike, many look the same. */
-const mostCandidates = 4;
 /** Why one file cannot be shared, but the others can: it vanished, has too many names already, or cannot be read. */
 const passedOver = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'EXDEV', 'EPERM', 'EIO']);
 
-const timesOnly = ['--numeric-owner', '--no-acls', '--no-xattrs', '--no-fflags'];
-
-/** One file of a new tree under all of its names. Paths are relative to the tree, or absolute; one character a byte. */
-interface NewFile {
-  names: string[];
-  key: string;
-  bytes: number;
-  /** Published files that look the same. */
-  candidates: string[];
-}
-
-/** The files of a tree that is about to be published, by what can be seen of them without reading them. */
-export class NewFiles {
-  readonly #byKey = new Map<string, NewFile[]>();
-  readonly #byInode = new Map<bigint, NewFile>();
-
-  /** To be told of every regular file. */
-  readonly add: OnFile = (path, stat) => {
-    const known = this.#byInode.get(stat.ino);
-    if (known) known.names.push(path);
-    // An empty file takes no space.
-    if (known || stat.size === 0n || this.#byInode.size >= mostFiles) return;
-    const file: NewFile = { names: [path], key: keyOf(stat), bytes: bytesOnDisk(stat), candidates: [] };
-    this.#byInode.set(stat.ino, file);
-    this.#byKey.set(file.key, [...this.alike(file.key), file]);
-  };
-
-  alike(key: string): readonly NewFile[] {
-    return this.#byKey.get(key) ?? [];
-  }
-
-  /** Those for which there are published files that look the same. */
-  get promising(): NewFile[] {
-    return [...this.#byInode.values()].filter(({ candidates }) => candidates.length > 0);
-  }
+export interface SharePorts {
+  /** The tree that is about to be published, and what a look at it found. */
+  root: string;
+  survey: Survey;
+  /** Its files that have attributes: lines of a sorted list, see `listAttributes`. */
+  attributes: () => AsyncGenerator<string>;
+  /** Published entries, those first with which there is most in common. */
+  entries: readonly string[];
+  /** A directory, not there yet, on the same file system. */
+  work: string;
+  signal: AbortSignal;
 }
 
 /**
@@ -59,136 +35,177 @@ export class NewFiles {
  * mode, size and time of last change (ns), and gives the bytes on disk that this saves. All else of the tree stays as it is:
  * files with extended attributes or ACLs are left out, two files never become one, those with several names keep them, and
  * directories keep their times. Nothing published is changed and nothing is believed: every byte is compared. An entry may
- * vanish meanwhile. `work` is a directory, not there yet, on the same file system.
+ * vanish meanwhile. Its memory does not grow with the number of files; aborting stops it in the middle, with a tree of no use.
  */
-export async function shareFiles(
-  root: string,
-  files: NewFiles,
-  entries: readonly string[],
-  work: string,
-  signal: AbortSignal,
-): Promise<number> {
-  for (const entry of entries) await findCandidates(files, entry);
-  signal.throwIfAborted();
-  const { promising } = files;
-  if (promising.length === 0) return 0;
-
+export async function shareFiles(ports: SharePorts): Promise<number> {
+  const { root, survey, attributes, work, signal } = ports;
   const links = join(work, 'links');
   await mkdir(links, { recursive: true, mode: 0o700 });
-  const [special, linked] = await together(withAttributes(root, signal), linkIdentical(root, promising, links, signal));
-  const specialLinks = await withAttributes(links, signal);
-  const plain = linked.filter(({ link, file }) => !specialLinks.has(link) && !file.names.some((it) => special.has(it)));
-  await keepingTimes(root, plain, work, signal, () => replace(root, plain, links));
-  rmSync(work, { recursive: true });
-  return plain.reduce((sum, { file }) => sum + file.bytes, 0);
-}
-
-/** A file of the same name is looked at first. */
-async function findCandidates(files: NewFiles, entry: string): Promise<void> {
-  const prefix = 'root/';
+  const options = { scratch: work, signal };
+  const matches = new Sorter(options);
+  const several = new Sorter(options);
+  let bytes = 0;
   try {
-    for await (const line of readManifest(entry)) {
-      const published = parseFile(line);
-      if (!published?.path.startsWith(prefix)) continue;
-      const path = `${entry}/${published.path}`;
-      for (const { names, candidates } of files.alike(published.key)) {
-        if (names.includes(published.path.slice(prefix.length))) candidates.unshift(path);
-        else if (candidates.length < mostCandidates) candidates.push(path);
-        candidates.splice(mostCandidates);
+    await linkIdentical(ports, links, matches);
+    await dropSpecial(links, signal);
+    async function* moves(): AsyncGenerator<Move> {
+      for await (const { name, link, names, inode, diskBytes } of without(attributes(), readMatches(matches))) {
+        if (!isThere(pathBelow(links, link))) continue;
+        bytes += diskBytes;
+        if (names === 1) yield { name: unescaped(name), link };
+        else several.add(`${inode}\t${link}`);
+        await several.settle();
       }
+      yield* movesOfNames(survey, several);
     }
-  } catch (error) {
-    if (!passedOver.has(errorCode(error))) throw error;
-  }
-}
-
-interface Linked {
-  file: NewFile;
-  /** Name of the link in the directory of links. */
-  link: string;
-}
-
-/**
- * Links, for each file that has one, a published file that really is the same into a directory of our own. From then on it
- * cannot vanish, whatever becomes of its entry.
- */
-async function linkIdentical(
-  root: string,
-  files: readonly NewFile[],
-  links: string,
-  signal: AbortSignal,
-): Promise<Linked[]> {
-  const linked: Linked[] = [];
-  const used = new Set<bigint>();
-  for (const [index, file] of files.entries()) {
-    if (index % 64 === 0) await setImmediate(undefined, { signal });
-    const link = String(linked.length);
-    const path = pathBelow(links, link);
-    for (const candidate of file.candidates) {
-      try {
-        linkSync(Buffer.from(candidate, 'latin1'), path);
-      } catch (error) {
-        if (passedOver.has(errorCode(error))) continue;
-        throw error;
-      }
-      const stat = lstatSync(path, { bigint: true });
-      // Two files of one image never become one: a container that copies them with their links would change both.
-      const fits = stat.isFile() && keyOf(stat) === file.key && !used.has(stat.ino);
-      if (fits && (await isSame(pathBelow(root, file.names[0] ?? ''), path))) {
-        used.add(stat.ino);
-        linked.push({ file, link });
-        break;
-      }
-      rmSync(path);
-    }
-  }
-  return linked;
-}
-
-async function isSame(path: Buffer, other: Buffer): Promise<boolean> {
-  try {
-    return await sameContent(path, other);
-  } catch (error) {
-    if (passedOver.has(errorCode(error))) return false;
-    throw error;
-  }
-}
-
-async function replace(root: string, linked: readonly Linked[], links: string): Promise<void> {
-  for (const [index, { file, link }] of linked.entries()) {
-    const path = pathBelow(links, link);
-    for (const name of file.names.slice(1)) {
-      const another = pathBelow(links, 'another');
-      linkSync(path, another);
-      renameSync(another, pathBelow(root, name));
-    }
-    renameSync(path, pathBelow(root, file.names[0] ?? ''));
-    if (index % 64 === 0) await setImmediate();
-  }
-}
-
-/**
- * Restores the times of the directories that hold the files after a change. bsdtar does it, as Node.js sets no nanoseconds;
- * in a chroot, so that no link in the tree can lead out of it.
- */
-async function keepingTimes(
-  root: string,
-  linked: readonly Linked[],
-  work: string,
-  signal: AbortSignal,
-  change: () => Promise<void>,
-): Promise<void> {
-  const directories = new Set(linked.flatMap(({ file }) => file.names.map((name) => `./${dirname(name)}\0`)));
-  const list = Buffer.from([...directories].join(''), 'latin1');
-  const saved = join(work, 'directories');
-  const save = ['-c', '-f', saved, '--format=pax', ...timesOnly, '--null', '-n', '-C', root, '-T', '-'];
-  await runProgram('bsdtar', save, { input: list, signal });
-  await change();
-  const archive = await open(saved, 'r');
-  try {
-    const restore = ['-x', '-p', '-f', '-', ...timesOnly, '--chroot', '-C', root];
-    await runProgram('bsdtar', restore, { input: archive.fd, signal });
+    await replaceFiles(root, moves(), { links, work, signal });
+    return bytes;
   } finally {
-    await archive.close();
+    await matches.close();
+    await several.close();
   }
+}
+
+interface Match {
+  name: string;
+  /** Its link in the directory of links; of further names of the file the links have a number at the end. */
+  link: string;
+  names: number;
+  inode: string;
+  diskBytes: number;
+}
+
+/**
+ * Links, for each file that has one, a published file that really is the same into a directory of our own, once for each of its names. From then
+ * on it cannot vanish, and it is known that it can have that many.
+ */
+async function linkIdentical(ports: SharePorts, links: string, matches: Sorter): Promise<void> {
+  const { root, survey, entries, work, signal } = ports;
+  const turns = new Turns(signal);
+  const found = withCandidates(() => survey.files(), entries, { scratch: work, signal });
+  for await (const { file, candidates } of found) {
+    await turns.next();
+    const path = pathBelow(root, unescaped(file.name));
+    for (const candidate of candidates) {
+      const link = await linkOf(candidate, file, path, links, turns);
+      if (link === undefined) continue;
+      const { name, names, inode, diskBytes } = file;
+      matches.add([name, link, names, inode, diskBytes].join('\t'));
+      await matches.settle();
+      break;
+    }
+  }
+}
+
+async function linkOf(
+  { entry, name }: Candidate,
+  file: NewFile,
+  path: Buffer,
+  links: string,
+  turns: Turns,
+): Promise<string | undefined> {
+  const made: Buffer[] = [];
+  const make = (from: Buffer, link: string) => {
+    linkSync(from, pathBelow(links, link));
+    made.push(pathBelow(links, link));
+  };
+  try {
+    const published = pathBelow(`${entry}/root`, unescaped(name));
+    const { ino, key, bytes, diskBytes } = look(published);
+    if (key !== file.key || !isWorthReading(bytes, Math.min(diskBytes, file.diskBytes))) return undefined;
+    const link = String(ino);
+    // Two files of one image never become one: a container that copies them with their links would change both. So a link of this
+    // name is there already when another file of the image has become this one.
+    make(published, link);
+    const own = pathBelow(links, link);
+    const linked = look(own);
+    if (linked.ino === ino && linked.key === key && (await sameContent(path, own, turns))) {
+      for (let more = 1; more < file.names; more++) {
+        make(own, `${link}.${more}`);
+        await turns.next();
+      }
+      return link;
+    }
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST' && !passedOver.has(errorCode(error))) throw error;
+  }
+  for (const it of made) rmSync(it);
+  return undefined;
+}
+
+function look(path: Buffer) {
+  const stat = lstatSync(path, { bigint: true });
+  const { ino, mode, uid, gid, size, mtimeNs, blocks } = stat;
+  const nanoseconds = ((mtimeNs % second) + second) % second;
+  const key = keyOf({
+    type: stat.isFile() ? 'file' : 'dir',
+    mode: (mode & 0o7777n).toString(8),
+    uid: String(uid),
+    gid: String(gid),
+    bytes: Number(size),
+    time: `${(mtimeNs - nanoseconds) / second}.${nanoseconds}`,
+  });
+  return { ino, key, bytes: Number(size), diskBytes: Number(blocks) * 512 };
+}
+
+const second = 1_000_000_000n;
+
+/** Removes the links of files that have attributes: nothing else tells those of a file. */
+async function dropSpecial(links: string, signal: AbortSignal): Promise<void> {
+  for await (const line of listAttributes(links, ['.'], { signal })) {
+    rmSync(join(links, line.slice(0, line.indexOf(' '))), { force: true });
+  }
+}
+
+async function* readMatches(matches: Sorter): AsyncGenerator<Match> {
+  for await (const line of matches.sorted()) {
+    const [name = '', link = '', names, inode = '', diskBytes] = line.split('\t');
+    yield { name, link, names: Number(names), inode, diskBytes: Number(diskBytes) };
+  }
+}
+
+/** Those that have no attributes. Both lists are sorted by name. */
+async function* without(attributes: AsyncGenerator<string>, matches: AsyncGenerator<Match>): AsyncGenerator<Match> {
+  try {
+    let special = await nextName(attributes);
+    for await (const match of matches) {
+      while (special !== undefined && special < match.name) special = await nextName(attributes);
+      if (special !== match.name) yield match;
+    }
+  } finally {
+    await attributes.return(undefined);
+  }
+}
+
+const ofTree = './root/';
+
+/** The next file in the tree that has an attribute; undefined at the end. */
+async function nextName(attributes: AsyncGenerator<string>): Promise<string | undefined> {
+  for (;;) {
+    const line = await attributes.next();
+    if (line.done === true) return undefined;
+    if (line.value.startsWith(ofTree)) return line.value.slice(ofTree.length, line.value.indexOf(' '));
+  }
+}
+
+/** Every name of the files that have several and are shared. Both lists are sorted by the inode in the new tree. */
+async function* movesOfNames(survey: Survey, several: Sorter): AsyncGenerator<Move> {
+  const names = survey.names();
+  try {
+    let name = await names.next();
+    for await (const line of several.sorted()) {
+      const [inode = '', link = ''] = line.split('\t');
+      while (name.done !== true && name.value.inode < inode) name = await names.next();
+      for (let number = 0; name.done !== true && name.value.inode === inode; number++) {
+        yield { name: unescaped(name.value.name), link: number === 0 ? link : `${link}.${number}` };
+        name = await names.next();
+      }
+    }
+  } finally {
+    await names.return(undefined);
+  }
+}
+
+function isThere(path: Buffer): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,10 +1,33 @@
-import { programLines } from '../program.ts';
+import { withScratch } from './scratch.ts';
+import { Sorter } from './sorter.ts';
 import type { StorePaths } from './paths.ts';
+import { walk } from './walk.ts';
 
-/** Bytes that all images take on disk; what several share counts once. Looks at every file, at low priority. */
-export async function readUsedBytes({ store }: StorePaths, signal: AbortSignal): Promise<number> {
-  const command = ['nice', '-n', '19', 'du', '--summarize', '--block-size=1', '--one-file-system', '--', store];
-  // It complains of what vanishes meanwhile; the sum comes all the same.
-  for await (const line of programLines(command, { signal })) return Number(line.split('\t', 1)[0]);
-  throw new Error(`du said nothing about ${store}`);
+/**
+ * Bytes that all images take on disk; what several share counts once. Looks at every file, at low priority, in little memory however many
+ * there are.
+ */
+export async function readUsedBytes(paths: StorePaths, signal: AbortSignal): Promise<number> {
+  return withScratch(paths, async (scratch) => {
+    let bytes = 0;
+    const shared = new Sorter({ scratch, signal, idle: true });
+    try {
+      for await (const batch of walk(paths.store, { signal, idle: true })) {
+        for (const { type, links, inode, diskBytes } of batch) {
+          if (links > 1 && type !== 'dir') shared.add(`${inode} ${diskBytes}`);
+          else bytes += diskBytes;
+        }
+        await shared.settle();
+      }
+      let last = '';
+      for await (const line of shared.sorted()) {
+        const [inode = '', diskBytes] = line.split(' ');
+        if (inode !== last) bytes += Number(diskBytes);
+        last = inode;
+      }
+      return bytes;
+    } finally {
+      await shared.close();
+    }
+  });
 }

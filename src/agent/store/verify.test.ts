@@ -1,12 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { whyNoUnpacking } from '../testing/environment.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
 import { signal } from '../testing/fetching.ts';
 import { fetchPorts } from '../testing/images.ts';
 import { publishedTree, shell } from '../testing/trees.ts';
 import { manifestName } from './manifest.ts';
 import { verifyEntry } from './verify.ts';
+
+const verify = (entry: string, content: boolean, stop = signal) =>
+  verifyEntry(entry, content, temporaryDirectory(), stop);
 
 const unable = whyNoUnpacking();
 const plain = 'root/usr/lib/deep/plain';
@@ -15,9 +18,9 @@ const sameTime = `touch -d '2024-01-01 00:00:00.123456789' ${plain}`;
 /** What a quick look and a thorough one find after a script has changed a published entry. */
 async function found(change: string) {
   const { entry } = await publishedTree(await fetchPorts(), 'v1');
-  expect(await verifyEntry(entry, true, signal)).toBeUndefined();
+  expect(await verify(entry, true)).toBeUndefined();
   shell(entry, change);
-  return [await verifyEntry(entry, false, signal), await verifyEntry(entry, true, signal)];
+  return [await verify(entry, false), await verify(entry, true)];
 }
 
 describe.skipIf(unable)(unable ? `verification (skipped: ${unable})` : 'verification', () => {
@@ -29,7 +32,7 @@ describe.skipIf(unable)(unable ? `verification (skipped: ${unable})` : 'verifica
     const v2 = await publishedTree(ports, 'v2', { from: v1.root });
     shell(v1.entry, 'find . -type f -exec cat {} + >/dev/null; touch -a root/etc/copy');
     shell(v2.entry, 'rm -r root');
-    for (const content of [false, true, true]) expect(await verifyEntry(v1.entry, content, signal)).toBeUndefined();
+    for (const content of [false, true, true]) expect(await verify(v1.entry, content)).toBeUndefined();
   });
 
   test.each([
@@ -64,8 +67,8 @@ describe.skipIf(unable)(unable ? `verification (skipped: ${unable})` : 'verifica
 
   test('that is stopped or cannot be made tells no difference', async () => {
     const { entry } = await publishedTree(await fetchPorts(), 'v1');
-    await expect(verifyEntry(entry, true, AbortSignal.abort())).rejects.toThrow('aborted');
+    await expect(verify(entry, true, AbortSignal.abort())).rejects.toThrow('aborted');
     await writeFile(join(entry, '..', 'file'), '');
-    await expect(verifyEntry(join(entry, '..', 'file'), false, signal)).rejects.toThrow();
+    await expect(verify(join(entry, '..', 'file'), false)).rejects.toThrow();
   });
 });

@@ -28,12 +28,20 @@ const typeFlags = {
  * absolute ones, links as parents.
  */
 export function tar(entries: readonly TarEntry[]): Buffer {
-  const blocks = entries.flatMap(withLongName).flatMap((entry) => {
-    const content = Buffer.from(entry.content ?? '');
-    const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
-    return [header(entry, content.length), content, padding];
-  });
-  return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+  return Buffer.concat([...tarPieces(entries)]);
+}
+
+/** The same in pieces, for archives of any size. */
+export function* tarPieces(entries: Iterable<TarEntry>): Generator<Buffer> {
+  for (const entry of entries) {
+    for (const part of withLongName(entry)) {
+      const content = Buffer.from(part.content ?? '');
+      yield header(part, content.length);
+      yield content;
+      yield Buffer.alloc((512 - (content.length % 512)) % 512);
+    }
+  }
+  yield Buffer.alloc(1024);
 }
 
 const withLongName = (entry: TarEntry): TarEntry[] =>

@@ -1,0 +1,76 @@
+import { renameSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { runProgram } from '../program.ts';
+import { pathBelow } from './names.ts';
+import { Turns } from './turns.ts';
+
+/** A name in a tree that becomes another file: one of a directory of links. */
+export interface Move {
+  /** Relative to the tree, one character a byte. */
+  name: string;
+  link: string;
+}
+
+export interface ReplaceOptions {
+  links: string;
+  work: string;
+  signal: AbortSignal;
+}
+
+/** Programs keep in memory what they do to so many names at once. */
+const mostMoves = 20_000;
+const mostCharacters = 2_000_000;
+
+const timesOnly = ['--numeric-owner', '--no-acls', '--no-xattrs', '--no-fflags'];
+
+/** Moves links into the tree, over what is there; directories keep their times. */
+export async function replaceFiles(root: string, moves: AsyncIterable<Move>, options: ReplaceOptions): Promise<void> {
+  const turns = new Turns(options.signal);
+  for await (const some of grouped(moves)) {
+    await keepingTimes(root, some, options, async () => {
+      for (const { name, link } of some) {
+        renameSync(pathBelow(options.links, link), pathBelow(root, name));
+        await turns.next();
+      }
+    });
+  }
+}
+
+async function* grouped(moves: AsyncIterable<Move>): AsyncGenerator<Move[]> {
+  let group: Move[] = [];
+  let characters = 0;
+  for await (const move of moves) {
+    group.push(move);
+    characters += move.name.length;
+    if (group.length < mostMoves && characters < mostCharacters) continue;
+    yield group;
+    [group, characters] = [[], 0];
+  }
+  if (group.length > 0) yield group;
+}
+
+/**
+ * Restores the times of the directories that hold the files after a change. bsdtar does it, as Node.js sets no nanoseconds;
+ * in a chroot, so that no link in the tree can lead out of it.
+ */
+async function keepingTimes(
+  root: string,
+  moves: readonly Move[],
+  { work, signal }: ReplaceOptions,
+  change: () => Promise<void>,
+): Promise<void> {
+  const directories = new Set(moves.map(({ name }) => `./${dirname(name)}\0`));
+  const list = Buffer.from([...directories].join(''), 'latin1');
+  const saved = join(work, 'directories');
+  const save = ['-c', '-f', saved, '--format=pax', ...timesOnly, '--null', '-n', '-C', root, '-T', '-'];
+  await runProgram('bsdtar', save, { input: list, signal });
+  await change();
+  const archive = await open(saved, 'r');
+  try {
+    const restore = ['-x', '-p', '-f', '-', ...timesOnly, '--chroot', '-C', root];
+    await runProgram('bsdtar', restore, { input: archive.fd, signal });
+  } finally {
+    await archive.close();
+  }
+}

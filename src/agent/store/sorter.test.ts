@@ -1,0 +1,53 @@
+import { readdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../testing/environment.ts';
+import { Sorter } from './sorter.ts';
+
+/** Lines with every byte that a name may have but the end of a line, in no order. */
+const lines = Array.from({ length: 5000 }, (_, i) => {
+  const byte = (i * 7919) % 256;
+  return `${String.fromCharCode(byte === 10 ? 11 : byte)} ${(i * 31) % 977} ${i}`;
+});
+
+async function read(sorter: Sorter): Promise<string[]> {
+  const found: string[] = [];
+  for await (const line of sorter.sorted()) found.push(line);
+  return found;
+}
+
+test.each([
+  ['in memory', undefined],
+  ['by sort(1)', 10_000],
+  ['by sort(1) from the first line on', 0],
+])('lines are sorted by their bytes %s, for all who ask at the same time and later', async (_name, mostCharacters) => {
+  const scratch = temporaryDirectory();
+  const { signal } = new AbortController();
+  const sorter = new Sorter({ scratch, signal, ...(mostCharacters !== undefined && { mostCharacters }) });
+  for (const line of lines) {
+    sorter.add(line);
+    await sorter.settle();
+  }
+  const expected = [...lines].sort();
+  const [one, other] = await Promise.all([read(sorter), read(sorter)]);
+  expect([one, other, await read(sorter)]).toEqual([expected, expected, expected]);
+  await sorter.close();
+  expect(readdirSync(scratch)).toEqual([]);
+});
+
+test('who sorts can be stopped', async () => {
+  const stop = new AbortController();
+  const sorter = new Sorter({ scratch: temporaryDirectory(), signal: stop.signal, mostCharacters: 0 });
+  sorter.add('a');
+  await sorter.settle();
+  stop.abort();
+  await expect(read(sorter)).rejects.toThrow('aborted');
+  await sorter.close();
+});
+
+test('a directory that is not there is told', async () => {
+  const scratch = `${temporaryDirectory()}/nowhere`;
+  const sorter = new Sorter({ scratch, signal: new AbortController().signal, mostCharacters: 0 });
+  sorter.add('a');
+  await expect(sorter.settle()).rejects.toThrow('ENOENT');
+  await sorter.close();
+});

@@ -1,0 +1,80 @@
+import { idlePriority, programOutput } from '../program.ts';
+
+/** What mtree(5) calls the types of files. */
+export type FileType = 'file' | 'dir' | 'link' | 'char' | 'block' | 'fifo' | 'socket';
+
+/** What lstat says of one name. */
+export interface Found {
+  /** Relative to the directory that is walked, and '' for that itself; one character a byte. */
+  path: string;
+  type: FileType;
+  /** Octal digits. */
+  mode: string;
+  uid: string;
+  gid: string;
+  bytes: number;
+  /** Seconds since 1970, a point, and nanoseconds, as mtree(5) has them. */
+  time: string;
+  /** Bytes on the disk; holes take none. */
+  diskBytes: number;
+  inode: string;
+  /** Names of the file, in this directory and elsewhere. */
+  links: number;
+  /** Of a link; one character a byte. */
+  target: string;
+}
+
+export interface WalkOptions {
+  signal: AbortSignal;
+  /** Gets out of the way of all others. */
+  idle?: boolean;
+}
+
+const format = String.raw`%y %m %U %G %s %T@ %b %i %n\0%P\0%l\0`;
+const types: Partial<Record<string, FileType>> = {
+  f: 'file',
+  d: 'dir',
+  l: 'link',
+  c: 'char',
+  b: 'block',
+  p: 'fifo',
+  s: 'socket',
+};
+
+/**
+ * All that is in a directory, and itself, without reading a file or following a link: some hundred at once, directories before what is
+ * in them, as it comes. `find` does it: it reads directories of any size in pieces, so neither it nor this process needs more memory for
+ * more files. Other file systems that are mounted there are passed over.
+ */
+export async function* walk(directory: string, { signal, idle = false }: WalkOptions): AsyncGenerator<Found[]> {
+  const command = [...(idle ? idlePriority : []), 'find', directory, '-xdev', '-printf', format];
+  let rest = '';
+  for await (const piece of programOutput(command, { signal })) {
+    const fields = (rest + piece).split('\0');
+    const found: Found[] = [];
+    let next = 0;
+    for (; next + 3 < fields.length; next += 3) {
+      found.push(parse(fields[next] ?? '', fields[next + 1] ?? '', fields[next + 2] ?? ''));
+    }
+    rest = fields.slice(next).join('\0');
+    if (found.length > 0) yield found;
+  }
+}
+
+function parse(facts: string, path: string, target: string): Found {
+  const [type = '', mode = '', uid = '', gid = '', bytes, time = '', blocks, inode = '', links] = facts.split(' ');
+  const point = time.indexOf('.');
+  return {
+    path,
+    type: types[type] ?? 'file',
+    mode,
+    uid,
+    gid,
+    bytes: Number(bytes),
+    time: `${time.slice(0, point)}.${Number(time.slice(point + 1, point + 10))}`,
+    diskBytes: Number(blocks) * 512,
+    inode,
+    links: Number(links),
+    target,
+  };
+}
