@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { rootEntries } from './testing/archive.ts';
 import type { TarEntry } from './testing/archive.ts';
-import { temporaryDirectory, whyNoUnpacking } from './testing/environment.ts';
+import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from './testing/environment.ts';
 import type { LimitsLife } from './testing/limits-life.ts';
 import { bundleLimits, readDeployed, runLimits, serveArchives, writeArchive } from './testing/limits.ts';
 
@@ -30,19 +30,21 @@ describe.skipIf(unable)(unable ? `limits (skipped: ${unable})` : 'limits', () =>
     },
     async () => {
       const program = await bundleLimits(temporaryDirectory());
-      const disk = temporaryDirectory();
+      const disk = temporaryFileSystem('size=4g');
       const archives = [1, 2].map((version) => join(disk, `v${version}.tar.zst`));
       for (const [index, file] of archives.entries()) await writeArchive(file, alike(index + 1));
       const { images, stop } = await serveArchives(archives);
       try {
         const verifications: LimitsLife['verifications'] = ['look at', 'read'];
-        const life = { root: join(disk, 'monoroot'), crane: 'crane', images, verifications };
-        const { steps, ended, stderr } = await runLimits(program, life, readDeployed());
+        const life = { root: join(disk, 'monoroot'), images, verifications };
+        const deployed = readDeployed();
+        const { steps, ended, stderr, peakBytes = 0 } = await runLimits(program, life, deployed);
         console.log(steps.map(({ step, outcome, seconds, longest }) => `${step}: ${outcome}; ${seconds} s, ${longest} ms`).join('\n')); // prettier-ignore
         expect({ ended, stderr }).toEqual({ ended: true, stderr: '' });
+        expect(peakBytes).toBeLessThan(deployed.memoryBytes);
         const outcomeOf = (name: string) => steps.find(({ step }) => step === name)?.outcome;
-        expect(outcomeOf('store v1')).toMatch(/^100112 files, .* 0 shared$/);
-        expect(outcomeOf('store v2')).toMatch(/^100112 files, .* 409600000 shared$/);
+        expect(outcomeOf('store v1')).toMatch(/^100115 files, .* 0 shared$/);
+        expect(outcomeOf('store v2')).toMatch(/^100115 files, .* 409608192 shared$/);
         for (const step of ['read v1', 'look at v2', 'read v2']) expect(outcomeOf(step)).toBe('unchanged');
         expect(outcomeOf('remove v2')).toBe('removed');
       } finally {

@@ -32,6 +32,8 @@ async function described(script: string, mostCharacters?: number): Promise<strin
   return entry;
 }
 
+const tree = 'root';
+const inTree = `./${tree}/`;
 const odd = String.raw`"$(printf 'root/a b\nc\\#=\377')"`;
 const oddTree = `mkdir root root/d root/dev; printf x >${odd}; chmod 4751 ${odd}; touch -d '2020-02-03 04:05:06.000000789' ${odd}
   printf y >@strange; touch -d '1965-01-01 00:00:00.25' @strange; : >root/empty; ln -s 'a b' root/link; mkfifo root/fifo
@@ -47,8 +49,7 @@ test.each([undefined, 0])(
     const theirs = execFileSync('bsdtar', ['-cf', '-', '--format=mtree', options, ...names], { cwd: entry });
     const expected = theirs.toString('latin1').trim().split('\n').slice(1).sort();
     // The time of the directory that had the hole.
-    const comparable = (lines: string[]) =>
-      lines.filter((line) => !line.startsWith('./root/d ') && !line.includes('hole'));
+    const comparable = (lines: string[]) => lines.filter((line) => !/root.d /.test(line) && !line.includes('hole'));
     expect(comparable(await list(readManifest(entry)))).toEqual(comparable(expected));
     expect(expected).toHaveLength(11);
   },
@@ -79,9 +80,9 @@ test.each([undefined, 0])('attributes of all kinds are kept, with their names (%
   );
   expect(await list(readAttributes(entry))).toEqual([
     './mount.sh user.it=0x33',
-    String.raw`./root/a\040b\012c\134\043\075\377 user.it=0x31`,
+    String.raw`${inTree}a\040b\012c\134\043\075\377 user.it=0x31`,
     expect.stringMatching(/^\.\/root\/y system\.posix_acl_access=0x/),
-    './root/y user.other=0x32',
+    `${inTree}y user.other=0x32`,
     expect.stringMatching(/^\.\/root\/z security\.capability=0x/),
   ]);
 });

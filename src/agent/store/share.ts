@@ -177,7 +177,8 @@ async function* without(attributes: AsyncGenerator<string>, matches: AsyncGenera
   }
 }
 
-const ofTree = './root/';
+const tree = 'root';
+const ofTree = `./${tree}/`;
 
 /** The next file in the tree that has an attribute; undefined at the end. */
 async function nextName(attributes: AsyncGenerator<string>): Promise<string | undefined> {

@@ -11,7 +11,6 @@ import { verifyEntry } from '../store/verify.ts';
 /** What an agent goes through with some images: it stores, counts, verifies and removes them. */
 export interface LimitsLife {
   root: string;
-  crane: string;
   images: WantedImage[];
   /** Each time all images are looked at, or read as a whole. */
   verifications: ('look at' | 'read')[];
@@ -30,14 +29,14 @@ export interface LimitsStep {
 
 /** Lives it, with the agent's own code; `tell` is told each step. */
 export async function live(
-  { root, crane, images, verifications }: LimitsLife,
+  { root, images, verifications }: LimitsLife,
   tell: (step: LimitsStep) => void,
 ): Promise<void> {
   const paths = storePaths(root);
   const { signal } = new AbortController();
   let id = 0;
   const uniqueId = () => `id${++id}`;
-  const registries = { crane, mirrorsFile: '/nonexistent', warn: () => undefined };
+  const registries = { mirrorsFile: '/nonexistent', warn: () => undefined };
   const signatures = { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' };
   const readSecret = () => Promise.resolve(undefined);
   const common = { paths, now: () => new Date(), uniqueId, architecture: 'amd64' as const };

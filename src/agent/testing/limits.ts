@@ -21,7 +21,7 @@ import { load } from 'js-yaml';
 import { z } from 'zod';
 import type { WantedImage } from '../../api/nodestore.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
-import { readLines } from '../program.ts';
+import { programEnvironment, readLines } from '../program.ts';
 import { tarPieces } from './archive.ts';
 import type { TarEntry } from './archive.ts';
 import { wantedImage } from './images.ts';
@@ -121,7 +121,7 @@ export interface LimitsResult {
   /** Whether it came to its end. */
   ended: boolean;
   stderr: string;
-  /** Most of the memory that all its processes took, without the page cache; undefined where it was not limited. */
+  /** Most of the memory that all its processes took, without the page cache; undefined where the kernel does not tell. */
   peakBytes: number | undefined;
 }
 
@@ -131,16 +131,16 @@ export async function runLimits(
   life: LimitsLife,
   { flags, memoryBytes }: Deployed,
 ): Promise<LimitsResult> {
-  // A disk in memory would count.
+  // A disk in memory would count; what the processes take is measured there all the same.
   const isMemory = statfsSync(join(life.root, '..')).type === tmpfs;
-  const group = isMemory ? undefined : memoryGroup(memoryBytes);
+  const group = memoryGroup(isMemory ? undefined : memoryBytes);
   const enter = group ? `echo $$ >'${group.path}/cgroup.procs'; ` : '';
   const child = spawn(
     'sh',
     ['-c', `${enter}exec "$@"`, 'sh', process.execPath, ...flags, program, JSON.stringify(life)],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'] ?? '' },
+      env: programEnvironment,
     },
   );
   const steps: LimitsStep[] = [];
@@ -167,13 +167,15 @@ export async function runLimits(
 const tmpfs = 0x01021994;
 let groups = 0;
 
-/** A group of processes with a limit of memory; undefined where none can be made. */
-function memoryGroup(bytes: number): { path: string; taken: () => number; remove: () => Promise<void> } | undefined {
+/** A group of processes, perhaps with a limit of memory; undefined where none can be made. */
+function memoryGroup(
+  bytes: number | undefined,
+): { path: string; taken: () => number; remove: () => Promise<void> } | undefined {
   const isOld = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
   const path = join(isOld ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup', `monoroot-${process.pid}-${++groups}`);
   try {
     mkdirSync(path);
-    writeFileSync(join(path, isOld ? 'memory.limit_in_bytes' : 'memory.max'), String(bytes));
+    if (bytes !== undefined) writeFileSync(join(path, isOld ? 'memory.limit_in_bytes' : 'memory.max'), String(bytes));
   } catch {
     if (existsSync(path)) rmdirSync(path);
     return undefined;
@@ -181,12 +183,16 @@ function memoryGroup(bytes: number): { path: string; taken: () => number; remove
   const anonymous = isOld ? /^total_rss (\d+)$/m : /^anon (\d+)$/m;
   const taken = () => Number(anonymous.exec(readFileSync(join(path, 'memory.stat'), 'utf8'))?.[1]);
   const remove = async () => {
-    for (const deadline = Date.now() + 20_000; ; await setTimeout(20)) {
+    for (const deadline = Date.now() + 20_000; ;) {
       // What an agent that died has left behind.
       const left = readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean);
       for (const pid of left) tryTo(() => process.kill(Number(pid), 'SIGKILL'));
-      if (tryTo(() => rmdirSync(path))) return;
+      const gone = tryTo(() => {
+        rmdirSync(path);
+      });
+      if (gone) return;
       if (Date.now() > deadline) throw new Error(`${path} is still in use`);
+      await setTimeout(20);
     }
   };
   return { path, taken, remove };

@@ -1,0 +1,213 @@
+// Stores, counts, verifies and removes two versions of an image at each documented limit (docs/operations.md), with the agent's
+// own code, in a process with the flags and within the memory of deploy/agent.yaml. Prints for each the most memory that all its
+// processes took (without the page cache), the longest delay of the event loop, and times; fails when one is not stored, shared,
+// found unchanged and removed, when the agent dies, or when the p99.9 of the delays of a step is 100 ms or more.
+// Needs root, and some 15 GB of disk. Usage: hack/bench/limits [--cases entries,names] [--scale 0.1] [--directory /var/tmp]
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { binaryDirectory } from '../../test/fixtures/binaries.ts';
+import { maxEntries } from '../../src/agent/space-guard.ts';
+import { rootEntries, tar } from '../../src/agent/testing/archive.ts';
+import type { TarEntry } from '../../src/agent/testing/archive.ts';
+import { wantedImage } from '../../src/agent/testing/images.ts';
+import type { LimitsLife } from '../../src/agent/testing/limits-life.ts';
+import { bundleLimits, readDeployed, runLimits, serveArchives, writeArchive } from '../../src/agent/testing/limits.ts';
+import type { LimitsResult } from '../../src/agent/testing/limits.ts';
+import { pushImage, startRegistry } from '../../src/agent/testing/registry.ts';
+import { printTable } from './lib.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    cases: { type: 'string' },
+    scale: { type: 'string', default: '1' },
+    directory: { type: 'string', default: '/var/tmp' },
+  },
+});
+const scale = Number(options.scale);
+const scaled = (count: number) => Math.round(count * scale);
+const versions = [1, 2];
+const mostDelay = 100;
+
+/** Makes the files with what is wanted, in a directory of its own. */
+type Make = (directory: string) => Promise<Pick<LimitsLife, 'images'> & { stop: () => Promise<void> }>;
+
+const file = (name: string, content: string): TarEntry => ({ name, content });
+const numbered = (number: number) => String(number).padStart(7, '0');
+
+/** Archives of one kind, on a web server; versions differ in one file. */
+const archives =
+  (entries: (version: number) => Iterable<TarEntry>): Make =>
+  async (directory) => {
+    const files = versions.map((version) => join(directory, `v${version}.tar.zst`));
+    for (const [index, path] of files.entries()) await writeArchive(path, withRoot(entries(index + 1), index + 1));
+    return serveArchives(files);
+  };
+
+function* withRoot(entries: Iterable<TarEntry>, version: number): Generator<TarEntry> {
+  yield* rootEntries();
+  yield file('usr/version', String(version));
+  yield* entries;
+}
+
+/** Directories of a thousand files each. */
+function* ordinary(count: number, content: (number: number) => string): Generator<TarEntry> {
+  for (let i = 0, made = 0; made < count; i++) {
+    const directory = `usr/share/${numbered(i - (i % 1000))}`;
+    if (i % 1000 === 0) {
+      yield { name: `${directory}/`, type: 'directory' };
+      made += 1;
+    }
+    yield file(`${directory}/a-name-of-ordinary-length-${numbered(i)}`, content(i));
+    made += 1;
+  }
+}
+
+function* longNames(count: number): Generator<TarEntry> {
+  for (let i = 0; i < count; i++) yield file(`usr/share/${numbered(i)}${'n'.repeat(240)}`, '');
+}
+
+function* directories(count: number): Generator<TarEntry> {
+  for (let i = 0; i < count; i++) {
+    if (i % 1000 === 0) yield { name: `usr/share/${numbered(i)}/`, type: 'directory' };
+    yield { name: `usr/share/${numbered(i - (i % 1000))}/${numbered(i)}/`, type: 'directory' };
+  }
+}
+
+/** As deep as the longest path that the store takes. */
+function* deepPaths(count: number): Generator<TarEntry> {
+  for (let i = 0; i < count; i++) {
+    let path = `usr/${i}`;
+    yield { name: `${path}/`, type: 'directory' };
+    while (path.length < 3_900) {
+      path += '/d';
+      yield { name: `${path}/`, type: 'directory' };
+    }
+    yield file(`${path}/file`, `deep ${i}`);
+  }
+}
+
+/** As many names for one file as ext4 lets it have. */
+function* names(count: number): Generator<TarEntry> {
+  yield file('usr/first', 'one file with many names');
+  for (let i = 1; i < count; i++) yield { name: `usr/share/${numbered(i)}`, type: 'hardlink', link: 'usr/first' };
+}
+
+/** 40 GB of nothing but a few bytes in the middle, and files with attributes, as GNU tar packs them. */
+const packed =
+  (script: string): Make =>
+  async (directory) => {
+    const files = versions.map((version) => {
+      const tree = join(directory, `tree${version}`);
+      execFileSync('sh', [
+        '-ec',
+        `mkdir -p '${tree}/usr/bin' '${tree}/etc'; cd '${tree}'; ${script}; echo ${version} >usr/version`,
+      ]);
+      const path = join(directory, `v${version}.tar.zst`);
+      execFileSync('sh', [
+        '-ec',
+        `tar -cS --xattrs --format=pax -C '${tree}' . | zstd -q -1 >'${path}'; rm -rf '${tree}'`,
+      ]);
+      return path;
+    });
+    return serveArchives(files);
+  };
+
+const layers =
+  (count: number): Make =>
+  async (directory) => {
+    const registry = await startRegistry(binaryDirectory(), directory);
+    const images = [];
+    for (const version of versions) {
+      const upper = Array.from({ length: count - 1 }, (_, i) =>
+        tar([file(`usr/layer-${i}`, `${i}`), file('usr/top', `${i}`)]),
+      );
+      const bottom = tar([...withRoot([], version)]);
+      const digest = await pushImage(registry.host, `limits/v${version}`, { layers: [bottom, ...upper] });
+      const oci = { reference: `${registry.host}/limits/v${version}`, digest, plainHTTP: true };
+      images.push(wantedImage(`v${version}`, { digest, source: { oci }, timeoutSeconds: 3_000 }));
+    }
+    return { images, stop: registry.stop };
+  };
+
+const cases: Record<string, { what: string; make: Make }> = {
+  entries: {
+    what: `${scaled(maxEntries)} files and directories`,
+    // Those of the root count, too.
+    make: archives(() => ordinary(scaled(maxEntries) - 20, (i) => `content ${i}`)),
+  },
+  names: { what: `${scaled(350_000)} names in one directory`, make: archives(() => longNames(scaled(350_000))) },
+  alike: {
+    what: `${scaled(100_000)} files that look the same, each another in the second version`,
+    make: archives((version) => ordinary(scaled(100_000), (i) => numbered(version === 1 ? i : scaled(100_000) - i))),
+  },
+  directories: { what: `${scaled(300_000)} directories`, make: archives(() => directories(scaled(300_000))) },
+  holes: {
+    what: 'holes of 40 GB, with and without data',
+    make: packed(
+      `truncate -s 40G usr/empty usr/hole; printf data | dd of=usr/hole bs=1 seek=20G conv=notrunc status=none`,
+    ),
+  },
+  deep: { what: `${scaled(100)} paths of 3,900 bytes`, make: archives(() => deepPaths(scaled(100))) },
+  links: { what: `${scaled(64_000)} names for one file`, make: archives(() => names(scaled(64_000))) },
+  attributes: {
+    what: `${scaled(50_000)} files with attributes`,
+    make: packed(`seq ${scaled(50_000)} | (cd usr/bin; xargs touch; ls | xargs setfattr -n user.it -v 1)`),
+  },
+  layers: { what: '256 layers', make: layers(256) },
+};
+
+/** What is wrong with a result; undefined when it is as it must be. */
+function problemOf({ steps, ended, stderr }: LimitsResult): string | undefined {
+  if (!ended) return `the agent died: ${stderr.slice(-300)}`;
+  const bad = steps.find(({ step, outcome }) =>
+    step.startsWith('store') ? !/^\d+ files/.test(outcome) : /^(read|look)/.test(step) && outcome !== 'unchanged',
+  );
+  if (bad) return `${bad.step}: ${bad.outcome}`;
+  const slow = steps.find(({ p999 }) => p999 >= mostDelay);
+  return slow && `${slow.step}: p99.9 of the event loop's delays was ${slow.p999} ms`;
+}
+
+const directory = mkdtempSync(join(options.directory, 'monoroot-limits-'));
+const rows = [['', 'MiB', 'longest ms', 'p99.9 ms', 'store v1 s', 'store v2 s', 'look s', 'read s', 'remove s']];
+let failed = false;
+try {
+  const program = await bundleLimits(directory);
+  const deployed = readDeployed();
+  console.log(`${deployed.flags.join(' ')}, ${deployed.memoryBytes / 2 ** 20} MiB`);
+  for (const name of options.cases?.split(',') ?? Object.keys(cases)) {
+    const it = cases[name];
+    if (!it) throw new Error(`${name} is no case: there are ${Object.keys(cases).join(', ')}`);
+    const own = join(directory, name);
+    await mkdir(own);
+    const { images, stop } = await it.make(own);
+    const root = join(own, 'monoroot');
+    const life: LimitsLife = {
+      root,
+      images,
+      verifications: ['read', 'look at', 'read'],
+    };
+    const result = await runLimits(program, life, deployed).finally(stop);
+    const problem = problemOf(result);
+    failed ||= problem !== undefined;
+    console.log(`${name}: ${it.what}: ${problem ?? 'passed'}`);
+    for (const { step, outcome } of result.steps) console.log(`  ${step}: ${outcome}`);
+    rows.push([name, ...figures(result)]);
+    rmSync(own, { recursive: true, force: true });
+  }
+} finally {
+  execFileSync('rm', ['-rf', directory]);
+}
+printTable(rows);
+console.log(JSON.stringify({ bench: 'limits', passed: !failed, scale }));
+if (failed) process.exitCode = 1;
+
+function figures({ steps, peakBytes }: LimitsResult): string[] {
+  const most = (of: 'longest' | 'p999') => String(Math.max(...steps.map((step) => step[of])));
+  const took = (start: string) =>
+    Math.max(...steps.filter(({ step }) => step.startsWith(start)).map(({ seconds }) => seconds)).toFixed(1);
+  const peak = peakBytes === undefined ? 'not limited' : (peakBytes / 2 ** 20).toFixed(0);
+  return [peak, most('longest'), most('p999'), ...['store v1', 'store v2', 'look', 'read', 'remove'].map(took)];
+}
