@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -222,4 +223,23 @@ describe.skipIf(missing !== undefined)('command', { timeout: 30_000 }, () => {
     });
     expect(failure(container.run(args, env))).toEqual({ status: 125, line: `monoroot: CommandNotFound: ${message}` });
   });
+
+  test.each(['0', 'app'])(
+    'that must have a capability which the container lacks names it, as user %s',
+    async (user) => {
+      await using container = await Container.create({
+        image: (root) => {
+          fs.copyFileSync(join(root, 'usr/bin/busybox'), join(root, 'usr/bin/vault'));
+          fs.chmodSync(join(root, 'usr/bin/vault'), 0o755);
+          execFileSync('setcap', ['cap_ipc_lock,cap_chown,cap_perfmon=ep', join(root, 'usr/bin/vault')]);
+        },
+      });
+      expect(failure(container.run(['vault'], { MONOROOT_USER: user }))).toEqual({
+        status: 125,
+        line:
+          "monoroot: CommandNotFound: 'vault' of tiny:v1 has file capabilities that the container lacks: IPC_LOCK, PERFMON: " +
+          'add them to spec.podTemplate.securityContext.addCapabilities, or remove them in the image (setcap -r)',
+      });
+    },
+  );
 });

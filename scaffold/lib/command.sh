@@ -26,6 +26,7 @@ find_command() {
 execute() {
   launch_command=$1
   shift
+  launch_program=$1
   trap 'execute_failed $?' EXIT
   # The shell drops variables that it cannot name (spring.profiles.active): they are given to env(1) instead.
   launch_odd=''
@@ -43,7 +44,12 @@ execute() {
 
 execute_failed() {
   case $1 in
-    126) fail CommandNotFound "'$launch_command' of $(image) may not be executed by uid $(id -u)" ;;
+    126)
+      launch_missing=$(missing_capabilities "$launch_program")
+      [ -z "$launch_missing" ] ||
+        fail CommandNotFound "'$launch_command' of $(image) has file capabilities that the container lacks: $launch_missing: add them to spec.podTemplate.securityContext.addCapabilities, or remove them in the image (setcap -r)"
+      fail CommandNotFound "'$launch_command' of $(image) may not be executed by uid $(id -u)"
+      ;;
     *) fail CommandNotFound "'$launch_command' of $(image) did not start: it, its interpreter or its dynamic loader is missing" ;;
   esac
 }

@@ -67,7 +67,10 @@ kib_size() { set -- $(df -Pk "$1" | tail -n 1); echo "$2"; }
 copy_failed() {
   case $2 in
     *'No space left on device'*)
-      fail DefaultsTooLarge "$1: the defaults of $(image) take $(kib_used "$defaults$1") KiB, but the writable directory holds $(kib_size "$1") KiB: give $1 a larger size in spec.writable"
+      local used size advice="give $1 a larger size in spec.writable"
+      used=$(kib_used "$defaults$1") size=$(kib_size "$1")
+      [ "$used" -le 204800 ] || advice="an overlay holds 204800 KiB at most: keep large files of $1 out of the image, in /data or in a directory that is no overlay (/usr, /opt)"
+      fail DefaultsTooLarge "$1: the defaults of $(image) take $used KiB, but the writable directory holds $size KiB: $advice"
       ;;
   esac
   fail DefaultsFailed "$1 could not be filled from the defaults of $(image)" "$(printf '%s' "$2" | tail -n 5)"

@@ -61,6 +61,11 @@ test('defaults that do not fit into their overlay are refused with the numbers',
   expect(check({}, { layout })).toBe(
     'The defaults of /var in os:v1 take 100.0Mi, and its overlay has 64Mi: set a larger size for /var in spec.writable',
   );
+  const large = { ...layout, overlayBytes: { var: 300 * 2 ** 20 } };
+  expect(check({ writable: [{ path: '/var', size: '200Mi' }] }, { layout: large })).toBe(
+    'The defaults of /var in os:v1 take 300.0Mi, and its overlay has 200Mi: an overlay has 200Mi at most: keep large files of /var out ' +
+      'of the image, in /data or in a directory that is no overlay (/usr, /opt), or give a directory in /var an overlay of its own',
+  );
   expect(check({ writable: [{ path: '/var', size: '120Mi' }] }, { layout })).toBeUndefined();
   const parted = [{ path: '/var/lib', size: '100Mi' }];
   expect(check({ writable: parted }, { layout })).toBeUndefined();

@@ -38,12 +38,18 @@ const defaultsFitOverlays: Rule = (container, image) => {
     // What lies in an overlay of its own below this one does not count here; only `launch` knows how much that is.
     if (needed === undefined || limit === undefined || writable.some((w) => w.path.startsWith(`${path}/`))) continue;
     if (needed > limit) {
-      return `The defaults of ${path} in ${image.os}:${image.version} take ${mebibytes(needed)}, and its overlay has ${size}: set a larger size for ${path} in spec.writable`;
+      const advice =
+        needed <= largestOverlay
+          ? `set a larger size for ${path} in spec.writable`
+          : `an overlay has 200Mi at most: keep large files of ${path} out of the image, in /data or in a directory that is no overlay (/usr, /opt), or give a directory in ${path} an overlay of its own`;
+      return `The defaults of ${path} in ${image.os}:${image.version} take ${mebibytes(needed)}, and its overlay has ${size}: ${advice}`;
     }
   }
   return undefined;
 };
 
+/** What `spec.writable` takes. */
+const largestOverlay = 200 * 2 ** 20;
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)}Mi`;
 
 const rules: readonly Rule[] = [isPermitted, hasCommand, overlaysFitMemory, defaultsFitOverlays];
