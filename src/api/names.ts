@@ -37,6 +37,11 @@ export const annotations = {
   condemned: `${group}/condemned`,
 } as const;
 
+export const finalizers = {
+  /** On a HostedContainer with `data.whenDeleted: Delete`: its claim is seen to before it is gone. */
+  data: `${group}/data`,
+} as const;
+
 /** One field manager per writer; each always sends every field that it owns. */
 export const fieldManagers = {
   operator: 'monoroot',
@@ -46,6 +51,8 @@ export const fieldManagers = {
   rollout: 'monoroot-rollout',
   /** Writes the annotation `condemned` of an OSImage, once. */
   condemn: 'monoroot-condemn',
+  /** Writes the finalizer of HostedContainers whose data goes with them. */
+  data: 'monoroot-data',
   nodeLabels: 'monoroot-node-labels',
   agent: 'monoroot-agent',
   /** Writes what a person changes with `kubectl monoroot`. */

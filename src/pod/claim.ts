@@ -1,5 +1,5 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import { apiVersion, labels } from '../api/names.ts';
+import { labels } from '../api/names.ts';
 import type { ObjectMeta } from '../api/meta.ts';
 import type { OwnerReference } from './types.ts';
 
@@ -11,12 +11,16 @@ export interface Claim {
   spec?: Record<string, unknown>;
 }
 
+/** How the claim that is made from a template is called. */
+export const templateClaimName = ({ metadata }: Pick<HostedContainer, 'metadata'>): string => `${metadata.name}-data`;
+
 /** The claim whose volume is /data: one that exists, or the one that is made from the template. */
-export function claimNameOf({ metadata, spec }: HostedContainer): string | undefined {
-  return spec.data?.claimTemplate ? `${metadata.name}-data` : spec.data?.claimName;
+export function claimNameOf(container: HostedContainer): string | undefined {
+  const { data } = container.spec;
+  return data?.claimTemplate ? templateClaimName(container) : data?.claimName;
 }
 
-/** The claim that the template asks for; undefined when there is no template. */
+/** The claim that the template asks for; undefined when there is no template. No owner: only the operator deletes it. */
 export function claimFromTemplate(container: HostedContainer): Claim | undefined {
   const { metadata, spec } = container;
   const name = claimNameOf(container);
@@ -28,15 +32,7 @@ export function claimFromTemplate(container: HostedContainer): Claim | undefined
       name,
       ...(metadata.namespace && { namespace: metadata.namespace }),
       labels: { [labels.hostedContainer]: metadata.name, [labels.managedBy]: 'monoroot' },
-      ownerReferences: ownersOfClaim(container),
     },
     spec: spec.data.claimTemplate,
   };
-}
-
-/** With `whenDeleted: Delete` Kubernetes removes the claim together with its owner; without an owner it stays. */
-export function ownersOfClaim({ metadata, spec }: HostedContainer): OwnerReference[] {
-  return spec.data?.whenDeleted === 'Delete'
-    ? [{ apiVersion, kind: 'HostedContainer', name: metadata.name, uid: metadata.uid ?? '' }]
-    : [];
 }

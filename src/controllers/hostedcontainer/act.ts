@@ -5,6 +5,7 @@ import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRefusal } from '../../runtime/errors.ts';
 import { claims, pods } from '../caches.ts';
+import { deleteClaim, disownClaim, holdForData } from './act-on-data.ts';
 import type { Action, Failure, Observed } from './observed.ts';
 
 /** What came of the actions of a plan. */
@@ -25,7 +26,7 @@ export interface PerformOptions {
 }
 
 /** Without these the Pod is brought back all the same: that they are refused, or fail, stops nothing else. */
-const sideWrites: ReadonlySet<Action['type']> = new Set(['RevertSpec', 'Unassign', 'OwnClaim']);
+const sideWrites: ReadonlySet<Action['type']> = new Set(['RevertSpec', 'Unassign', 'DisownClaim', 'HoldForData']);
 
 /**
  * Does what the plan says, in its order, up to the first failure that the rest depends on. Throws only when it
@@ -82,13 +83,13 @@ async function act(
       await client.create(claims, action.claim, { fieldManager: fieldManagers.operator, signal });
       logger.info({ claim: action.claim.metadata.name }, 'Created PersistentVolumeClaim');
       return container;
-    case 'OwnClaim': {
-      const { name: claimName, uid: claimUID } = action.claim.metadata;
-      const owned = { name: claimName, namespace, ...(claimUID !== undefined && { uid: claimUID }) };
-      const patch = { metadata: { ...owned, ownerReferences: action.owners } };
-      await client.mergePatch(claims, owned, patch, { fieldManager: fieldManagers.operator, signal });
+    case 'DisownClaim':
+      await disownClaim(action.claim, container, { client, logger, signal });
       return container;
-    }
+    case 'DeleteClaim':
+      return deleteClaim(action.claim, container, { client, logger, signal });
+    case 'HoldForData':
+      return holdForData(container, action.hold, { client, logger, signal });
     case 'DeletePod':
       await client.delete(pods, { name, namespace }, { uid: action.uid, signal });
       logger.info({ why: action.why }, 'Deleted Pod');

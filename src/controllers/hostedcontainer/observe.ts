@@ -1,7 +1,7 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { Client } from '../../kube/client.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
-import { claimFromTemplate, claimNameOf } from '../../pod/claim.ts';
+import { claimFromTemplate, templateClaimName } from '../../pod/claim.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { NodeSelector, Pod } from '../../pod/types.ts';
 import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
@@ -30,7 +30,7 @@ export async function observe(
     ...settings,
     // Before a Pod is made, the API server itself is asked: the cache may lag, and it knows no Pods of others.
     pod: cached ?? (await client.get(pods, { namespace, name }, { signal })),
-    claim: caches.claims.store.get(`${namespace}/${claimNameOf(container) ?? ''}`),
+    claim: caches.claims.store.get(`${namespace}/${templateClaimName(container)}`),
     nodes: caches.nodes.store.list(),
     catalog: catalogOf(caches, now),
     now,

@@ -4,7 +4,7 @@ import type { OSImage } from '../../api/osimage.ts';
 import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
-import type { Node, NodeSelector, OwnerReference, Pod } from '../../pod/types.ts';
+import type { Node, NodeSelector, Pod } from '../../pod/types.ts';
 
 /** What is known of images; answered from caches. */
 export interface Catalog {
@@ -64,7 +64,7 @@ export interface Observed {
   /** Those that the cluster allows besides the usual ones. */
   allowedCapabilities?: AllowedCapabilities | undefined;
   now: Date;
-  /** The claim that was made from the template, if it was. */
+  /** The claim that was made from the template, now or earlier, if it was. */
   claim?: Claim | undefined;
   data?: DataLocation | undefined;
   /** What the API server said to Pods that were tried without being created, by their hash. */
@@ -102,7 +102,8 @@ export type Need =
 
 export type Action =
   | { type: 'CreateClaim'; claim: Claim }
-  | { type: 'OwnClaim'; claim: Claim; owners: OwnerReference[] }
+  | { type: 'DisownClaim' | 'DeleteClaim'; claim: Claim }
+  | { type: 'HoldForData'; hold: boolean }
   | { type: 'CreatePod'; pod: Pod }
   | { type: 'DeletePod'; uid: string; why: string }
   | { type: 'RevertSpec'; image: string }

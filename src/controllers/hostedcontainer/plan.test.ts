@@ -417,7 +417,7 @@ describe('software, services and data', () => {
     expect(w.condition('Ready')).toBe('True/Running');
   });
 
-  test('a claim is made from its template before the Pod, and belongs to the container only with whenDeleted Delete', () => {
+  test('a claim is made from its template before the Pod, and the container waits for it only with whenDeleted Delete', () => {
     const claimTemplate = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
     const w = world({ data: { claimTemplate } });
     w.data = (c) => {
@@ -426,10 +426,14 @@ describe('software, services and data', () => {
     };
     w.settle();
     expect(w.actions.map((a) => a.type)).toEqual(['CreateClaim', 'CreatePod']);
-    expect(w.claim).toMatchObject({ metadata: { name: 'web-data', ownerReferences: [] }, spec: claimTemplate });
+    expect(w.claim).toMatchObject({ metadata: { name: 'web-data' }, spec: claimTemplate });
     w.edit({ data: { claimTemplate, whenDeleted: 'Delete' } });
     w.pass(15);
-    expect(w.claim?.metadata.ownerReferences?.map((owner) => owner.uid)).toEqual(['uid-web']);
+    expect(w.object.metadata.finalizers).toEqual(['monoroot.dev/data']);
+    expect(w.claim?.metadata.ownerReferences).toBeUndefined();
+    w.edit({ data: { claimTemplate } });
+    w.pass(15);
+    expect(w.object.metadata.finalizers).toBeUndefined();
     expect(w.actions.filter((a) => a.type === 'CreatePod')).toHaveLength(1);
   });
 

@@ -1,9 +1,8 @@
 import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations } from '../../api/names.ts';
-import { ownersOfClaim } from '../../pod/claim.ts';
 import { imageName } from '../../pod/image.ts';
 import { buildPod } from '../../pod/pod.ts';
-import type { OwnerReference, Pod } from '../../pod/types.ts';
+import type { Pod } from '../../pod/types.ts';
 import { removeConditions, setConditions } from '../../runtime/conditions.ts';
 import { truncate } from '../../runtime/text.ts';
 import { pauseSeconds, pauseText } from '../interruption.ts';
@@ -14,6 +13,7 @@ import { permittedCondition, permittedType } from './permitted.ts';
 import type { Hindrance } from './conditions.ts';
 import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './course.ts';
 import type { Course } from './course.ts';
+import { dataActions } from './data.ts';
 import { gate, isRefused } from './gate.ts';
 import type { Passage } from './gate.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
@@ -32,7 +32,8 @@ import { wayBackOf } from './way-back.ts';
  */
 export function planHostedContainer(o: Observed): Plan {
   const before = o.container.status ?? {};
-  if (o.container.metadata.deletionTimestamp !== undefined) return { actions: [], status: before, notes: [] };
+  if (o.container.metadata.deletionTimestamp !== undefined)
+    return { actions: dataActions(o), status: before, notes: [] };
   const course = setCourse(o);
   if (course.image && mustRevertSpec(o, course) && !isRevertTried(o)) return planRevert(o, imageName(course.image));
   const settled = settleRevert(o, course, assign(before, o, course));
@@ -41,7 +42,7 @@ export function planHostedContainer(o: Observed): Plan {
   const status = describe(o, afterStep(o, course, step), step);
   const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];
   return {
-    actions: [...step.actions, ...unassign, ...claimActions(o)],
+    actions: [...dataActions(o), ...step.actions, ...unassign],
     status,
     notes: notesOf(o, status),
     ...(step.requeueAfterSeconds !== undefined && { requeueAfterSeconds: step.requeueAfterSeconds }),
@@ -181,14 +182,6 @@ const creation = ({ pod, claim }: Extract<Passage, { pod: Pod }>, status: Hosted
   actions: [...(claim ? [{ type: 'CreateClaim' as const, claim }] : []), { type: 'CreatePod', pod }],
   status,
 });
-
-/** The claim of the template follows `whenDeleted`, also when that is changed later. */
-function claimActions({ container, claim }: Observed): Action[] {
-  if (!claim || claim.metadata.deletionTimestamp !== undefined || !container.spec.data?.claimTemplate) return [];
-  const owners = ownersOfClaim(container);
-  const uids = (list: readonly OwnerReference[]) => list.map((owner) => owner.uid).join();
-  return uids(claim.metadata.ownerReferences ?? []) === uids(owners) ? [] : [{ type: 'OwnClaim', claim, owners }];
-}
 
 /** The status that tells all this. */
 function describe(o: Observed, course: Course, step: Step): HostedContainerStatus {

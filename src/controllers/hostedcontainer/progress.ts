@@ -23,7 +23,9 @@ const hindered: Rule = ({ situation }) => situation.hindrance;
 
 const what: Record<Action['type'], string> = {
   CreateClaim: 'The PersistentVolumeClaim could not be created',
-  OwnClaim: 'The owner of the PersistentVolumeClaim could not be written',
+  DisownClaim: 'The owner of the PersistentVolumeClaim could not be taken out',
+  DeleteClaim: 'The PersistentVolumeClaim could not be deleted',
+  HoldForData: 'The finalizer monoroot.dev/data could not be written',
   CreatePod: 'The Pod could not be created',
   DeletePod: 'The Pod could not be deleted',
   RevertSpec: 'spec.image could not be written back',
