@@ -98,6 +98,19 @@ describe.skipIf(missing !== undefined)('mount script', { timeout: 30_000 }, () =
     });
   });
 
+  test.each(['abc', '0', '00', '-1', '1.5', '1s', '99999999999'])(
+    'with the time limit "%s" is not run',
+    async (limit) => {
+      await using container = await Container.create({ mountScript: 'echo ran' });
+      const run = container.run(['true'], { MONOROOT_MOUNT_SCRIPT_TIMEOUT: limit });
+      expect({ ...failure(run), stdout: run.stdout }).toEqual({
+        status: 125,
+        line: `monoroot: MountScriptFailed: MONOROOT_MOUNT_SCRIPT_TIMEOUT is '${limit}': set it to whole seconds, more than 0`,
+        stdout: '',
+      });
+    },
+  );
+
   test('that ends in time leaves no clock behind', async () => {
     await using container = await Container.create({ mountScript: 'true' });
     for (const seconds of ['1', '1000', ''])
@@ -142,6 +155,46 @@ describe.skipIf(missing !== undefined)('user', { timeout: 30_000 }, () => {
       status: 125,
       line: `monoroot: UnknownUser: ${message}`,
     });
+  });
+
+  test.each([
+    ['first', 'groups=1001 44'],
+    ['second', 'groups=1001 45'],
+    // As getpwuid has it.
+    ['1000', 'groups=1001 44'],
+  ])('of two with one uid, "%s" has groups of its own', async (user, expected) => {
+    await using container = await Container.create({
+      image: (root) => {
+        fs.writeFileSync(join(root, 'etc/passwd'), 'first:x:1000:1001::/:/bin/sh\nsecond:x:1000:1001::/:/bin/sh\n');
+        fs.writeFileSync(join(root, 'etc/group'), 'app:x:1001:\nmedia:x:44:first\nlog:x:45:second\n');
+      },
+    });
+    const { stdout, stderr } = container.run(['sh', '-c', 'echo "groups=$(id -G)"'], { MONOROOT_USER: user });
+    expect({ stdout, stderr }).toEqual({ stdout: `${expected}\n`, stderr: '' });
+  });
+
+  test.each([
+    ['2147483648', "uid '2147483648' of user '2147483648'"],
+    ['4294967295', "uid '4294967295' of user '4294967295'"],
+    ['99999999999999999999', "uid '99999999999999999999' of user '99999999999999999999'"],
+    ['0:2147483648', "gid '2147483648' of group '2147483648'"],
+    ['odd', "uid '-1' of user 'odd'"],
+    ['big', "gid '3000000000' of user 'big'"],
+  ])('"%s" is no user that there can be, and that is said', async (user, what) => {
+    await using container = await Container.create({
+      image: (root) =>
+        fs.writeFileSync(join(root, 'etc/passwd'), 'odd:x:-1:0::/:/bin/sh\nbig:x:5:3000000000::/:/bin/sh\n'),
+    });
+    expect(failure(container.run(['true'], { MONOROOT_USER: user }))).toEqual({
+      status: 125,
+      line: `monoroot: UnknownUser: ${what} of tiny:v1 is no number from 0 to 2147483647`,
+    });
+  });
+
+  test('2147483647 is the last that there can be', async () => {
+    await using container = await Container.create();
+    const { stdout } = container.run(['sh', '-c', 'id -u; id -g'], { MONOROOT_USER: '2147483647:2147483647' });
+    expect(stdout).toBe('2147483647\n2147483647\n');
   });
 
   test('needs no /etc/passwd when it is a number', async () => {

@@ -55,15 +55,14 @@ execute_failed() {
 }
 
 # become COMMAND [ARG ...]: start as the user that resolve_user found.
-# Of busybox's programs two change the user in place: start-stop-daemon knows supplementary groups but needs an entry in
-# /etc/passwd, nsenter needs none and clears them. The empty pid file keeps the former from looking for "already running"
-# processes.
+# Of busybox's programs two change the user in place as it is needed: su knows supplementary groups but needs an entry in
+# /etc/passwd, nsenter needs none and clears them. su goes by the name: two users may share a uid and differ in groups.
 become() {
   launch_argv0=$1
   shift
   [ "$launch_uid:$launch_gid" != 0:0 ] || start "$launch_argv0" "$launch_path" "$@"
   set -- sh "$0" --as-user "$launch_argv0" "$launch_path" "$@"
   [ -z "$launch_member" ] ||
-    execute busybox "$launch_busybox" start-stop-daemon -S -q -p /dev/null -c "$launch_uid" -x "$launch_busybox" -a busybox -- "$@"
+    execute busybox "$launch_busybox" su -p -s "$launch_busybox" -- "$launch_name" "$@"
   execute busybox "$launch_busybox" nsenter -G "$launch_gid" -S "$launch_uid" "$launch_busybox" "$@"
 }

@@ -57,6 +57,12 @@ run_within_limit() {
 run_mount_script() {
   local end='monoroot mount script exit code: '
   launch_limit=${MONOROOT_MOUNT_SCRIPT_TIMEOUT:-60}
+  case $launch_limit in
+    *[!0-9]* | ??????????*) launch_number=0 ;;
+    *) launch_number=$launch_limit ;;
+  esac
+  [ "$launch_number" -gt 0 ] ||
+    fail MountScriptFailed "MONOROOT_MOUNT_SCRIPT_TIMEOUT is '$launch_limit': set it to whole seconds, more than 0"
   { run_within_limit "$end" 2>&1 | relay "$end"; } &
   wait $!
 }

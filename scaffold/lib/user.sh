@@ -2,6 +2,9 @@
 
 is_number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
 
+# What busybox can change to. Longer ones would not fit the arithmetic of the shell either.
+is_id() { is_number "$1" && [ ${#1} -le 10 ] && [ "$1" -le 2147483647 ]; }
+
 # Sets launch_uid, launch_gid, launch_home, launch_name and launch_member (whether /etc/group gives more groups).
 # As with Docker: a number needs no entry, a group that is asked for is the only one, the default group of an unknown uid is 0.
 resolve_user() {
@@ -20,7 +23,11 @@ resolve_user() {
     is_number "$user" || fail UnknownUser "user '$user' is not in /etc/passwd of $(image)"
     launch_uid=$user
   fi
-  [ -n "$group" ] || return 0
+  is_id "$launch_uid" || fail UnknownUser "uid '$launch_uid' of user '$user' of $(image) is no number from 0 to 2147483647"
+  if [ -z "$group" ]; then
+    is_id "$launch_gid" || fail UnknownUser "gid '$launch_gid' of user '$user' of $(image) is no number from 0 to 2147483647"
+    return 0
+  fi
   launch_gid='' launch_member=''
   if is_number "$group"; then
     launch_gid=$group
@@ -30,6 +37,7 @@ resolve_user() {
     done </etc/group
   fi
   [ -n "$launch_gid" ] || fail UnknownUser "group '$group' is not in /etc/group of $(image)"
+  is_id "$launch_gid" || fail UnknownUser "gid '$launch_gid' of group '$group' of $(image) is no number from 0 to 2147483647"
 }
 
 # What the environment already says wins, but for the HOME of root that the container runtime sets.

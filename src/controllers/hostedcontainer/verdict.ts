@@ -29,12 +29,32 @@ export function readyTransition(pod: Pod | undefined): string | undefined {
 
 export const isReady = (pod: Pod | undefined): boolean => readyTransition(pod) !== undefined;
 
-/** Why `launch` gave up, from the message that it leaves: `monoroot: <Reason>: <message>`. */
+/** What `launch` says when it gives up: scaffold/launch has the list, and a test holds the two against each other. */
+export const launchReasons: ReadonlySet<string> = new Set([
+  'CommandNotFound',
+  'DefaultsFailed',
+  'DefaultsTooLarge',
+  'InvalidTimeZone',
+  'MountScriptFailed',
+  'NoServiceDirectory',
+  'NoSupervisor',
+  'UnknownUser',
+]);
+
+const launchExitCode = 125;
+
+/**
+ * Why `launch` gave up, from the message that it leaves: `monoroot: <Reason>: <message>`. The command can leave such a message
+ * too, whatever it likes: then it has exited, and nothing else is said by it.
+ */
 export function launchFailure(pod: Pod | undefined): { reason: string; message: string } | undefined {
   const status = mainStatus(pod);
   const ended = status?.state?.terminated ?? (status?.state?.running ? undefined : status?.lastState?.terminated);
-  const match = /^monoroot: ([A-Z][A-Za-z]+): (.*)$/s.exec(ended?.message ?? '');
-  return match?.[1] === undefined ? undefined : { reason: match[1], message: (match[2] ?? '').trim() };
+  if (ended?.exitCode !== launchExitCode) return undefined;
+  const match = /^monoroot: ([A-Z][A-Za-z]+): (.*)$/s.exec(ended.message ?? '');
+  return match?.[1] === undefined || !launchReasons.has(match[1])
+    ? undefined
+    : { reason: match[1], message: (match[2] ?? '').trim() };
 }
 
 /** Exits so far: restarts, and the exit that no restart has followed yet, unless it is the end of the whole Pod for another reason. */
