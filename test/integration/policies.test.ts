@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createClient } from '../../src/kube/client.ts';
 import type { Client, NewObject } from '../../src/kube/client.ts';
 import type { Connection } from '../../src/kube/connection.ts';
-import { nodeStores } from '../../src/kube/kinds.ts';
-import { nodes, persistentVolumes, pods, secrets } from '../../src/kube/resources.ts';
+import { jobs } from '../../src/controllers/caches.ts';
+import type { HostedContainerSpec } from '../../src/api/hostedcontainer.ts';
+import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
+import { namespaces, nodes, persistentVolumes, pods, secrets } from '../../src/kube/resources.ts';
 import type { PersistentVolume, Pod } from '../../src/kube/types.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { refusal } from './api/attempts.ts';
@@ -68,6 +70,8 @@ beforeAll(async () => {
     const attempt = client.create(persistentVolumes, { metadata: { name: suffix }, spec: volume }, { dryRun: true });
     expect(await refusal(attempt)).toContain('master store');
   });
+  const ours = (await client.list(policyBindings)).map(({ metadata }) => metadata.name);
+  expect(ours).toEqual(expect.arrayContaining(['monoroot-tenant-pods', 'monoroot-operator-fields']));
 });
 afterAll(() => Promise.all(connections.map((it) => it.close())));
 
@@ -86,10 +90,7 @@ describe('the master store', () => {
     ['with the strictest mount', { mount: { recursiveReadOnly: 'Enabled', mountPropagation: 'None' } }],
     ['a directory of the host that is not ours', { path: '/var/lib/other', mount: { readOnly: false, subPath: 'x' } }],
     ['a directory whose name only begins like ours', { path: '/var/lib/monoroot-cluster', mount: { readOnly: false } }],
-    [
-      'the root of the host read-only, as monitoring does',
-      { path: '/', mount: { mountPropagation: 'HostToContainer' } },
-    ],
+    ['the root of the host with all mounts below it read-only', { path: '/', mount: { recursiveReadOnly: 'Enabled' } }],
     ['all processes, as monitoring does', { path: '/proc', mount: { readOnly: false } }],
     ['settings of the kernel', { path: '/proc/sys/net', mount: { readOnly: false } }],
     [
@@ -105,7 +106,7 @@ describe('the master store', () => {
     'only store/<os>/<version>/root, one directory in it, a file in it, and store/<os>/<version>/mount.sh may be mounted';
   const type = 'a hostPath in the master store must have the type Directory or File (File for mount.sh)';
   const above =
-    'a directory above the master store (/, /var, /var/lib, /proc/1/root) must be mounted with readOnly and without';
+    'a directory above the master store (/, /var, /var/lib, /proc/1/root) must be mounted with readOnly, recursiveReadOnly Enabled';
   test.each<[string, Shape, string]>([
     ['writable', { mount: { readOnly: false } }, readOnly],
     ['writable, because nothing is said', { mount: { readOnly: undefined } }, readOnly],
@@ -185,6 +186,44 @@ describe('the master store', () => {
       expect(await refusal(tryPod({ path }))).toMatch(/must not contain '\.\.'|may be mounted/);
     },
   );
+
+  test.each(['/', '/var', '/var/lib'])(
+    'may not be mounted through %s with a readOnly of the top mount alone, as monitoring does: a store on a disk of its own is writable there',
+    async (path) => {
+      for (const mount of [{}, { mountPropagation: 'HostToContainer' }, { recursiveReadOnly: 'IfPossible' }])
+        expect(await refusal(tryPod({ path, mount }))).toContain(above);
+    },
+  );
+
+  test('may be mounted so in a namespace that is trusted, though not writable by its own name', async () => {
+    const trusted = await createNamespace(client);
+    await client.mergePatch(
+      namespaces,
+      { name: trusted },
+      { metadata: { labels: { 'monoroot.dev/host-paths': 'trusted' } } },
+    );
+    await tryPod({ path: '/', mount: { mountPropagation: 'HostToContainer' }, namespace: trusted });
+    expect(await refusal(tryPod({ mount: { readOnly: false }, namespace: trusted }))).toContain(readOnly);
+  });
+
+  test.each([
+    '/mnt/stateful_partition/var/lib/monoroot/store',
+    '/local/var/lib/monoroot',
+    '/mnt/stateful_partition/var',
+    '/local',
+  ])('may not be mounted writable by another name of its place: %s', async (path) => {
+    expect(await refusal(tryPod({ path, mount: { readOnly: false } }))).toMatch(
+      /may be mounted|must be mounted with readOnly/,
+    );
+  });
+
+  test('may not be mounted writable by who only has the name of the account of the agent', async () => {
+    const extra = { serviceAccountName: 'monoroot-agent' };
+    expect(await refusal(tryPod({ mount: { readOnly: false }, extra }))).toContain(readOnly);
+    const { labels = {} } = (await client.get(namespaces, { name: system }))?.metadata ?? {};
+    expect(labels['monoroot.dev/system']).toBe('true');
+    await tryPod({ mount: { readOnly: false }, extra, namespace: system });
+  });
 
   test('may not be mounted writable by a container for debugging that is added later', async () => {
     const made = await client.create(pods, podOf('debugged', {}));
@@ -295,6 +334,123 @@ describe('a PersistentVolume', () => {
     await client.mergePatch(persistentVolumes, old.metadata, { metadata: { labels: { a: 'b' }, finalizers: null } });
     await client.delete(persistentVolumes, old.metadata);
     await eventually(async () => expect(await client.get(persistentVolumes, old.metadata)).toBeUndefined());
+  });
+});
+
+const forbidden: [string, object, string][] = [
+  ['hostPID', { hostPID: true }, 'must not use hostPID'],
+  ['hostIPC', { hostIPC: true }, 'must not use hostPID'],
+  ['hostNetwork', { hostNetwork: true }, 'must not use hostPID'],
+  ...(
+    [
+      ['privileged', { securityContext: { privileged: true } }],
+      ['seccomp Unconfined', { securityContext: { seccompProfile: { type: 'Unconfined' } } }],
+      ['AppArmor Unconfined', { securityContext: { appArmorProfile: { type: 'Unconfined' } } }],
+      ['a port of the host', { ports: [{ containerPort: 80, hostPort: 80 }] }],
+    ] as [string, object][]
+  ).map(([name, it]): [string, object, string] => [
+    name,
+    { containers: [{ name: 'c', image: 'x', ...it }] },
+    'must not be privileged, unconfined',
+  ]),
+  ...['SYS_ADMIN', 'DAC_READ_SEARCH', 'SYS_PTRACE', 'ALL'].map((name): [string, object, string] => [
+    name,
+    { initContainers: [{ name: 'i', image: 'x', securityContext: { capabilities: { add: [name] } } }] },
+    'must add no capability',
+  ]),
+  [
+    'a directory of the host',
+    { volumes: [{ name: 'h', hostPath: { path: '/srv' } }] },
+    'must mount no hostPath but images',
+  ],
+];
+
+describe('a Pod of tenants, who may create Pods', () => {
+  let tenants: string;
+  beforeAll(async () => {
+    tenants = await createNamespace(client);
+    await client.mergePatch(namespaces, { name: tenants }, { metadata: { labels: { 'monoroot.dev/tenant': 'true' } } });
+  });
+  const tryIn = (ns: string, spec: object) =>
+    client.create(
+      pods,
+      { metadata: { name: 'attack', namespace: ns }, spec: { containers: [{ name: 'c', image: 'x' }], ...spec } },
+      { dryRun: true },
+    );
+
+  test.each(forbidden)('must not have %s where their namespace says that it is one', async (_name, spec, message) => {
+    expect(await refusal(tryIn(tenants, spec))).toContain(message);
+    await tryIn(namespace, spec).catch((error: unknown) => expect(String(error)).not.toContain('monoroot-tenant-pods'));
+  });
+
+  test('may have what a hosted container has', async () => {
+    const capabilities = { drop: ['ALL'], add: ['CHOWN', 'NET_RAW'] };
+    const volumes = [{ name: 'v', hostPath: { path: usr, type: 'Directory' } }];
+    const volumeMounts = [{ name: 'v', mountPath: '/usr', readOnly: true, recursiveReadOnly: 'Enabled' }];
+    await tryIn(tenants, {
+      volumes,
+      containers: [{ name: 'c', image: 'x', volumeMounts, securityContext: { capabilities } }],
+    });
+  });
+});
+
+describe('an operator', () => {
+  let operator: Client;
+  const hosted = `hosted-${suffix}`;
+  const node = `node-${suffix}`;
+  beforeAll(async () => {
+    await applyManifests(client, 'operator-rbac.yaml');
+    const connected = await connectAs(inject('kubeconfig'), connection, 'monoroot-operator');
+    connections.push(connected);
+    operator = createClient(connected);
+    await client.create(nodes, { metadata: { name: node, labels: { pool: 'a' } } });
+    const spec = { image: 'os:v2', command: ['/a'] } as unknown as HostedContainerSpec;
+    await client.create(hostedContainers, { metadata: { name: hosted, namespace }, spec });
+  });
+  const patchNode = (patch: object) => operator.mergePatch(nodes, { name: node }, patch, { dryRun: true });
+  const patchHosted = (patch: object) =>
+    operator.mergePatch(hostedContainers, { name: hosted, namespace }, patch, { dryRun: true });
+
+  test('labels a Node with the images that it has, and changes nothing else of it', async () => {
+    const labels = (it: Record<string, string | null>) => patchNode({ metadata: { labels: it } });
+    await labels({ 'image.monoroot.dev/os.v1': 'aaaaaaaaaaaa' });
+    expect(await refusal(labels({ 'node-role.kubernetes.io/control-plane': '' }))).toContain('may change no label but');
+    expect(await refusal(labels({ pool: 'b' }))).toContain('may change no label but');
+    expect(await refusal(labels({ pool: null }))).toContain('may change no label but');
+    expect(await refusal(patchNode({ metadata: { annotations: { a: 'b' } } }))).toContain('may change no annotation');
+    expect(await refusal(patchNode({ spec: { unschedulable: true } }))).toContain('may change no field of spec');
+    expect(await refusal(patchNode({ spec: { taints: null, podCIDR: '10.0.0.0/8' } }))).toContain(
+      'may change no field of spec',
+    );
+    expect(await refusal(patchNode({ metadata: { finalizers: ['a.b/c'] } }))).toContain('no finalizers');
+  });
+
+  test('writes the image of a HostedContainer, and nothing else of its spec', async () => {
+    await patchHosted({ spec: { image: 'os:v1' } });
+    expect(await refusal(patchHosted({ spec: { command: ['/evil'] } }))).toContain('may change no field of spec');
+    expect(await refusal(patchHosted({ spec: { command: null } }))).toContain('may change no field of spec');
+    expect(await refusal(patchHosted({ spec: { user: '0' } }))).toContain('may change no field of spec');
+    expect(await refusal(patchHosted({ metadata: { annotations: { a: 'b' } } }))).toContain('may change no annotation');
+    expect(await refusal(patchHosted({ metadata: { labels: { a: 'b' } } }))).toContain('may change no label');
+  });
+
+  test.each(forbidden)('makes no Pod with %s, in any namespace', async (_name, extra, message) => {
+    const spec = { containers: [{ name: 'c', image: 'x' }], ...extra };
+    expect(
+      await refusal(operator.create(pods, { metadata: { name: 'attack', namespace }, spec }, { dryRun: true })),
+    ).toContain(message);
+    const template = { spec: { restartPolicy: 'Never', ...spec } };
+    const job = { metadata: { name: 'attack', namespace: system }, spec: { template } };
+    expect(await refusal(operator.create(jobs, job as never, { dryRun: true }))).toContain(message);
+  });
+
+  test('makes no Pod and no Job with the account of the agent', async () => {
+    const spec = { serviceAccountName: 'monoroot-agent', containers: [{ name: 'c', image: 'x' }] };
+    const said = 'makes no Pod with a service account of its own namespace';
+    const pod = { metadata: { name: 'attack', namespace: system }, spec };
+    expect(await refusal(operator.create(pods, pod, { dryRun: true }))).toContain(said);
+    const job = { metadata: pod.metadata, spec: { template: { spec: { restartPolicy: 'Never', ...spec } } } };
+    expect(await refusal(operator.create(jobs, job as never, { dryRun: true }))).toContain(said);
   });
 });
 

@@ -48,13 +48,15 @@ const launchExitCode = 125;
  * too, whatever it likes: then it has exited, and nothing else is said by it.
  */
 export function launchFailure(pod: Pod | undefined): { reason: string; message: string } | undefined {
+  const { exitCode, message: text = '' } = endUnlessRunning(pod) ?? {};
+  if (exitCode !== launchExitCode) return undefined;
+  const [, reason = '', message = ''] = /^monoroot: ([A-Z][A-Za-z]+): (.*)$/s.exec(text) ?? [];
+  return launchReasons.has(reason) ? { reason, message: message.trim() } : undefined;
+}
+
+function endUnlessRunning(pod: Pod | undefined): ContainerState['terminated'] {
   const status = mainStatus(pod);
-  const ended = status?.state?.terminated ?? (status?.state?.running ? undefined : status?.lastState?.terminated);
-  if (ended?.exitCode !== launchExitCode) return undefined;
-  const match = /^monoroot: ([A-Z][A-Za-z]+): (.*)$/s.exec(ended.message ?? '');
-  return match?.[1] === undefined || !launchReasons.has(match[1])
-    ? undefined
-    : { reason: match[1], message: (match[2] ?? '').trim() };
+  return status?.state?.terminated ?? (status?.state?.running ? undefined : status?.lastState?.terminated);
 }
 
 /** Exits so far: restarts, and the exit that no restart has followed yet, unless it is the end of the whole Pod for another reason. */

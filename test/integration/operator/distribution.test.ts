@@ -245,10 +245,12 @@ describe('nodes', () => {
     }, 30);
     expect(Date.parse(progress?.time ?? '')).toBeGreaterThan(0);
 
+    // The word of one node is not enough.
     states.delete('n1 large:v1');
+    states.delete('n2 large:v1');
     reports.set('large:v1', { unpackedBytes: 70 });
     await eventually(async () => {
-      const images = (await client.get(nodeStores, { name: 'n2' }))?.spec.images;
+      const images = (await client.get(nodeStores, { name: 'n3' }))?.spec.images;
       expect(images?.find(({ os }) => os === 'large')?.unpackedBytes).toBe(70);
     });
     states.clear();
