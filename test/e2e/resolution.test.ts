@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventsOf } from '../../hack/lib/kube/explain.ts';
 import { expectValidStatus } from '../../src/runtime/status.ts';
+import type { HostedContainer } from '../../src/api/hostedcontainer.ts';
+import { nodes } from '../../src/kube/resources.ts';
 import { serveFiles } from './lib/files.ts';
 import { activated, provide, spread, store } from './lib/images.ts';
 import {
   applyContainer,
+  distributed,
   hostedContainers,
   messageOf,
   page,
@@ -18,8 +21,8 @@ import { has, kubectl, namespace } from './lib/system.ts';
 
 /** Which image a container runs for what it asks for. The OS is the test's own, and so is its default version. */
 
-const [v1, v2, v3] = ['resolve:v1', 'resolve:v2', 'resolve:v3'] as const;
-const containers = ['exact', 'follower', 'later', 'fallback', 'strict'];
+const [v1, v2, v3, v4] = ['resolve:v1', 'resolve:v2', 'resolve:v3', 'resolve:v4'] as const;
+const containers = ['exact', 'follower', 'later', 'fallback', 'strict', 'parked', 'parked-trial'];
 const podOf = (name: string) => kubectl.get(pods, { name, namespace });
 
 beforeAll(async () => {
@@ -28,7 +31,7 @@ beforeAll(async () => {
   await spread(v1, { activate: { newContainers: true } });
   await activated(v1);
 });
-afterAll(() => remove({ containers, images: [v1, v2, v3] }));
+afterAll(() => remove({ containers, images: [v1, v2, v3, v4] }));
 
 test.concurrent('a fixed version is what runs', async () => {
   await applyContainer('exact', { image: v2 });
@@ -104,4 +107,50 @@ test('another default version is for new containers: one that follows already st
   const container = await upToDate('follower', v1);
   expect(container.status?.assignedImage).toBe(v1);
   expect((await podOf('follower'))?.metadata.uid).toBe(before?.metadata.uid);
+});
+
+test('a container that names no version any more keeps the one that it runs', async () => {
+  const before = await podOf('strict');
+  await patchContainer('strict', { image: 'resolve' });
+  await untilContainer('strict', 'follows', (c) => c.status?.assignedImage === v3);
+  await upToDate('strict', v3);
+  expect((await podOf('strict'))?.metadata.uid).toBe(before?.metadata.uid);
+});
+
+test('without its Pod a container runs its last known good while no node that it may use has its version', async () => {
+  const [node, other] = (await kubectl.list(nodes)).map(({ metadata }) => metadata.name);
+  const hostname = 'kubernetes.io/hostname';
+  for (const name of ['parked', 'parked-trial']) {
+    await applyContainer(name, { image: v2, podTemplate: { nodeSelector: { [hostname]: node } } });
+  }
+  await upToDate('parked', v2);
+  await upToDate('parked-trial', v2);
+  await store(v4, { selector: { matchLabels: { [hostname]: other ?? '' } } });
+  await distributed(v4, 120);
+  await patchContainer('parked', { image: v4 });
+  const stalled = (c: HostedContainer) => has(c, 'Stalled', 'True/WaitingForNode') && has(c, 'Ready', 'True/Running');
+  await untilContainer('parked', 'says that nothing brings the image to its node', stalled);
+  const before = await podOf('parked');
+  await kubectl.run(['-n', namespace, 'delete', 'pod', 'parked', '--wait=false']);
+  const container = await untilContainer(
+    'parked',
+    'runs the version that was good',
+    (c) => stalled(c) && c.status?.podIP !== undefined && c.status.podIP !== before?.status?.podIP,
+  );
+  expect(container.status?.image).toBe(v2);
+  expect((await podOf('parked'))?.metadata.uid).not.toBe(before?.metadata.uid);
+  expect(await page('parked')).toContain(v2);
+  await spread(v4);
+  await upToDate('parked', v4);
+});
+
+test('a condemned version that is asked for is for a person, and who runs it well keeps it', async () => {
+  await kubectl.run(['annotate', 'osimage', 'resolve.v1', 'monoroot.dev/condemned=it ate data']);
+  await patchContainer('later', { image: v1 });
+  const container = await untilContainer('later', 'is stalled', (c) => has(c, 'Stalled', 'True/ImageCondemned'));
+  expect(has(container, 'Reconciling', 'False/Settled')).toBe(true);
+  expect(messageOf(container, 'Stalled')).toContain('it ate data');
+  expect(container.status?.image).toBe(v2);
+  await patchContainer('follower', { restartToken: 'again' });
+  await upToDate('follower', v1);
 });
