@@ -96,11 +96,12 @@ export function customResourceDefinition(def: KindDefinition): Json {
     description: def.description,
     required: ['spec'],
     properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
+      apiVersion: { type: 'string', description: `Version of the schema of this object: ${group}/${version}.` },
+      kind: { type: 'string', description: `What this object is: a ${def.kind}.` },
+      // The API server refuses any word about it, and describes it itself.
       metadata: { type: 'object' },
-      spec: structuralSchema(def.spec, 'spec'),
-      status: structuralSchema(def.status, 'status'),
+      spec: { description: 'What should be.', ...structuralSchema(def.spec, 'spec') },
+      status: { description: 'What is, as Monoroot has seen it.', ...structuralSchema(def.status, 'status') },
     },
   };
   // Nothing is required in it: then an empty one is as good as none. Without the default, a writer that gives up its last

@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { atomicList, cel, conditions, digest, fixedImage, imageReference, listMap, quantity, time } from './meta.ts';
+import {
+  atomicList,
+  cel,
+  conditions,
+  digest,
+  fixedImage,
+  imageReference,
+  listMap,
+  quantity,
+  time,
+  observedGeneration,
+} from './meta.ts';
 import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import {
@@ -24,26 +35,53 @@ const podTemplate = z
   .object({
     metadata: z
       .object({
-        labels: z.record(z.string(), z.string().max(63)).optional(),
-        annotations: z.record(z.string(), z.string().max(262144)).optional(),
+        labels: z.record(z.string(), z.string().max(63)).optional().describe('Labels besides those of Monoroot.'),
+        annotations: z
+          .record(z.string(), z.string().max(262144))
+          .optional()
+          .describe('Annotations besides those of Monoroot.'),
       })
       .optional()
       .describe('Labels and annotations of the Pod.'),
-    nodeSelector: z.record(z.string(), z.string().max(63)).optional(),
+    nodeSelector: z
+      .record(z.string(), z.string().max(63))
+      .optional()
+      .describe('Labels that the node of the Pod must all have.'),
     affinity: podPiece.optional().describe('As in a Pod; joined with the required affinity for the image.'),
-    tolerations: tolerations.optional(),
-    topologySpreadConstraints: z.array(podPiece).max(16).meta(atomicList).optional(),
-    serviceAccountName: z.string().max(253).optional(),
-    automountServiceAccountToken: z.boolean().default(false),
-    imagePullSecrets: z
-      .array(z.object({ name: z.string().min(1).max(253) }))
+    tolerations: tolerations.optional().describe('Taints that do not keep the Pod from a node.'),
+    topologySpreadConstraints: z
+      .array(podPiece)
       .max(16)
       .meta(atomicList)
-      .optional(),
-    priorityClassName: z.string().max(253).optional(),
-    runtimeClassName: z.string().max(253).optional(),
-    hostUsers: z.boolean().optional(),
-    terminationGracePeriodSeconds: z.int().min(0).max(86400).optional(),
+      .optional()
+      .describe('How Pods of one selection are spread over nodes or zones, as in a Pod.'),
+    serviceAccountName: z
+      .string()
+      .max(253)
+      .optional()
+      .describe('ServiceAccount that the Pod runs as; default when unset.'),
+    automountServiceAccountToken: z
+      .boolean()
+      .default(false)
+      .describe('true: the token of the ServiceAccount is mounted, so that the command can call the API server.'),
+    imagePullSecrets: z
+      .array(z.object({ name: z.string().min(1).max(253).describe('Name of the Secret.') }))
+      .max(16)
+      .meta(atomicList)
+      .optional()
+      .describe('Secrets of the namespace with logins for the registries of the scaffold and of software images.'),
+    priorityClassName: z.string().max(253).optional().describe('PriorityClass of the Pod.'),
+    runtimeClassName: z.string().max(253).optional().describe('RuntimeClass that the Pod is run with.'),
+    hostUsers: z
+      .boolean()
+      .optional()
+      .describe('false: the Pod has a user namespace of its own, in which root is no root of the node.'),
+    terminationGracePeriodSeconds: z
+      .int()
+      .min(0)
+      .max(86400)
+      .optional()
+      .describe('Seconds that the command has to stop before it is killed; 30 by default.'),
     securityContext: z
       .object({
         addCapabilities: z
@@ -64,7 +102,8 @@ const podTemplate = z
           .optional()
           .describe('Capabilities besides those that the container has anyway.'),
       })
-      .optional(),
+      .optional()
+      .describe('Rights of the container.'),
   })
   .describe('What the Pod shall have besides; the same fields as in a Pod.');
 
@@ -233,23 +272,23 @@ const spec = z
   );
 
 const failedImage = z.object({
-  image: fixedImage,
-  digest,
+  image: fixedImage.describe('The image that failed.'),
+  digest: digest.describe('Its bytes.'),
   fingerprint: z.string().max(64).describe('Hash of the digest and of the fields that shape the container.'),
-  reason: z.string().max(128),
-  message: z.string().max(1024),
-  time,
-  attempts: z.int().min(1),
+  reason: z.string().max(128).describe('Why it failed, in one word.'),
+  message: z.string().max(1024).describe('Why it failed, with the last lines of the log.'),
+  time: time.describe('When it failed last.'),
+  attempts: z.int().min(1).describe('How often these bytes were tried.'),
   unavailableBefore: z
     .boolean()
     .optional()
     .describe('The container was not available before the attempt either: that it failed says nothing of the image.'),
 });
 const historyEntry = z.object({
-  image: fixedImage,
-  startTime: time,
-  readyTime: time.optional(),
-  endTime: time.optional(),
+  image: fixedImage.describe('The image that ran.'),
+  startTime: time.describe('When it was first tried.'),
+  readyTime: time.optional().describe('When its Pod became Ready.'),
+  endTime: time.optional().describe('When another image took its place, or it failed.'),
   outcome: z.enum(['Succeeded', 'Failed', 'Reverted', 'Superseded']).optional().describe('Unset while it runs.'),
   message: z.string().max(1024).optional().describe('Why spec.image was not written back.'),
 });
@@ -264,7 +303,7 @@ const attempt = z
     readySince: time.optional().describe('Since when its Pod is Ready without a break, by the clock of the operator.'),
     readyTransitionTime: z.string().max(64).optional().describe('What the kubelet says about that, by its clock.'),
     podUID: z.string().max(64).optional().describe('The Pod that podExits counts.'),
-    podExits: count.optional(),
+    podExits: count.optional().describe('Exits of the container in that Pod.'),
     exits: count.optional().describe('Exits of the container, over all Pods of the attempt.'),
     evictions: count.optional().describe('Evictions because the container used more than it may.'),
     interruption: interruption.optional(),
@@ -272,10 +311,10 @@ const attempt = z
   .describe('What is remembered of the image that is being tried, over all of its Pods.');
 
 const status = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration,
   conditions,
   image: fixedImage.optional().describe('Running now.'),
-  digest: digest.optional(),
+  digest: digest.optional().describe('The bytes that run now.'),
   targetImage: fixedImage.optional().describe('What it is going to, while it upgrades.'),
   lastKnownGoodImage: fixedImage
     .optional()
@@ -305,9 +344,9 @@ const status = z.object({
     .describe(
       'A rollout gave it its earlier version back, because it could not take the new one; it is tried again later.',
     ),
-  nodeName: z.string().max(253).optional(),
-  podIP: z.string().max(64).optional(),
-  restarts: z.int().min(0).optional(),
+  nodeName: z.string().max(253).optional().describe('Node of the Pod; kept between two Pods.'),
+  podIP: z.string().max(64).optional().describe('Address of the Pod.'),
+  restarts: z.int().min(0).optional().describe('Restarts of the container in its Pod.'),
   failedImages: z
     .array(failedImage)
     .max(10)

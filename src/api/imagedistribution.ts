@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { atomicList, cel, conditions, fixedImage, quantity, time } from './meta.ts';
+import { atomicList, cel, conditions, askedImage, fixedImage, quantity, time, observedGeneration } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { intOrString, labelSelector, tolerations } from './podfields.ts';
 import { containerCounts, existingContainers, rolloutStatus } from './rollout.ts';
@@ -8,7 +8,7 @@ import { containerCounts, existingContainers, rolloutStatus } from './rollout.ts
 export const previousImagesLimit = 10;
 
 const spec = z.object({
-  image: fixedImage.describe('<os>:<version> that the nodes shall store.'),
+  image: askedImage.describe('<os>:<version> that the nodes store.'),
   selector: labelSelector.optional().describe('Labels of the nodes that store it; all nodes when unset.'),
   nodeSelector: labelSelector
     .optional()
@@ -71,7 +71,7 @@ const spec = z.object({
 });
 
 const status = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration,
   conditions,
   image: fixedImage.optional().describe('Image that it distributes; the one before while spec.image does not exist.'),
   previousImages: z
@@ -99,17 +99,24 @@ const status = z.object({
         .optional()
         .describe('Nodes without it that are not ready, or whose agent is silent; they take no place of others.'),
     })
-    .optional(),
+    .optional()
+    .describe('How many nodes have it.'),
   progress: z
     .object({
-      downloadedBytes: z.int().min(0),
+      downloadedBytes: z.int().min(0).describe('Bytes that have come.'),
       totalBytes: z.int().min(0).optional().describe('Where all servers tell.'),
       time: time.describe('When the nodes were asked; every ten seconds at most.'),
     })
     .optional()
     .describe('Of the nodes that are downloading it now, together.'),
   failedNodes: z
-    .array(z.object({ node: z.string().max(253), reason: z.string().max(128), message: z.string().max(1024) }))
+    .array(
+      z.object({
+        node: z.string().max(253).describe('Name of the node.'),
+        reason: z.string().max(128).describe('Why, in one word.'),
+        message: z.string().max(1024).describe('What failed, and what to do.'),
+      }),
+    )
     .max(20)
     .meta(atomicList)
     .optional()
@@ -158,8 +165,21 @@ export const imageDistributionDefinition: KindDefinition = {
     conditionColumn('Distributed', 'All selected nodes have it'),
     conditionColumn('Activated', 'It is a default version'),
     conditionColumn('RolledOut', 'Existing containers run it'),
+    {
+      name: 'Updated',
+      type: 'integer',
+      jsonPath: '.status.containers.updated',
+      description: 'Containers that a rollout has moved and that run it well',
+    },
     conditionColumn('Ready', 'All that spec asks for is done'),
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why' },
+    {
+      name: 'Message',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].message',
+      description: 'Why, and what to do',
+      priority: 1,
+    },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },
   ],
 };

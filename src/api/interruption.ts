@@ -8,8 +8,8 @@ export const interruption = z
     count: z.int().min(1).describe('Pods in a row.'),
     time: time.describe('When the last one was seen to have ended.'),
     retryTime: time.describe('No further Pod is made before this time.'),
-    reason: z.string().max(128),
-    message: z.string().max(1024),
+    reason: z.string().max(128).describe('Why the last one ended, in one word.'),
+    message: z.string().max(1024).describe('Why the last one ended.'),
   })
   .describe('Pods that ended, or could not start, for a reason that says nothing about the image.');
 

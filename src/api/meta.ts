@@ -25,11 +25,28 @@ export const fixedImage = z
   .string()
   .max(61)
   .regex(/^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?:[a-z0-9]([a-z0-9.-]{0,28}[a-z0-9])?$/);
-/** `<os>:<version>`, or `<os>` alone for the default version of that operating system. */
+const [osPattern, versionPattern] = ['[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?', '[a-z0-9]([a-z0-9.-]{0,28}[a-z0-9])?'];
+const notThese = 'not the name of the OSImage (debian-12.v1) and no OCI reference';
+/** A fixed version as a person writes it: told in words what it must look like, not by a pattern. */
+export const askedImage = z
+  .string()
+  .max(61)
+  .meta(
+    cel({
+      rule: `self.matches('^${osPattern}:${versionPattern}$')`,
+      message: `it is <os>:<version> such as debian-12:v1, ${notThese}`,
+    }),
+  );
+/** `<os>:<version>`, or `<os>` alone for the default version of that operating system; told in words as well. */
 export const imageReference = z
   .string()
   .max(61)
-  .regex(/^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?(:[a-z0-9]([a-z0-9.-]{0,28}[a-z0-9])?)?$/);
+  .meta(
+    cel({
+      rule: `self.matches('^${osPattern}(:${versionPattern})?$')`,
+      message: `spec.image is <os>:<version> such as debian-12:v1, or <os> for the default version, ${notThese}`,
+    }),
+  );
 export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 export const time = z.iso.datetime();
 /** A Kubernetes quantity. Matching 5Mi is for CEL: a pattern only keeps out what can be no quantity at all. */
@@ -43,22 +60,28 @@ export const secretReference = z
 
 export const condition = z
   .object({
-    type: z.string().max(316),
-    status: z.enum(['True', 'False', 'Unknown']),
-    observedGeneration: z.int().min(0).optional(),
-    lastTransitionTime: time,
+    type: z.string().max(316).describe('Which aspect.'),
+    status: z.enum(['True', 'False', 'Unknown']).describe('Whether it holds.'),
+    observedGeneration: z.int().min(0).optional().describe('metadata.generation that it is about.'),
+    lastTransitionTime: time.describe('When status changed last.'),
     reason: z
       .string()
       .min(1)
       .max(1024)
-      .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/),
-    message: z.string().max(32768),
+      .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
+      .describe('Why, in one word for programs.'),
+    message: z.string().max(32768).describe('Why, for people: what happened, to what, and what to do next.'),
   })
   .describe('One aspect of the state of this object.');
 export const conditions = z
   .array(condition)
   .optional()
   .meta({ ...listMap('type'), description: 'The state of this object, one entry an aspect. Ready sums it up.' });
+export const observedGeneration = z
+  .int()
+  .min(0)
+  .optional()
+  .describe('metadata.generation of the spec that this status is about.');
 export type Condition = z.output<typeof condition>;
 
 /** What every object read from the API server has. */

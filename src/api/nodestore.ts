@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
+import { conditions, digest, listMap, osName, osVersion, time, observedGeneration } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { fetchSource, largestBytes, layout, literalDefaults } from './osimage.ts';
 
 const identity = {
-  os: osName,
-  version: osVersion,
+  os: osName.describe('Operating system.'),
+  version: osVersion.describe('Version of it.'),
   digest: digest.describe('Digest of the archive, or of the manifest or index in the registry.'),
 };
 
@@ -13,8 +13,8 @@ const wanted = z.object({
   ...identity,
   source: fetchSource.describe('Where the agent fetches it.'),
   mountScript: z.string().max(65536).optional().describe('Replaces the mount script of the bundle.'),
-  timeoutSeconds: z.int().min(10).max(86400).default(900),
-  backoffLimit: z.int().min(0).max(100).default(5),
+  timeoutSeconds: z.int().min(10).max(86400).default(900).describe('Longest time for one try.'),
+  backoffLimit: z.int().min(0).max(100).default(5).describe('Tries after the first before it counts as failed.'),
   bytesPerSecond: z.int().min(1000).max(1e12).optional().describe('Most that is downloaded in a second.'),
   unpackedBytes: z
     .int()
@@ -37,11 +37,12 @@ const stored = z.object({
     .string()
     .max(128)
     .regex(/^[A-Z][A-Za-z0-9]*$/)
-    .optional(),
-  message: z.string().max(1024).optional(),
+    .optional()
+    .describe('Why it is in this state, in one word.'),
+  message: z.string().max(1024).optional().describe('Why, and what to do.'),
   attempts: z.int().min(0).max(1_000_000).optional().describe('Tries that failed since the last success or change.'),
   retryTime: time.optional().describe('When the agent tries again.'),
-  downloadedBytes: z.int().min(0).max(largestBytes).optional(),
+  downloadedBytes: z.int().min(0).max(largestBytes).optional().describe('Bytes that have come.'),
   totalBytes: z
     .int()
     .min(0)
@@ -62,8 +63,8 @@ const stored = z.object({
     .describe('Those of them that it had in common with other images when it was published; they take no more space.'),
   layout: layout.optional(),
   defaults: literalDefaults.optional().describe('Defaults of the bundle or the OCI image.'),
-  hasMountScript: z.boolean().optional(),
-  readyTime: time.optional(),
+  hasMountScript: z.boolean().optional().describe('It has a mount script.'),
+  readyTime: time.optional().describe('When it was published in the store.'),
 });
 
 /** As many as a NodeStore can hold, wanted or stored. */
@@ -81,7 +82,7 @@ const spec = z.object({
 });
 
 const status = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration,
   conditions,
   images: z
     .array(stored)
@@ -89,9 +90,13 @@ const status = z.object({
     .optional()
     .meta({ ...listMap('os', 'version'), description: 'Images that are, or are becoming, part of the store.' }),
   counts: z
-    .object({ desired: z.int().min(0), ready: z.int().min(0), failed: z.int().min(0) })
+    .object({
+      desired: z.int().min(0).describe('Images that it should hold.'),
+      ready: z.int().min(0).describe('Of those, wholly there.'),
+      failed: z.int().min(0).describe('Of those, not to be had.'),
+    })
     .optional()
-    .describe('Images that it shall hold, and of those: wholly there, and not to be had.'),
+    .describe('How many images it should hold, and holds.'),
   store: z
     .object({
       usedBytes: z.int().min(0).describe('Of all images together; what they share counts once.'),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { build } from './build.ts';
-import { atomicList, cel, conditions, digest, listMap, osName, osVersion, time } from './meta.ts';
+import { atomicList, cel, conditions, digest, listMap, osName, osVersion, time, observedGeneration } from './meta.ts';
 import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
 import { imageEnv, imageFields, imageVolumes, literalEnv, writableList, writablePath } from './podfields.ts';
@@ -48,7 +48,7 @@ export const layout = z
     links: z
       .array(
         z.object({
-          name: topName,
+          name: topName.describe('Name of the link.'),
           target: z
             .string()
             .max(1024)
@@ -125,7 +125,7 @@ const spec = z
   );
 
 const status = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration,
   conditions,
   digest: digest.optional().describe('Digest of the archive, or of the manifest or index in the registry.'),
   layout: layout.optional(),
@@ -147,17 +147,20 @@ const status = z.object({
     .describe('Whose report layout, defaults and hasMountScript are. They are not changed again for this digest.'),
   defaultVersion: z.boolean().optional().describe('This is the default version of its operating system.'),
   nodes: z
-    .object({ ready: z.int().min(0), desired: z.int().min(0) })
+    .object({
+      ready: z.int().min(0).describe('Nodes that wholly have it.'),
+      desired: z.int().min(0).describe('Nodes that should have it.'),
+    })
     .optional()
-    .describe('Nodes that wholly have it, and nodes that shall.'),
+    .describe('How many nodes have it, and should.'),
   retryToken: z.string().max(253).optional().describe('Value of the annotation monoroot.dev/retry that was acted on.'),
   build: z
     .object({
       job: z.string().max(63).describe('Job in the namespace of the operator that builds it.'),
-      startTime: time,
-      completionTime: time.optional(),
+      startTime: time.describe('When the Job was made.'),
+      completionTime: time.optional().describe('When the Job ended.'),
       digest: digest.optional().describe('Digest of the manifest that was pushed.'),
-      bundleBytes: z.int().min(0).optional(),
+      bundleBytes: z.int().min(0).optional().describe('Size of the bundle.'),
       packages: z.int().min(0).optional().describe('How many packages the list names.'),
       sbomDigest: digest.optional().describe('Digest of the manifest of the package list (SPDX), beside the image.'),
       reason: z.string().max(128).optional().describe('Why it failed.'),
@@ -170,8 +173,8 @@ const status = z.object({
       node: z.string().max(253).describe('Node that tests it.'),
       pod: z.string().max(253).optional().describe('Pod in the namespace of the operator that runs the command.'),
       startTime: time.optional().describe('When the command was started there.'),
-      completionTime: time.optional(),
-      outcome: z.enum(['Passed', 'Failed']).optional(),
+      completionTime: time.optional().describe('When the command ended.'),
+      outcome: z.enum(['Passed', 'Failed']).optional().describe('Unset while it is tested.'),
       reason: z.string().max(128).optional().describe('Why it failed.'),
       message: z.string().max(4096).optional().describe('Why it failed, with the last lines of its output.'),
       interruption: interruption.optional(),
@@ -181,12 +184,12 @@ const status = z.object({
   publication: z
     .object({
       job: z.string().max(63).describe('Job in the namespace of the operator that publishes it.'),
-      startTime: time,
-      completionTime: time.optional(),
+      startTime: time.describe('When the Job was made.'),
+      completionTime: time.optional().describe('When the Job ended.'),
       reference: z.string().max(512).optional().describe('Where it was published.'),
-      signed: z.boolean().optional(),
-      reason: z.string().max(128).optional(),
-      message: z.string().max(4096).optional(),
+      signed: z.boolean().optional().describe('It was signed there.'),
+      reason: z.string().max(128).optional().describe('Why it failed.'),
+      message: z.string().max(4096).optional().describe('What failed, with the last lines of the log.'),
     })
     .optional()
     .describe('The copy to the production repository, by digest.'),
@@ -221,6 +224,12 @@ export const osImageDefinition: KindDefinition = {
       description: 'Containers may use it',
     },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why' },
+    {
+      name: 'Condemned',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Condemned")].status',
+      description: 'True: only containers that have run it well may start on it',
+    },
     { name: 'Default', type: 'string', jsonPath: '.status.defaultVersion', description: 'Default version of its OS' },
     { name: 'Nodes', type: 'integer', jsonPath: '.status.nodes.ready', description: 'Nodes that have it' },
     { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },

@@ -9,11 +9,15 @@ export const podPiece: z.ZodType<Record<string, unknown>> = z
   .any()
   .meta({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
 
-const keyReference = z.object({
-  name: z.string().min(1).max(253),
-  key: z.string().min(1).max(253),
-  optional: z.boolean().optional(),
-});
+const optional = z.boolean().optional().describe('true: the container starts also when it does not exist.');
+const keyReference = (kind: string) =>
+  z
+    .object({
+      name: z.string().min(1).max(253).describe(`Name of the ${kind}, in the namespace of the container.`),
+      key: z.string().min(1).max(253).describe(`Key of the ${kind} that has the value.`),
+      optional,
+    })
+    .describe(`One key of a ${kind}.`);
 const port = intOrString.describe('Number or name of a port.');
 
 export const envVar = z.object({
@@ -22,22 +26,31 @@ export const envVar = z.object({
     .string()
     .min(1)
     .max(253)
-    .regex(/^[ -<>-~]+$/),
-  value: z.string().max(32768).optional(),
+    .regex(/^[ -<>-~]+$/)
+    .describe('Name of the variable.'),
+  value: z.string().max(32768).optional().describe('Value; $(NAME) is replaced by that of an earlier variable.'),
   valueFrom: z
     .object({
-      secretKeyRef: keyReference.optional(),
-      configMapKeyRef: keyReference.optional(),
-      fieldRef: z.object({ apiVersion: z.string().max(63).optional(), fieldPath: z.string().max(253) }).optional(),
+      secretKeyRef: keyReference('Secret').optional(),
+      configMapKeyRef: keyReference('ConfigMap').optional(),
+      fieldRef: z
+        .object({
+          apiVersion: z.string().max(63).optional().describe('Version of the schema of fieldPath; v1 by default.'),
+          fieldPath: z.string().max(253).describe('Path of the field, such as metadata.name or status.podIP.'),
+        })
+        .optional()
+        .describe('A field of the Pod.'),
       resourceFieldRef: z
         .object({
-          containerName: z.string().max(63).optional(),
-          resource: z.string().max(253),
-          divisor: quantity.optional(),
+          containerName: z.string().max(63).optional().describe('Container of the Pod: main, which is the default.'),
+          resource: z.string().max(253).describe('Resource, such as limits.memory or requests.cpu.'),
+          divisor: quantity.optional().describe('Unit in which the value is given, such as 1Mi; 1 by default.'),
         })
-        .optional(),
+        .optional()
+        .describe('An amount of a resource of the container.'),
     })
-    .optional(),
+    .optional()
+    .describe('Where the value comes from, instead of value.'),
 });
 export const env = z
   .array(envVar)
@@ -79,13 +92,19 @@ export const baselineCapabilities = [
 /** Those that a cluster may allow besides. None reads the disk of a node or reaches the root that others share. */
 export const additionalCapabilities = ['IPC_LOCK', 'NET_ADMIN', 'NET_RAW', 'SYS_NICE'] as const;
 
-const envSource = z.object({ name: z.string().min(1).max(253), optional: z.boolean().optional() });
+const envSource = (kind: string) =>
+  z
+    .object({
+      name: z.string().min(1).max(253).describe(`Name of the ${kind}, in the namespace of the container.`),
+      optional,
+    })
+    .describe(`A ${kind} of which each key becomes a variable.`);
 export const envFrom = z
   .array(
     z.object({
-      prefix: z.string().max(253).optional(),
-      secretRef: envSource.optional(),
-      configMapRef: envSource.optional(),
+      prefix: z.string().max(253).optional().describe('Put before each key to make the name of the variable.'),
+      secretRef: envSource('Secret').optional(),
+      configMapRef: envSource('ConfigMap').optional(),
     }),
   )
   .max(64)
@@ -98,9 +117,10 @@ export const ports = z
         .string()
         .max(15)
         .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
-        .optional(),
-      containerPort: z.int().min(1).max(65535),
-      protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP'),
+        .optional()
+        .describe('Name that a Service or a probe can use instead of the number.'),
+      containerPort: z.int().min(1).max(65535).describe('Port on which the command listens.'),
+      protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP').describe('Protocol of the port.'),
     }),
   )
   .max(64)
@@ -113,28 +133,79 @@ export const resources = z
 
 export const probe = z
   .object({
-    exec: z.object({ command: z.array(z.string().max(4096)).max(64).meta(atomicList) }).optional(),
-    httpGet: z
+    exec: z
       .object({
-        path: z.string().max(2048).optional(),
-        port,
-        host: z.string().max(253).optional(),
-        scheme: z.enum(['HTTP', 'HTTPS']).optional(),
-        httpHeaders: z
-          .array(z.object({ name: z.string().max(253), value: z.string().max(4096) }))
+        command: z
+          .array(z.string().max(4096))
           .max(64)
           .meta(atomicList)
-          .optional(),
+          .describe('Program and arguments, without a shell; run in the container as root.'),
       })
-      .optional(),
-    tcpSocket: z.object({ port, host: z.string().max(253).optional() }).optional(),
-    grpc: z.object({ port: z.int().min(1).max(65535), service: z.string().max(253).optional() }).optional(),
-    initialDelaySeconds: z.int().min(0).max(86400).optional(),
-    periodSeconds: z.int().min(1).max(86400).optional(),
-    timeoutSeconds: z.int().min(1).max(86400).optional(),
-    successThreshold: z.int().min(1).max(1000).optional(),
-    failureThreshold: z.int().min(1).max(1000).optional(),
-    terminationGracePeriodSeconds: z.int().min(1).max(86400).optional(),
+      .optional()
+      .describe('It passes when the command exits with 0.'),
+    httpGet: z
+      .object({
+        path: z.string().max(2048).optional().describe('Path that is asked for; / by default.'),
+        port,
+        host: z.string().max(253).optional().describe('Not allowed: it would be asked from the network of the node.'),
+        scheme: z
+          .enum(['HTTP', 'HTTPS'])
+          .optional()
+          .describe('HTTP by default. The certificate of HTTPS is not verified.'),
+        httpHeaders: z
+          .array(
+            z.object({
+              name: z.string().max(253).describe('Name of the header.'),
+              value: z.string().max(4096).describe('Value of the header.'),
+            }),
+          )
+          .max(64)
+          .meta(atomicList)
+          .optional()
+          .describe('Headers that are sent besides.'),
+      })
+      .optional()
+      .describe('It passes when a GET is answered with a status from 200 to 399.'),
+    tcpSocket: z
+      .object({
+        port,
+        host: z.string().max(253).optional().describe('Not allowed: it would be asked from the network of the node.'),
+      })
+      .optional()
+      .describe('It passes when the port takes a connection.'),
+    grpc: z
+      .object({
+        port: z.int().min(1).max(65535).describe('Number of the port.'),
+        service: z.string().max(253).optional().describe('Service of the health check; the whole server by default.'),
+      })
+      .optional()
+      .describe('It passes when the gRPC health check of the server says SERVING.'),
+    initialDelaySeconds: z
+      .int()
+      .min(0)
+      .max(86400)
+      .optional()
+      .describe('Seconds from the start of the container to the first probe; 0 by default.'),
+    periodSeconds: z.int().min(1).max(86400).optional().describe('Seconds from one probe to the next; 10 by default.'),
+    timeoutSeconds: z
+      .int()
+      .min(1)
+      .max(86400)
+      .optional()
+      .describe('Seconds until a probe counts as failed; 1 by default.'),
+    successThreshold: z
+      .int()
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe('Successes in a row that count after a failure; 1 by default, and always for liveness and startup.'),
+    failureThreshold: z.int().min(1).max(1000).optional().describe('Failures in a row that count; 3 by default.'),
+    terminationGracePeriodSeconds: z
+      .int()
+      .min(1)
+      .max(86400)
+      .optional()
+      .describe('Seconds that the container has to stop when this probe fails; that of the Pod by default.'),
   })
   .meta({
     description: 'A probe, as in a Pod.',
@@ -151,11 +222,17 @@ export const probe = z
   });
 
 export const toleration = z.object({
-  key: z.string().max(317).optional(),
-  operator: z.enum(['Exists', 'Equal']).optional(),
-  value: z.string().max(63).optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-  tolerationSeconds: z.int().optional(),
+  key: z.string().max(317).optional().describe('Key of the taint; all keys when unset, with operator Exists.'),
+  operator: z
+    .enum(['Exists', 'Equal'])
+    .optional()
+    .describe('Exists: whatever the value is. Equal, the default: the value must be the same.'),
+  value: z.string().max(63).optional().describe('Value of the taint, with operator Equal.'),
+  effect: z
+    .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+    .optional()
+    .describe('Effect of the taint; all effects when unset.'),
+  tolerationSeconds: z.int().optional().describe('With NoExecute: how long it is tolerated; always when unset.'),
 });
 export type Toleration = z.output<typeof toleration>;
 export const tolerations = z.array(toleration).max(64).meta(atomicList);
@@ -166,14 +243,24 @@ export const tolerations = z.array(toleration).max(64).meta(atomicList);
  */
 export const labelSelector = z
   .object({
-    matchLabels: z.record(z.string(), z.string().max(63)).optional(),
+    matchLabels: z
+      .record(z.string(), z.string().max(63))
+      .optional()
+      .describe('Labels that must all have these values.'),
     matchExpressions: z
       .array(
         z
           .object({
-            key: z.string().min(1).max(317),
-            operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-            values: z.array(z.string().max(63)).max(256).meta(atomicList).optional(),
+            key: z.string().min(1).max(317).describe('Key of the label.'),
+            operator: z
+              .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
+              .describe('How the label relates to values; NotIn and DoesNotExist hold also without the label.'),
+            values: z
+              .array(z.string().max(63))
+              .max(256)
+              .meta(atomicList)
+              .optional()
+              .describe('Values of In and NotIn.'),
           })
           .meta(
             cel({
@@ -184,7 +271,8 @@ export const labelSelector = z
       )
       .max(64)
       .meta(atomicList)
-      .optional(),
+      .optional()
+      .describe('Conditions that must all hold besides.'),
   })
   .meta({
     description: 'A label selector: matchLabels, matchExpressions, or both. Leave it out to select everything.',

@@ -39,7 +39,8 @@ const gate = z
     name: z
       .string()
       .max(63)
-      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/),
+      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
+      .describe('Name of the gate, in conditions and events.'),
     prometheus: z
       .object({
         url: url.describe('Base URL of a server with the HTTP API of Prometheus.'),
@@ -51,10 +52,12 @@ const gate = z
             'It holds when the answer is a scalar or a vector whose values are all other than 0; an empty answer does not.',
           ),
       })
-      .optional(),
+      .optional()
+      .describe('Ask a server with the HTTP API of Prometheus.'),
     webhook: z
       .object({ url: url.describe('A POST with the state of the rollout as JSON; it holds when the answer is 2xx.') })
-      .optional(),
+      .optional()
+      .describe('Ask a web server.'),
     secretRef: secretReference
       .optional()
       .describe('Secret with `token` (bearer), or `username` and `password` (basic).'),
@@ -92,7 +95,8 @@ export const existingContainers = z
           .default(600)
           .describe('How long all of them must have run well before others are moved.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Who is moved first.'),
     maxFailures: z.int().min(0).max(10000).default(1).describe('Reverted containers that are borne; one more halts.'),
     waveSoakSeconds: z
       .int()
@@ -160,24 +164,25 @@ export const rolloutStatus = z
     waveStartTime: time.optional().describe('When the wave began, where each wave soaks.'),
     blockedTime: time.optional().describe('Since when only containers that cannot take the image are left.'),
     soakStartTime: time.optional().describe('Since when all of the wave have run well.'),
-    haltTime: time.optional(),
-    haltReason: z.string().max(128).optional(),
-    haltMessage: z.string().max(4096).optional(),
+    haltTime: time.optional().describe('When it halted.'),
+    haltReason: z.string().max(128).optional().describe('Why it halted, in one word.'),
+    haltMessage: z.string().max(4096).optional().describe('Why it halted, with an example.'),
     retryToken: z.string().max(253).optional().describe('The value of spec with which it runs.'),
     gates: z
       .array(
         z.object({
-          name: z.string().max(63),
-          holds: z.boolean(),
+          name: z.string().max(63).describe('Name of the gate.'),
+          holds: z.boolean().describe('Its last answer.'),
           failures: z.int().min(0).describe('In this soak.'),
-          message: z.string().max(1024).optional(),
+          message: z.string().max(1024).optional().describe('What it answered.'),
           time: time.describe('When it was asked.'),
         }),
       )
       .max(8)
       .meta(listMap('name'))
-      .optional(),
-    completionTime: time.optional(),
+      .optional()
+      .describe('What the gates have answered in this soak.'),
+    completionTime: time.optional().describe('When no container was left to move.'),
   })
   .describe('The rollout to existing containers.');
 export type RolloutStatus = z.output<typeof rolloutStatus>;

@@ -25,7 +25,8 @@ describe('a list shows what a person wants to know first', () => {
   test('of OSImages', async () => {
     const metadata = { name: 'table.v1' };
     await attemptsOf(client, osImages).create(metadata.name, { os: 'table', version: 'v1', source: { http } });
-    const status = { conditions: [ready], nodes: { ready: 2, desired: 3 }, defaultVersion: true };
+    const condemned = { ...ready, type: 'Condemned', status: 'True', reason: 'Condemned' };
+    const status = { conditions: [ready, condemned], nodes: { ready: 2, desired: 3 }, defaultVersion: true };
     await client.applyStatus(osImages, { metadata, status } as unknown as Applied<OSImage>, apply);
     expect(await row('osimages', 'table.v1')).toMatchObject({
       ...{
@@ -34,6 +35,7 @@ describe('a list shows what a person wants to know first', () => {
         Version: 'v1',
         Ready: 'False',
         Reason: 'NoSpace',
+        Condemned: 'True',
         Default: 'true',
         Nodes: 2,
         Desired: 3,
@@ -64,10 +66,11 @@ describe('a list shows what a person wants to know first', () => {
     const metadata = { name: 'table' };
     await attemptsOf(client, imageDistributions).create('table', { image: 'os:v1' });
     const nodes = { desired: 5, ready: 2, active: 2, failed: 1 };
+    const containers = { following: 6, updated: 4, updating: 1, reverted: 1, unavailable: 1 };
     const conditions = [ready, { ...ready, type: 'Distributed' }, { ...ready, type: 'Activated', status: 'True' }];
     await client.applyStatus(
       imageDistributions,
-      { metadata, status: { conditions, nodes } } as unknown as Applied<ImageDistribution>,
+      { metadata, status: { conditions, nodes, containers } } as unknown as Applied<ImageDistribution>,
       apply,
     );
     expect(await row('imagedistributions', 'table')).toMatchObject({
@@ -79,7 +82,9 @@ describe('a list shows what a person wants to know first', () => {
         Failed: 1,
         Distributed: 'False',
         Activated: 'True',
+        Updated: 4,
         Ready: 'False',
+        Reason: 'NoSpace',
       },
     });
   });

@@ -14,14 +14,26 @@ const container = { image: 'os:v1', command: ['/bin/true'] };
 describe('HostedContainer', () => {
   const oneOf = 'exactly one of exec, httpGet, tcpSocket and grpc must be set';
   test.each<Row>([
-    ['an image with a path', { image: '../os:v1' }, 'spec.image', 'should match'],
-    ['an image with two versions', { image: 'os:v1:v2' }, 'spec.image', 'should match'],
-    ['an image with an empty version', { image: 'os:' }, 'spec.image', 'should match'],
+    ['an image with a path', { image: '../os:v1' }, 'spec.image', 'spec.image is <os>:<version> such as debian-12:v1'],
+    ['the name of an OSImage', { image: 'debian-12.v1' }, 'spec.image', 'not the name of the OSImage (debian-12.v1)'],
+    ['an OCI reference', { image: 'registry.example.com/os/debian-12:v1' }, 'spec.image', 'no OCI reference'],
+    [
+      'an image with two versions',
+      { image: 'os:v1:v2' },
+      'spec.image',
+      'spec.image is <os>:<version> such as debian-12:v1',
+    ],
+    [
+      'an image with an empty version',
+      { image: 'os:' },
+      'spec.image',
+      'spec.image is <os>:<version> such as debian-12:v1',
+    ],
     ['no image', { image: undefined }, 'spec.image', 'Required value'],
     ['an unknown policy', { imagePolicy: 'Whatever' }, 'spec.imagePolicy', 'Unsupported value', 'Strict'],
     ['a command that is no list', { command: '/bin/true' }, 'spec.command', 'must be of type array'],
     ['a relative working directory', { workingDir: 'srv' }, 'spec.workingDir', 'should match'],
-    ['a variable with a bad name', { env: [{ name: 'A B' }] }, 'spec.env[0].name', 'should match'],
+    ['a variable with a bad name', { env: [{ name: 'A=B' }] }, 'spec.env[0].name', 'should match'],
     ['a variable twice', { env: [{ name: 'A' }, { name: 'A' }] }, 'spec.env[1]', 'Duplicate value'],
     ['a port of 0', { ports: [{ containerPort: 0 }] }, 'spec.ports[0].containerPort', 'greater than or equal to 1'],
     ['a port twice', { ports: [{ containerPort: 80 }, { containerPort: 80 }] }, 'spec.ports[1]', 'Duplicate value'],

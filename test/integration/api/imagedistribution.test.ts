@@ -21,8 +21,8 @@ const moving = (existingContainers: object) => ({ activate: { newContainers: tru
 
 describe('ImageDistribution', () => {
   test.each<Row>([
-    ['an image without a version', { image: 'os' }, 'spec.image', 'should match'],
-    ['an image with a registry', { image: 'registry/os:v1' }, 'spec.image', 'should match'],
+    ['an image without a version', { image: 'os' }, 'spec.image', 'it is <os>:<version> such as debian-12:v1'],
+    ['an image with a registry', { image: 'registry/os:v1' }, 'spec.image', 'no OCI reference'],
     ['no image', { image: undefined }, 'spec.image', 'Required value'],
     ...([-1, '101%', '-1%', '5', 'all', '05%'] as const).map((parallelism): Row => [
       `a parallelism of ${parallelism}`,

@@ -138,7 +138,7 @@ describe('OSImage', () => {
     ['a mount script of more than 64 KiB', { mountScript: 'x'.repeat(65537) }, 'spec.mountScript', 'Too long'],
     [
       'a default variable with a bad name',
-      { defaults: { env: [{ name: '1A' }] } },
+      { defaults: { env: [{ name: 'A=B' }] } },
       'spec.defaults.env[0].name',
       'should match',
     ],
