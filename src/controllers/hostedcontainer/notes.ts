@@ -1,5 +1,6 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { findCondition } from '../../runtime/conditions.ts';
+import { pauseText } from '../interruption.ts';
 import type { Note, Observed } from './observed.ts';
 import { newest } from './record.ts';
 
@@ -78,10 +79,19 @@ const invalid: NoteRule = (before, after) => {
     : undefined;
 };
 
+/** A Pod ended, or could not start, for a reason that says nothing about the image. */
+const interrupted: NoteRule = (before, after) => {
+  const podsOf = (status: HostedContainerStatus) => [status.attempt?.interruption, status.interruption];
+  const known = new Set(podsOf(before).map((it) => it?.podUID));
+  const interruption = podsOf(after).find((it) => it !== undefined && !known.has(it.podUID));
+  return interruption && { type: 'Warning', reason: 'Interrupted', message: pauseText(interruption) };
+};
+
 const rules: readonly NoteRule[] = [
   fellBack,
   attemptBegan,
   attemptSucceeded,
+  interrupted,
   attemptFailed,
   reverted,
   failedBefore,

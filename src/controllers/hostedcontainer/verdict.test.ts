@@ -54,6 +54,8 @@ describe('what says nothing about the image', () => {
     expect([told, w.condition('Reconciling').startsWith('True')]).toEqual([true, true]);
     expect(served).toBeGreaterThan(25);
     expect(created(w, 'os:v2')).toBeLessThan(12);
+    const events = w.notes.filter(({ reason }) => reason === 'Interrupted');
+    expect(events).toHaveLength(w.object.status?.attempt?.interruption?.count ?? 0);
     expectValidStatus(w.object);
   });
 
