@@ -103,7 +103,7 @@ const packed =
       const tree = join(directory, `tree${version}`);
       execFileSync('sh', [
         '-ec',
-        `mkdir -p '${tree}/usr/bin' '${tree}/etc'; cd '${tree}'; ${script}; echo ${version} >usr/version`,
+        `mkdir -p '${tree}/usr/bin' '${tree}/etc'; cd '${tree}'; ln -s usr/bin bin; ${script}; echo ${version} >usr/version`,
       ]);
       const path = join(directory, `v${version}.tar.zst`);
       execFileSync('sh', [

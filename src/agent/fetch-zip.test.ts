@@ -92,7 +92,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     mkdirSync(tree);
     const { digest } = wantedImage();
     const room = new Room(() => readSpace(staging), { bytes: 1 });
-    const claim = await room.claim({ archiveBytes: undefined, unpackedBytes: undefined });
+    const claim = await room.claim({ archiveBytes: undefined, unpackedBytes: undefined }, () => Promise.resolve(0));
     const done = transfer(http, { directory: tree, scratch: staging, digest, claim, signal, onBytes: () => undefined });
     await expect(done).rejects.toMatchObject({ reason: 'DigestMismatch' });
     await http.close();

@@ -17,7 +17,9 @@ import { publishTree } from './seal.ts';
 import { readSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
 import type { StorePaths } from './store/paths.ts';
+import { maxEntries } from './space-guard.ts';
 import { readSpace } from './store/space.ts';
+import { countFiles } from './store/walk.ts';
 import { removeTree } from './store/remove.ts';
 
 export interface FetchPorts {
@@ -84,7 +86,8 @@ async function fetchInto(
   try {
     const { totalBytes } = source;
     const progress = { downloadedBytes: 0, ...(totalBytes !== undefined && { totalBytes }) };
-    claim = await room.claim({ archiveBytes: totalBytes, unpackedBytes: wanted.unpackedBytes });
+    const need = { archiveBytes: totalBytes, unpackedBytes: wanted.unpackedBytes };
+    claim = await room.claim(need, () => countFiles(staging, maxEntries, signal));
     await mkdir(staging, { mode: 0o700 });
     await mkdir(tree, { mode: 0o755 });
     const onBytes = (bytes: number) => {

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { toFetchError } from './failure.ts';
-import { checkSpace, consumptionFailure, lookAgainMilliseconds, neededBytes } from './space-guard.ts';
+import { checkSpace, consumptionFailure, lookAgainMilliseconds, maxEntries, neededBytes } from './space-guard.ts';
 import type { Consumption, Need } from './space-guard.ts';
 import type { MinFree, Space } from './store/space.ts';
 
@@ -23,6 +23,10 @@ export interface Claim {
 interface Granted {
   neededBytes: number;
   takenBytes: number;
+  /** Inodes in use that are not of this fetch: those from before, and those that others have taken meanwhile. */
+  inodesOfOthers: number;
+  /** Counts the files that the fetch has made. */
+  countFiles: () => Promise<number>;
 }
 
 /** Does some work until it is done or the claim's guard stops it; then what it was stopped for is thrown. */
@@ -61,15 +65,19 @@ export class Room {
     this.#minFree = minFree;
   }
 
-  /** Reserves what an image needs. Throws a FetchError when it is not there. */
-  async claim(need: Need): Promise<Claim> {
+  /**
+   * Reserves what an image needs. Throws a FetchError when it is not there. `countFiles` tells how many files the fetch has made; it is asked
+   * when all users of the disk together have made more than one fetch may.
+   */
+  async claim(need: Need, countFiles: () => Promise<number>): Promise<Claim> {
     const space = await this.#readSpace();
     // Nothing may come between the check and the promise.
     checkSpace(space, need, this.#promisedBytes(), this.#minFree);
-    const own: Granted = { neededBytes: neededBytes(need), takenBytes: 0 };
+    // Files in use are counted, not free ones: some file systems make inodes of any free space.
+    const inodesOfOthers = space.totalInodes - space.freeInodes;
+    const own: Granted = { neededBytes: neededBytes(need), takenBytes: 0, inodesOfOthers, countFiles };
     this.#granted.add(own);
-    const inodesBefore = space.totalInodes - space.freeInodes;
-    const look = (progress: Progress, before: number) => this.#look(own, inodesBefore, progress, before);
+    const look = (progress: Progress, before: number) => this.#look(own, progress, before);
     return {
       guard: async (progress, signal) => {
         const before = own.takenBytes;
@@ -84,22 +92,29 @@ export class Room {
   }
 
   /** Throws when a fetch must stop; gives the milliseconds until the next look. `before`: what it took before this stream. */
-  async #look(own: Granted, inodesBefore: number, progress: Progress, before: number): Promise<number> {
+  async #look(own: Granted, progress: Progress, before: number): Promise<number> {
     const [space, { downloadedBytes, unpackedBytes }] = await Promise.all([this.#readSpace(), progress()]);
     if (unpackedBytes !== undefined) own.takenBytes = before + unpackedBytes;
     const consumption: Consumption = {
       space,
       downloadedBytes,
       unpackedBytes,
-      // Files in use are counted, not free ones: some file systems make inodes of any free space.
-      takenInodes: space.totalInodes - space.freeInodes - inodesBefore,
-      fetches: this.#granted.size,
+      takenInodes: await this.#takenInodes(own, space),
       // Within its own promise it may take what is there.
       promisedBytes: own.takenBytes > own.neededBytes ? this.#promisedBytes(own) : 0,
     };
     const failure = consumptionFailure(consumption, this.#minFree);
     if (failure) throw failure;
     return lookAgainMilliseconds(consumption, this.#minFree);
+  }
+
+  /** What others take at the same time, such as a pull of an image, is no fault of the fetch. */
+  async #takenInodes(own: Granted, { totalInodes, freeInodes }: Space): Promise<number> {
+    const inUse = totalInodes - freeInodes;
+    if (inUse - own.inodesOfOthers <= maxEntries) return inUse - own.inodesOfOthers;
+    const files = await own.countFiles();
+    own.inodesOfOthers = inUse - files;
+    return files;
   }
 
   /** What was promised and is not taken yet. */

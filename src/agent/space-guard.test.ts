@@ -72,7 +72,6 @@ describe('while it is unpacked', () => {
     downloadedBytes: 500 * mib,
     unpackedBytes: 5000 * mib,
     takenInodes: maxEntries,
-    fetches: 1,
     promisedBytes: 0,
     ...changes,
   });
@@ -90,7 +89,6 @@ describe('while it is unpacked', () => {
       'TooLarge',
     ],
     ['stops at too many files', { takenInodes: maxEntries + 1 }, 'TooLarge'],
-    ['takes no blame for the files of another fetch', { takenInodes: maxEntries + 1, fetches: 2 }, undefined],
   ])('%s', (_name, changes, expected) => expect(reason(changes)).toBe(expected));
 
   test('the less is left the more often it is looked at', () => {

@@ -8,6 +8,8 @@ const bombRatio = 200;
 const bombBytes = 1024 * mebibyte;
 /** A full desktop has a third of it. */
 export const maxEntries = 1_000_000;
+/** Of all paths together: what a list of them takes on the disk goes by this. A million ordinary ones have 100 MB. */
+export const maxPathBytes = 512 * mebibyte;
 
 /** What an image will take, as far as anybody knows. A tar archive itself is never on the disk: it is unpacked as it comes. */
 export interface Need {
@@ -43,16 +45,15 @@ export interface Consumption {
   downloadedBytes: number;
   /** Of the plain tar stream; undefined where the kernel does not count them. */
   unpackedBytes: number | undefined;
-  /** Inodes taken since unpacking began, by everybody; and how many fetches may have taken them. */
+  /** Inodes that the fetch has taken, or fewer than that. */
   takenInodes: number;
-  fetches: number;
   /** What others were promised and this fetch must not take. */
   promisedBytes: number;
 }
 
 /** Why unpacking must stop now; undefined when it may go on. */
 export function consumptionFailure(
-  { space, downloadedBytes, unpackedBytes = 0, takenInodes, fetches, promisedBytes }: Consumption,
+  { space, downloadedBytes, unpackedBytes = 0, takenInodes, promisedBytes }: Consumption,
   minFree: MinFree,
 ): FetchError | undefined {
   const must = minFreeOf(space, minFree);
@@ -60,7 +61,7 @@ export function consumptionFailure(
     const message = `${mib(downloadedBytes)} of the archive unpack to ${mib(unpackedBytes)}: that is no operating system`;
     return new FetchError('TooLarge', `${message}; do not trust its source`);
   }
-  if (takenInodes > maxEntries * fetches) return tooManyEntries();
+  if (takenInodes > maxEntries) return tooManyEntries();
   if (space.freeBytes - promisedBytes < must.bytes) {
     const promised = promisedBytes > 0 ? `${mib(promisedBytes)} are promised to other images and ` : '';
     const message = `${mib(unpackedBytes)} are unpacked and more is to come; ${mib(space.freeBytes)} are free, of which ${promised}${mib(must.bytes)} must stay free (MIN_FREE)`;
@@ -72,6 +73,12 @@ export function consumptionFailure(
 /** The archive holds more than any operating system. */
 export function tooManyEntries(): FetchError {
   const message = `The archive has more than ${maxEntries} files and directories: that is no operating system`;
+  return new FetchError('TooLarge', `${message}; do not trust its source`);
+}
+
+/** A million files of which each is as deep as can be would make lists of gigabytes. */
+export function tooLongPaths(): FetchError {
+  const message = `The paths of the archive's files have more than ${mib(maxPathBytes)} together: that is no operating system`;
   return new FetchError('TooLarge', `${message}; do not trust its source`);
 }
 

@@ -11,7 +11,9 @@ import { openArchive } from '../agent/obtain/http.ts';
 import { openImage } from '../agent/obtain/oci.ts';
 import type { Source } from '../agent/obtain/source.ts';
 import { Room } from '../agent/room.ts';
+import { maxEntries } from '../agent/space-guard.ts';
 import { readSpace } from '../agent/store/space.ts';
+import { countFiles } from '../agent/store/walk.ts';
 import { because, BuildError } from './failure.ts';
 import { placeInside } from './inside.ts';
 import { proxyVariables, removeInside } from './chroot.ts';
@@ -77,7 +79,8 @@ async function obtain(source: Source, recipe: Recipe, { work, signal, progress }
   const [directory, scratch, root] = [join(work, 'base'), join(work, 'scratch'), join(work, 'root')];
   try {
     const room = new Room(() => readSpace(work), { bytes: leftBytes });
-    const claim = await room.claim({ archiveBytes: source.totalBytes, unpackedBytes: undefined });
+    const need = { archiveBytes: source.totalBytes, unpackedBytes: undefined };
+    const claim = await room.claim(need, () => countFiles(directory, maxEntries, signal));
     await mkdir(directory, { mode: 0o755 });
     await mkdir(scratch);
     const tell = everyTenth(source.totalBytes, (text) => progress.line(text));

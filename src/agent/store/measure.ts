@@ -1,5 +1,5 @@
 import { FetchError } from '../failure.ts';
-import { maxEntries, tooManyEntries } from '../space-guard.ts';
+import { maxEntries, maxPathBytes, tooLongPaths, tooManyEntries } from '../space-guard.ts';
 import { keyOf, lineOf } from './manifest.ts';
 import { escaped, unescaped } from './names.ts';
 import { Sorter } from './sorter.ts';
@@ -43,7 +43,12 @@ export class Survey {
   /** Names of files that have several, by their inodes. */
   readonly #names: Sorter;
 
-  constructor(options: SorterOptions) {
+  readonly #maxPathBytes: number;
+  #pathBytes = 0;
+
+  /** `maxPathBytes`: of all paths together. */
+  constructor(options: SorterOptions & { maxPathBytes?: number }) {
+    this.#maxPathBytes = options.maxPathBytes ?? maxPathBytes;
     this.manifest = new Sorter(options);
     this.#files = new Sorter(options);
     this.#names = new Sorter(options);
@@ -51,7 +56,7 @@ export class Survey {
 
   /**
    * Walks over the tree of an entry. Throws UnsafeArchive for a device outside its top-level `dev`: no container sees that directory of an
-   * image, all others would offer the device; and for a path that is too long. Throws TooLarge for more entries than are allowed.
+   * image, all others would offer the device; and for a path that is too long. Throws TooLarge for more entries, or longer paths of all of them, than are allowed.
    */
   async look(root: string, signal: AbortSignal): Promise<void> {
     for await (const batch of walk(root, { signal })) {
@@ -82,6 +87,8 @@ export class Survey {
     if ((type === 'block' || type === 'char') && !path.startsWith(directoryOfDevices)) throw device(path);
     this.size.files += 1;
     if (this.size.files > maxEntries) throw tooManyEntries();
+    this.#pathBytes += path.length;
+    if (this.#pathBytes > this.#maxPathBytes) throw tooLongPaths();
     if (links > 1 && type !== 'dir') {
       const { inode, bytes, diskBytes } = found;
       const key = type === 'file' ? keyOf(found) : '';

@@ -103,6 +103,31 @@ describe.skipIf(unable)(unable ? `sharing (skipped: ${unable})` : 'sharing', () 
     expect(describeTree(v2.root)).toBe(v2.before);
   });
 
+  test('files that are all holes but for a page are not read, and others with holes are shared', async () => {
+    const holes = `truncate -s 40G etc/hole; printf x | dd of=etc/hole bs=1 seek=20G conv=notrunc status=none
+      truncate -s 3M etc/some; head -c 2M /dev/urandom | dd of=etc/some bs=1M conv=notrunc status=none
+      ${sameTime('etc/hole')}; ${sameTime('etc/some')}`;
+    const ports = await fetchPorts();
+    const v1 = await publishedTree(ports, 'v1', { change: holes, looks: false });
+    const v2 = await publishedTree(ports, 'v2', { from: v1.root, looks: false });
+    const shares = (path: string) => inodeOf(v1.root, path) === inodeOf(v2.root, path);
+    expect([shares('etc/hole'), shares('etc/some'), shares(plain)]).toEqual([false, true, true]);
+    expect(v2.image.layout.overlayBytes?.['etc']).toBeLessThan(4 * 1024 * 1024);
+  });
+
+  test('a file with as many names as it can have is passed over by the next version, and all else is shared', async () => {
+    const names = `seq 33000 | (cd usr/lib/deep; sed 's/^/n/' | perl -lne 'link "plain", $_ or die "$_: $!"')
+      touch -d '2024-01-01 00:00:00.123456789' usr/lib/deep`;
+    const ports = await fetchPorts();
+    const v1 = await publishedTree(ports, 'v1', { change: names, looks: false });
+    const v2 = await publishedTree(ports, 'v2', { from: v1.root, looks: false });
+    const [first, second] = [v1, v2].map(({ root }) => inodeOf(root, plain).split(' '));
+    if (first?.[0] === second?.[0]) expect(second?.[1]).toBe('66002');
+    else expect([first?.[1], second?.[1]]).toEqual(['33001', '33001']);
+    expect(inodeOf(v1.root, 'usr/lib/large')).toBe(inodeOf(v2.root, 'usr/lib/large'));
+    expect(inodeOf(v2.root, 'usr/lib/deep/n33000')).toBe(inodeOf(v2.root, plain));
+  });
+
   test('a version stays whole when the other one goes, and space is saved once for three', async () => {
     const { ports, v1, v2 } = await versions();
     const v3 = await publishedTree(ports, 'v3', { from: v2.root });

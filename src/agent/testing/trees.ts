@@ -39,12 +39,12 @@ export const inodeOf = (root: string, path: string) => shell(root, `stat -c '%i 
 
 /**
  * Publishes an image whose tree is that of `from` (another root; the base tree when there is none), changed by a script.
- * Times stay as the script leaves them. `before` is what the tree looked like before it was published.
+ * Times stay as the script leaves them. `before` is what the tree looked like before it was published; `looks` says whether that can be told in good time.
  */
 export async function publishedTree(
   ports: SealPorts & { uniqueId: () => string },
   version: string,
-  { from, change = '' }: { from?: string; change?: string } = {},
+  { from, change = '', looks = true }: { from?: string; change?: string; looks?: boolean } = {},
 ): Promise<{ image: ImageFile; entry: string; root: string; before: string }> {
   const staging = join(ports.paths.staging, ports.uniqueId());
   const tree = join(staging, 'tree');
@@ -52,7 +52,7 @@ export async function publishedTree(
   if (from === undefined) shell(tree, `${baseTree}\n${times}`);
   else shell(from, `cp -a . '${tree}'`);
   shell(tree, change);
-  const before = describeTree(tree);
+  const before = looks ? describeTree(tree) : '';
   const wanted = wantedImage(version);
   const image = await publishTree(tree, { staging, wanted, archiveBytes: 1 }, ports, signal);
   await rm(staging, { recursive: true, force: true });
