@@ -3,6 +3,10 @@ import type { Random } from '../runtime/time.ts';
 
 const growing = { initialMilliseconds: 5_000, maxMilliseconds: 300_000 };
 const slowMilliseconds = 600_000;
+/** What kills the agent also ends whatever else it does. */
+const deadlyMilliseconds = 3_600_000;
+/** So often may an agent die of an image, whatever `backoffLimit` grants. */
+const mostDeaths = 3;
 
 /**
  * Milliseconds until the next try after `attempts` (1 or more) tries have failed: 5 s, 10 s … 5 min, each shortened by up to a
@@ -13,7 +17,16 @@ export function retryDelay(attempts: number, backoffLimit: number, random: Rando
   return backoffMilliseconds(attempts - 1, growing, random);
 }
 
+/** The same after `deaths` (1 or more) agents have died of an image; once it has killed three, an hour. */
+export function delayAfterDeath(deaths: number, backoffLimit: number, random: Random): number {
+  if (exhausted(deaths, deathLimit(backoffLimit))) return deadlyMilliseconds * (1 + random() / 10);
+  return retryDelay(deaths, backoffLimit, random);
+}
+
 /** Whether the first try and all retries that `backoffLimit` grants have failed. */
 export function exhausted(attempts: number, backoffLimit: number): boolean {
   return attempts > backoffLimit;
 }
+
+/** How many deaths are granted besides the first. */
+export const deathLimit = (backoffLimit: number): number => Math.min(backoffLimit, mostDeaths - 1);

@@ -23,16 +23,20 @@ export type FailureReason =
   | 'NoSpace'
   | 'TooLarge'
   | 'TimedOut'
+  | 'AgentDied'
   | 'StoreFailed';
 
 /** An image could not be fetched. `message` says what happened, to what, and what to do next; never a secret's value. */
 export class FetchError extends Error {
   override readonly name = 'FetchError';
   readonly reason: FailureReason;
+  /** The bytes that it is about have the right digest. */
+  readonly verified: boolean;
 
-  constructor(reason: FailureReason, message: string, options?: ErrorOptions) {
+  constructor(reason: FailureReason, message: string, options?: ErrorOptions & { verified?: boolean }) {
     super(message, options);
     this.reason = reason;
+    this.verified = options?.verified ?? false;
   }
 }
 

@@ -219,6 +219,18 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
     ['a flipped byte in the checksum of gzip', () => flipped(compress('gzip', big()), -6), 'CorruptArchive'],
     ['a flipped byte in the first header', () => flipped(big(), 3), 'CorruptArchive'],
     ['a flipped byte in a later header', () => flipped(big(), 512 * 3 + 3), 'CorruptArchive'],
+    [
+      'defaults that fill the status of a node',
+      bundleAnd({
+        name: 'bundle.json',
+        content: JSON.stringify({
+          os: 'debian-12',
+          version: 'v1',
+          defaults: { env: Array.from({ length: 50 }, (_, i) => ({ name: `A${i}`, value: 'x'.repeat(1000) })) },
+        }),
+      }),
+      'TooLarge',
+    ],
     ['a tar file that was compressed twice', () => compress('zstd', compress('zstd', big())), 'UnsupportedArchive'],
     ['a tar file that was compressed in two ways', () => compress('gzip', compress('xz', big())), 'UnsupportedArchive'],
     ['a window of a gigabyte in xz', () => withDictionary(compress('xz', big()), 1), 'TooLarge'],

@@ -28,6 +28,8 @@ export interface FetchPorts {
   /** Of this node. */
   architecture: Architecture;
   now: () => Date;
+  /** Digests of which the right bytes were seen on this node, but found no room. */
+  seen?: Set<string>;
   /** Shared by all fetches of the node; without it a fetch takes itself to be alone. */
   room?: Room;
   /** A name that was never used before. */
@@ -100,10 +102,28 @@ async function fetchInto(
     const into = { directory: tree, scratch: staging, onBytes, claim };
     const obtained = await guarded(claim, soFar, signal, (inner) => source.obtain({ ...into, signal: inner }));
     return await publishTree(tree, { staging, wanted, ...obtained }, ports, signal);
+  } catch (error) {
+    const failure = toFetchError(error);
+    if (failure.reason !== 'NoSpace' || signal.aborted) throw error;
+    claim?.release();
+    await removeTree(staging);
+    // Nothing came, and its size is that of the right bytes.
+    const seen = new Set(source.sizeIsVerified && !claim ? [wanted.digest] : []);
+    throw await verified(failure, source, wanted.digest, seen.size > 0 ? seen : (ports.seen ?? seen), signal);
   } finally {
     claim?.release();
     await source.close();
   }
+}
+
+/**
+ * Other images may make room for an image, but not for whatever a server says or sends: so all of it is downloaded once, without
+ * being kept, to see whether it is the right one.
+ */
+async function verified(failure: FetchError, source: Source, digest: string, seen: Set<string>, signal: AbortSignal) {
+  if (!seen.has(digest)) await source.verify(signal);
+  seen.add(digest);
+  return new FetchError(failure.reason, failure.message, { cause: failure.cause, verified: true });
 }
 
 async function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {

@@ -1,6 +1,6 @@
 import type { StoredImage, WantedImage } from '../api/nodestore.ts';
 import { formatTime } from '../runtime/time.ts';
-import { exhausted } from './backoff.ts';
+import { deathLimit, exhausted } from './backoff.ts';
 import type { Fetching, Finding, Tries } from './memory.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { truncate } from '../runtime/text.ts';
@@ -17,9 +17,10 @@ export function pendingImage(image: WantedImage, reason: string, message: string
 
 /** Pending until all granted retries are used up, Failed from then on. */
 export function failedImage(image: WantedImage, { attempts, reason, message, retryTime }: Tries): StoredImage {
+  const limit = reason === agentDied ? deathLimit(image.backoffLimit) : image.backoffLimit;
   return {
     ...pendingImage(image, reason, message),
-    state: exhausted(attempts, image.backoffLimit) ? 'Failed' : 'Pending',
+    state: exhausted(attempts, limit) ? 'Failed' : 'Pending',
     attempts,
     retryTime: formatTime(new Date(retryTime)),
   };
@@ -38,6 +39,12 @@ export function fetchingImage(image: WantedImage, tries: Tries | undefined, prog
     ...(progress?.totalBytes !== undefined && { totalBytes: progress.totalBytes }),
   };
 }
+
+export const agentDied = 'AgentDied';
+
+/** What is said of an image of which agents have died; it is remembered as any other failure is. */
+export const deathMessage = (deaths: number) =>
+  `The agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it fetched this image, so other images go first; see the last log of the agent (kubectl logs --previous) and its memory limit, and check the image`;
 
 /** What {@link failedImage} and {@link fetchingImage} were told, read back from a status; undefined when nothing had failed. */
 export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {

@@ -7,6 +7,8 @@ export interface Tries {
   reason: string;
   message: string;
   retryTime: number;
+  /** NoSpace for bytes of a digest that is known to be right: other images may make room for it. */
+  verified?: boolean;
 }
 
 /** A fetch that is running. */

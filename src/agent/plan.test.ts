@@ -62,6 +62,52 @@ describe('an image that is wanted', () => {
     expect([steps(it), states(it)]).toEqual([['fetch v1'], ['v1 Fetching', 'v2 Pending Queued']]);
   });
 
+  describe('of which an agent has died', () => {
+    const deadly = (image = wantedImage(), retryTime = now - 1): Observed['tries'] =>
+      new Map([
+        [
+          `${image.os}:${image.version}`,
+          { fingerprint: fingerprintOf(image), attempts: 1, reason: 'AgentDied', message: 'm', retryTime },
+        ],
+      ]);
+    const [one, two, three] = [wantedImage(), wantedImage('v2'), wantedImage('v3')];
+    const fetchOf = (image = wantedImage()) => ({
+      key: `${image.os}:${image.version}`,
+      fingerprint: fingerprintOf(image),
+      downloadedBytes: 0,
+    });
+
+    test('waits behind all others', () => {
+      const it = observed({ wanted: [one, two, three], tries: deadly(), maxFetches: 3 });
+      expect([steps(it), states(it)]).toEqual([
+        ['fetch v2', 'fetch v3'],
+        ['v1 Pending AgentDied', 'v2 Fetching', 'v3 Fetching'],
+      ]);
+      expect(steps({ ...it, fetching: [fetchOf(two)], wanted: [one, two] })).toEqual([]);
+    });
+
+    test('is fetched alone', () => {
+      const it = observed({ wanted: [one, two], tries: deadly(), stored: [storedImage('v2')], maxFetches: 3 });
+      expect(steps(it)).toEqual(['fetch v1']);
+      const running = observed({ wanted: [one, two], tries: deadly(), fetching: [fetchOf(one)], maxFetches: 3 });
+      expect([steps(running), states(running)]).toEqual([[], ['v1 Fetching AgentDied', 'v2 Pending Queued']]);
+    });
+
+    test('is Failed after three agents, whatever is granted', () => {
+      const died = (attempts: number) => {
+        const [[key, tries] = ['', undefined]] = [...deadly(one, now + 5000)];
+        return new Map(tries ? [[key, { ...tries, attempts }]] : []);
+      };
+      const patient = [{ ...wantedImage(), backoffLimit: 100 }];
+      const tries = (attempts: number) =>
+        new Map(
+          [...died(attempts)].map(([key, it]) => [key, { ...it, fingerprint: fingerprintOf(patient[0] ?? one) }]),
+        );
+      expect(states(observed({ wanted: patient, tries: tries(2) }))).toEqual(['v1 Pending AgentDied']);
+      expect(states(observed({ wanted: patient, tries: tries(3) }))).toEqual(['v1 Failed AgentDied']);
+    });
+  });
+
   test('waits behind those that have failed less often', () => {
     const it = observed({ wanted: [wantedImage(), wantedImage('v2')], tries: failedTry(1, now - 1) });
     expect(steps(it)).toEqual(['fetch v2']);
@@ -340,16 +386,29 @@ describe('a retained image', () => {
 
   describe('and an image that found no room', () => {
     const wanted = [wantedImage('v3'), ...retained('v1', 'v2')];
-    const failed = (retryTime: number) =>
+    const failed = (retryTime: number, verified = true) =>
       new Map([
         [
           'debian-12:v3',
-          { fingerprint: fingerprintOf(wantedImage('v3')), attempts: 1, reason: 'NoSpace', message: 'm', retryTime },
+          {
+            fingerprint: fingerprintOf(wantedImage('v3')),
+            attempts: 1,
+            reason: 'NoSpace',
+            message: 'm',
+            retryTime,
+            verified,
+          },
         ],
       ]);
     const it = observed({ wanted, stored, tries: failed(now + 5000) });
 
     test('makes room for it', () => expect(steps(it)).toEqual(['check v2']));
+
+    test('makes no room for bytes of which nobody knows whether they are the right ones', () => {
+      expect(steps({ ...it, tries: failed(now + 5000, false) })).toEqual([]);
+      const running = { key: 'debian-12:v3', fingerprint: fingerprintOf(wantedImage('v3')), downloadedBytes: 0 };
+      expect(steps({ ...it, tries: new Map(), fetching: [running], short: true })).toEqual([]);
+    });
 
     test('is waited for, also when the next try is due', () => {
       const going = { ...it, tries: failed(now), departures: leaving('v2', now + 1) };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { StoredImage, WantedImage } from '../api/nodestore.ts';
 import {
+  agentDied,
   changedMessage,
   deletingImage,
   doubtfulImage,
@@ -110,28 +111,39 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort().map(([key, member]) => [key, sorted(member)])); // prettier-ignore
 }
 
-/** So many as may run: those with the fewest failures come first, then the order of the spec counts. */
+/**
+ * So many as may run: those with the fewest failures come first, then the order of the spec counts. An image of which an agent has
+ * died comes after all others, and alone: so it is known what kills the next one, and takes nothing with it.
+ */
 function nextFetches(wanted: readonly WantedImage[], observed: Observed): readonly WantedImage[] {
   const { store, tries, fetching, maxFetches, now } = observed;
   const taken = new Set([...[...store.images, ...store.broken].map(imageKey), ...fetching.map(({ key }) => key)]);
   const attempts = (image: WantedImage) => triesOf(image, tries)?.attempts ?? 0;
   const waits = (image: WantedImage) => triesOf(image, tries)?.reason === 'NoSpace' && someLeave(observed);
-  return wanted
+  const isDeadly = (image: WantedImage) => triesOf(image, tries)?.reason === agentDied;
+  if (wanted.some((image) => isDeadly(image) && fetching.some((it) => isFetching(image, it)))) return [];
+  const due = wanted
     .filter((image) => !taken.has(imageKey(image)) && (triesOf(image, tries)?.retryTime ?? 0) <= now && !waits(image))
-    .sort((a, b) => attempts(a) - attempts(b))
-    .slice(0, Math.max(0, maxFetches - fetching.length));
+    .sort((a, b) => attempts(a) - attempts(b));
+  const harmless = due.filter((image) => !isDeadly(image));
+  if (harmless.length === 0 && fetching.length === 0) return due.slice(0, 1);
+  return harmless.slice(0, Math.max(0, maxFetches - fetching.length));
 }
 
 /** Room that is about to come: whoever waits for some waits for this first, and nothing else has to go meanwhile. */
 const someLeave = ({ departures }: Observed) => [...departures.values()].some(({ phase }) => phase === 'Leaving');
 
-/** Whether something would go on if there were more room: all of the node, or an image that waits because it found none. */
+/**
+ * Whether something would go on if there were more room: all of the node, or an image that waits because it found none. What a
+ * server promises or sends makes no room before its digest is known: else any server could empty the nodes of earlier images.
+ */
 function needsRoom(wanted: readonly WantedImage[], observed: Observed): boolean {
   const { store, tries, fetching, short, now } = observed;
-  if (short) return true;
+  // What is being fetched goes again when it leaves too little free.
+  if (short && fetching.length === 0) return true;
   return wanted.some((image) => {
     const failed = triesOf(image, tries);
-    if (failed?.reason !== 'NoSpace' || storedAs(image, store)) return false;
+    if (failed?.reason !== 'NoSpace' || !failed.verified || storedAs(image, store)) return false;
     return !fetching.some((it) => isFetching(image, it)) && (failed.retryTime > now || someLeave(observed));
   });
 }
@@ -170,7 +182,7 @@ function judgeWanted(
     return { status: fetchingImage(image, tries), step: { do: 'fetch', image, fingerprint: fingerprintOf(image) } };
   }
   if (tries && tries.retryTime > now) return { status: failedImage(image, tries), wakeTime: tries.retryTime };
-  if (tries?.reason === 'NoSpace') return { status: failedImage(image, tries) };
+  if (tries && ['NoSpace', agentDied].includes(tries.reason)) return { status: failedImage(image, tries) };
   return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
 }
 

@@ -21,7 +21,7 @@ const logger = pino({ level: 'silent' });
 
 /** An agent on a real disk whose NodeStore is a variable. `settle` reconciles as long as it is asked to. */
 async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {}, status?: NodeStoreStatus) {
-  const { paths, uniqueId } = await fetchPorts();
+  const { paths, uniqueId } = await fetchPorts(changes.paths && { paths: changes.paths });
   const writes: NodeStoreStatus[] = [];
   const store: NodeStore = {
     apiVersion: '',
@@ -150,6 +150,66 @@ test('back-off survives a restart of the agent', async () => {
   second.clock.now += 5_000;
   await second.settle('v1 Pending NoSpace');
   expect(second.store.status?.images).toMatchObject([{ attempts: 2, reason: 'NoSpace', message: 'The disk is full' }]);
+});
+
+describe('an agent that dies while it fetches an image', () => {
+  /** Starts agents over one store, each of which dies when it fetches v1; gives the last. */
+  async function afterDeaths(deaths: number, images: WantedImage[]) {
+    const endless = { fetch: () => new Promise<never>(() => undefined) };
+    let it = await agentOf(images, endless);
+    for (let death = 1; death <= deaths; death++) {
+      await it.settle('v1 Fetching' + (death > 1 ? ' AgentDied' : ''));
+      // The next one finds what is on the disk, and the last status.
+      const { paths, store, clock } = it;
+      it = await agentOf(images, { ...(death < deaths && endless), paths }, store.status);
+      it.clock.now = clock.now;
+      if (death < deaths) {
+        await it.settle('v1 Pending AgentDied');
+        it.clock.now += 300_000;
+      }
+    }
+    return it;
+  }
+
+  test('has made a try, and the next agent waits before it makes another', async () => {
+    const it = await afterDeaths(1, [wantedImage()]);
+    await it.settle('v1 Pending AgentDied');
+    expect(it.store.status?.images).toMatchObject([{ attempts: 1, retryTime: '2026-01-01T12:00:05Z' }]);
+    expect(it.store.status?.images?.[0]?.message).toMatch(/^The agent of this node died once while /);
+    it.clock.now += 5_000;
+    await it.settle('v1 Ready');
+  });
+
+  test('three times in a row leaves it Failed, with a long pause', async () => {
+    const it = await afterDeaths(3, [{ ...wantedImage(), backoffLimit: 100 }]);
+    await it.settle('v1 Failed AgentDied');
+    expect(it.store.status?.images).toMatchObject([{ attempts: 3, retryTime: '2026-01-01T13:10:00Z' }]);
+    expect(it.store.status?.conditions).toContainEqual(expect.objectContaining({ type: 'Stalled', status: 'True' }));
+  });
+
+  test('does not keep other images from being stored', async () => {
+    const it = await afterDeaths(1, [wantedImage()]);
+    it.store.spec.images.push(wantedImage('v2'));
+    await it.settle('v1 Pending AgentDied', 'v2 Ready');
+  });
+
+  test('and a try that fails in order is no death', async () => {
+    const failing = { fetch: () => Promise.reject(new FetchError('HTTPStatus', 'x answered 500')) };
+    const first = await agentOf([wantedImage()], failing);
+    await first.settle('v1 Pending HTTPStatus');
+    const second = await agentOf([wantedImage()], { paths: first.paths }, first.store.status);
+    await second.settle('v1 Pending HTTPStatus');
+    const stopped = await agentOf([wantedImage()], {
+      fetch: (_image, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('stopped')));
+        }),
+    });
+    await stopped.settle('v1 Fetching');
+    await stopped.agent.stop();
+    const next = await agentOf([wantedImage()], { paths: stopped.paths }, stopped.store.status);
+    await next.settle('v1 Ready');
+  });
 });
 
 test('a fetch that nobody wants any more is cancelled', async () => {
@@ -287,7 +347,8 @@ describe('a retained image', () => {
     const it: Awaited<ReturnType<typeof agentOf>> = await agentOf([retained, wantedImage('v2')], {
       fetch: (image) => {
         tried += 1;
-        if (existsSync(entryPath(it.paths, retained))) throw new FetchError('NoSpace', 'The disk is full');
+        const options = { verified: true };
+        if (existsSync(entryPath(it.paths, retained))) throw new FetchError('NoSpace', 'The disk is full', options);
         return it.publish(image);
       },
     });

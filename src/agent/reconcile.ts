@@ -4,14 +4,16 @@ import type { Reconcile } from '../runtime/controller.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { sameStatus } from '../runtime/status.ts';
 import type { Random } from '../runtime/time.ts';
-import { exhausted, retryDelay } from './backoff.ts';
+import { delayAfterDeath, exhausted, retryDelay } from './backoff.ts';
+import { begin, end, readDeaths } from './begun.ts';
+import type { Deaths } from './begun.ts';
 import { checkDeparture, graceMilliseconds, removeImage } from './departure.ts';
 import type { DeparturePorts } from './departure.ts';
 import { FetchRunner } from './fetch-runner.ts';
 import type { RunnerPorts } from './fetch-runner.ts';
 import { FetchError, toFetchError } from './failure.ts';
 import type { FailureReason } from './failure.ts';
-import { lastFailure, treeChanged } from './image-status.ts';
+import { agentDied, deathMessage, lastFailure, treeChanged } from './image-status.ts';
 import type { Departure, Finding, Tries, Verification } from './memory.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
@@ -64,6 +66,8 @@ export interface Agent {
 export function createAgent(ports: AgentPorts): Agent {
   const { paths, logger, settings } = ports;
   const tries = new Map<string, Tries>();
+  /** Of earlier agents, one after the other, by image; a fetch that ends in order ends it. */
+  let deaths = new Map<string, Deaths>();
   const departures = new Map<string, Departure>();
   const runner = new FetchRunner({ ...ports, ended: remember, changed: ports.enqueue, fetch: timedFetch });
   const verifications = new Map<string, Verification>();
@@ -79,7 +83,10 @@ export function createAgent(ports: AgentPorts): Agent {
     const seconds = () => Math.round(performance.now() - started) / 1000;
     logger.info({ image: imageKey(image), digest: image.digest }, 'Started fetching image');
     try {
-      await ports.fetch(...args);
+      await ports.fetch(...args).finally(() => {
+        deaths.delete(imageKey(image));
+        return end(paths, image);
+      });
       logger.info({ image: imageKey(image), seconds: seconds() }, 'Stored image');
       ports.hooks?.fetched(seconds(), undefined);
     } catch (error) {
@@ -88,15 +95,28 @@ export function createAgent(ports: AgentPorts): Agent {
     }
   }
 
+  /** Counts a fetch as one that this agent dies of, until it ends. */
+  async function count(image: WantedImage, fingerprint: string): Promise<void> {
+    const known = deaths.get(imageKey(image));
+    const before = known?.fingerprint === fingerprint ? known : { fingerprint, deaths: 0 };
+    try {
+      await begin(paths, image, before);
+    } catch (error) {
+      // A full disk, which the fetch itself tells of.
+      logger.warn({ image: imageKey(image), err: error }, 'Failed to count a fetch before it begins');
+    }
+  }
+
   function remember(image: WantedImage, fingerprint: string, error: unknown): void {
     const key = imageKey(image);
     const before = tries.get(key);
     tries.delete(key);
     if (error === undefined) return;
-    const { reason, message } = toFetchError(error);
+    const { reason, message, verified } = toFetchError(error);
     const attempts = before?.fingerprint === fingerprint ? before.attempts + 1 : 1;
     const delay = retryDelay(attempts, image.backoffLimit, ports.random);
-    tries.set(key, { fingerprint, attempts, reason, message, retryTime: ports.now().getTime() + delay });
+    const retryTime = ports.now().getTime() + delay;
+    tries.set(key, { fingerprint, attempts, reason, message, retryTime, ...(verified && { verified }) });
     const details = { image: key, reason, attempts, retryAfterSeconds: Math.round(delay / 1000) };
     // The cause of a foreseen failure is told by its message; of another one every detail may be needed.
     const cause = error instanceof FetchError ? {} : { err: error };
@@ -122,8 +142,9 @@ export function createAgent(ports: AgentPorts): Agent {
   }
 
   /** After a restart the status is the memory: a crash must not turn back-off into a storm. */
-  function recall(nodeStore: NodeStore, { images }: StoreContent): void {
+  async function recall(nodeStore: NodeStore, { images }: StoreContent): Promise<void> {
     if (recalled) return;
+    deaths = await readDeaths(paths);
     recalled = true;
     for (const image of nodeStore.spec.images) {
       const known = nodeStore.status?.images?.find(
@@ -131,6 +152,7 @@ export function createAgent(ports: AgentPorts): Agent {
       );
       const failure = known && lastFailure(known);
       if (failure) tries.set(imageKey(image), { fingerprint: fingerprintOf(image), ...failure });
+      rememberDeath(image, failure);
     }
     for (const image of images) {
       const known = nodeStore.status?.images?.find((it) => imageKey(it) === imageKey(image));
@@ -138,6 +160,22 @@ export function createAgent(ports: AgentPorts): Agent {
       const message = 'so it was found before the agent started, and it is looked at again';
       verifications.set(imageKey(image), { publishTime: image.publishTime, finding: { kind: 'changed', message } });
     }
+  }
+
+  /** The fetch that an agent died in has told nobody. */
+  function rememberDeath(image: WantedImage, before: Omit<Tries, 'fingerprint'> | undefined): void {
+    const [key, fingerprint] = [imageKey(image), fingerprintOf(image)];
+    const known = deaths.get(key);
+    if (known?.fingerprint !== fingerprint) return;
+    // One that waits for its next try has been told before this agent started.
+    const isTold = before?.reason === agentDied && before.attempts >= known.deaths && before.retryTime > 0;
+    if (isTold) return;
+    const delay = delayAfterDeath(known.deaths, image.backoffLimit, ports.random);
+    const attempts = Math.max(before?.attempts ?? 0, known.deaths);
+    const message = deathMessage(known.deaths);
+    tries.set(key, { fingerprint, attempts, reason: agentDied, message, retryTime: ports.now().getTime() + delay });
+    const details = { image: key, deaths: known.deaths, retryAfterSeconds: Math.round(delay / 1000) };
+    logger.error(details, 'Found that an agent died while it fetched an image');
   }
 
   /** An image that found no room need not wait any longer. */
@@ -157,6 +195,7 @@ export function createAgent(ports: AgentPorts): Agent {
         await runner.cancel(step.key);
         break;
       case 'fetch':
+        await count(step.image, step.fingerprint);
         runner.start(step.image, step.fingerprint);
         return;
       case 'check':
@@ -190,7 +229,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const fetching = runner.current;
     const verifying = verifier.current;
     const [store, space] = await Promise.all([listStore(paths), readSpace(paths.store)]);
-    recall(nodeStore, store);
+    await recall(nodeStore, store);
     const now = ports.now();
     const memory = { tries, departures, verifications, now: now.getTime() };
     const { steps, images, departing, wakeTime } = plan({

@@ -7,6 +7,7 @@ import type { Architecture } from './extract/architecture.ts';
 import { readUnpacked } from './extract/bundle.ts';
 import { detectLayout, readTop } from './extract/layout.ts';
 import { mountableVolumes } from './extract/volumes.ts';
+import { FetchError } from './failure.ts';
 import { mountScriptShaOf } from './mount-script.ts';
 import type { Obtained } from './obtain/source.ts';
 import type { ImageFile } from './store/image-file.ts';
@@ -20,6 +21,7 @@ import { shareFiles } from './store/share.ts';
 import { Sorter } from './store/sorter.ts';
 import { syncFileSystem } from './store/sync.ts';
 import { together } from './together.ts';
+import { mostDescriptionBytes } from './untrusted.ts';
 
 export interface SealPorts {
   paths: StorePaths;
@@ -53,6 +55,9 @@ export async function publishTree(
   await checkArchitecture(unpacked.root, architecture);
   const volumes = await mountableVolumes(unpacked.root, defaults?.volumes ?? []);
 
+  const layout = { ...shape, ...(volumes.length > 0 && { volumes }) };
+  checkDescription({ defaults, layout });
+
   const entry = join(staging, 'entry');
   const root = join(entry, 'root');
   await mkdir(entry, { mode: 0o755 });
@@ -83,7 +88,7 @@ export async function publishTree(
       os,
       version,
       digest,
-      layout: { ...shape, ...(volumes.length > 0 && { volumes }), overlayBytes },
+      layout: { ...layout, overlayBytes },
       ...(defaults && { defaults }),
       hasMountScript: script !== undefined,
       ...(mountScriptSha !== undefined && { mountScriptSha }),
@@ -106,4 +111,12 @@ async function relatives(paths: StorePaths, { os }: WantedImage): Promise<string
   const { images } = await listStore(paths);
   const rank = (image: ImageFile) => `${image.os === os ? 1 : 0} ${image.publishTime}`;
   return images.sort((a, b) => (rank(a) < rank(b) ? 1 : -1)).map((image) => entryPath(paths, image));
+}
+
+/** All images of a node share one status, so none may take much of it. Throws TooLarge. */
+function checkDescription(description: Pick<ImageFile, 'defaults' | 'layout'>): void {
+  const bytes = Buffer.byteLength(JSON.stringify(description));
+  if (bytes <= mostDescriptionBytes) return;
+  const message = `Its defaults and the names on top of its root take ${bytes} bytes of the status of each node, and at most ${mostDescriptionBytes} are taken`;
+  throw new FetchError('TooLarge', `${message}; shorten command, args and env`);
 }

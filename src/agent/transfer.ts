@@ -59,6 +59,18 @@ export function transfer(download: Pick<Download, 'body'>, options: TransferOpti
   });
 }
 
+/** Reads all of it. Throws DigestMismatch unless these are the right bytes. */
+export async function checkDigest(body: AsyncIterable<Uint8Array>, digest: string): Promise<void> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    hash.update(chunk);
+  }
+  const actual = `sha256:${hash.digest('hex')}`;
+  if (actual !== digest) throw wrongDigest(digest, actual, bytes);
+}
+
 /** These are other bytes than were asked for. */
 export function wrongDigest(expected: string, actual: string, bytes: number): FetchError {
   const message = `The archive (${bytes} bytes) has digest ${actual} and not ${expected}; upload the right archive or create a new version`;

@@ -69,7 +69,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const { countBytes } = agentMetrics;
   const room = new Room(() => readSpace(paths.staging), settings.minFree);
   const sources = { http, registries, signatures, architecture: architecture() };
-  const fetchPorts = { ...common, ...sources, room, readSecret, countBytes };
+  const fetchPorts = { ...common, ...sources, room, readSecret, countBytes, seen: new Set<string>() };
 
   const agent = createAgent({
     ...common,

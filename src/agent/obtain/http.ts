@@ -3,7 +3,7 @@ import { readCredentials } from '../download/credentials.ts';
 import type { ReadSecret } from '../download/credentials.ts';
 import { openHttp } from '../download/http.ts';
 import type { HttpOptions } from '../download/http.ts';
-import { transfer } from '../transfer.ts';
+import { checkDigest, transfer } from '../transfer.ts';
 import type { Source } from './source.ts';
 
 /** The archive of this digest on a web server. It is unpacked while it comes. */
@@ -12,9 +12,19 @@ export async function openArchive(
   digest: string,
   { readSecret, ...options }: Omit<HttpOptions, 'credentials'> & { readSecret: ReadSecret },
 ): Promise<Source> {
-  const download = await openHttp(http.url, { ...options, credentials: () => readCredentials(http, readSecret) });
+  const credentials = () => readCredentials(http, readSecret);
+  const download = await openHttp(http.url, { ...options, credentials });
   return {
     totalBytes: download.totalBytes,
+    sizeIsVerified: false,
+    async verify(signal) {
+      const again = await openHttp(http.url, { ...options, credentials, signal });
+      try {
+        await checkDigest(again.body, digest);
+      } finally {
+        await again.close();
+      }
+    },
     obtain: async (into) => ({ archiveBytes: await transfer(download, { ...into, digest }) }),
     close: () => download.close(),
   };

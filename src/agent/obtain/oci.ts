@@ -13,7 +13,7 @@ import { readLevel } from '../registry/variant.ts';
 import { openRegistry, tooLong } from '../registry/registry.ts';
 import type { Registry, RegistryOptions, RegistryPorts } from '../registry/registry.ts';
 import { removeTree } from '../store/remove.ts';
-import { transfer, wrongDigest } from '../transfer.ts';
+import { checkDigest, transfer, wrongDigest } from '../transfer.ts';
 import type { ObtainOptions, Source } from './source.ts';
 
 /**
@@ -35,6 +35,13 @@ export async function openImage(
     const totalBytes = layers.reduce((sum, { size }) => sum + size, 0);
     return {
       totalBytes,
+      sizeIsVerified: true,
+      async verify(until) {
+        for (const layer of layers) {
+          const read = (download: Download) => checkDigest(limit(download, layer.digest, layer.size), layer.digest);
+          await registry.download(layer.digest, read, until);
+        }
+      },
       async obtain(into) {
         await unpackLayers(registry, layers, into);
         return { archiveBytes: totalBytes, ...(defaults && { defaults }) };

@@ -20,6 +20,10 @@ export interface Source {
   totalBytes: number | undefined;
   /** Downloads and verifies all of it and puts the tree into `directory`, which exists and is empty. Throws a FetchError. */
   obtain(options: ObtainOptions): Promise<Obtained>;
+  /** Whether `totalBytes` is of bytes with the right digest, and not only what a server says. */
+  sizeIsVerified: boolean;
+  /** Downloads all of it and keeps nothing. Throws a FetchError unless the digests are right. */
+  verify(signal: AbortSignal): Promise<void>;
   /** To be called in any case. */
   close(): Promise<void>;
 }
