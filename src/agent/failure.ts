@@ -1,3 +1,5 @@
+import { truncate } from '../runtime/text.ts';
+
 /** Why an image could not be fetched, as it stands in `status.images[].reason`. One word for one thing that a person can do. */
 export type FailureReason =
   | 'UnreachableSource'
@@ -26,6 +28,8 @@ export type FailureReason =
   | 'AgentDied'
   | 'StoreFailed';
 
+const longestMessage = 2048;
+
 /** An image could not be fetched. `message` says what happened, to what, and what to do next; never a secret's value. */
 export class FetchError extends Error {
   override readonly name = 'FetchError';
@@ -34,7 +38,8 @@ export class FetchError extends Error {
   readonly verified: boolean;
 
   constructor(reason: FailureReason, message: string, options?: ErrorOptions & { verified?: boolean }) {
-    super(message, options);
+    // What it quotes may be of any length.
+    super(truncate(message, longestMessage), options);
     this.reason = reason;
     this.verified = options?.verified ?? false;
   }

@@ -28,3 +28,16 @@ export function explain({ issues: [first, ...others] }: z.ZodError): string {
   const at = first.path.length > 0 ? ` at ${first.path.map(String).join('.').slice(0, 200)}` : '';
   return `${first.message.slice(0, 300)}${at}${others.length > 0 ? `, and ${others.length} more` : ''}`;
 }
+
+/** A file of YAML, whose aliases may make much of little. */
+export const mostYamlValues = 20_000;
+
+/** Throws when a value has more values in it, at any depth, each counted as often as it is there. */
+export function checkValues(value: unknown, most: number): void {
+  const pending: unknown[] = [value];
+  for (let count = 1; pending.length > 0; count++) {
+    const next = pending.pop();
+    if (typeof next === 'object' && next !== null) for (const member of Object.values(next)) pending.push(member);
+    if (count + pending.length > most) throw new Error(`it has more than ${most} values`);
+  }
+}

@@ -137,6 +137,12 @@ describe('what a hostile registry sends is refused with one reason', () => {
     expect(told.length).toBeLessThan(1024);
   });
 
+  test('a word of any length', () => {
+    const told = refusal(() => parseConfig(bytes({ architecture: 'x'.repeat(100_000) }), 'amd64'));
+    expect(told).toMatch(/^ArchitectureMismatch: The image is for xxx/);
+    expect(told.length).toBeLessThan(2100);
+  });
+
   test('more layers than can be laid over one another', () => {
     const layers = Array.from({ length: 257 }, () => layer);
     expect(refusal(() => parseManifest(bytes({ config, layers }), 'amd64'))).toContain('It has 257 layers');

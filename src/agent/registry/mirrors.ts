@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import { errorCode } from '../failure.ts';
+import { checkValues, explain, mostYamlValues } from '../untrusted.ts';
 
 const mirror = z
   .string()
@@ -18,8 +19,10 @@ const configuration = z.strictObject({
 export async function readMirrors(file: string, registry: string, warn: (message: string) => void): Promise<string[]> {
   try {
     const text = await readFile(file, 'utf8');
-    const parsed = configuration.safeParse(load(text));
-    if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
+    const value = load(text);
+    checkValues(value, mostYamlValues);
+    const parsed = configuration.safeParse(value);
+    if (!parsed.success) throw new Error(explain(parsed.error));
     const { registries } = parsed.data;
     return (registries[registry] ?? registries['*'])?.mirrors ?? [];
   } catch (error) {

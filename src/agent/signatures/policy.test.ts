@@ -133,3 +133,15 @@ describe('the file of the policy', () => {
     expect(await read(temporaryDirectory())).toBe('SignaturePolicyInvalid');
   });
 });
+
+test('a policy whose aliases make a billion values of a few is refused at once', () => {
+  const levels = Array.from({ length: 12 }, (_, i) => `l${i + 1}: &l${i + 1} [${Array(10).fill(`*l${i}`).join(', ')}]`);
+  expect(() => parsePolicy(['l0: &l0 x', ...levels, 'repositories: *l12'].join('\n'))).toThrow(
+    /more than 20000 values/,
+  );
+});
+
+test('what is wrong with a policy is told of its first fault, however many it has', () => {
+  const repositories = Array.from({ length: 3_000 }, () => ({ no: 1 }));
+  expect(() => parsePolicy(JSON.stringify({ repositories }))).toThrow(/^.{1,500}, and \d+ more$/);
+});

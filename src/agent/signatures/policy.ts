@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { YAMLException, load } from 'js-yaml';
 import { z } from 'zod';
 import type { WantedImage } from '../../api/nodestore.ts';
+import { checkValues, explain, mostYamlValues } from '../untrusted.ts';
 import { parseReference } from '../registry/repository.ts';
 
 /** What the policy says about a source. */
@@ -40,7 +41,7 @@ const policy = z.strictObject({ repositories: z.array(rule) });
  */
 export function parsePolicy(text: string): Policy {
   const parsed = policy.safeParse(readYaml(text));
-  if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
+  if (!parsed.success) throw new Error(explain(parsed.error));
   const rules = parsed.data.repositories.map(({ prefix: it, keys = [] }) => ({ prefix: it, keys }));
   const places = rules.map((rule) => placeOfPrefix(rule.prefix));
   const twice = rules.find((_rule, i) => places.indexOf(places[i] ?? '') !== i);
@@ -50,7 +51,9 @@ export function parsePolicy(text: string): Policy {
 
 function readYaml(text: string): unknown {
   try {
-    return load(text);
+    const value = load(text);
+    checkValues(value, mostYamlValues);
+    return value;
   } catch (error) {
     // Without the lines that are wrong: a private key may be among them.
     if (error instanceof YAMLException) throw new Error(`it is no YAML: ${error.reason}`, { cause: error });
