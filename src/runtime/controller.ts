@@ -45,8 +45,11 @@ export interface Source {
 }
 
 export interface WatchOptions<T> {
-  /** The keys to reconcile when this object changes, also those of its state before the change; by default its own key. */
-  keys?: (object: T) => Iterable<string>;
+  /**
+   * The keys to reconcile when this object changes; by default its own. It is asked for the state before and for that after the
+   * change, each time with the other one too, so that it can leave out what is the same in both.
+   */
+  keys?: (object: T, other: T | undefined) => Iterable<string>;
   /** Skips changes that do not matter to this controller; new and deleted objects always count. */
   when?: (old: T, current: T) => boolean;
   /** Its keys wait until no others do: for a change that concerns thousands at once, and each of them little. */
@@ -62,8 +65,8 @@ export function watch<T extends KubeObject>(reflector: Reflector<T>, options: Wa
     start: (add) =>
       reflector.store.subscribe((_key, old, current) => {
         if (old && current && options.when && !options.when(old, current)) return;
-        if (old) for (const key of keys(old)) add(key, options.behind);
-        if (current) for (const key of keys(current)) add(key, options.behind);
+        if (old) for (const key of keys(old, current)) add(key, options.behind);
+        if (current) for (const key of keys(current, old)) add(key, options.behind);
       }),
   };
 }

@@ -13,7 +13,7 @@ import { monotonic } from '../../runtime/time.ts';
 import { byOS, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../catalog.ts';
-import { placementChanged } from '../changes.ts';
+import { changedImages, changedLabels, selectionChanged } from '../changes.ts';
 import { RolloutWriter } from '../rollout/act.ts';
 import { askGates } from '../rollout/ask.ts';
 import type { GatePorts } from '../rollout/gates.ts';
@@ -24,6 +24,8 @@ import { writeStatus } from '../status.ts';
 import { Pace, isNews } from './pace.ts';
 import { planImageDistribution, progressMilliseconds } from './plan.ts';
 import type { Observed, Plan } from './plan.ts';
+
+const lookAgainMilliseconds = 60_000;
 
 export interface ImageDistributionDependencies {
   client: Client;
@@ -44,9 +46,11 @@ export function imageDistributionController({
   events,
 }: ImageDistributionDependencies): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
   const all = caches.distributions.store.list.bind(caches.distributions.store);
-  const naming = (images: readonly { os: string; version: string }[]) => {
-    const names = new Set(images.map(imageName));
-    return all().filter((d) => names.has(d.spec.image)).map((d) => d.metadata.name); // prettier-ignore
+  /** Those that name one of these OSImages. */
+  const naming = (objects: readonly string[]) => {
+    const names = new Set(objects);
+    const objectOf = ({ spec }: ImageDistribution) => spec.image.replace(':', '.');
+    return all().filter((d) => names.has(objectOf(d))).map((d) => d.metadata.name); // prettier-ignore
   };
   const ofOS = (os: string) =>
     all().filter((d) => parseReference(d.spec.image).os === os).map((d) => d.metadata.name); // prettier-ignore
@@ -66,10 +70,11 @@ export function imageDistributionController({
         when: (old, current) => !sameStatus(old.spec, current.spec) || !sameStatus(roleOf(old), roleOf(current)),
       }),
       watch(caches.distributions),
-      watch(caches.images, { keys: (image) => naming([image.spec]) }),
+      watch(caches.images, { keys: (image) => naming([image.metadata.name]) }),
       watch(caches.images, { keys: (image) => ofOS(image.spec.os), when: verdictChanged }),
-      watch(caches.stores, { keys: (store) => naming([...store.spec.images, ...(store.status?.images ?? [])]) }),
-      watch(caches.nodes, { keys: () => all().map((d) => d.metadata.name), when: placementChanged }),
+      watch(caches.stores, { keys: (store, other) => naming(changedImages(store, other)) }),
+      watch(caches.nodes, { keys: () => all().map((d) => d.metadata.name), when: selectionChanged }),
+      watch(caches.nodes, { keys: (node, other) => naming(changedLabels(node, other)) }),
       watch(caches.containers, { keys: moving }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
@@ -110,15 +115,22 @@ export function imageDistributionController({
           for (const note of notesOf(distribution.status?.rollout, next.rollout)) events.record(distribution, note);
         },
       });
-      const waits = [
-        // Progress that was not told yet, and agents that may fall silent.
-        ...(status.nodes?.active ? [progressMilliseconds] : []),
-        ...(pause > 0 ? [pause] : []),
-        ...(rollout?.lookAgain ? [Math.max(1, rollout.lookAgain.getTime() - Date.now())] : []),
-      ];
-      return { requeueAfterSeconds: waits.length > 0 ? Math.min(...waits) / 1000 : undefined };
+      return { requeueAfterSeconds: nextLook(plan, pause) };
     },
   };
+}
+
+/** Seconds until it must be looked at even if nothing changes. `pause`: milliseconds before what has changed is written. */
+function nextLook({ status, rollout }: Plan, pause: number): number | undefined {
+  const waits = [
+    // Progress that was not told yet, and agents that may fall silent.
+    ...(status.nodes?.active ? [progressMilliseconds] : []),
+    // Agents that were silent and speak of something else again.
+    ...(status.nodes?.unreachable ? [lookAgainMilliseconds] : []),
+    ...(pause > 0 ? [pause] : []),
+    ...(rollout?.lookAgain ? [Math.max(1, rollout.lookAgain.getTime() - Date.now())] : []),
+  ];
+  return waits.length > 0 ? Math.min(...waits) / 1000 : undefined;
 }
 
 function observe(

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
-import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { Pod } from '../../pod/types.ts';
 import type { Client } from '../../kube/client.ts';
@@ -10,7 +9,7 @@ import type { ControllerOptions } from '../../runtime/controller.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { nodes } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { placementChanged } from '../changes.ts';
+import { distributionChanged, imageChanged, placementChanged } from '../changes.ts';
 import { watchPins } from './pins.ts';
 import { concernsLabels, currentLabels } from './labels.ts';
 import { planFleet } from './plan.ts';
@@ -37,7 +36,7 @@ export function nodeStoreController(
     sources: [
       watch(caches.nodes, { keys, when: placementChanged }),
       watch(caches.stores, { keys, when: imagesChanged }),
-      watch(caches.images, { keys }),
+      watch(caches.images, { keys, when: imageChanged }),
       watch(caches.distributions, { keys, when: distributionChanged }),
       watch(caches.containers, watchPins(caches.containers.store, fleetKey)),
       watch(caches.pods, { keys: (pod) => (concernsLabels(pod, nodeOf(pod)) ? [fleetKey] : []) }),
@@ -110,19 +109,6 @@ function imagesChanged(old: NodeStore, current: NodeStore): boolean {
   const seen = (store: NodeStore) => [
     store.spec,
     store.status?.images?.map(({ os, version, digest, state, attempts }) => [os, version, digest, state, attempts]),
-  ];
-  return !sameStatus(seen(old), seen(current));
-}
-
-/** Nor do counts of nodes. */
-function distributionChanged(old: ImageDistribution, current: ImageDistribution): boolean {
-  const seen = ({ metadata, spec, status }: ImageDistribution) => [
-    metadata.deletionTimestamp,
-    spec,
-    status?.image,
-    status?.previousImages,
-    status?.activeImage,
-    status?.activationTime,
   ];
   return !sameStatus(seen(old), seen(current));
 }

@@ -5,7 +5,7 @@ import { isAlreadyExists } from '../../kube/client.ts';
 import type { Client } from '../../kube/client.ts';
 import { osImages } from '../../kube/kinds.ts';
 import type { Resource } from '../../kube/resources.ts';
-import { imageObjectName, parseReference } from '../../pod/image.ts';
+import { parseReference } from '../../pod/image.ts';
 import type { OwnerReference } from '../../pod/types.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
@@ -15,7 +15,7 @@ import type { KubeObject } from '../../runtime/object.ts';
 import { actThenWriteStatus } from '../../runtime/status.ts';
 import { byStep, configMaps, jobs, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { placementChanged } from '../changes.ts';
+import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../changes.ts';
 import { writeStatus } from '../status.ts';
 import { notesOf } from './notes.ts';
 import type { Action, Observed, Settings } from './observed.ts';
@@ -41,11 +41,13 @@ export function osImageController(
     name: 'osimage',
     sources: [
       watch(caches.images),
-      watch(caches.stores, {
-        keys: (store) => [...store.spec.images, ...(store.status?.images ?? [])].map(imageObjectName),
+      watch(caches.stores, { keys: (store, other) => changedImages(store, other, withoutProgress) }),
+      watch(caches.distributions, {
+        keys: (distribution) => sameOS(distribution.spec.image),
+        when: distributionChanged,
       }),
-      watch(caches.distributions, { keys: (distribution) => sameOS(distribution.spec.image) }),
-      watch(caches.nodes, { keys: all, when: placementChanged }),
+      watch(caches.nodes, { keys: all, when: selectionChanged }),
+      watch(caches.nodes, { keys: changedLabels }),
       watch(caches.jobs, { keys: imagesOfStep }),
       watch(caches.pods, { keys: imagesOfStep }),
     ],
