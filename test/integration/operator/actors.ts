@@ -33,6 +33,8 @@ export interface Behaviour {
   ownAgents: Set<string>;
   /** Nothing happens to Pods. */
   kubeletsDown: boolean;
+  /** How far the clocks of the kubelets are ahead. */
+  skewSeconds: number;
 }
 
 /** Writes to the API server, in place of agents, scheduler and kubelets, what those would write; only what has changed. */
@@ -144,7 +146,7 @@ function askedNode(pod: Pod): string | undefined {
 async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
   const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '', pod.metadata.name);
   const seen = pod.status?.containerStatuses?.[0]?.state;
-  const now = formatTime(new Date());
+  const now = formatTime(new Date(Date.now() + behaviour.skewSeconds * 1000));
   if (how === 'evicted') return evict(client, pod);
   const common = { name: 'main', image: '', imageID: '' };
   const terminated = { exitCode: 1, message: 'nginx: unexpected end of file', startedAt: now, finishedAt: now };

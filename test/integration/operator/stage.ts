@@ -67,6 +67,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
     realControllers: controllers.length > 0,
     ownAgents: new Set(),
     kubeletsDown: false,
+    skewSeconds: 0,
   };
 
   /** A new node is tainted until its kubelet is ready, by the API server itself. */
@@ -193,6 +194,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
       behaviours.clear();
       ends.clear();
       behaviour.kubeletsDown = false;
+      behaviour.skewSeconds = 0;
       behaviour.ownAgents.clear();
     },
     close: async () => {

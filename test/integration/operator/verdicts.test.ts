@@ -10,7 +10,7 @@ import { eventually } from '../eventually.ts';
 import { objectName, openStage } from './stage.ts';
 
 const stage = await openStage();
-const { client, namespace, behaviours, createImage, distribute, ask, until, good, podOf } = stage;
+const { client, namespace, behaviour, behaviours, createImage, distribute, ask, until, good, podOf } = stage;
 afterEach(() => stage.reset());
 afterAll(() => stage.close());
 
@@ -112,6 +112,22 @@ describe('a container whose upgrade fails', () => {
     // Another attempt does not wait for the pauses of this one.
     await ask('evicted', 'app:v2', { args: ['--smaller'] });
     await good('evicted', 'app:v2');
+  });
+});
+
+describe('kubelets whose clocks are wrong', () => {
+  test.each([-600, 600])('by %i s change neither when a version is good nor when it is not', async (skewSeconds) => {
+    behaviour.skewSeconds = skewSeconds;
+    const name = skewSeconds < 0 ? 'behind' : 'ahead';
+    const upgrade = { minReadySeconds: 2, progressDeadlineSeconds: 10, maxRestarts: 3 };
+    await ask(name, 'app:v1', { upgrade });
+    const first = await good(name, 'app:v1');
+    const { startTime = '', readyTime = '' } = first.status?.history?.[0] ?? {};
+    // By the clock of the operator, whatever the kubelets say.
+    expect(Math.abs(Date.parse(readyTime) - Date.parse(startTime))).toBeLessThan(60_000);
+    await ask(name, 'app:v2', { upgrade });
+    const second = await good(name, 'app:v2');
+    expect(second.status?.failedImages ?? []).toEqual([]);
   });
 });
 
