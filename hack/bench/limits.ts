@@ -150,7 +150,7 @@ const cases: Record<string, { what: string; make: Make }> = {
       `truncate -s 40G usr/empty usr/hole; printf data | dd of=usr/hole bs=1 seek=20G conv=notrunc status=none`,
     ),
   },
-  deep: { what: `${scaled(100)} paths of 3,900 bytes`, make: archives(() => deepPaths(scaled(100))) },
+  deep: { what: `${scaled(10)} paths of 3,900 bytes`, make: archives(() => deepPaths(scaled(10))) },
   links: { what: `${scaled(64_000)} names for one file`, make: archives(() => names(scaled(64_000))) },
   attributes: {
     what: `${scaled(50_000)} files with attributes`,

@@ -1,4 +1,5 @@
-import { Counter, Histogram } from 'prom-client';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { FailureReason } from './failure.ts';
 import type { Finding } from './memory.ts';
@@ -36,6 +37,7 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     labelNames: ['result'],
     registers,
   });
+  observeProcess(registers);
   return {
     countBytes: (count) => bytes.inc(count),
     fetched: (duration, failure) => {
@@ -44,4 +46,33 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     },
     verified: (finding) => verifications.inc({ result: finding ?? 'unchanged' }),
   };
+}
+
+/** As seldom as that, because looking keeps an idle process awake. */
+const lookMilliseconds = 100;
+
+/** How long work of the agent has kept all else of it waiting, and the most memory that the agent itself has had, since it started. */
+function observeProcess(registers: Registry[]): void {
+  const delays = monitorEventLoopDelay({ resolution: lookMilliseconds });
+  delays.enable();
+  // Looks are so far apart when nothing is late.
+  const seconds = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - lookMilliseconds / 1e3);
+  new Gauge({
+    name: 'monoroot_agent_event_loop_delay_seconds',
+    help: 'Delay of the event loop since the start: quantile 0.999, and 1 for the longest',
+    labelNames: ['quantile'],
+    registers,
+    collect() {
+      this.set({ quantile: '0.999' }, delays.count > 0 ? seconds(delays.percentile(99.9)) : 0);
+      this.set({ quantile: '1' }, delays.count > 0 ? seconds(delays.max) : 0);
+    },
+  });
+  new Gauge({
+    name: 'monoroot_agent_memory_peak_bytes',
+    help: 'Most resident memory of the agent since its start, without the programs that it starts',
+    registers,
+    collect() {
+      this.set(process.resourceUsage().maxRSS * 1024);
+    },
+  });
 }

@@ -129,7 +129,10 @@ async function linkOf(
   } catch (error) {
     if (errorCode(error) !== 'EEXIST' && !passedOver.has(errorCode(error))) throw error;
   }
-  for (const it of made) rmSync(it);
+  for (const it of made) {
+    rmSync(it);
+    await turns.next();
+  }
   return undefined;
 }
 
