@@ -21,6 +21,11 @@ export interface Packages {
   notes: string[];
 }
 
+/** An image may say what it likes of itself; a full desktop has a third of these. */
+const mostOwners = 400_000;
+const mostPackages = 50_000;
+const longestLine = 8192;
+
 const dpkg = '/var/lib/dpkg';
 const apk = ['/lib/apk/db', '/usr/lib/apk/db'];
 const rpm = ['/var/lib/rpm', '/usr/lib/sysimage/rpm'];
@@ -28,10 +33,13 @@ const rpmFiles = ['rpmdb.sqlite', 'Packages.db', 'Packages'];
 
 /** Reads what an image records of its packages: dpkg and apk. Of rpm it only tells that it is there. */
 export async function readPackages(root: string): Promise<Packages> {
-  const found = { packages: [], owners: new Map<string, string>(), records: [], notes: [] };
+  const found: Found = { packages: [], owners: new Map(), records: [], notes: [] };
   await readDpkg(root, found);
   await readApk(root, found);
   await noteRpm(root, found);
+  if (found.owners.size >= mostOwners || found.packages.length >= mostPackages) {
+    found.notes.push(`Only ${mostPackages} packages and ${mostOwners} files of packages are read, and there are more`);
+  }
   return found;
 }
 
@@ -40,15 +48,23 @@ type Found = Packages & { owners: Map<string, string> };
 async function readDpkg(root: string, found: Found): Promise<void> {
   const parts = (await namesWithin(root, `${dpkg}/status.d`)).filter((name) => !name.endsWith('.md5sums'));
   for (const path of [`${dpkg}/status`, ...parts.map((name) => `${dpkg}/status.d/${name}`)]) {
-    for await (const one of parseStatus(linesWithin(root, path))) found.packages.push(one);
+    for await (const one of parseStatus(linesWithin(root, path))) addPackage(found, one);
   }
   if (found.packages.length > 0) found.records.push(dpkg);
   const links = await topLinks(root);
   for (const name of await namesWithin(root, `${dpkg}/info`)) {
     const owner = packageOfList(name);
     if (owner === undefined) continue;
-    for await (const path of linesWithin(root, `${dpkg}/info/${name}`)) found.owners.set(links(path), owner);
+    for await (const path of linesWithin(root, `${dpkg}/info/${name}`)) setOwner(found, links(path), owner);
   }
+}
+
+function setOwner({ owners }: Found, path: string, name: string): void {
+  if (owners.size < mostOwners) owners.set(path, name);
+}
+
+function addPackage({ packages }: Found, one: InstalledPackage): void {
+  if (packages.length < mostPackages) packages.push(one);
 }
 
 async function readApk(root: string, found: Found): Promise<void> {
@@ -56,8 +72,8 @@ async function readApk(root: string, found: Found): Promise<void> {
     const before = found.packages.length;
     const links = await topLinks(root);
     const lines = linesWithin(root, `${directory}/installed`);
-    const own = (path: string, name: string) => void found.owners.set(links(path), name);
-    for await (const one of parseInstalled(lines, own)) found.packages.push(one);
+    const own = (path: string, name: string) => setOwner(found, links(path), name);
+    for await (const one of parseInstalled(lines, own)) addPackage(found, one);
     if (found.packages.length === before) continue;
     found.records.push(links(directory));
     return;
@@ -88,7 +104,7 @@ async function topLinks(root: string): Promise<(path: string) => string> {
 
 async function* linesWithin(root: string, path: string): AsyncGenerator<string> {
   const file = await openWithin(root, path);
-  if (file) yield* linesOf(textOf(file));
+  if (file) yield* linesOf(textOf(file), longestLine);
 }
 
 const textOf = (file: FileHandle): AsyncIterable<string> => file.createReadStream({ encoding: 'utf8' });

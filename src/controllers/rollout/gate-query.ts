@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../../runtime/json.ts';
 
 export interface GateVerdict {
   holds: boolean;
@@ -27,7 +28,7 @@ const no = (message: string): GateVerdict => ({ holds: false, message });
 
 /** Whether an answer of Prometheus lets a rollout go on. `tell` makes what a server said fit for people. */
 export function judgeQuery(status: number, text: string, host: string, tell: Tell): GateVerdict {
-  const parsed = answer.safeParse(parseJson(text)).data;
+  const parsed = answer.safeParse(read(text)).data;
   if (parsed?.status === 'error') {
     return no(
       `${host} answered ${status}: ${tell(`${parsed.errorType}: ${parsed.error}`)}; check the query of the gate`,
@@ -65,9 +66,12 @@ function labelsOf(metric: Record<string, string>): string {
   return labels.length > 0 ? `{${labels.join(', ')}}` : '';
 }
 
-function parseJson(text: string): unknown {
+/** As much as a query of Prometheus that gives thousands of series. */
+const limits = { bytes: 256 * 1024, values: 50_000 };
+
+function read(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(Buffer.from(text), limits);
   } catch {
     return undefined;
   }
