@@ -66,6 +66,20 @@ describe('a halt', () => {
     expect(f.step().reason).toBe('RolloutHalted');
   });
 
+  test('has evidence of a bounded length, cut between characters', () => {
+    const f = new Followers(2);
+    f.fates.set('f-00', 'fails');
+    past(f);
+    const [failure] = f.get('f-00').status?.failedImages ?? [];
+    // As long as a message of the ledger may be, of characters that take two code units each.
+    if (failure) f.edit('f-00', { failedImages: [{ ...failure, message: '😀'.repeat(512) }] });
+    const { condemn = '', rollout } = f.plan();
+    expect([condemn, rollout?.haltMessage].every((it) => it?.isWellFormed())).toBe(true);
+    expect(rollout?.haltMessage?.length).toBeLessThanOrEqual(1000);
+    expect(condemn.length).toBeLessThanOrEqual(1200);
+    expect(condemn).toContain('such as shop/f-00: CrashLooping: 😀');
+  });
+
   test('lasts until it is lifted and another retry token is given, and says which is missing', () => {
     const f = halted();
     expect(f.plan().message).toMatch(
