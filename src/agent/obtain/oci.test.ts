@@ -130,6 +130,26 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
     expect((await lstat(join(root, 'srv'))).mode & 0o777).toBe(0o750);
   });
 
+  test('whose layers have links, files and volumes on top is stored with what containers get of them', async () => {
+    const layer = tar([
+      { name: 'srv/upload/', type: 'directory' },
+      { name: 'lib64', type: 'symlink', link: 'usr/lib' },
+      { name: 'entrypoint.sh', content: '#!/bin/sh\n' },
+    ]);
+    const config = { User: 'web', StopSignal: 'QUIT', Volumes: { '/srv/upload': {}, '/usr/x': {} } };
+    const { stored } = await fetched({ layers: [rootLayer(), layer], config });
+    expect(stored.defaults).toEqual({ user: 'web', stopSignal: 'SIGQUIT', volumes: ['/srv/upload', '/usr/x'] });
+    expect(stored.layout).toMatchObject({
+      kind: 'split',
+      links: [
+        { name: 'bin', target: 'usr/bin', type: 'Directory' },
+        { name: 'lib64', target: 'usr/lib', type: 'Directory' },
+      ],
+      files: ['entrypoint.sh'],
+      volumes: ['/srv/upload'],
+    });
+  });
+
   test('may be a bundle, whose defaults win over those of the configuration', async () => {
     const bundle = { os: 'debian-12', version: 'v1', defaults: { command: ['/bin/bundle'] } };
     const layer = tar([file('mount.sh', 'echo bundle'), file('bundle.json', JSON.stringify(bundle))]);
