@@ -56,10 +56,11 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const settings = { namespace, verificationNamespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
 
   const readSecret = secretReader(client, namespace);
+  const localAddresses = env.GATES_LOCAL_ADDRESSES === 'true';
 
   const controllers = [
     { ...osImageController({ client, caches, settings, events }), workers: 1 },
-    { ...imageDistributionController({ client, caches, gates: { readSecret }, events }), workers: 4 },
+    { ...imageDistributionController({ client, caches, gates: { readSecret, localAddresses }, events }), workers: 4 },
     { ...nodeStoreController(client, caches), workers: 1 },
     {
       ...hostedContainerController({ client, caches, settings: { scaffolds, allowedCapabilities }, events }),

@@ -32,6 +32,20 @@ describe('a distribution selects', () => {
     ['no node that has another image, by an empty selector', node('n1', ['os:v2']), { nodeSelector: {} }, false],
     ['no node of another architecture', node('n1', [], {}, { 'kubernetes.io/arch': 'arm64' }), {}, false],
     ['no node that has no architecture yet', { metadata: { name: 'n1', labels: {} } }, {}, false],
+    ['a node that says that it is Linux', node('n1', [], {}, { 'kubernetes.io/os': 'linux' }), {}, true],
+    ...(
+      [
+        ['Windows', node('n1', [], {}, { 'kubernetes.io/os': 'windows' })],
+        ['a virtual kubelet, by its label', node('n1', [], {}, { type: 'virtual-kubelet' })],
+        ['a virtual kubelet, by its taint', node('n1', [], taint('virtual-kubelet.io/provider'))],
+        ['Fargate', node('n1', [], {}, { 'eks.amazonaws.com/compute-type': 'fargate' })],
+      ] as [string, Node][]
+    ).map(([name, it]): [string, Node, Partial<ImageDistributionSpec>, boolean] => [
+      `never ${name}, whatever is tolerated`,
+      it,
+      { tolerations: [{ operator: 'Exists' }] },
+      false,
+    ]),
     ['no node with a taint of its owner', node('n1', [], taint('dedicated')), {}, false],
     [
       'a node whose taint it tolerates',

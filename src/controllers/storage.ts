@@ -2,7 +2,7 @@ import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage, WantedImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import type { LabelSelector } from '../api/podfields.ts';
-import { isEmptySelector, matchesSelector, nodeHasImage, toleratesTaints } from '../pod/nodes.ts';
+import { isEmptySelector, isRealLinux, matchesSelector, nodeHasImage, toleratesTaints } from '../pod/nodes.ts';
 import type { Node } from '../pod/types.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from './catalog.ts';
 import { isFull } from './nodestore/limits.ts';
@@ -26,6 +26,7 @@ export function selectedNodes(distribution: ImageDistribution, image: OSImage, n
   return nodes.filter(
     (node) =>
       node.metadata.deletionTimestamp === undefined &&
+      isRealLinux(node) &&
       node.metadata.labels?.['kubernetes.io/arch'] === image.spec.architecture &&
       selects(node) &&
       toleratesTaints(withoutPassingTaints(node), tolerations),

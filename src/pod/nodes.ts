@@ -83,3 +83,16 @@ export function toleratesTaints(node: Node, tolerations: readonly Toleration[] |
     ),
   );
 }
+
+/**
+ * A machine with a kernel and a disk of its own: no Windows, and no virtual kubelet, which stands for something else (containers of a
+ * cloud, another cluster), takes no DaemonSets and mounts no hostPath. Tolerations that tolerate everything do not select it either.
+ */
+export function isRealLinux({ metadata: { labels = {} }, spec }: Node): boolean {
+  return (
+    (labels['kubernetes.io/os'] ?? 'linux') === 'linux' &&
+    labels['type'] !== 'virtual-kubelet' &&
+    labels['eks.amazonaws.com/compute-type'] !== 'fargate' &&
+    !(spec?.taints ?? []).some(({ key }) => key.startsWith('virtual-kubelet.io/'))
+  );
+}

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createClient } from '../../src/kube/client.ts';
 import type { Client, NewObject } from '../../src/kube/client.ts';
 import type { Connection } from '../../src/kube/connection.ts';
+import { attacksOn, tryAttack } from '../../hack/lib/attack/attacks.ts';
 import { jobs } from '../../src/controllers/caches.ts';
 import type { HostedContainerSpec } from '../../src/api/hostedcontainer.ts';
 import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
@@ -442,6 +443,16 @@ describe('an operator', () => {
     const template = { spec: { restartPolicy: 'Never', ...spec } };
     const job = { metadata: { name: 'attack', namespace: system }, spec: { template } };
     expect(await refusal(operator.create(jobs, job as never, { dryRun: true }))).toContain(message);
+  });
+
+  test('and all that hack/attack tries is answered as it should be', async () => {
+    const target = { namespace, system, verification: 'monoroot-verification', node };
+    const wrong: string[] = [];
+    for (const attack of attacksOn(target)) {
+      const problem = await tryAttack(attack, attack.by === 'admin' ? client : operator);
+      if (problem !== undefined) wrong.push(`${attack.name}: ${problem}`);
+    }
+    expect(wrong).toEqual([]);
   });
 
   test('makes no Pod and no Job with the account of the agent', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { matchesLabels, toleratesTaints } from '../../pod/nodes.ts';
+import { isRealLinux, matchesLabels, toleratesTaints } from '../../pod/nodes.ts';
 import type { Node } from '../../pod/types.ts';
 import { isReachable, nodeState, storedImage } from '../storage.ts';
 import type { Observed } from './observed.ts';
@@ -13,6 +13,7 @@ function canTest(image: OSImage, node: Node): boolean {
   const { architecture, verification } = image.spec;
   return (
     node.metadata.deletionTimestamp === undefined &&
+    isRealLinux(node) &&
     !node.spec?.unschedulable &&
     node.metadata.labels?.['kubernetes.io/arch'] === architecture &&
     matchesLabels(node.metadata.labels, verification?.nodeSelector) &&

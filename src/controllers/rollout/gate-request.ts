@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici';
+import { lookupNotLocal, refuseLocalHost } from '../../runtime/addresses.ts';
 
 /** What a gate needs of Secrets. Never to be logged. */
 export interface GateAccess {
@@ -14,6 +15,8 @@ export interface GateCall {
   body: string;
   access: GateAccess;
   timeoutSeconds: number;
+  /** Also loopback and link-local addresses. */
+  localAddresses: boolean;
   signal: AbortSignal;
 }
 
@@ -40,11 +43,17 @@ export async function postOnce({
   body,
   access,
   timeoutSeconds,
+  localAddresses,
   signal,
 }: GateCall): Promise<GateAnswer> {
   const time = AbortSignal.timeout(timeoutSeconds * 1000);
   const { ca, authorization } = access;
-  const connect = { timeout: timeoutSeconds * 1000, ...(ca !== undefined && { ca }) };
+  if (!localAddresses) refuseLocalHost(url);
+  const connect = {
+    timeout: timeoutSeconds * 1000,
+    ...(ca !== undefined && { ca }),
+    ...(!localAddresses && { lookup: lookupNotLocal }),
+  };
   const dispatcher = new Agent({ connect, connections: 1 });
   try {
     const response = await request(url, {

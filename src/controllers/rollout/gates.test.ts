@@ -39,7 +39,7 @@ const webhook = (url: string, more: Partial<Gate> = {}): Gate => ({ ...common, w
 
 type Secrets = Record<string, Record<string, string>>;
 const ask = (gate: Gate, secrets: Secrets = {}, signal = AbortSignal.timeout(20_000)) =>
-  askGate(gate, question, { readSecret: (name) => Promise.resolve(secrets[name]) }, signal);
+  askGate(gate, question, { readSecret: (name) => Promise.resolve(secrets[name]), localAddresses: true }, signal);
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
@@ -241,7 +241,7 @@ describe('a server that cannot be asked does not hold:', () => {
   test('its Secret cannot be read', async () => {
     const readSecret = () => Promise.reject(new Error('forbidden'));
     const gate = webhook('http://127.0.0.1:1/', { secretRef: { name: 'login' } });
-    const { message } = await askGate(gate, question, { readSecret }, AbortSignal.timeout(5000));
+    const { message } = await askGate(gate, question, { readSecret, localAddresses: true }, AbortSignal.timeout(5000));
     expect(message).toMatch(/^Secret login cannot be read: forbidden/);
   });
 });
@@ -250,4 +250,33 @@ test('a question that is broken off is no answer', async () => {
   const stop = new AbortController();
   const url = await serve(() => stop.abort(new Error('stopped')));
   await expect(ask(prometheus(url), {}, stop.signal)).rejects.toThrow('stopped');
+});
+
+describe('a gate at an address of this machine', () => {
+  test.each(['127.0.0.1', 'localhost', '[::1]', '2130706433'])(
+    'is not asked unless the cluster says so: %s',
+    async (host) => {
+      let asked = 0;
+      const url = await serve((_request, response) => {
+        asked += 1;
+        response.end();
+      });
+      const gate = webhook(url.replace('127.0.0.1', host));
+      const ports = { readSecret: () => Promise.resolve(undefined) };
+      const { holds, message } = await askGate(gate, question, ports, AbortSignal.timeout(5000));
+      expect([holds, asked]).toEqual([false, 0]);
+      expect(message).toContain('is a loopback or link-local address');
+    },
+  );
+
+  test('a metadata server is not asked', async () => {
+    const ports = { readSecret: () => Promise.resolve(undefined) };
+    const { message } = await askGate(
+      webhook('http://169.254.169.254/latest'),
+      question,
+      ports,
+      AbortSignal.timeout(5000),
+    );
+    expect(message).toContain('169.254.169.254 is a loopback or link-local address');
+  });
 });

@@ -19,6 +19,8 @@ export interface GateQuestion {
 export interface GatePorts {
   /** The values of a Secret in the operator's namespace, decoded; undefined when there is none. Read anew on every call. */
   readSecret: (name: string) => Promise<Record<string, string> | undefined>;
+  /** Gates may be at loopback and link-local addresses; not unless it is set. */
+  localAddresses?: boolean;
 }
 
 /**
@@ -37,7 +39,8 @@ export async function askGate(
     const { url, contentType, body } = callOf(gate, question);
     const access = await readAccess(gate, ports, secrets);
     const { timeoutSeconds } = gate;
-    const answer = await postOnce({ url, contentType, body, access, timeoutSeconds, signal }).catch(
+    const { localAddresses = false } = ports;
+    const answer = await postOnce({ url, contentType, body, access, timeoutSeconds, localAddresses, signal }).catch(
       (error: unknown) => {
         throw new Error(`${url.host}: ${messageOf(error)}; check the URL, the server and caRef of the gate`);
       },

@@ -56,7 +56,10 @@ export async function startOperator(
   const readSecret = secretReader(client, systemNamespace);
   const options = [
     osImageController({ client, caches, settings, events }),
-    { ...imageDistributionController({ client, caches, gates: { readSecret }, events }), workers: 4 },
+    {
+      ...imageDistributionController({ client, caches, gates: { readSecret, localAddresses: true }, events }),
+      workers: 4,
+    },
     nodeStoreController(client, caches),
     { ...hostedContainerController({ client, caches, settings: { scaffolds }, events }), workers: 8 },
   ];
