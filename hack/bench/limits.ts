@@ -1,7 +1,7 @@
 // Stores, counts, verifies and removes two versions of an image at each documented limit (docs/operations.md), with the agent's
 // own code, in a process with the flags and within the memory of deploy/agent.yaml. Prints for each the most memory that all its
 // processes took (without the page cache), the longest delay of the event loop, and times; fails when one is not stored, shared,
-// found unchanged and removed, when the agent dies, or when the p99.9 of the delays of a step is 100 ms or more.
+// found unchanged and removed, when the agent dies, or when the p99.9 of all delays is 100 ms or more.
 // Needs root, and some 15 GB of disk. Usage: hack/bench/limits [--cases entries,names] [--scale 0.1] [--directory /var/tmp]
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -166,8 +166,8 @@ function problemOf({ steps, ended, stderr }: LimitsResult): string | undefined {
     step.startsWith('store') ? !/^\d+ files/.test(outcome) : /^(read|look)/.test(step) && outcome !== 'unchanged',
   );
   if (bad) return `${bad.step}: ${bad.outcome}`;
-  const slow = steps.find(({ p999 }) => p999 >= mostDelay);
-  return slow && `${slow.step}: p99.9 of the event loop's delays was ${slow.p999} ms`;
+  const p999 = steps.at(-1)?.p999 ?? 0;
+  return p999 < mostDelay ? undefined : `p99.9 of the event loop's delays was ${p999} ms`;
 }
 
 const directory = mkdtempSync(join(options.directory, 'monoroot-limits-'));
@@ -205,9 +205,10 @@ console.log(JSON.stringify({ bench: 'limits', passed: !failed, scale }));
 if (failed) process.exitCode = 1;
 
 function figures({ steps, peakBytes }: LimitsResult): string[] {
-  const most = (of: 'longest' | 'p999') => String(Math.max(...steps.map((step) => step[of])));
+  const longest = String(Math.max(...steps.map((step) => step.longest)));
+  const p999 = String(steps.at(-1)?.p999);
   const took = (start: string) =>
     Math.max(...steps.filter(({ step }) => step.startsWith(start)).map(({ seconds }) => seconds)).toFixed(1);
   const peak = peakBytes === undefined ? 'not limited' : (peakBytes / 2 ** 20).toFixed(0);
-  return [peak, most('longest'), most('p999'), ...['store v1', 'store v2', 'look', 'read', 'remove'].map(took)];
+  return [peak, longest, p999, ...['store v1', 'store v2', 'look', 'read', 'remove'].map(took)];
 }
