@@ -415,6 +415,7 @@ describe('an operator', () => {
   test('labels a Node with the images that it has, and changes nothing else of it', async () => {
     const labels = (it: Record<string, string | null>) => patchNode({ metadata: { labels: it } });
     await labels({ 'image.monoroot.dev/os.v1': 'aaaaaaaaaaaa' });
+    await labels({ 'running.monoroot.dev/5f0c2f6e-1d1c-4d0f-9c59-0a52ff2ad3e1': 'aaaaaaaaaaaa' });
     expect(await refusal(labels({ 'node-role.kubernetes.io/control-plane': '' }))).toContain('may change no label but');
     expect(await refusal(labels({ pool: 'b' }))).toContain('may change no label but');
     expect(await refusal(labels({ pool: null }))).toContain('may change no label but');
