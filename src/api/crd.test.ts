@@ -146,7 +146,12 @@ describe.each(kinds)('$kind', (kind) => {
   const all = [...nodes(schema, '$')];
 
   test('has a status subresource, a description, and needs a spec', () => {
-    expect(version?.subresources).toEqual({ status: {} });
+    const scale = {
+      specReplicasPath: '.spec.replicas',
+      statusReplicasPath: '.status.replicas',
+      labelSelectorPath: '.status.selector',
+    };
+    expect(version?.subresources).toEqual({ status: {}, ...(kind.kind === 'HostedContainer' && { scale }) });
     expect(schema).toMatchObject({ type: 'object', required: ['spec'] });
     expect(schema['description']).toBe(kind.description);
   });

@@ -129,7 +129,16 @@ export function customResourceDefinition(def: KindDefinition): Json {
           name: version,
           served: true,
           storage: true,
-          subresources: { status: {} },
+          subresources: {
+            status: {},
+            ...(def.scale && {
+              scale: {
+                specReplicasPath: def.scale.replicas,
+                statusReplicasPath: def.scale.status,
+                labelSelectorPath: def.scale.selector,
+              },
+            }),
+          },
           additionalPrinterColumns: def.columns,
           schema: { openAPIV3Schema: schema },
         },

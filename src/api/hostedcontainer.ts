@@ -245,6 +245,14 @@ const spec = z
     upgrade,
     restartToken: z.string().max(253).default('').describe('Any change restarts the container.'),
     suspend: z.boolean().default(false).describe('true: the Pod is removed and the data kept.'),
+    replicas: z
+      .int()
+      .min(0)
+      .max(1)
+      .default(1)
+      .describe(
+        'What `kubectl scale` writes. 0 means the same as suspend: true; it runs when neither asks for no Pod.',
+      ),
     podTemplate: podTemplate.optional(),
   })
   .meta(
@@ -347,6 +355,8 @@ const status = z.object({
   nodeName: z.string().max(253).optional().describe('Node of the Pod; kept between two Pods.'),
   podIP: z.string().max(64).optional().describe('Address of the Pod.'),
   restarts: z.int().min(0).optional().describe('Restarts of the container in its Pod.'),
+  replicas: z.int().min(0).max(1).optional().describe('1 when it has a place on a node, for the scale subresource.'),
+  selector: z.string().max(512).optional().describe('Selects its Pod, for the scale subresource.'),
   failedImages: z
     .array(failedImage)
     .max(10)
@@ -374,8 +384,9 @@ export const hostedContainerDefinition: KindDefinition = {
   kind: 'HostedContainer',
   plural: 'hostedcontainers',
   singular: 'hostedcontainer',
-  shortNames: ['hc'],
+  shortNames: ['hctr'],
   scope: 'Namespaced',
+  scale: { replicas: '.spec.replicas', status: '.status.replicas', selector: '.status.selector' },
   description: 'A container whose root is an operating system image that all containers of a node share read-only.',
   spec,
   status,

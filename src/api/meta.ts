@@ -114,6 +114,8 @@ export interface KindDefinition {
   singular: string;
   shortNames: string[];
   scope: 'Cluster' | 'Namespaced';
+  /** JSON paths of the scale subresource; by it PodDisruptionBudgets know how many Pods there should be. */
+  scale?: { replicas: string; status: string; selector: string };
   description: string;
   spec: z.ZodType;
   status: z.ZodType;

@@ -37,9 +37,10 @@ const other: { [Field in keyof Required<HostedContainerSpec>]: HostedContainerSp
   upgrade: { ...base.spec.upgrade, progressDeadlineSeconds: 20 },
   restartToken: '1',
   suspend: true,
+  replicas: 0,
   podTemplate: { automountServiceAccountToken: true },
 };
-const notShaping = new Set(['image', 'imagePolicy', 'upgrade', 'restartToken', 'suspend']);
+const notShaping = new Set(['image', 'imagePolicy', 'upgrade', 'restartToken', 'suspend', 'replicas']);
 
 describe('the fingerprint of an attempt', () => {
   test.each(Object.keys(other) as (keyof HostedContainerSpec)[])('spec.%s', (field) => {

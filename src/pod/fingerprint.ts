@@ -14,6 +14,7 @@ function shape(container: HostedContainer, image: UsableImage): object {
     upgrade: _upgrade,
     restartToken: _token,
     suspend: _suspend,
+    replicas: _replicas,
     ...asked
   } = container.spec;
   return {

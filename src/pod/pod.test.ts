@@ -150,6 +150,8 @@ test('the Pod has the name of its container, belongs to it, and says what it run
     'app.kubernetes.io/managed-by': 'monoroot',
   });
   expect(metadata.annotations).toEqual({
+    'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes':
+      'os-home,os-opt,os-root,os-usr,defaults-etc,defaults-run,defaults-tmp,defaults-var',
     'monoroot.dev/image': 'debian-12:v35',
     'monoroot.dev/digest': image().digest,
     'monoroot.dev/fingerprint': expect.stringMatching(/^[0-9a-f]{16}$/) as string,

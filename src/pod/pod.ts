@@ -4,7 +4,7 @@ import { fingerprint, podHash } from './fingerprint.ts';
 import { imageName, imageObjectName } from './image.ts';
 import type { UsableImage } from './image.ts';
 import { affinityFor } from './placement.ts';
-import type { Container, EnvVar, Pod, PodSpec } from './types.ts';
+import type { Container, EnvVar, Pod, PodSpec, Volume } from './types.ts';
 import { linkEnvironment, linkMounts } from './links.ts';
 import { defaultsRoot } from './paths.ts';
 import { effectiveWritable, unwritableVolumes, volumesOf } from './volumes.ts';
@@ -63,6 +63,7 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
         [labels.managedBy]: 'monoroot',
       },
       annotations: {
+        ...safeToEvict(volumes),
         ...template?.metadata?.annotations,
         [annotations.image]: imageName(image),
         [annotations.digest]: image.digest,
@@ -90,6 +91,15 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
       volumes,
     },
   };
+}
+
+/**
+ * The cluster autoscaler removes no node with a Pod that has local volumes, unless it is told that they may go: those of the
+ * store are on each node that has the image. Ephemeral data is not named: it is for the user to say that it may go.
+ */
+function safeToEvict(volumes: readonly Volume[]): Record<string, string> {
+  const ofStore = volumes.filter(({ hostPath }) => hostPath !== undefined).map(({ name }) => name);
+  return { 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes': ofStore.join(',') };
 }
 
 function scheduling(container: HostedContainer): Partial<PodSpec> {

@@ -83,7 +83,7 @@ test.concurrent(
       upgrade: { progressDeadlineSeconds: 91, onFailure: 'Hold', retryToken: 'x' },
       imagePolicy: 'Strict',
     });
-    await kubectl.run(['-n', namespace, 'label', 'hc', 'shape', 'team=blue']);
+    await kubectl.run(['-n', namespace, 'label', 'hctr', 'shape', 'team=blue']);
     await untilContainer(
       'shape',
       'has seen it',
@@ -132,7 +132,7 @@ test.concurrent(
       '-n',
       namespace,
       'patch',
-      'hc',
+      'hctr',
       'small',
       '--type=json',
       '-p',

@@ -36,7 +36,7 @@ afterAll(() => remove({ containers: [name], images: [good, better, broken] }));
 
 /** What a person does to upgrade. */
 const ask = (image: string) =>
-  kubectl.run(['-n', namespace, 'patch', 'hc', name, '--type=merge', '-p', JSON.stringify({ spec: { image } })]);
+  kubectl.run(['-n', namespace, 'patch', 'hctr', name, '--type=merge', '-p', JSON.stringify({ spec: { image } })]);
 
 const shell = async (script: string) => (await kubectl.shell(here, script)).stdout.trim();
 
@@ -153,7 +153,7 @@ test('an image whose service does not come up is reverted in spec, with conditio
     '-n',
     namespace,
     'get',
-    'hc',
+    'hctr',
     name,
     '--show-managed-fields',
     '-o',

@@ -14,6 +14,7 @@ import type { Reason } from './reasons.ts';
 import { newest } from './record.ts';
 import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './verdict.ts';
 import { truncateStart } from '../../runtime/text.ts';
+import { howToStart, isSuspended, whySuspended } from '../../pod/suspended.ts';
 
 /** Why the next Pod is not made yet. */
 export interface Hindrance {
@@ -62,7 +63,7 @@ function upgradedCondition(s: Situation): Stated {
   });
   const { image, blockedBy, failedWithoutWayBack, resolution } = course;
 
-  if (observed.container.spec.suspend) return state('Unknown', 'Suspended', 'spec.suspend is true');
+  if (isSuspended(observed.container)) return state('Unknown', 'Suspended', whySuspended(observed.container));
   if (!image || resolution.status === 'False') return state('Unknown', 'ImageNotResolved', resolution.message);
   const name = imageName(image);
   if (blockedBy) return { type: 'Upgraded', status: 'False', ...blockedReason(s, blockedBy, name) };
@@ -143,9 +144,10 @@ type ReadyRule = (s: Situation) => { status?: 'True'; reason: Reason; message: s
 
 /** True, as a Deployment of no replicas is Available: it is as a person wants it, and kstatus knows no other settled state. */
 const suspended: ReadyRule = ({ observed: { container, pod } }) => {
-  if (!container.spec.suspend) return undefined;
-  if (pod) return { reason: 'Starting', message: 'spec.suspend is true: the Pod is being stopped' };
-  const message = 'It has no Pod, because spec.suspend is true: set it to false to start the container';
+  if (!isSuspended(container)) return undefined;
+  const why = whySuspended(container);
+  if (pod) return { reason: 'Starting', message: `${why}: the Pod is being stopped` };
+  const message = `It has no Pod, because ${why}: set ${howToStart(container)} to start the container`;
   return { status: 'True', reason: 'Suspended', message };
 };
 

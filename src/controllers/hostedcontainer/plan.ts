@@ -1,5 +1,5 @@
 import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import { annotations } from '../../api/names.ts';
+import { annotations, labels } from '../../api/names.ts';
 import { imageName } from '../../pod/image.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { Pod } from '../../pod/types.ts';
@@ -25,6 +25,7 @@ import { mainStatus } from './verdict.ts';
 import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
 import type { Step } from './watch.ts';
 import { wayBackOf } from './way-back.ts';
+import { isSuspended } from '../../pod/suspended.ts';
 
 /**
  * The whole policy of a HostedContainer. Level-based: it may be called in any state, also one that a crash left behind, and
@@ -97,7 +98,7 @@ function takeStep(o: Observed, course: Course, status: HostedContainerStatus): S
     const message = `A Pod named ${pod.metadata.name} exists and belongs to somebody else: remove it, or choose another name`;
     return { ...still, hindrance: { reason: 'PodConflict', message }, requeueAfterSeconds: 30 };
   }
-  if (container.spec.suspend) return pod ? remove('The container is suspended') : still;
+  if (isSuspended(container)) return pod ? remove('The container is suspended') : still;
   if (!course.image) return still;
   if (pod && isOnCourse(pod, course)) return watchPod(o, course, pod, status);
   const end = pod && podEnd(pod);
@@ -198,6 +199,9 @@ function describe(o: Observed, course: Course, step: Step): HostedContainerStatu
     lastKnownGoodNode: lastKnownGoodNode(o, rest),
     podIP: pod?.status?.podIP,
     restarts: mainStatus(pod)?.restartCount,
+    // As the node: no write more for the moment between two Pods.
+    replicas: nodeOf(o) === undefined ? 0 : 1,
+    selector: `${labels.hostedContainer}=${container.metadata.name}`,
   };
   const stated = conditionsOf({ observed: o, course, hindrance: step.hindrance, status });
   // Only where there is something to say: it is no part of the life of a container.
@@ -216,7 +220,7 @@ function runningImage(pod: Pod | undefined): Pick<HostedContainerStatus, 'image'
 
 /** The node that ran the last known good last, while the container may need its way back. */
 function lastKnownGoodNode({ pod, container }: Observed, status: HostedContainerStatus): string | undefined {
-  if (container.spec.suspend) return undefined;
+  if (isSuspended(container)) return undefined;
   const running = runningImage(pod);
   const good = lastKnownGood(status);
   const isIt = good !== undefined && running.image === good.image && running.digest === good.digest;
@@ -225,6 +229,6 @@ function lastKnownGoodNode({ pod, container }: Observed, status: HostedContainer
 
 /** The node of the Pod; between two Pods still the last one, because the way back is pinned there. */
 function nodeOf({ pod, container }: Observed): string | undefined {
-  const last = container.spec.suspend ? undefined : container.status?.nodeName;
+  const last = isSuspended(container) ? undefined : container.status?.nodeName;
   return pod?.spec.nodeName ?? last;
 }

@@ -9,6 +9,7 @@ import { permittedByName, withSoftware } from '../hostedcontainer/images.ts';
 import { isLastKnownGood } from '../hostedcontainer/last-known-good.ts';
 import { readyOf } from './observed.ts';
 import type { Counts, Observed } from './observed.ts';
+import { isSuspended } from '../../pod/suspended.ts';
 
 /**
  * How one follower stands with the image. `Waiting`: it runs something else and is to be moved. `Moving`: it was moved and is
@@ -76,7 +77,7 @@ function followersOf(distribution: ImageDistribution, containers: readonly Hoste
 
 function follower(container: HostedContainer, context: Context): Follower {
   const { o, image, usable, since, retryToken } = context;
-  const { metadata, spec, status = {} } = container;
+  const { metadata, status = {} } = container;
   const { lastKnownGoodImage: good, assignedImage: assigned, assignedTime } = status;
   const failure = usable && failureOf(o, container, usable, retryToken);
   const state = stateOf(container, failure, context);
@@ -88,7 +89,7 @@ function follower(container: HostedContainer, context: Context): Follower {
     state,
     available,
     steady: available && readySeconds(container, o.now) >= steadySeconds(container),
-    suspended: spec.suspend,
+    suspended: isSuspended(container),
     moved: assigned === image && isSince(assignedTime, since),
     failure,
   };

@@ -127,7 +127,7 @@ export { hostedContainers, imageDistributions, osImages };
 
 /** Changes fields of a container as somebody at a terminal does. */
 export const patchContainer = (name: string, spec: object) =>
-  kubectl.run(['-n', namespace, 'patch', 'hc', name, '--type=merge', '-p', JSON.stringify({ spec })]);
+  kubectl.run(['-n', namespace, 'patch', 'hctr', name, '--type=merge', '-p', JSON.stringify({ spec })]);
 
 /** What a shell in the container prints; the script may run twice. */
 export const inside = async (name: string, script: string): Promise<string> =>

@@ -155,7 +155,27 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
       .sort();
   }
 
+  const path = (of: string, name: string, subresource: string) =>
+    `/${of}/namespaces/${namespace}/${of === 'api/v1' ? 'pods' : 'hostedcontainers'}/${name}/${subresource}`;
+  /** What `kubectl drain` asks for; an ApiError when a budget does not allow it. */
+  const evict = (name: string) =>
+    connection.request({
+      method: 'POST',
+      path: path('api/v1', name, 'eviction'),
+      body: JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace } }),
+    });
+  /** What `kubectl scale` asks for. */
+  const scale = (name: string, replicas: number) =>
+    connection.request({
+      method: 'PATCH',
+      path: path('apis/monoroot.dev/v1alpha1', name, 'scale'),
+      body: JSON.stringify({ spec: { replicas } }),
+      contentType: 'application/merge-patch+json',
+    });
+
   return {
+    evict,
+    scale,
     client,
     cluster,
     connection,
