@@ -424,7 +424,7 @@ describe('an operator', () => {
     expect(await refusal(patchNode({ spec: { taints: null, podCIDR: '10.0.0.0/8' } }))).toContain(
       'may change no field of spec',
     );
-    expect(await refusal(patchNode({ metadata: { finalizers: ['a.b/c'] } }))).toContain('no finalizers');
+    expect(await refusal(patchNode({ metadata: { finalizers: ['a.b/c'] } }))).toContain('no finalizer but');
   });
 
   test('writes the image of a HostedContainer, and nothing else of its spec', async () => {
@@ -434,6 +434,17 @@ describe('an operator', () => {
     expect(await refusal(patchHosted({ spec: { user: '0' } }))).toContain('may change no field of spec');
     expect(await refusal(patchHosted({ metadata: { annotations: { a: 'b' } } }))).toContain('may change no annotation');
     expect(await refusal(patchHosted({ metadata: { labels: { a: 'b' } } }))).toContain('may change no label');
+  });
+
+  test('holds a HostedContainer until it has seen to its data, and by no other finalizer', async () => {
+    const finalizers = (...list: string[]) => patchHosted({ metadata: { finalizers: list } });
+    await finalizers('monoroot.dev/data');
+    expect(await refusal(finalizers('a.b/c'))).toContain('no finalizer but');
+    const hold = { metadata: { finalizers: ['a.b/c', 'monoroot.dev/data'] } };
+    await client.mergePatch(hostedContainers, { name: hosted, namespace }, hold);
+    await finalizers('a.b/c');
+    expect(await refusal(finalizers('monoroot.dev/data'))).toContain('no finalizer but');
+    await client.mergePatch(hostedContainers, { name: hosted, namespace }, { metadata: { finalizers: null } });
   });
 
   test.each(forbidden)('makes no Pod with %s, in any namespace', async (_name, extra, message) => {
