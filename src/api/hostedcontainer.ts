@@ -335,6 +335,9 @@ const status = z.object({
     .max(253)
     .optional()
     .describe('The node that ran it last: it stays stored there while another image is tried, on whatever node.'),
+  firstStartDeadline: time
+    .optional()
+    .describe('Until when its first start waits at most for more nodes that are getting the image.'),
   assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
   assignedTime: time.optional().describe('When a rollout assigned it.'),
   assignedRetryToken: z

@@ -54,6 +54,9 @@ function withoutPassingTaints(node: Node): Node {
   return { ...node, spec: { ...node.spec, taints } };
 }
 
+/** No further node is told to get the image. */
+export const isPaused = ({ spec }: ImageDistribution): boolean => spec.parallelism === 0 || spec.parallelism === '0%';
+
 /** What the store of the node says of exactly these bytes. */
 export function storedImage(store: NodeStore | undefined, image: OSImage): StoredImage | undefined {
   const { os, version } = image.spec;

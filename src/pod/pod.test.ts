@@ -6,6 +6,8 @@ import { usableImage } from './image.ts';
 import type { UsableImage } from './image.ts';
 import { buildPod, effectiveCommand } from './pod.ts';
 import type { Container, Pod } from './types.ts';
+import { matchesSelector } from './nodes.ts';
+import type { LabelSelector } from '../api/podfields.ts';
 
 const scaffolds = { merged: 'registry/scaffold-merged:1', split: 'registry/scaffold-split:1' };
 const top = [
@@ -179,6 +181,17 @@ describe('podTemplate', () => {
     };
     const pod = build({ podTemplate: { ...handedOn, automountServiceAccountToken: true } });
     expect(pod.spec).toMatchObject({ ...handedOn, automountServiceAccountToken: true });
+  });
+
+  test('spreads containers over nodes unless it says how, or that they are not', () => {
+    const { labels } = build().metadata;
+    const [usual] = build().spec.topologySpreadConstraints ?? [];
+    expect(usual).toMatchObject({ topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' });
+    const { labelSelector } = usual as { labelSelector: LabelSelector };
+    expect(matchesSelector(labels, labelSelector)).toBe(true);
+    expect(matchesSelector({ app: 'other' }, labelSelector)).toBe(false);
+    const none = { automountServiceAccountToken: false, topologySpreadConstraints: [] };
+    expect(build({ podTemplate: none }).spec.topologySpreadConstraints).toEqual([]);
   });
 
   test('adds labels and annotations, but none of ours can be taken over', () => {

@@ -105,8 +105,21 @@ function safeToEvict(volumes: readonly Volume[]): Record<string, string> {
 function scheduling(container: HostedContainer): Partial<PodSpec> {
   const template = container.spec.podTemplate ?? { automountServiceAccountToken: false };
   const { metadata: _m, affinity: _a, securityContext: _s, automountServiceAccountToken: _t, ...handedOn } = template;
-  return defined(handedOn);
+  return { topologySpreadConstraints: usualSpread, ...defined(handedOn) };
 }
+
+/**
+ * As the scheduler does for the Pods of a Deployment, but not for those of an owner that it does not know. Containers that are
+ * made together come to the nodes evenly; it keeps none from a node. A list in `podTemplate`, also an empty one, replaces it.
+ */
+const usualSpread = [
+  {
+    maxSkew: 1,
+    topologyKey: 'kubernetes.io/hostname',
+    whenUnsatisfiable: 'ScheduleAnyway',
+    labelSelector: { matchExpressions: [{ key: labels.hostedContainer, operator: 'Exists' }] },
+  },
+];
 
 function mainContainer(
   container: HostedContainer,

@@ -5,7 +5,8 @@ import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import { byDigest, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { defaultDistribution, defaultVersion, digestOf, moves } from '../catalog.ts';
-import { nodeState, selectedNodes } from '../storage.ts';
+import { isPaused, nodeState, selectedNodes } from '../storage.ts';
+import type { NodeState } from '../storage.ts';
 import type { Catalog, ImageDigest, Pending } from './observed.ts';
 
 /** What is known of images, from caches, as of now. */
@@ -16,7 +17,8 @@ export function catalogOf(caches: Caches, now: Date): Catalog {
     withDigest: (digest) => caches.images.store.byIndex(byDigest, digest),
     defaultVersion: (os) => defaultVersion(os, distributions()),
     pendingDefault: (os) => pendingDefault(os, distributions()),
-    comesTo: (image, nodes) => comesTo(caches, image, new Set(nodes), now),
+    comesTo: (image, nodes) => fetchesOf(caches, image, new Set(nodes), now).some(({ state }) => state !== 'Failed'),
+    nodesGetting: (image, nodes) => nodesGetting(fetchesOf(caches, image, new Set(nodes), now)),
     movedBy: (it) => {
       const giver = defaultDistribution(parseReference(it.spec.image).os, distributions());
       return giver && moves(giver, it) ? giver.metadata.name : undefined;
@@ -40,14 +42,34 @@ function pendingDefault(os: string, distributions: readonly ImageDistribution[])
   return found.find(({ waits }) => waits) ?? found[0];
 }
 
-function comesTo(caches: Caches, wanted: ImageDigest, among: ReadonlySet<string>, now: Date): boolean {
+interface Fetch {
+  node: string;
+  state: NodeState;
+  distribution: ImageDistribution;
+}
+
+/** How these nodes stand with these bytes, for each ImageDistribution that selects them for it. */
+function fetchesOf(caches: Caches, wanted: ImageDigest, among: ReadonlySet<string>, now: Date): Fetch[] {
   const image = imageOf(caches, imageName(wanted));
-  if (!image || digestOf(image) !== wanted.digest) return false;
+  if (!image || digestOf(image) !== wanted.digest) return [];
   const nodes = caches.nodes.store.list().filter(({ metadata }) => among.has(metadata.name));
   const state = (node: Node) => nodeState(node, caches.stores.store.get(node.metadata.name), image, now.getTime());
   return caches.distributions.store
     .list()
     .filter(({ metadata, spec }) => spec.image === imageName(wanted) && metadata.deletionTimestamp === undefined)
-    .flatMap((distribution) => selectedNodes(distribution, image, nodes))
-    .some((node) => state(node) !== 'Failed');
+    .flatMap((distribution) =>
+      selectedNodes(distribution, image, nodes).map((node) => ({
+        node: node.metadata.name,
+        state: state(node),
+        distribution,
+      })),
+    );
 }
+
+/** Ready: the node has it, and its label is about to say so. A paused distribution gives no node its turn. */
+const nodesGetting = (fetches: readonly Fetch[]): string[] =>
+  fetches
+    .filter(({ state, distribution }) =>
+      state === 'Waiting' ? !isPaused(distribution) : state === 'Fetching' || state === 'Ready',
+    )
+    .map(({ node }) => node);

@@ -23,12 +23,15 @@ export interface Hindrance {
     | 'SoftwareNotReady'
     | 'DataUnavailable'
     | 'WaitingForNode'
+    | 'WaitingForDistribution'
     | 'PodForbidden'
     | 'PodConflict'
     | 'Interrupted';
   message: string;
   /** Of a reason that depends: something is at work on it. */
   waits?: boolean;
+  /** Of the wait for a distribution: its end, which the status keeps. */
+  firstStartDeadline?: string;
 }
 
 /** What the conditions are computed from: what was seen, and the status as this run leaves it. */

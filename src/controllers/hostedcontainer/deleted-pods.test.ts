@@ -31,6 +31,7 @@ const observed = (seen: Pod | undefined): Observed => ({
     defaultVersion: () => undefined,
     pendingDefault: () => undefined,
     comesTo: () => false,
+    nodesGetting: () => [],
     movedBy: () => undefined,
   },
   pod: seen,

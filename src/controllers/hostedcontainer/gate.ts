@@ -12,6 +12,7 @@ import type { Hindrance } from './conditions.ts';
 import { trialOf } from './observed.ts';
 import type { ImageDigest, Need, Observed, Trial } from './observed.ts';
 import { lookUp } from './images.ts';
+import { hasSpread } from './first-start.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
 export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hindrance } | { need: Need };
@@ -61,7 +62,7 @@ const hasData: Check = ({ container, data }) => {
 
 const hasNode: Check = (o, image) => {
   const placement = placementOf(o.container, image, o.nodes, o.data?.affinity);
-  if (placement.withImage.length > 0) return undefined;
+  if (placement.withImage.length > 0) return hasSpread(o, image, placement);
   return hindered('WaitingForNode', noNode(o, image, placement), nodeComes(o, image, placement));
 };
 

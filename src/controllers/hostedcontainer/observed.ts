@@ -17,6 +17,8 @@ export interface Catalog {
   pendingDefault(os: string): Pending | undefined;
   /** An ImageDistribution brings these bytes to one of these nodes, and has not failed there. */
   comesTo(image: ImageDigest, nodes: readonly string[]): boolean;
+  /** Those of the nodes that answer and are getting these bytes from an ImageDistribution, now or when it is their turn. */
+  nodesGetting(image: ImageDigest, nodes: readonly string[]): readonly string[];
   /** The ImageDistribution that moves this container to the default version, if one does. */
   movedBy(container: HostedContainer): string | undefined;
 }

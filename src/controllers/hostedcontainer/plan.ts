@@ -14,6 +14,7 @@ import type { Hindrance } from './conditions.ts';
 import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './course.ts';
 import type { Course } from './course.ts';
 import { dataActions } from './data.ts';
+import { keptDeadline, lookAgainSeconds } from './first-start.ts';
 import { gate, isRefused } from './gate.ts';
 import type { Passage } from './gate.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
@@ -141,7 +142,7 @@ function replacePod(o: Observed, course: Course, before: HostedContainerStatus):
  */
 function refused(o: Observed, course: Course, status: HostedContainerStatus, hindrance: Hindrance): Step {
   const { reason, message } = hindrance;
-  const waits = { hindrance, seconds: 30 };
+  const waits = { hindrance, seconds: lookAgainSeconds(hindrance, o.now) };
   const back = reason === 'PodForbidden' ? wayBackOf(o, course) : undefined;
   if (!back?.image || !course.image || course.failedWithoutWayBack) return waitFor(o, course, status, waits);
   const pod = buildPod(o.container, back.image, o.scaffolds);
@@ -188,12 +189,13 @@ const creation = ({ pod, claim }: Extract<Passage, { pod: Pod }>, status: Hosted
 function describe(o: Observed, course: Course, step: Step): HostedContainerStatus {
   const { pod, container, now } = o;
   const { generation } = container.metadata;
-  const { targetImage: _target, ...rest } = step.status;
+  const { targetImage: _target, firstStartDeadline: _deadline, ...rest } = step.status;
   const isNews = course.image && !isLastKnownGood(rest, course.image) && !findFailure(rest, course.fingerprint);
   const status: HostedContainerStatus = {
     ...rest,
     ...(generation !== undefined && { observedGeneration: generation }),
     ...runningImage(pod),
+    ...keptDeadline(o, step.hindrance),
     ...(isNews && course.image && { targetImage: imageName(course.image) }),
     nodeName: nodeOf(o),
     lastKnownGoodNode: lastKnownGoodNode(o, rest),

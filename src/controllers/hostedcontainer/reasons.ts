@@ -17,6 +17,7 @@ export const reasons = {
   ImageNotResolved: 'Depends',
   Interrupted: 'Waiting',
   WaitingForNode: 'Depends',
+  WaitingForDistribution: 'Waiting',
   SoftwareNotReady: 'Depends',
   DataUnavailable: 'Person',
   InvalidSpec: 'Person',

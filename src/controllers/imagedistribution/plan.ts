@@ -9,7 +9,7 @@ import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages, whyNotReleased } from '../catalog.ts';
 import type { Observed as RolloutObserved, RolloutPlan } from '../rollout/observed.ts';
 import { planRollout } from '../rollout/plan.ts';
-import { failureOf, nodeState, selectedNodes, selectorOf, storedImage } from '../storage.ts';
+import { failureOf, isPaused, nodeState, selectedNodes, selectorOf, storedImage } from '../storage.ts';
 import type { NodeState } from '../storage.ts';
 import { activate, activatedCondition } from './activation.ts';
 import { rolloutConditions, summary } from './summary.ts';
@@ -176,11 +176,10 @@ function distributedCondition(
     const message = `${have}${away}: they get it when they are back; delete Nodes that are gone for good`;
     return { type, status: 'False', reason: 'NodesUnreachable', message };
   }
-  const paused = distribution.spec.parallelism === 0 || distribution.spec.parallelism === '0%';
   return {
     type,
     status: 'False',
-    reason: paused ? 'Paused' : 'InProgress',
-    message: `${have}${away}${paused ? '; paused by spec.parallelism 0' : ''}`,
+    reason: isPaused(distribution) ? 'Paused' : 'InProgress',
+    message: `${have}${away}${isPaused(distribution) ? '; paused by spec.parallelism 0' : ''}`,
   };
 }
