@@ -37,18 +37,33 @@ export interface Behaviour {
   skewSeconds: number;
 }
 
+export interface Actors {
+  /**
+   * Resolves when the pass that is under way has ended. Until then the actors may still act as they were to behave before:
+   * what they read last may be answered only now.
+   */
+  passEnded(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** Writes to the API server, in place of agents, scheduler and kubelets, what those would write; only what has changed. */
-export function startActors(connection: Connection, client: Client, behaviour: Behaviour): { stop(): Promise<void> } {
+export function startActors(connection: Connection, client: Client, behaviour: Behaviour): Actors {
   const stop = new AbortController();
+  const onePass = async (): Promise<void> => {
+    await agents(client, behaviour).catch(ignoreLostRaces);
+    if (!behaviour.realControllers) await jobController(client, behaviour.job).catch(ignoreLostRaces);
+    if (!behaviour.kubeletsDown) await kubelets(connection, client, behaviour).catch(ignoreLostRaces);
+  };
+  let pass = Promise.resolve();
   const running = (async () => {
     while (!stop.signal.aborted) {
-      await agents(client, behaviour).catch(ignoreLostRaces);
-      if (!behaviour.realControllers) await jobController(client, behaviour.job).catch(ignoreLostRaces);
-      if (!behaviour.kubeletsDown) await kubelets(connection, client, behaviour).catch(ignoreLostRaces);
+      pass = onePass();
+      await pass;
       await delay(20);
     }
   })();
   return {
+    passEnded: () => pass,
     stop: async () => {
       stop.abort();
       await running;

@@ -50,10 +50,10 @@ test('a budget of maxUnavailable in percent lets one container after the other g
   stage.behaviours.set('web-0 os:v1', 'starting');
   const before = (await client.get(pods, { namespace, name: 'web-0' }))?.metadata.uid;
   // It takes a moment to stop, as any Pod.
-  stage.behaviour.kubeletsDown = true;
+  await stage.kubelets.stop();
   expect(await evict('web-0')).toBeUndefined();
   await allowed(0);
-  stage.behaviour.kubeletsDown = false;
+  stage.kubelets.start();
   await eventually(async () => {
     const uid = (await client.get(pods, { namespace, name: 'web-0' }))?.metadata.uid;
     expect([undefined, before]).not.toContain(uid);

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { HostedContainer } from '../../../src/api/hostedcontainer.ts';
+import type { ImageDistributionSpec } from '../../../src/api/imagedistribution.ts';
 import { annotations } from '../../../src/api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
 import { nodes, pods } from '../../../src/kube/resources.ts';
@@ -12,7 +14,7 @@ const stage = await openStage();
 const {
   client,
   namespace,
-  behaviour,
+  kubelets,
   behaviours,
   states,
   operator,
@@ -30,50 +32,74 @@ const {
 afterEach(() => stage.reset());
 afterAll(() => stage.close());
 
-describe('a container', () => {
-  beforeAll(async () => {
-    await createImage('base:v1');
-    await distribute('base:v1', { activate: { newContainers: true } });
-    for (const image of ['app:v1', 'app:v2', 'app:v3']) await createImage(image);
-    for (const image of ['app:v1', 'app:v3']) await distribute(image);
-    for (const image of ['app:v1', 'app:v3', 'base:v1'])
-      await until(imageDistributions, objectName(image), { Ready: 'True/AllNodes' });
-  });
+/** On all nodes. What a test changes or withdraws is its own, so that each test stands alone. */
+beforeAll(async () => {
+  await provide('base:v1', { activate: { newContainers: true } });
+  for (const image of ['app:v1', 'app:v2', 'app:v3']) await provide(image);
+});
 
+async function provide(image: string, spec: Partial<ImageDistributionSpec> = {}): Promise<void> {
+  await createImage(image);
+  await distribute(image, spec);
+  await until(imageDistributions, objectName(image), { Ready: 'True/AllNodes' });
+}
+
+/** A container that has gone back from app:v3 to app:v1. */
+async function reverted(name: string): Promise<void> {
+  await ask(name, 'app:v1');
+  await good(name, 'app:v1');
+  behaviours.set(`${name} app:v3`, 'crashes');
+  await ask(name, 'app:v3');
+  await until(hostedContainers, name, { Ready: 'True/Running', Upgraded: 'False/Reverted' });
+}
+
+/** It is asked again for the version that has failed. */
+async function failedBefore(name: string): Promise<HostedContainer> {
+  await ask(name, 'app:v3');
+  return until(hostedContainers, name, {
+    Ready: 'True/Running',
+    Upgraded: 'False/FailedBefore',
+    Stalled: 'True/FailedBefore',
+  });
+}
+
+describe('a container', () => {
   test('is started, upgraded when a node has the new version, and reverted when that fails', async () => {
-    await ask('web', 'app:v1');
-    await good('web', 'app:v1');
+    for (const image of ['site:v1', 'site:v3']) await provide(image);
+    await createImage('site:v2');
+    await ask('web', 'site:v1');
+    await good('web', 'site:v1');
     const first = await podOf('web');
     expect(first?.metadata.ownerReferences?.[0]).toMatchObject({ kind: 'HostedContainer', name: 'web' });
     expect(await eventsOf('web')).toEqual(expect.arrayContaining(['StartBegan', 'Started']));
 
     // Nobody has v2 yet: the old Pod goes on serving.
-    await ask('web', 'app:v2');
+    await ask('web', 'site:v2');
     await until(hostedContainers, 'web', {
       ImageResolved: 'False/ImageNotReady',
       Ready: 'True/Running',
       Stalled: 'True/ImageNotReady', // nothing distributes it
     });
     expect((await podOf('web'))?.metadata.uid).toBe(first?.metadata.uid);
-    await distribute('app:v2');
-    const second = await good('web', 'app:v2');
+    await distribute('site:v2');
+    const second = await good('web', 'site:v2');
     expect((await podOf('web'))?.metadata.uid).not.toBe(first?.metadata.uid);
     expect(second.status?.history?.map((h) => `${h.image} ${h.outcome ?? ''}`)).toEqual([
-      'app:v2 Succeeded',
-      'app:v1 Succeeded',
+      'site:v2 Succeeded',
+      'site:v1 Succeeded',
     ]);
 
-    behaviours.set('app:v3', 'crashes');
-    await ask('web', 'app:v3');
+    behaviours.set('site:v3', 'crashes');
+    await ask('web', 'site:v3');
     const back = await until(hostedContainers, 'web', {
       Ready: 'True/Running',
       Upgraded: 'False/Reverted',
       Stalled: 'False/NotStalled',
     });
-    expect(back.spec.image).toBe('app:v2');
-    expect(back.status).toMatchObject({ image: 'app:v2', lastKnownGoodImage: 'app:v2' });
-    expect(back.status?.failedImages?.[0]).toMatchObject({ image: 'app:v3', reason: 'CrashLooping', attempts: 1 });
-    expect(back.status?.history?.[0]).toMatchObject({ image: 'app:v3', outcome: 'Reverted' });
+    expect(back.spec.image).toBe('site:v2');
+    expect(back.status).toMatchObject({ image: 'site:v2', lastKnownGoodImage: 'site:v2' });
+    expect(back.status?.failedImages?.[0]).toMatchObject({ image: 'site:v3', reason: 'CrashLooping', attempts: 1 });
+    expect(back.status?.history?.[0]).toMatchObject({ image: 'site:v3', outcome: 'Reverted' });
     await eventually(async () =>
       expect(await eventsOf('web')).toEqual(
         expect.arrayContaining(['UpgradeStarted', 'UpgradeSucceeded', 'UpgradeFailed', 'UpgradeReverted']),
@@ -82,10 +108,11 @@ describe('a container', () => {
   });
 
   test('is owned field by field: spec.image by the revert, status by the operator, the rest by who asked', async () => {
-    expect(await owners(hostedContainers, 'web', 'f:spec', 'f:image')).toEqual(['monoroot-revert Apply']);
-    expect(await owners(hostedContainers, 'web', 'f:spec', 'f:command')).toEqual(['gitops Apply']);
-    expect(await owners(hostedContainers, 'web', 'f:status')).toEqual(['monoroot Apply status']);
-    expect(await owners(pods, 'web', 'f:spec', 'f:containers')).toEqual(['monoroot Update']);
+    await reverted('owned');
+    expect(await owners(hostedContainers, 'owned', 'f:spec', 'f:image')).toEqual(['monoroot-revert Apply']);
+    expect(await owners(hostedContainers, 'owned', 'f:spec', 'f:command')).toEqual(['gitops Apply']);
+    expect(await owners(hostedContainers, 'owned', 'f:status')).toEqual(['monoroot Apply status']);
+    expect(await owners(pods, 'owned', 'f:spec', 'f:containers')).toEqual(['monoroot Update']);
     expect(await owners(nodeStores, 'n1', 'f:spec')).toEqual(['monoroot Apply']);
     expect(await owners(nodeStores, 'n1', 'f:status')).toEqual(['monoroot-agent Apply status']);
     expect(await owners(osImages, 'app.v1', 'f:status')).toEqual(['monoroot Apply status']);
@@ -98,27 +125,25 @@ describe('a container', () => {
   });
 
   test('is not tried again when a GitOps tool writes the failed version again, and spec is left alone then', async () => {
-    behaviours.set('app:v3', 'crashes');
-    const pod = await podOf('web');
-    await ask('web', 'app:v3');
-    const held = await until(hostedContainers, 'web', {
-      Ready: 'True/Running',
-      Upgraded: 'False/FailedBefore',
-      Stalled: 'True/FailedBefore',
-    });
+    await reverted('held');
+    const pod = await podOf('held');
+    const held = await failedBefore('held');
     expect(held.spec.image).toBe('app:v3');
     expect(held.status?.failedImages?.[0]?.attempts).toBe(1);
     const { runs } = await operator.counts();
     operator.reconcileAll();
     await eventually(async () => expect((await operator.counts()).runs).toBeGreaterThan(runs + 5));
-    expect((await client.get(hostedContainers, { name: 'web', namespace }))?.spec.image).toBe('app:v3');
-    expect((await podOf('web'))?.metadata.uid).toBe(pod?.metadata.uid);
-    expect(await owners(hostedContainers, 'web', 'f:spec', 'f:image')).toEqual(['gitops Apply']);
+    expect((await client.get(hostedContainers, { name: 'held', namespace }))?.spec.image).toBe('app:v3');
+    expect((await podOf('held'))?.metadata.uid).toBe(pod?.metadata.uid);
+    expect(await owners(hostedContainers, 'held', 'f:spec', 'f:image')).toEqual(['gitops Apply']);
   });
 
   test('is tried again with another retryToken, and is good when the version has been mended', async () => {
-    await ask('web', 'app:v3', { upgrade: { ...quick, retryToken: '1' } });
-    await good('web', 'app:v3');
+    await reverted('retried');
+    await failedBefore('retried');
+    behaviours.clear();
+    await ask('retried', 'app:v3', { upgrade: { ...quick, retryToken: '1' } });
+    await good('retried', 'app:v3');
   });
 
   test('that asks for an unknown version starts on the default one with a warning', async () => {
@@ -128,16 +153,18 @@ describe('a container', () => {
   });
 
   test('keeps its image on its node while it runs, though nothing distributes it any more', async () => {
-    const node = (await good('web', 'app:v3')).status?.nodeName ?? '';
-    await client.delete(imageDistributions, { name: 'app.v3' });
+    await provide('kept:v1');
+    await start('kept', 'kept:v1');
+    const node = (await good('kept', 'kept:v1')).status?.nodeName ?? '';
+    await client.delete(imageDistributions, { name: 'kept.v1' });
     const others = nodeNames.filter((name) => name !== node);
     await eventually(async () => {
-      for (const other of others) expect(await told(other)).not.toContain('app:v3');
+      for (const other of others) expect(await told(other)).not.toContain('kept:v1');
     });
-    expect(await told(node)).toContain('app:v3');
-    await client.delete(hostedContainers, { name: 'web', namespace });
-    await eventually(async () => expect(await told(node)).not.toContain('app:v3'));
-    await client.delete(pods, { name: 'web', namespace });
+    expect(await told(node)).toContain('kept:v1');
+    await client.delete(hostedContainers, { name: 'kept', namespace });
+    await eventually(async () => expect(await told(node)).not.toContain('kept:v1'));
+    await client.delete(pods, { name: 'kept', namespace });
   });
 
   test('that the API server refuses leaves the running Pod alone', async () => {
@@ -189,12 +216,13 @@ describe('a container', () => {
     states.clear();
     await good('slow', 'some:v1');
 
+    await createImage('some:v2');
     await client.mergePatch(
       osImages,
-      { name: 'app.v3' },
+      { name: 'some.v2' },
       { metadata: { annotations: { [annotations.condemned]: 'it ate data' } } },
     );
-    await client.mergePatch(hostedContainers, { name: 'slow', namespace }, { spec: { image: 'app:v3' } });
+    await client.mergePatch(hostedContainers, { name: 'slow', namespace }, { spec: { image: 'some:v2' } });
     await until(hostedContainers, 'slow', {
       ImageResolved: 'False/ImageCondemned',
       Stalled: 'True/ImageCondemned',
@@ -202,7 +230,7 @@ describe('a container', () => {
     });
     await client.mergePatch(
       osImages,
-      { name: 'app.v3' },
+      { name: 'some.v2' },
       { metadata: { annotations: { [annotations.condemned]: null } } },
     );
     for (const name of ['none', 'slow']) {
@@ -275,6 +303,8 @@ describe('the operator', () => {
   }
 
   test('writes nothing when nothing changes, however often it looks', async () => {
+    await start('idle', 'app:v1');
+    await good('idle', 'app:v1');
     await eventually(async () => {
       const before = await operator.counts();
       const seen = await revisions();
@@ -297,7 +327,7 @@ describe('the operator', () => {
       await operator.start();
     };
     // While the old Pod stops.
-    behaviour.kubeletsDown = true;
+    await kubelets.stop();
     const old = await podOf('survivor');
     await ask('survivor', 'app:v2');
     await eventually(async () => expect((await podOf('survivor'))?.metadata.deletionTimestamp).toBeDefined());
@@ -305,7 +335,7 @@ describe('the operator', () => {
     // While no operator runs, the old Pod goes.
     await operator.stop();
     behaviours.set('app:v2', 'starting');
-    behaviour.kubeletsDown = false;
+    kubelets.start();
     await eventually(async () => expect(await podOf('survivor')).toBeUndefined());
     await operator.start();
     const next = await eventually(async () => {
@@ -329,9 +359,7 @@ describe('the operator', () => {
   test('that is ended again and again during a revert still makes one attempt and one revert', async () => {
     await start('tough', 'app:v1');
     await good('tough', 'app:v1');
-    await createImage('app:v4');
-    await distribute('app:v4');
-    await until(imageDistributions, 'app.v4', { Ready: 'True/AllNodes' });
+    await provide('app:v4');
     behaviours.set('app:v4', 'crashes');
     await ask('tough', 'app:v4');
     for (let i = 0; i < 6; i++) {

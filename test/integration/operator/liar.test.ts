@@ -57,7 +57,7 @@ test('a liar among the agents reaches its own node only, whatever it says', { ti
   });
   await start('web', 'os:v1');
   const web = await good('web', 'os:v1');
-  stage.behaviour.ownAgents.add(liar);
+  await stage.playAgent(liar);
   // The container of a liar's node is in its hands; here it is one on another node that is looked at.
   const elsewhere = (name: string) => name !== liar;
 

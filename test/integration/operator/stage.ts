@@ -186,6 +186,21 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
     behaviours,
     ends,
     behaviour,
+    /** From when `stop` resolves until `start` nothing happens to Pods. */
+    kubelets: {
+      stop: async () => {
+        behaviour.kubeletsDown = true;
+        await actors.passEnded();
+      },
+      start: () => {
+        behaviour.kubeletsDown = false;
+      },
+    },
+    /** From when this resolves the agent of the node is played by the test alone. */
+    playAgent: async (node: string) => {
+      behaviour.ownAgents.add(node);
+      await actors.passEnded();
+    },
     createNode,
     createImage,
     distribute,
