@@ -7,6 +7,7 @@ import { nodes, pods } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
+import { sha256Of } from '../../fixtures/builders.ts';
 import { eventually } from '../eventually.ts';
 import { nodeNames, objectName, openStage, quick } from './stage.ts';
 
@@ -25,6 +26,7 @@ const {
   until,
   good,
   told,
+  labelsOf,
   podOf,
   eventsOf,
   owners,
@@ -179,6 +181,28 @@ describe('a container', () => {
     const refused = await until(hostedContainers, 'refused', { Stalled: 'True/PodForbidden', Ready: 'True/Running' });
     expect(findCondition(refused.status?.conditions, 'Stalled')?.message).toContain('not a label');
     expect((await podOf('refused'))?.metadata.uid).toBe(before?.metadata.uid);
+  });
+
+  test('a first start waits for the nodes that are getting the image, and for none that has failed', async () => {
+    states.set('n2 early:v1', 'Fetching').set('n3 early:v1', 'Fetching');
+    await createImage('early:v1');
+    await distribute('early:v1');
+    await start('early', 'early:v1');
+    const waits = { Ready: 'False/WaitingForDistribution', Reconciling: 'True/WaitingForDistribution' };
+    const waiting = await until(hostedContainers, 'early', { ...waits, Stalled: 'False/NotStalled' });
+    states.delete('n2 early:v1');
+    await eventually(async () =>
+      expect(await labelsOf('n2')).toContain(`early.v1=${sha256Of('early:v1').slice(0, 12)}`),
+    );
+    const still = await until(hostedContainers, 'early', waits);
+    expect(still.status).toEqual(waiting.status);
+
+    states.set('n3 early:v1', 'Failed');
+    const { status } = await good('early', 'early:v1');
+    expect(status?.firstStartDeadline).toBeUndefined();
+    expect(Date.now()).toBeLessThan(Date.parse(waiting.status?.firstStartDeadline ?? ''));
+    await client.delete(hostedContainers, { name: 'early', namespace });
+    await client.delete(imageDistributions, { name: 'early.v1' });
   });
 
   test('tells apart what comes by itself and what only a person can end', async () => {

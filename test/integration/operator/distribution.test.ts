@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
+import { imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
 import { nodes } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
@@ -10,8 +10,7 @@ import { eventually } from '../eventually.ts';
 import { nodeNames, objectName, openStage } from './stage.ts';
 
 const stage = await openStage();
-const { client, states, evictions, reports, createNode, createImage, distribute, until, told, labelsOf, start, good } =
-  stage;
+const { client, states, evictions, reports, createNode, createImage, distribute, until, told, labelsOf } = stage;
 afterEach(() => stage.reset());
 afterAll(() => stage.close());
 
@@ -47,24 +46,6 @@ describe('from an image to a default version', () => {
         digest: `sha256:${sha256Of('base:v1')}`,
       });
     });
-  });
-
-  test('a first start waits for the nodes that are getting the image, and for none that has failed', async () => {
-    states.set('n2 fleet:v1', 'Fetching').set('n3 fleet:v1', 'Fetching');
-    await createImage('fleet:v1');
-    await distribute('fleet:v1');
-    await start('first', 'fleet:v1');
-    const waits = { Ready: 'False/WaitingForDistribution', Reconciling: 'True/WaitingForDistribution' };
-    const waiting = await until(hostedContainers, 'first', { ...waits, Stalled: 'False/NotStalled' });
-    states.delete('n2 fleet:v1');
-    await eventually(async () => expect(await labelsOf('n2')).toHaveLength(1));
-    const still = await until(hostedContainers, 'first', waits);
-    expect(still.status).toEqual(waiting.status);
-
-    states.set('n3 fleet:v1', 'Failed');
-    const { status } = await good('first', 'fleet:v1');
-    expect(status?.firstStartDeadline).toBeUndefined();
-    expect(Date.now()).toBeLessThan(Date.parse(waiting.status?.firstStartDeadline ?? ''));
   });
 
   test('a node that fails is named, and the others go on', async () => {
