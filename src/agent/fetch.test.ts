@@ -147,6 +147,44 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     });
   });
 
+  describe('an archive of several parts', () => {
+    const second = tar([{ name: 'usr/lib/second', content: 'second' }]);
+    const both = [tar(rootEntries()), second] as const;
+    const skippable = (kind: number, content: string) =>
+      Buffer.concat([Buffer.from([0x50 + kind, 0x2a, 0x4d, 0x18, content.length, 0, 0, 0]), Buffer.from(content)]);
+
+    test.each<[string, Buffer]>([
+      ['two tar files, one after the other', Buffer.concat(both)],
+      ['three, with much between them', Buffer.concat([both[0], tar([]), Buffer.alloc(51_200), second])],
+      ['the two compressed as one', compress('zstd', Buffer.concat(both))],
+      ...(['zstd', 'gzip', 'xz'] as const).map((program): [string, Buffer] => [
+        `two files of ${program}, one after the other`,
+        Buffer.concat(both.map((it) => compress(program, it))),
+      ]),
+      ...[0, 8, 15].map((kind): [string, Buffer] => [
+        `zstd after a skippable frame of kind ${kind}`,
+        Buffer.concat([skippable(kind, 'meta'), ...both.map((it) => compress('zstd', it)), skippable(kind, '')]),
+      ]),
+    ])('is stored with all of them: %s', async (_name, archive) => {
+      const ports = await fetchPorts();
+      const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+      const root = join(entryPath(ports.paths, stored), 'root');
+      expect(await readFile(join(root, 'usr/lib/second'), 'utf8')).toBe('second');
+      expect(await readFile(join(root, 'etc/os-release'), 'utf8')).toBe('ID=test\n');
+    });
+
+    test.each<[string, Buffer, string]>([
+      ['a compressed one after a plain one', Buffer.concat([both[0], compress('zstd', bigTar)]), 'Damaged tar archive'],
+      ['a plain one after a gzipped one', Buffer.concat([compress('gzip', both[0]), second]), 'trailing garbage'],
+      ['a plain one after one of zstd', Buffer.concat([compress('zstd', both[0]), second]), 'unsupported format'],
+      ['a plain one after one of xz', Buffer.concat([compress('xz', both[0]), second]), 'Compressed data is corrupt'],
+    ])('is refused where one of them cannot be read: %s', async (_name, archive, why) => {
+      const { reason, message } = await failure(await wantedBytes(archive), await fetchPorts());
+      expect(reason).toBe('CorruptArchive');
+      expect(message).toContain(why);
+    });
+  });
+
   describe('a bad archive', () => {
     test('of another digest is not stored, and both digests are told', async () => {
       const other = wantedImage().digest;

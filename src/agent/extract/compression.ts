@@ -12,25 +12,29 @@ export type Decompressor = readonly [command: string, ...args: string[]] | undef
 /** Bytes that `detectCompression` wants to see, fewer only when the archive has no more. */
 export const sniffBytes = 262;
 
-const known: { name: string; magic: string; offset?: number; decompressor: Decompressor }[] = [
+const known: { name: string; magic: RegExp; offset?: number; decompressor: Decompressor }[] = [
   {
     name: 'zstd',
-    magic: '28b52ffd',
+    // Or a skippable frame, of which there are sixteen kinds: what pzstd begins with.
+    magic: /^(?:28b52ffd|5[0-9a-f]2a4d18)/,
     decompressor: ['zstd', '-dcq', '--no-progress', `--memory=${windowMebibytes}MiB`],
   },
-  { name: 'gzip', magic: '1f8b', decompressor: ['gzip', '-dcq'] },
-  { name: 'xz', magic: 'fd377a585a00', decompressor: ['xz', '-dcq', `--memlimit-decompress=${windowMebibytes}MiB`] },
-  { name: 'tar', magic: Buffer.from('ustar').toString('hex'), offset: 257, decompressor: undefined },
+  { name: 'gzip', magic: /^1f8b/, decompressor: ['gzip', '-dc'] },
+  { name: 'xz', magic: /^fd377a585a00/, decompressor: ['xz', '-dcq', `--memlimit-decompress=${windowMebibytes}MiB`] },
+  { name: 'tar', magic: /^7573746172/, offset: 257, decompressor: undefined },
 ];
 
 /** Whether it is a zip archive, told from its first bytes. */
 export const isZip = (start: Uint8Array) => Buffer.from(start.subarray(0, 4)).toString('latin1') === 'PK\x03\x04';
 
+/** Of the longest. */
+const magicBytes = 6;
+
 /** How the archive is compressed, told from its first bytes. Throws UnsupportedArchive, saying what to do. */
 export function detectCompression(start: Uint8Array): Decompressor {
   const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
   for (const { magic, offset = 0, decompressor } of known) {
-    if (bytes.subarray(offset, offset + magic.length / 2).toString('hex') === magic) return decompressor;
+    if (magic.test(bytes.toString('hex', offset, offset + magicBytes))) return decompressor;
   }
   const what =
     bytes.length === 0 ? 'it is empty' : `it starts with ${JSON.stringify(printable(bytes.subarray(0, 16)))}`;

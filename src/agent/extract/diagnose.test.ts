@@ -51,6 +51,17 @@ test.each([
   ['usr/bin/sh: Can not set owner', false],
 ])('%s: harmless is %s', (line, harmless) => expect(isHarmless(line)).toBe(harmless));
 
-test('the last line of bsdtar only sums up', () => {
-  expect(isSummary('bsdtar: Error exit delayed from previous errors.')).toBe(true);
+test.each(['Error exit delayed from previous errors.', 'Retrying...', '(null)'])('%s says nothing', (line) =>
+  expect(isSummary(`bsdtar: ${line}`)).toBe(true),
+);
+
+test('the message has the first complaint, and a later one tells a reason that has a name', () => {
+  const damaged = { ...ended('bsdtar', 1, 'bsdtar: Damaged tar archive'), last: 'bsdtar: Truncated tar archive' };
+  expect(diagnose([damaged])).toMatchObject({ reason: 'CorruptArchive' });
+  expect(diagnose([damaged])?.message).toContain('Damaged tar archive');
+  const full = {
+    ...ended('bsdtar', 1, 'usr/a: Can not set owner'),
+    last: "usr/b: Can't write: No space left on device",
+  };
+  expect(diagnose([full])?.reason).toBe('NoSpace');
 });

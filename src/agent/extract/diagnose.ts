@@ -6,8 +6,10 @@ export interface Ending {
   /** null when a signal ended it. */
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** Its last complaint that matters; '' when there is none. */
+  /** Its first complaint that matters, which what follows comes from; '' when there is none. */
   complaint: string;
+  /** Its last one, where it is another. */
+  last?: string;
 }
 
 // Attributes that only the kernel of the machine where they were set understands, or that need the administrator of the node.
@@ -18,11 +20,11 @@ const harmless = [
   /^bsdtar: (?:Pathname|Linkname) can't be converted from UTF-8 to current locale\.$/,
   /^bsdtar: Removing leading '\/' from member names$/,
 ];
-const summary = /^bsdtar: Error exit delayed from previous errors\.?$/;
+const summary = /^bsdtar: (?:Error exit delayed from previous errors\.?|Retrying\.\.\.|\(null\))$/;
 
 /** Whether a line of bsdtar says that nothing is lost which a container could miss. */
 export const isHarmless = (line: string) => harmless.some((it) => it.test(line));
-/** Whether a line of bsdtar only says that there were others. */
+/** Whether a line of bsdtar says nothing about what went wrong. */
 export const isSummary = (line: string) => summary.test(line);
 
 const unsafe = /Path contains '\.\.'|Cannot extract through symlink|Path is absolute/;
@@ -37,7 +39,7 @@ const truncated = /unexpected end|premature end|Truncated|Unexpected EOF/i;
 /** Why unpacking failed, told from the programs' ends, the first of the pipeline first; undefined when all went well. */
 export function diagnose(endings: readonly Ending[]): FetchError | undefined {
   const failed = endings.filter(({ code, complaint }) => code !== 0 || complaint !== '');
-  const complaints = failed.map(({ complaint }) => complaint);
+  const complaints = failed.flatMap(({ complaint, last = complaint }) => [complaint, last]);
   // A program that dies takes the one before it along with SIGPIPE, so what was said counts for more than how it ended.
   const find = (pattern: RegExp) => complaints.find((it) => pattern.test(it));
   const jailLine = find(cannotRun);

@@ -1,13 +1,15 @@
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { lstatSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { FetchError } from '../failure.ts';
-import { jailed } from '../jail.ts';
-import { programEnvironment, readLines, runProgram } from '../program.ts';
-import { diagnose, isHarmless, isSummary } from './diagnose.ts';
+import { runProgram } from '../program.ts';
+import { detectCompression, sniffBytes } from './compression.ts';
+import { diagnose } from './diagnose.ts';
+import type { Ending } from './diagnose.ts';
+import { follow, start, startDecompressor } from './unpack.ts';
 import { truncate } from '../../runtime/text.ts';
 
 /**
@@ -116,40 +118,38 @@ function unsafe(path: string): FetchError {
 
 type OnEntry = (entry: LayerEntry) => Promise<void> | void;
 
-const list = ['bsdtar', '-tvf', '-', '--uid', '0', '--gid', '0'];
-/** It decompresses too, with windows of up to 128 MiB. */
-const listerBytes = 160 * 1024 * 1024;
+const list = ['bsdtar', '-tvf', '-', '--ignore-zeros', '--uid', '0', '--gid', '0'];
+const lister = { work: 'filter', memoryBytes: 96 * 1024 * 1024 } as const;
 
-/** Calls `entry` for each entry of an archive of any known kind. */
+/** Calls `entry` for each entry of a layer, which is read as it will be unpacked: by the same decompressor, to the same end. */
 async function listLayer(file: string, signal: AbortSignal, entry: OnEntry): Promise<void> {
   const input = await open(file);
-  const [command, ...args] = jailed(list, { work: 'filter', memoryBytes: listerBytes });
-  const child = spawn(command, args, {
-    stdio: [input.fd, 'pipe', 'pipe'],
-    env: programEnvironment,
-    signal,
-    killSignal: 'SIGKILL',
-  });
-  let complaint = '';
-  const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
-    child.once('error', (error) => (complaint = error.message));
-    child.once('close', (code, signalled) => resolve([code, signalled]));
-  });
-  const complaints = readLines(child.stderr as Readable, (line) => {
-    if (line.trim() !== '' && !isHarmless(line) && !isSummary(line)) complaint = line.trim();
-  });
+  const children: ChildProcess[] = [];
+  const ends: Promise<Ending>[] = [];
   try {
+    const head = Buffer.alloc(sniffBytes);
+    const { bytesRead } = await input.read(head, 0, head.length, 0);
+    const decompressor = detectCompression(head.subarray(0, bytesRead));
+    const child = start(list, lister, decompressor ? 'pipe' : input.fd, 'pipe', signal);
+    children.push(child);
+    ends.push(follow(child, 'bsdtar'));
+    if (decompressor) {
+      const tarInput = child.stdin as Writable;
+      const unpacking = startDecompressor(decompressor, input.fd, tarInput, signal);
+      tarInput.destroy();
+      children.unshift(unpacking);
+      ends.unshift(follow(unpacking, decompressor[0]));
+    }
     await readEntries(child.stdout as Readable, entry);
+  } catch (error) {
+    for (const child of children) child.kill('SIGKILL');
+    throw error;
   } finally {
     await input.close();
-    child.kill('SIGKILL');
-    await complaints;
+    await Promise.all(ends);
   }
-  const [code, signalled] = await ended;
+  const failure = diagnose(await Promise.all(ends));
   signal.throwIfAborted();
-  const failure = diagnose([
-    { command: 'bsdtar', code: complaint === '' && code === 1 ? 0 : code, signal: signalled, complaint },
-  ]);
   if (failure) throw failure;
 }
 

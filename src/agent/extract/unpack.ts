@@ -36,7 +36,7 @@ const tarBytes = 96 * mebibyte;
 
 /**
  * Options of bsdtar. Names of users are not looked up (numeric owners), because in its root the archive's own libraries would do
- * that. File flags are left alone: an immutable file could not be deleted any more. Its call of chroot is what its jail waits for.
+ * that. What comes after the end mark of an archive is another archive, as `cat base.tar site.tar` makes it, and is unpacked too. File flags are left alone: an immutable file could not be deleted any more. Its call of chroot is what its jail waits for.
  */
 const unpack = ({ exclude = [] }: UnpackOptions = {}) => [
   'bsdtar',
@@ -44,6 +44,7 @@ const unpack = ({ exclude = [] }: UnpackOptions = {}) => [
   '-p',
   '-f',
   '-',
+  '--ignore-zeros',
   '--numeric-owner',
   '--acls',
   '--xattrs',
@@ -69,12 +70,13 @@ export function startUnpacking(
   const ends = [follow(tar, 'bsdtar')];
   let input = tarInput;
   if (decompressor) {
-    const child = start(decompressor, decompressing, 'pipe', tarInput, signal);
+    const child = startDecompressor(decompressor, 'pipe', tarInput, signal);
     // Only the decompressor may hold this end, or bsdtar would wait for ever for its closing.
     tarInput.destroy();
     input = child.stdin as Writable;
     ends.unshift(follow(child, decompressor[0]));
   }
+  const end = trackEnd();
   let broken = false;
   // Why a program does not read any more is told by how it ended.
   input.on('error', () => (broken = true));
@@ -82,10 +84,11 @@ export function startUnpacking(
 
   return {
     async write(chunk) {
+      end.count(chunk);
       if (!broken && !input.write(chunk)) await drained(input);
     },
     async finish() {
-      if (!broken) input.end();
+      if (!broken) input.end(decompressor ? undefined : end.missing());
       const failure = diagnose(await Promise.all(ends));
       signal.throwIfAborted();
       if (failure) throw failure;
@@ -113,7 +116,7 @@ export function unpackFile(directory: string, file: FileHandle, signal: AbortSig
  * decompress a second time, without a limit.
  */
 export async function checkTar(decompressor: readonly string[], head: Uint8Array, signal: AbortSignal): Promise<void> {
-  const child = start(decompressor, decompressing, 'pipe', 'pipe', signal);
+  const child = startDecompressor(decompressor, 'pipe', 'pipe', signal);
   const [ended, input] = [follow(child, decompressor[0] ?? ''), child.stdin as Writable];
   input.on('error', () => undefined).end(head);
   let header = Buffer.alloc(0);
@@ -137,7 +140,38 @@ export async function checkTar(decompressor: readonly string[], head: Uint8Array
 const restoring = (root: string): Jail => ({ work: 'restore', root, memoryBytes: tarBytes });
 const decompressing: Jail = { work: 'filter', memoryBytes: decompressorBytes };
 
-function start(
+/**
+ * Zeros after the end mark of a plain archive need not be whole blocks, but bsdtar, which looks for another archive there, takes
+ * a part of a block for the beginning of one. `missing` gives what makes it whole.
+ */
+function trackEnd() {
+  let [bytes, zeros] = [0, 0];
+  return {
+    count(chunk: Uint8Array) {
+      bytes += chunk.length;
+      let found = 0;
+      while (found < chunk.length && found < 3 * blockBytes && chunk[chunk.length - 1 - found] === 0) found += 1;
+      zeros = found === chunk.length ? zeros + found : found;
+    },
+    missing() {
+      const over = bytes % blockBytes;
+      // The end mark is two blocks.
+      return Buffer.alloc(over > 0 && zeros >= 2 * blockBytes + over ? blockBytes - over : 0);
+    },
+  };
+}
+const blockBytes = 512;
+
+/** Starts a decompressor in its jail. */
+export const startDecompressor = (
+  decompressor: readonly string[],
+  stdin: 'pipe' | number,
+  stdout: 'pipe' | Writable,
+  signal: AbortSignal,
+) => start(decompressor, decompressing, stdin, stdout, signal);
+
+/** Starts a program in a jail. Aborting the signal kills it. */
+export function start(
   command: readonly string[],
   jail: Jail,
   stdin: 'pipe' | number,
@@ -166,23 +200,26 @@ function drained(stream: Writable): Promise<void> {
   });
 }
 
-/** Waits for a program and keeps its last complaint. It never rejects. */
-async function follow(child: ChildProcess, command: string): Promise<Ending> {
-  let complaint = '';
+/** Waits for a program and keeps its first and its last complaint. It never rejects. */
+export async function follow(child: ChildProcess, command: string): Promise<Ending> {
+  let [complaint, last] = ['', ''];
   let harmlessLines = 0;
   const lines = readLines(child.stderr as Readable, (line) => {
     if (isHarmless(line)) harmlessLines += 1;
-    else if (line.trim() !== '' && !isSummary(line)) complaint = line.trim();
+    else if (line.trim() !== '' && !isSummary(line)) {
+      last = line.trim();
+      complaint ||= last;
+    }
   });
   const ended = new Promise<Pick<Ending, 'code' | 'signal'>>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
     // Also what cannot be started is closed, but without having said why.
-    child.once('error', (error) => (complaint ||= error.message));
+    child.once('error', (error) => (last = complaint ||= error.message));
   });
   const [end] = await Promise.all([ended, lines.catch(() => undefined)]);
   // bsdtar exits with 1 also when all that it had to say was harmless.
   const code = end.code === 1 && complaint === '' && harmlessLines > 0 ? 0 : end.code;
-  return { command, ...end, code, complaint };
+  return { command, ...end, code, complaint, last };
 }
 
 /**
