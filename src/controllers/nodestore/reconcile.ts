@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Node, Pod } from '../../pod/types.ts';
 import type { Client } from '../../kube/client.ts';
 import { nodeStores } from '../../kube/kinds.ts';
 import { watch } from '../../runtime/controller.ts';
@@ -79,8 +79,9 @@ function writesFor(
     async () => {
       // Labels first: no Pod may be sent any more to an image that the node is about to drop.
       if (relabel) {
-        const labelled = { metadata: { ...node, labels: plan.labels } };
-        await client.apply(nodes, labelled, { fieldManager: fieldManagers.nodeLabels, signal });
+        const asked = { metadata: { ...node, labels: plan.labels } };
+        const labelled = await client.apply(nodes, asked, { fieldManager: fieldManagers.nodeLabels, signal });
+        await removeForeignLabels(client, labelled, plan, signal);
         logger.info({ node: name, labels: Object.keys(plan.labels) }, 'Labelled node');
       }
       if (retell) {
@@ -91,6 +92,19 @@ function writesFor(
       }
     },
   ];
+}
+
+/**
+ * What others have labelled in our place stays after an apply: it would send Pods to an image that is not there. It is removed
+ * from the revision that the apply has left, so that nothing newer is lost.
+ */
+async function removeForeignLabels(client: Client, node: Node, plan: NodePlan, signal: AbortSignal): Promise<void> {
+  const foreign = Object.keys(currentLabels(node)).filter((key) => plan.labels[key] === undefined);
+  if (foreign.length === 0) return;
+  const { name, uid, resourceVersion } = node.metadata;
+  const labels = Object.fromEntries(foreign.map((key) => [key, null]));
+  const patch = { metadata: { uid, resourceVersion, labels } };
+  await client.mergePatch(nodes, { name }, patch, { fieldManager: fieldManagers.nodeLabels, signal });
 }
 
 /** Makes all writes, so many at once, also when some fail; then throws the first failure. */

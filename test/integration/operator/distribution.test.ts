@@ -212,6 +212,18 @@ describe('an edited distribution', () => {
 });
 
 describe('nodes', () => {
+  test('lose an image label that somebody else has set, and keep their own', async () => {
+    const before = await labelsOf('n1');
+    const forged = { 'image.monoroot.dev/forged.v1': 'abc', 'running.monoroot.dev/forged': 'abc', pool: 'mine' };
+    await client.mergePatch(nodes, { name: 'n1' }, { metadata: { labels: forged } }, { fieldManager: 'kubectl' });
+    await eventually(async () => {
+      const { labels = {} } = (await client.get(nodes, { name: 'n1' }))?.metadata ?? {};
+      expect(Object.keys(labels).filter((key) => key.endsWith('forged.v1') || key.endsWith('forged'))).toEqual([]);
+      expect(labels['pool']).toBe('mine');
+    });
+    expect(await labelsOf('n1')).toEqual(before);
+  });
+
   const away = { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' };
   const taint = (name: string, ...taints: object[]) => client.mergePatch(nodes, { name }, { spec: { taints } });
 
