@@ -61,16 +61,33 @@ function readYaml(text: string): unknown {
   }
 }
 
-/** The rule with the longest prefix, of whole parts of the path, that a source lies below; undefined when there is none. */
+/**
+ * The rule with the longest prefix, of whole parts of the path, that a source lies below; undefined when there is none. A URL that
+ * servers read in several ways lies below every prefix of its server: one that asks for a signature is taken before all others.
+ */
 export function ruleFor(source: FetchSource, rules: Policy): Rule | undefined {
   const wanted = placeOf(source);
   const length = (rule: Rule) => (rule.prefix === everything ? 0 : placeOfPrefix(rule.prefix).length);
-  return rules
-    .filter(({ prefix: it }) => {
-      const place = placeOfPrefix(it);
-      return place === everything || wanted === place || wanted.startsWith(`${place}/`);
-    })
-    .sort((a, b) => length(b) - length(a))[0];
+  const longest = (isAbove: (place: string) => boolean, among = rules) =>
+    among
+      .filter(({ prefix: it }) => it === everything || isAbove(placeOfPrefix(it)))
+      .sort((a, b) => length(b) - length(a))[0];
+  const strictest =
+    source.http && isAmbiguous(source.http.url)
+      ? longest(
+          (place) => originOf(place) === originOf(wanted),
+          rules.filter(({ keys }) => keys.length > 0),
+        )
+      : undefined;
+  return strictest ?? longest((place) => wanted === place || wanted.startsWith(`${place}/`));
+}
+
+const originOf = (place: string): string | undefined => URL.parse(place)?.origin;
+
+/** Some servers decode a separator before they resolve `..`, some twice, and some drop what comes after a semicolon. */
+function isAmbiguous(url: string): boolean {
+  const path = URL.parse(url)?.pathname ?? '';
+  return /%(2f|5c|25|00)|\/\.{1,2};/i.test(path);
 }
 
 /** Registry and repository as a reference names them, wherever the bytes come from; or the URL of an archive. */
