@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../agent/testing/environment.ts';
@@ -22,8 +31,9 @@ const tidied = async (root: string, own: string[] = []) => {
 
 test.each([
   ['dev/null', 'mount points of containers'],
-  ['run/lock/x', 'mount points of containers'],
+  ['run/lock/x', 'what a process of the build left'],
   ['tmp/x', 'temporary files'],
+  ['tmp/x/y', 'temporary files'],
   ['var/lib/apt/lists/partial/x', 'lists of packages'],
   ['var/cache/apt/archives/x.deb', 'packages'],
   ['var/log/dpkg.log', 'logs of the build'],
@@ -58,6 +68,38 @@ test('files of the recipe stay', async () => {
   await tidied(root, ['/etc/ssh/ssh_host_rsa_key']);
   expect(existsSync(join(root, 'etc/ssh/ssh_host_rsa_key'))).toBe(true);
   expect(existsSync(join(root, 'etc/shadow-'))).toBe(false);
+});
+
+test.each(['run/x/y', 'tmp/x/y', 'var/tmp/x/deep/er/y', 'dev/x/y', 'var/cache/apt/x/y', 'var/run/x/y'])(
+  'a file of the recipe stays: %s, and what is beside it goes',
+  async (path) => {
+    const root = temporaryDirectory();
+    mkdirSync(join(root, 'run'));
+    mkdirSync(join(root, 'var'));
+    symlinkSync('/run', join(root, 'var/run'));
+    const real = path.replace('var/run/', 'run/');
+    for (const name of [real, join(dirname(real), 'other')]) {
+      mkdirSync(join(root, dirname(name)), { recursive: true });
+      writeFileSync(join(root, name), 'x');
+    }
+    await tidied(root, [`/${path}`]);
+    expect(readdirSync(join(root, dirname(real)))).toEqual(['y']);
+  },
+);
+
+test('directories of /run stay with their modes, without files, sockets and links', async () => {
+  const root = treeOf({ 'run/php/php-fpm.pid': 'x', 'run/postgresql/a/lock': 'x' });
+  mkdirSync(join(root, 'run/sshd'));
+  chmodSync(join(root, 'run/sshd'), 0o700);
+  symlinkSync('php', join(root, 'run/link'));
+  await tidied(root);
+  expect(readdirSync(join(root, 'run'), { recursive: true }).sort()).toEqual([
+    'php',
+    'postgresql',
+    'postgresql/a',
+    'sshd',
+  ]);
+  expect(statSync(join(root, 'run/sshd')).mode & 0o7777).toBe(0o700);
 });
 
 test('nothing outside of the tree is touched, wherever its links lead', async () => {

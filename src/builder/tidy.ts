@@ -8,7 +8,6 @@ const emptied = [
   '/dev',
   '/proc',
   '/sys',
-  '/run',
   '/tmp',
   '/var/tmp',
   '/var/lib/apt/lists',
@@ -18,6 +17,9 @@ const emptied = [
   '/var/cache/man',
   '/var/log/apt',
 ];
+
+/** Of its files, sockets and links. Launch fills /run of a container with the directories, which services need to write their own files. */
+const directoriesOnly = '/run';
 
 /** What tells when, where and by what it was built, or must not be the same in two machines. */
 const removed = [
@@ -40,14 +42,13 @@ const removedByName: readonly [directory: string, name: RegExp][] = [
 
 /** Removes what would make two builds of one recipe differ, and what belongs to one machine. Files of the recipe stay. */
 export async function tidy({ root, recipe }: TreeStep): Promise<void> {
-  const own = new Set(recipe.build.files?.map(({ path }) => path));
+  const own = await placesOf(root, recipe.build.files?.map(({ path }) => path) ?? []);
   const remove = async (path: string) => {
-    const directory = own.has(path) ? undefined : await directoryOf(root, dirname(path));
-    if (directory !== undefined) await rm(join(directory, basename(path)), { recursive: true, force: true });
+    const place = await placeOf(root, path);
+    if (place !== undefined && !own.has(place)) await rm(place, { recursive: true, force: true });
   };
-  for (const directory of emptied) {
-    for (const name of await namesIn(root, directory)) await remove(`${directory}/${name}`);
-  }
+  for (const directory of emptied) await empty(await directoryOf(root, directory), (path) => own.has(path));
+  await empty(await directoryOf(root, directoriesOnly), (path, isDirectory) => isDirectory || own.has(path));
   for (const path of removed) await remove(path);
   for (const [directory, pattern] of removedByName) {
     for (const name of await namesIn(root, directory)) if (pattern.test(name)) await remove(`${directory}/${name}`);
@@ -57,6 +58,37 @@ export async function tidy({ root, recipe }: TreeStep): Promise<void> {
   const machineId = join((await directoryOf(root, '/etc')) ?? root, 'machine-id');
   // An empty one is made anew at each start; one that is not there counts as the first boot of a machine.
   if ((await lstat(machineId).catch(() => undefined))?.isFile()) await writeFile(machineId, '');
+}
+
+/** Removes all that is in a directory, however deep, but for what is kept. */
+async function empty(
+  directory: string | undefined,
+  isKept: (path: string, isDirectory: boolean) => boolean,
+): Promise<void> {
+  if (directory === undefined) return;
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (!isKept(path, entry.isDirectory())) await rm(path, { recursive: true, force: true });
+    else if (entry.isDirectory()) await empty(path, isKept);
+  }
+}
+
+/** Where files of the recipe are, whatever links lead there, and the directories that they are in. */
+async function placesOf(root: string, paths: readonly string[]): Promise<Set<string>> {
+  const places = new Set<string>();
+  for (const path of paths) {
+    let place = await placeOf(root, path);
+    while (place !== undefined && place.length > root.length && !places.has(place)) {
+      places.add(place);
+      place = dirname(place);
+    }
+  }
+  return places;
+}
+
+async function placeOf(root: string, path: string): Promise<string | undefined> {
+  const directory = await directoryOf(root, dirname(path));
+  return directory === undefined ? undefined : join(directory, basename(path));
 }
 
 async function namesIn(root: string, path: string): Promise<string[]> {
