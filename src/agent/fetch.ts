@@ -116,12 +116,26 @@ async function fetchInto(
   }
 }
 
+/** A server that sends nothing for so long is not waited for, when all that is asked is whether it has the right bytes. */
+const verifyStallSeconds = 10;
+
 /**
  * Other images may make room for an image, but not for whatever a server says or sends: so all of it is downloaded once, without
  * being kept, to see whether it is the right one.
  */
 async function verified(failure: FetchError, source: Source, digest: string, seen: Set<string>, signal: AbortSignal) {
-  if (!seen.has(digest)) await source.verify(signal);
+  if (!seen.has(digest)) {
+    const stalled = new AbortController();
+    const stall = setTimeout(() => stalled.abort(), verifyStallSeconds * 1000);
+    try {
+      await source.verify(AbortSignal.any([signal, stalled.signal]), () => stall.refresh());
+    } catch (error) {
+      // Whoever sends nothing must not keep it secret that there is no room.
+      throw stalled.signal.aborted ? failure : error;
+    } finally {
+      clearTimeout(stall);
+    }
+  }
   seen.add(digest);
   return new FetchError(failure.reason, failure.message, { cause: failure.cause, verified: true });
 }

@@ -59,12 +59,13 @@ export function transfer(download: Pick<Download, 'body'>, options: TransferOpti
   });
 }
 
-/** Reads all of it. Throws DigestMismatch unless these are the right bytes. */
-export async function checkDigest(body: AsyncIterable<Uint8Array>, digest: string): Promise<void> {
+/** Reads all of it; `onBytes` is called for each piece. Throws DigestMismatch unless these are the right bytes. */
+export async function checkDigest(body: AsyncIterable<Uint8Array>, digest: string, onBytes: () => void): Promise<void> {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const chunk of body) {
     bytes += chunk.length;
+    onBytes();
     hash.update(chunk);
   }
   const actual = `sha256:${hash.digest('hex')}`;

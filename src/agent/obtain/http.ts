@@ -17,10 +17,10 @@ export async function openArchive(
   return {
     totalBytes: download.totalBytes,
     sizeIsVerified: false,
-    async verify(signal) {
+    async verify(signal, onBytes) {
       const again = await openHttp(http.url, { ...options, credentials, signal });
       try {
-        await checkDigest(again.body, digest);
+        await checkDigest(again.body, digest, onBytes);
       } finally {
         await again.close();
       }

@@ -36,9 +36,10 @@ export async function openImage(
     return {
       totalBytes,
       sizeIsVerified: true,
-      async verify(until) {
+      async verify(until, onBytes) {
         for (const layer of layers) {
-          const read = (download: Download) => checkDigest(limit(download, layer.digest, layer.size), layer.digest);
+          const read = (download: Download) =>
+            checkDigest(limit(download, layer.digest, layer.size), layer.digest, onBytes);
           await registry.download(layer.digest, read, until);
         }
       },

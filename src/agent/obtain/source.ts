@@ -22,8 +22,8 @@ export interface Source {
   obtain(options: ObtainOptions): Promise<Obtained>;
   /** Whether `totalBytes` is of bytes with the right digest, and not only what a server says. */
   sizeIsVerified: boolean;
-  /** Downloads all of it and keeps nothing. Throws a FetchError unless the digests are right. */
-  verify(signal: AbortSignal): Promise<void>;
+  /** Downloads all of it and keeps nothing; `onBytes` is called for each piece. Throws a FetchError unless the digests are right. */
+  verify(signal: AbortSignal, onBytes: () => void): Promise<void>;
   /** To be called in any case. */
   close(): Promise<void>;
 }
