@@ -186,6 +186,19 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
   });
 
   describe('a bad archive', () => {
+    test('with a path through a link inside of it is refused with the path, and with what to do', async () => {
+      const archive = tar([
+        ...rootEntries(),
+        { name: 'lib', type: 'symlink', link: 'usr/lib' },
+        { name: 'lib/x86_64-linux-gnu/libfoo.so', content: 'foo' },
+      ]);
+      const { reason, message } = await failure(await wantedBytes(archive), await fetchPorts());
+      expect(reason).toBe('UnsafeArchive');
+      expect(message).toContain('lib/x86_64-linux-gnu');
+      expect(message).toContain('give the file its real path');
+      expect(message).not.toContain('trust');
+    });
+
     test('of another digest is not stored, and both digests are told', async () => {
       const other = wantedImage().digest;
       const { reason, message } = await failure(await wantedBytes(bigTar, { digest: other }), await fetchPorts());

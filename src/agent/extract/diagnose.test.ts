@@ -55,6 +55,15 @@ test.each(['Error exit delayed from previous errors.', 'Retrying...', '(null)'])
   expect(isSummary(`bsdtar: ${line}`)).toBe(true),
 );
 
+test('a path through a link is refused with the true reason, not called an attack', () => {
+  const failure = diagnose([ended('bsdtar', 1, 'lib/x/libfoo.so: Cannot extract through symlink lib: Success')]);
+  expect(failure?.message).toContain('leads through a link, which is not followed: lib/x/libfoo.so');
+  expect(failure?.message).toContain('real path');
+  expect(failure?.message).not.toContain('outside');
+  const both = ended('bsdtar', 1, 'lib/x: Cannot extract through symlink lib: Success');
+  expect(diagnose([{ ...both, last: "../x: Path contains '..'" }])?.message).toContain('outside of its root');
+});
+
 test('the message has the first complaint, and a later one tells a reason that has a name', () => {
   const damaged = { ...ended('bsdtar', 1, 'bsdtar: Damaged tar archive'), last: 'bsdtar: Truncated tar archive' };
   expect(diagnose([damaged])).toMatchObject({ reason: 'CorruptArchive' });

@@ -27,7 +27,8 @@ export const isHarmless = (line: string) => harmless.some((it) => it.test(line))
 /** Whether a line of bsdtar says nothing about what went wrong. */
 export const isSummary = (line: string) => summary.test(line);
 
-const unsafe = /Path contains '\.\.'|Cannot extract through symlink|Path is absolute/;
+const unsafe = /Path contains '\.\.'|Path is absolute/;
+const throughLink = /Cannot extract through symlink/;
 const full = /No space left on device|Disk quota exceeded/;
 const namedAcl = /Failed to set acl.*Invalid argument/;
 /** The last line of zstd, of xz, and what bsdtar and others say. */
@@ -63,6 +64,14 @@ export function diagnose(endings: readonly Ending[]): FetchError | undefined {
     return new FetchError(
       'UnsafeArchive',
       `The archive tries to write outside of its root: ${unsafeLine}; do not trust its source`,
+    );
+  }
+  const linkLine = find(throughLink);
+  if (linkLine !== undefined) {
+    const message = `The archive has a path that leads through a link, which is not followed: ${linkLine}`;
+    return new FetchError(
+      'UnsafeArchive',
+      `${message}; give the file its real path, for example usr/lib/x where lib is a link to usr/lib, or unpack all of it with GNU tar and pack the tree`,
     );
   }
   const fullLine = find(full);
