@@ -1,5 +1,5 @@
 # Links on top of the image. The container's root is read-only and made before the image is known, so they cannot be links
-# there: see docs/adr/0029-any-layout-of-the-top.md. What needs no help of launch is mounted by the Pod.
+# there: see docs/adr/0027-any-layout-of-the-top.md. What needs no help of launch is mounted by the Pod.
 
 # Fills the directories that stand for links which lead into a directory of the image: each gets a link to every entry of
 # that directory. A relative link in there starts from where it lies, as it must.

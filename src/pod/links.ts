@@ -2,7 +2,7 @@ import type { Layout } from '../api/osimage.ts';
 import type { Writable } from '../api/podfields.ts';
 import { defaultsRoot, notFromImage } from './paths.ts';
 
-/** How a container gets a link on top of its image. Its root is read-only, so it cannot be a link there (ADR 29). */
+/** How a container gets a link on top of its image. Its root is read-only, so it cannot be a link there (ADR 27). */
 export type LinkMount =
   /** The directory itself again, at the same depth: relative links in it lead to the same places. */
   | { kind: 'Directory'; name: string; target: string }

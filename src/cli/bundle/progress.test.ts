@@ -23,7 +23,7 @@ test('on a terminal the last line of the log is live, and what is done stays wit
   const written = String(stream.read()).split('\r').map(stripVTControlCharacters);
   expect(written).toEqual([
     'Step 3 of 7: packages: installing nginx',
-    'Step 3 of 7: packages: Get:1 http://mirror.example/debian b',
+    'Step 3 of 7: packages: Get:1 http://mirror.example/debian …',
     'done 3/7 packages: installing nginx (12 s)\n',
   ]);
 });
