@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { exhausted, retryDelay } from './backoff.ts';
+import { delayAfterDeath, exhausted, retryDelay } from './backoff.ts';
 
 test('the delay doubles from five seconds to five minutes', () => {
   const delays = [1, 2, 3, 6, 7, 20].map((attempts) => retryDelay(attempts, 100, () => 0));
@@ -15,4 +15,8 @@ test('once the granted retries are used up it goes on every ten minutes', () => 
   expect([2, 3].map((attempts) => exhausted(attempts, 2))).toEqual([false, true]);
   expect(retryDelay(3, 2, () => 0)).toBe(600_000);
   expect(retryDelay(1, 0, () => 0)).toBe(600_000);
+});
+
+test('a death is followed by short pauses, and the third by an hour, whatever backoffLimit grants', () => {
+  expect([1, 2, 3, 9].map((deaths) => delayAfterDeath(deaths, () => 0))).toEqual([5_000, 10_000, 3_600_000, 3_600_000]);
 });

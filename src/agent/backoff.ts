@@ -5,8 +5,6 @@ const growing = { initialMilliseconds: 5_000, maxMilliseconds: 300_000 };
 const slowMilliseconds = 600_000;
 /** What kills the agent also ends whatever else it does. */
 const deadlyMilliseconds = 3_600_000;
-/** So often may an agent die of an image, whatever `backoffLimit` grants. */
-const mostDeaths = 3;
 
 /**
  * Milliseconds until the next try after `attempts` (1 or more) tries have failed: 5 s, 10 s … 5 min, each shortened by up to a
@@ -17,10 +15,13 @@ export function retryDelay(attempts: number, backoffLimit: number, random: Rando
   return backoffMilliseconds(attempts - 1, growing, random);
 }
 
-/** The same after `deaths` (1 or more) agents have died of an image; once it has killed three, an hour. */
-export function delayAfterDeath(deaths: number, backoffLimit: number, random: Random): number {
-  if (exhausted(deaths, deathLimit(backoffLimit))) return deadlyMilliseconds * (1 + random() / 10);
-  return retryDelay(deaths, backoffLimit, random);
+/**
+ * Milliseconds until the next try after `deaths` (1 or more) agents have died of an image: 5 s, 10 s, and once it has killed
+ * three, an hour. Not by `backoffLimit`: that is about tries that failed, and a node without power says nothing about an image.
+ */
+export function delayAfterDeath(deaths: number, random: Random): number {
+  if (exhausted(deaths, deathLimit)) return deadlyMilliseconds * (1 + random() / 10);
+  return backoffMilliseconds(deaths - 1, growing, random);
 }
 
 /** Whether the first try and all retries that `backoffLimit` grants have failed. */
@@ -29,4 +30,4 @@ export function exhausted(attempts: number, backoffLimit: number): boolean {
 }
 
 /** How many deaths are granted besides the first. */
-export const deathLimit = (backoffLimit: number): number => Math.min(backoffLimit, mostDeaths - 1);
+export const deathLimit = 2;

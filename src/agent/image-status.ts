@@ -17,7 +17,7 @@ export function pendingImage(image: WantedImage, reason: string, message: string
 
 /** Pending until all granted retries are used up, Failed from then on. */
 export function failedImage(image: WantedImage, { attempts, reason, message, retryTime }: Tries): StoredImage {
-  const limit = reason === agentDied ? deathLimit(image.backoffLimit) : image.backoffLimit;
+  const limit = reason === agentDied ? deathLimit : image.backoffLimit;
   return {
     ...pendingImage(image, reason, message),
     state: exhausted(attempts, limit) ? 'Failed' : 'Pending',

@@ -170,7 +170,7 @@ export function createAgent(ports: AgentPorts): Agent {
     // One that waits for its next try has been told before this agent started.
     const isTold = before?.reason === agentDied && before.attempts >= known.deaths && before.retryTime > 0;
     if (isTold) return;
-    const delay = delayAfterDeath(known.deaths, image.backoffLimit, ports.random);
+    const delay = delayAfterDeath(known.deaths, ports.random);
     const attempts = Math.max(before?.attempts ?? 0, known.deaths);
     const message = deathMessage(known.deaths);
     tries.set(key, { fingerprint, attempts, reason: agentDied, message, retryTime: ports.now().getTime() + delay });

@@ -204,6 +204,7 @@ describe('HostedContainer', () => {
         retryToken: '',
       },
       restartToken: '',
+      replicas: 1,
       services: false,
       suspend: false,
       podTemplate: { automountServiceAccountToken: false },
