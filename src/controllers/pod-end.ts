@@ -44,7 +44,12 @@ const disrupted: Rule = ({ pod }) => (isDisrupted(pod) ? 'Cluster' : undefined);
 /** The kubelet refused the Pod, or ended it for a reason of its own. */
 const namedByKubelet: Rule = ({ pod: { status } }) => (status?.reason === undefined ? undefined : 'Cluster');
 
-const exited: Rule = ({ terminated }) => (terminated && isOwnExit(terminated) ? 'Container' : undefined);
+/**
+ * A container that is always restarted ends no Pod by its exit: then the kubelet has ended both. Seen with kubelet 1.37: a
+ * container that is evicted and exits with 0 when it is told to leaves a Pod that is Succeeded, without any reason.
+ */
+const exited: Rule = ({ pod, terminated }) =>
+  pod.spec.restartPolicy !== 'Always' && terminated && isOwnExit(terminated) ? 'Container' : undefined;
 
 /** First hit wins. */
 const rules: readonly Rule[] = [overLimit, overRequest, disrupted, namedByKubelet, exited];
