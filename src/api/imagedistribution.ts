@@ -90,7 +90,7 @@ const status = z.object({
   nodes: z
     .object({
       desired: z.int().min(0).describe('Nodes that shall have it.'),
-      ready: z.int().min(0).describe('Nodes that wholly have it.'),
+      ready: z.int().min(0).describe('Nodes that have the whole image.'),
       active: z.int().min(0).describe('Nodes fetching it now.'),
       failed: z.int().min(0).describe('Nodes that could not get it.'),
       unreachable: z
@@ -152,7 +152,12 @@ export const imageDistributionDefinition: KindDefinition = {
   columns: [
     { name: 'Image', type: 'string', jsonPath: '.spec.image', description: 'Image' },
     { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },
-    { name: 'Ready-Nodes', type: 'integer', jsonPath: '.status.nodes.ready', description: 'Nodes that wholly have it' },
+    {
+      name: 'Ready-Nodes',
+      type: 'integer',
+      jsonPath: '.status.nodes.ready',
+      description: 'Nodes that have the whole image',
+    },
     { name: 'Active', type: 'integer', jsonPath: '.status.nodes.active', description: 'Nodes fetching it now' },
     { name: 'Failed', type: 'integer', jsonPath: '.status.nodes.failed', description: 'Nodes that could not get it' },
     {

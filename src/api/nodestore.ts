@@ -92,7 +92,7 @@ const status = z.object({
   counts: z
     .object({
       desired: z.int().min(0).describe('Images that it should hold.'),
-      ready: z.int().min(0).describe('Of those, wholly there.'),
+      ready: z.int().min(0).describe('Images of those that are whole in the store.'),
       failed: z.int().min(0).describe('Of those, not to be had.'),
     })
     .optional()
@@ -126,7 +126,12 @@ export const nodeStoreDefinition: KindDefinition = {
   rules: [],
   columns: [
     { name: 'Desired', type: 'integer', jsonPath: '.status.counts.desired', description: 'Images that it shall hold' },
-    { name: 'Stored', type: 'integer', jsonPath: '.status.counts.ready', description: 'Of those, wholly there' },
+    {
+      name: 'Stored',
+      type: 'integer',
+      jsonPath: '.status.counts.ready',
+      description: 'Images of those that are whole in the store',
+    },
     { name: 'Failed', type: 'integer', jsonPath: '.status.counts.failed', description: 'Of those, not to be had' },
     {
       name: 'Ready',

@@ -148,7 +148,7 @@ const status = z.object({
   defaultVersion: z.boolean().optional().describe('This is the default version of its operating system.'),
   nodes: z
     .object({
-      ready: z.int().min(0).describe('Nodes that wholly have it.'),
+      ready: z.int().min(0).describe('Nodes that have the whole image.'),
       desired: z.int().min(0).describe('Nodes that should have it.'),
     })
     .optional()
