@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathOf } from '../../src/kube/resources.ts';
+import { waitForServiceProxy } from '../lib/kube/service-proxy.ts';
 import { waitFor } from '../lib/kube/wait.ts';
 import { mebibytes } from '../lib/terminal.ts';
 import { programImage } from './cluster.ts';
@@ -17,6 +18,7 @@ export interface Served {
 }
 
 const services = { group: '', version: 'v1', plural: 'services', kind: 'Service', namespaced: true };
+const proxy = `${pathOf(services, { namespace: demoNamespace, name: `${files}:${port}` })}/proxy`;
 const target = { namespace: demoNamespace, name: `deployment/${files}` };
 
 /** Builds the archives where they are missing, starts a web server in the cluster and gives them to it. */
@@ -26,6 +28,7 @@ export async function serve(demo: Demo): Promise<Served[]> {
   const source = await readFile(join(import.meta.dirname, 'webserver.ts'), 'utf8');
   await kubectl.apply([namespace, ...webServer(await programImage(demo), source)], 'demo');
   await kubectl.run(['-n', demoNamespace, 'rollout', 'status', `deployment/${files}`, '--timeout=120s']);
+  await waitForServiceProxy(kubectl, `${proxy}/`, screen);
 
   const served: Served[] = [];
   const facts: Record<string, boolean> = {};
@@ -48,8 +51,7 @@ export async function serve(demo: Demo): Promise<Served[]> {
  * Not through `kubectl exec`: it may end the input of a command too early without saying so.
  */
 async function bring({ kubectl }: Demo, archive: string): Promise<string> {
-  const path = `${pathOf(services, { namespace: demoNamespace, name: `${files}:${port}` })}/proxy/${basename(archive)}`;
-  return (await kubectl.run(['replace', '--raw', path, '-f', archive])).trim();
+  return (await kubectl.run(['replace', '--raw', `${proxy}/${basename(archive)}`, '-f', archive])).trim();
 }
 
 /** Waits until the Service of that name answers another Pod with a page that has all of these texts; resolves to the page. */

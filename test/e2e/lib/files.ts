@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { waitForServiceProxy } from '../../../hack/lib/kube/service-proxy.ts';
 import { run } from '../../../hack/lib/process.ts';
 import { hack, fieldManager, kubectl, namespace } from './system.ts';
 
 /** A web server in the cluster for archives, with faults on request; see server.mjs. */
 const app = { app: 'files' };
 const host = `files.${namespace}.svc`;
+const proxy = `/api/v1/namespaces/${namespace}/services/files:8080/proxy/good`;
 
 export interface Archive {
   file: string;
@@ -77,6 +79,7 @@ export async function serveFiles(): Promise<{ certificate: string }> {
     fieldManager,
   );
   await kubectl.run(['-n', namespace, 'rollout', 'status', 'deployment/files', '--timeout=120s']);
+  await waitForServiceProxy(kubectl, `${proxy}/`);
   return { certificate };
 }
 
@@ -127,8 +130,7 @@ export async function tinyArchive(version: string, ...options: string[]): Promis
 export async function upload(path: string): Promise<Archive> {
   const file = basename(path);
   const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
-  const proxy = `/api/v1/namespaces/${namespace}/services/files:8080/proxy/good/${file}`;
-  const stored = (await kubectl.run(['replace', '--raw', proxy, '-f', path])).trim();
+  const stored = (await kubectl.run(['replace', '--raw', `${proxy}/${file}`, '-f', path])).trim();
   if (stored !== sha256) throw new Error(`${file} did not arrive on the server whole: ${stored}`);
   return { file, sha256 };
 }
