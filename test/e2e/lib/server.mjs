@@ -56,12 +56,8 @@ const answer = (request, response) => {
   const [, fault = '', name = ''] = (request.url ?? '').split('/');
   const file = `/files/${name}`;
   if (request.method === 'PUT') return store(request, response, file).catch(() => response.destroy());
-  try {
-    statSync(file);
-  } catch {
-    return response.writeHead(404).end();
-  }
-  return faults[fault] ? faults[fault](request, response, file) : response.writeHead(404).end();
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+  return isFile && faults[fault] ? faults[fault](request, response, file) : response.writeHead(404).end();
 };
 
 createServer(answer).listen(8080);
