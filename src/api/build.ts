@@ -112,7 +112,9 @@ export const build = z
     pushSecretRef: secretReference
       .optional()
       .describe('Secret with `.dockerconfigjson`, as for a Pod, or with `username` and `password`, to push with.'),
-    pullSecretRef: secretReference.optional().describe('The same for nodes to pull with; pushSecretRef when unset.'),
+    pullSecretRef: secretReference
+      .optional()
+      .describe('The same for nodes to pull with, in the namespace of sources; the name in pushSecretRef when unset.'),
     caRef: secretReference
       .optional()
       .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the registry.'),

@@ -19,6 +19,8 @@ export const labels = {
   image: `${group}/image`,
   /** On Jobs and Pods that make or test an image: `build`, `verify` or `publish`. */
   step: `${group}/step`,
+  /** On a Secret in the namespace of the operator: `true` when gates of rollouts may use it. */
+  gate: `${group}/gate`,
   managedBy: 'app.kubernetes.io/managed-by',
 } as const;
 
@@ -66,3 +68,5 @@ export const storeRoot = `${hostRoot}/store`;
 export const systemNamespace = 'monoroot-system';
 /** Where images are tested: programs of a stranger, so no Secret is there but the login for the scaffold. */
 export const verificationNamespace = 'monoroot-verification';
+/** Where the Secrets are that nodes fetch images with: agents can read no others. */
+export const sourcesNamespace = 'monoroot-sources';

@@ -60,8 +60,12 @@ const gate = z
       .describe('Ask a web server.'),
     secretRef: secretReference
       .optional()
-      .describe('Secret with `token` (bearer), or `username` and `password` (basic).'),
-    caRef: secretReference.optional().describe('Secret with `ca.crt`: the authorities of the server.'),
+      .describe(
+        'Secret with `token` (bearer), or `username` and `password` (basic), and the label `monoroot.dev/gate=true`.',
+      ),
+    caRef: secretReference
+      .optional()
+      .describe('Secret with `ca.crt`, the authorities of the server, and the label `monoroot.dev/gate=true`.'),
     intervalSeconds: z.int().min(1).max(3600).default(30).describe('How often it is asked during a soak.'),
     timeoutSeconds: z.int().min(1).max(60).default(10).describe('Longest time for an answer.'),
     failureLimit: z.int().min(0).max(100).default(0).describe('Failures in a soak that are borne; one more halts.'),

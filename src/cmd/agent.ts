@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { hostRoot } from '../api/names.ts';
+import { hostRoot, sourcesNamespace } from '../api/names.ts';
 import { proxiesOf } from '../agent/download/connect.ts';
 import { fetchImage } from '../agent/fetch.ts';
 import { createAgentClient } from '../agent/kube.ts';
@@ -55,7 +55,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     logger,
     hooks: metrics.reflector('nodestores'),
   });
-  const { readSecret, ...calls } = createAgentClient(client, nodeName);
+  const { readSecret, ...calls } = createAgentClient(client, nodeName, env.SOURCES_NAMESPACE ?? sourcesNamespace);
   const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
   const http = { proxies: proxiesOf(env) };
   const registries = {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { systemNamespace } from '../../src/api/names.ts';
+import { sourcesNamespace, systemNamespace } from '../../src/api/names.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
 import { serveFiles, tinyArchive, url } from './lib/files.ts';
 import type { Archive } from './lib/files.ts';
@@ -87,7 +87,7 @@ test('credentials and authorities are taken from Secrets', async () => {
   const secret = (name: string, stringData: Record<string, string>) => ({
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name, namespace: systemNamespace },
+    metadata: { name, namespace: sourcesNamespace },
     stringData,
   });
   const secrets = [
@@ -105,7 +105,7 @@ test('credentials and authorities are taken from Secrets', async () => {
     caRef: { name: 'e2e-ca' },
   });
   await distributed('tiny:fault2');
-  await kubectl.run(['-n', systemNamespace, 'delete', 'secret', 'e2e-token', 'e2e-basic', 'e2e-ca']);
+  await kubectl.run(['-n', sourcesNamespace, 'delete', 'secret', 'e2e-token', 'e2e-basic', 'e2e-ca']);
 });
 
 test('an agent that is killed in mid-extraction leaves nothing half, and the next one finishes', async () => {

@@ -2,14 +2,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startRegistry, stopRegistry } from '../../hack/lib/registry/registry.ts';
 import type { Registry } from '../../hack/lib/registry/registry.ts';
 import type { HostedContainer } from '../../src/api/hostedcontainer.ts';
-import { annotations, systemNamespace } from '../../src/api/names.ts';
+import { annotations } from '../../src/api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { findCondition } from '../../src/runtime/conditions.ts';
 import { serveFiles } from './lib/files.ts';
 import type { Archive } from './lib/files.ts';
 import { spread } from './lib/images.ts';
 import { applyContainer, distributed, inside, page, remove } from './lib/objects.ts';
-import { baseArchive, debianMirror, makeSecrets, order, orderFrom, secrets } from './lib/recipes.ts';
+import { baseArchive, debianMirror, makeSecrets, order, orderFrom, removeSecrets } from './lib/recipes.ts';
 import { has, kubectl, namespace, until } from './lib/system.ts';
 import { recordAll } from './lib/watch.ts';
 import type { Sighting } from './lib/watch.ts';
@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await remove({ containers: followers });
   await remove({ images: ['v1', 'v2', bad, 'untested', 'unbuilt', 'debian'].map(image) });
-  await kubectl.run(['-n', systemNamespace, 'delete', 'secret', '--ignore-not-found', ...Object.values(secrets)]);
+  await removeSecrets();
   await stopRegistry(kubectl, namespace);
 });
 

@@ -7,7 +7,7 @@ import { waitFor } from '../../hack/lib/kube/wait.ts';
 import { writeImage } from '../../hack/lib/osimages/oci.ts';
 import { dockerConfig, startRegistry, stopRegistry } from '../../hack/lib/registry/registry.ts';
 import type { Registry } from '../../hack/lib/registry/registry.ts';
-import { apiVersion, systemNamespace } from '../../src/api/names.ts';
+import { apiVersion, sourcesNamespace } from '../../src/api/names.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
 import { serveFiles } from './lib/files.ts';
 import { applyContainer, distributed, inside, osImages, page, remove, upToDate } from './lib/objects.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await remove({ containers: ['oci-plain', 'oci-tls'], images: [plain, refused, secured] });
-  await kubectl.run(['-n', systemNamespace, 'delete', 'secret', '--ignore-not-found', ...Object.values(secrets)]);
+  await kubectl.run(['-n', sourcesNamespace, 'delete', 'secret', '--ignore-not-found', ...Object.values(secrets)]);
   await stopRegistry(kubectl, namespace);
   rmSync(work, { recursive: true });
 });
@@ -72,7 +72,7 @@ const copy = (from: string, to: string) =>
 
 async function login(name: string, password: string): Promise<void> {
   const stringData = { '.dockerconfigjson': dockerConfig(registry.address, { ...credentials, password }) };
-  const metadata = { name, namespace: systemNamespace };
+  const metadata = { name, namespace: sourcesNamespace };
   const secret = { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/dockerconfigjson', metadata, stringData };
   await kubectl.apply([secret], fieldManager);
 }
@@ -138,7 +138,7 @@ test('a wrong password is told as such, and the right one is used as soon as the
 test('a registry with TLS is trusted by the authority that the image names', async () => {
   registry = await startRegistry(kubectl, { namespace, credentials, tls: true });
   expect(await registry.push(layout, repository)).toBe(digest);
-  const metadata = { name: secrets.ca, namespace: systemNamespace };
+  const metadata = { name: secrets.ca, namespace: sourcesNamespace };
   const stringData = { 'ca.crt': registry.certificate };
   await kubectl.apply([{ apiVersion: 'v1', kind: 'Secret', metadata, stringData }], fieldManager);
   await distribute(secured, { pullSecretRef: { name: secrets.right }, caRef: { name: secrets.ca } });

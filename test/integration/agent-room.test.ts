@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { rootEntries, sha256, tar } from '../../src/agent/testing/archive.ts';
 import { whyNoUnpacking } from '../../src/agent/testing/environment.ts';
 import { serve } from '../../src/agent/testing/server.ts';
-import { systemNamespace } from '../../src/api/names.ts';
+import { sourcesNamespace } from '../../src/api/names.ts';
 import type { NodeStoreStatus, WantedImage } from '../../src/api/nodestore.ts';
 import { isAlreadyExists } from '../../src/kube/client.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
@@ -25,7 +25,7 @@ const unable = whyNoUnpacking();
 const mebibyte = 1024 * 1024;
 
 beforeAll(async () => {
-  await client.create(namespaces, { metadata: { name: systemNamespace } }).catch((error: unknown) => {
+  await client.create(namespaces, { metadata: { name: sourcesNamespace } }).catch((error: unknown) => {
     if (!isAlreadyExists(error)) throw error;
   });
 });

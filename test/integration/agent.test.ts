@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { compress, rootEntries, sha256, tar } from '../../src/agent/testing/archive.ts';
 import { whyNoUnpacking } from '../../src/agent/testing/environment.ts';
 import { serve } from '../../src/agent/testing/server.ts';
-import { systemNamespace } from '../../src/api/names.ts';
+import { sourcesNamespace } from '../../src/api/names.ts';
 import type { NodeStore, StoredImage, WantedImage } from '../../src/api/nodestore.ts';
 import { isAlreadyExists } from '../../src/kube/client.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
@@ -26,7 +26,7 @@ const { connection, client } = connect(kubeconfig);
 const unable = whyNoUnpacking();
 
 beforeAll(async () => {
-  await client.create(namespaces, { metadata: { name: systemNamespace } }).catch((error: unknown) => {
+  await client.create(namespaces, { metadata: { name: sourcesNamespace } }).catch((error: unknown) => {
     if (!isAlreadyExists(error)) throw error;
   });
 });
@@ -161,13 +161,15 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
 
     const name = `${node.name}-login`;
     const login = {
-      metadata: { namespace: systemNamespace, name },
+      metadata: { namespace: sourcesNamespace, name },
       stringData: { token: 'geheim' },
     } as unknown as Secret;
     const withLogin = wanted(origin);
     Object.assign(withLogin.source.http ?? {}, { secretRef: { name } });
     await node.want(withLogin);
-    expect((await node.told({ state: 'Failed', reason: 'SecretMissing' })).message).toContain(name);
+    expect((await node.told({ state: 'Failed', reason: 'SecretMissing' })).message).toContain(
+      `There is no Secret ${name} in the namespace monoroot-sources; create it there`,
+    );
     await client.create(secrets, login);
     // Any change of what is wanted is a reason to try at once.
     await node.want({ ...withLogin, timeoutSeconds: 61 });

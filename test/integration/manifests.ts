@@ -35,7 +35,9 @@ export const manifests = (file: string): KubeObject[] =>
 
 /** Makes the namespaces of deploy/, with their labels. */
 async function applyNamespaces(client: Client): Promise<void> {
-  for (const { metadata } of ['namespace.yaml', 'verification/namespace.yaml'].flatMap(manifests))
+  for (const { metadata } of ['namespace.yaml', 'verification/namespace.yaml', 'sources/namespace.yaml'].flatMap(
+    manifests,
+  ))
     await client.apply(namespaces, { metadata: { name: metadata.name, labels: metadata.labels } }, fieldManager);
 }
 const fieldManager = { fieldManager: 'test' };

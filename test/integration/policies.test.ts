@@ -12,6 +12,7 @@ import type { KubeObject } from '../../src/runtime/object.ts';
 import { refusal } from './api/attempts.ts';
 import { connect, createNamespace } from './environment.ts';
 import { eventually } from './eventually.ts';
+import { sourcesNamespace as sources } from '../../src/api/names.ts';
 import { applyManifests, connectAs, manifests, policyBindings, systemNamespace as system } from './manifests.ts';
 
 // The admission policies of deploy/ in front of a real API server, attacked by those whom they are for. The Pods and volumes are
@@ -63,7 +64,7 @@ const tryPod = (shape: Shape) => client.create(pods, podOf('attack', shape), { d
 
 beforeAll(async () => {
   namespace = await createNamespace(client);
-  await applyManifests(client, 'agent-rbac.yaml', 'policies.yaml');
+  await applyManifests(client, 'agent-rbac.yaml', 'sources/rbac.yaml', 'policies.yaml');
   // A policy is in force a moment after it is stored.
   await eventually(async () => expect(await refusal(tryPod({ mount: { readOnly: false } }))).toContain('master store'));
   await eventually(async () => {
@@ -477,6 +478,40 @@ describe('an operator', () => {
   });
 });
 
+describe('the namespace of the Secrets of image sources', () => {
+  const trySecret = (extra: object) =>
+    client.create(secrets, { metadata: { name: 'attack', namespace: sources }, ...extra }, { dryRun: true });
+
+  test.each<[string, object]>([
+    ['a token', { stringData: { token: 'x' } }],
+    ['a name and a password', { type: 'kubernetes.io/basic-auth', stringData: { username: 'x', password: 'y' } }],
+    ['an authority', { stringData: { 'ca.crt': 'x' } }],
+    [
+      'the login of a registry',
+      { type: 'kubernetes.io/dockerconfigjson', stringData: { '.dockerconfigjson': '{"auths":{}}' } },
+    ],
+    ['nothing yet', {}],
+  ])('takes %s', async (_name, secret) => {
+    await trySecret(secret);
+  });
+
+  test.each<[string, object, string]>([
+    ['a key to sign with', { stringData: { 'cosign.key': 'x', 'cosign.password': 'y' } }, 'cosign.key'],
+    ['a key beside a login', { stringData: { token: 'x', 'cosign.key': 'y' } }, 'cosign.key'],
+    ['an encoded key', { data: { 'cosign.key': 'eA==' } }, 'cosign.key'],
+    [
+      'the key of an authority',
+      { type: 'kubernetes.io/tls', stringData: { 'ca.crt': 'x', 'tls.crt': 'x', 'tls.key': 'y' } },
+      'tls.key',
+    ],
+    ['a release of Helm', { type: 'helm.sh/release.v1', stringData: { release: 'x' } }, 'release'],
+  ])('refuses %s', async (_name, secret, key) => {
+    const words = await refusal(trySecret(secret));
+    expect(words).toContain('every agent can read the Secrets of this namespace');
+    expect(words).toContain(key);
+  });
+});
+
 describe('the namespace in which images are tested', () => {
   const trySecret = (extra: object, ns = 'monoroot-verification') =>
     client.create(secrets, { metadata: { name: 'attack', namespace: ns }, ...extra }, { dryRun: true });
@@ -552,11 +587,28 @@ describe('an agent', () => {
     expect(await refusal(attempt())).toContain('forbidden');
   });
 
-  test('may read a Secret of its namespace by name, but list none, and none elsewhere', async () => {
-    await client.apply(secrets, { metadata: { name: 'credentials', namespace: system } }, { fieldManager: 'test' });
-    expect(await agent.get(secrets, { name: 'credentials', namespace: system })).toBeDefined();
-    expect(await refusal(agent.list(secrets, { namespace: system }))).toContain('forbidden');
-    expect(await refusal(agent.get(secrets, { name: 'credentials', namespace }))).toContain('forbidden');
+  test('may read a Secret of image sources by name, but list none', async () => {
+    const login = { metadata: { name: 'login', namespace: sources }, stringData: { token: 'x' } };
+    await client.apply(secrets, login, { fieldManager: 'test' });
+    expect(await agent.get(secrets, { name: 'login', namespace: sources })).toBeDefined();
+    expect(await refusal(agent.list(secrets, { namespace: sources }))).toContain('forbidden');
+    expect(await refusal(agent.mergePatch(secrets, login.metadata, { data: null }))).toContain('forbidden');
+  });
+
+  test.each([
+    ['a key to sign with', 'Opaque', { 'cosign.key': 'x' }],
+    ['a login that may push', 'kubernetes.io/basic-auth', { username: 'x', password: 'y' }],
+    ['a release of Helm', 'helm.sh/release.v1', { release: 'x' }],
+    ['a login of a gate', 'Opaque', { token: 'x' }],
+  ])('may not read %s in the namespace of the operator', async (name, type, stringData) => {
+    const metadata = { name: name.replaceAll(' ', '-').toLowerCase(), namespace: system };
+    await client.create(secrets, { metadata, type, stringData });
+    expect(await refusal(agent.get(secrets, metadata))).toContain('forbidden');
+    await client.delete(secrets, metadata);
+  });
+
+  test('may read no Secret of a tenant', async () => {
+    expect(await refusal(agent.get(secrets, { name: 'any', namespace }))).toContain('forbidden');
   });
 
   test('sees the Pods of the cluster, and changes none', async () => {
@@ -596,6 +648,7 @@ describe('an agent', () => {
     };
     const everywhere = ['nodestores/status: patch', 'nodestores: get,list,watch', 'pods: list'];
     expect(await rightsIn(namespace)).toEqual(everywhere);
-    expect(await rightsIn(system)).toEqual([...everywhere, 'secrets: get']);
+    expect(await rightsIn(system)).toEqual(everywhere);
+    expect(await rightsIn(sources)).toEqual([...everywhere, 'secrets: get']);
   });
 });

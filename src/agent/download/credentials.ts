@@ -1,7 +1,7 @@
 import type { HttpSource } from '../../api/sources.ts';
 import { FetchError } from '../failure.ts';
 
-/** The values of a Secret, decoded; undefined when there is none of this name. Read anew on every call. */
+/** The values of a Secret, decoded; undefined, or a FetchError, when there is none of this name. Read again on every call. */
 export type ReadSecret = (name: string) => Promise<Record<string, string> | undefined>;
 
 /** What a download needs besides its URL. Never to be logged. */
@@ -34,6 +34,7 @@ export async function readAuthority(
 /** The values of a Secret that must be there. Throws SecretMissing. */
 export async function readNamedSecret(name: string, readSecret: ReadSecret): Promise<Record<string, string>> {
   const secret = await readSecret(name).catch((error: unknown) => {
+    if (error instanceof FetchError) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new FetchError('SecretMissing', `Secret ${name} cannot be read: ${why}; check the rights of the agent`);
   });

@@ -16,11 +16,11 @@ export const imageImport = defineCommand({
     os: { type: 'string', value: 'NAME', help: 'name of the operating system, such as nginx' },
     version: { type: 'string', value: 'NAME', help: 'name of the version, such as v1' },
     architecture: { type: 'string', value: 'NAME', choices: ['amd64', 'arm64'], help: 'amd64 (default) or arm64' },
-    'pull-secret': { type: 'string', value: 'NAME', help: 'Secret in monoroot-system that nodes log in with' },
+    'pull-secret': { type: 'string', value: 'NAME', help: 'Secret in monoroot-sources that nodes log in with' },
     'ca-secret': {
       type: 'string',
       value: 'NAME',
-      help: 'Secret in monoroot-system with the authorities of the registry',
+      help: 'Secret in monoroot-sources with the authorities of the registry',
     },
     'ca-file': { type: 'string', value: 'FILE', help: 'the same authorities, for asking the registry from here' },
     'plain-http': { type: 'boolean', help: 'ask the registry without TLS' },

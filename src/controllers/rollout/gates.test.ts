@@ -39,7 +39,11 @@ const webhook = (url: string, more: Partial<Gate> = {}): Gate => ({ ...common, w
 
 type Secrets = Record<string, Record<string, string>>;
 const ask = (gate: Gate, secrets: Secrets = {}, signal = AbortSignal.timeout(20_000)) =>
-  askGate(gate, question, { readSecret: (name) => Promise.resolve(secrets[name]), localAddresses: true }, signal);
+  askGate(gate, question, { readSecret: forGates(secrets), localAddresses: true }, signal);
+const forGates =
+  (secrets: Secrets, its: Record<string, string> = { 'monoroot.dev/gate': 'true' }) =>
+  (name: string) =>
+    Promise.resolve(secrets[name] && { labels: its, values: secrets[name] });
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
@@ -236,6 +240,26 @@ describe('a server that cannot be asked does not hold:', () => {
     expect(message).toMatch(expected);
     expect(message).not.toMatch(/s3cret|to\s+ken/);
     expect(holds).toBe(false);
+  });
+
+  test.each<[string, Partial<Gate>, Record<string, string>]>([
+    ['its Secret is not labelled for gates', { secretRef: { name: 'login' } }, {}],
+    ['its authority is not labelled for gates', { caRef: { name: 'login' } }, {}],
+    ['the label of its Secret says no', { secretRef: { name: 'login' } }, { 'monoroot.dev/gate': 'false' }],
+  ])('%s', async (_case, more, its) => {
+    let asked = 0;
+    const url = await serve((_request, response) => {
+      asked += 1;
+      response.end();
+    });
+    const login = { token: 's3cret', 'ca.crt': 'PEM' };
+    const ports = { readSecret: forGates({ login }, its), localAddresses: true };
+    const { holds, message } = await askGate(webhook(url, more), question, ports, AbortSignal.timeout(20_000));
+    expect(holds).toBe(false);
+    expect(message).toBe(
+      'Secret login has no label monoroot.dev/gate=true, so no gate may use it; label it if it is meant for gates',
+    );
+    expect(asked).toBe(0);
   });
 
   test('its Secret cannot be read', async () => {

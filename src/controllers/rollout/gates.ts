@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labels } from '../../api/names.ts';
 import type { containerCounts, Gate } from '../../api/rollout.ts';
 import { postOnce } from './gate-request.ts';
 import type { GateAccess, GateAnswer } from './gate-request.ts';
@@ -16,9 +17,14 @@ export interface GateQuestion {
   counts: z.output<typeof containerCounts>;
 }
 
+export interface GateSecret {
+  labels: Readonly<Record<string, string>>;
+  values: Record<string, string>;
+}
+
 export interface GatePorts {
-  /** The values of a Secret in the operator's namespace, decoded; undefined when there is none. Read anew on every call. */
-  readSecret: (name: string) => Promise<Record<string, string> | undefined>;
+  /** Labels and decoded values of a Secret in the operator's namespace; undefined when there is none. Read again on every call. */
+  readSecret: (name: string) => Promise<GateSecret | undefined>;
   /** Gates may be at loopback and link-local addresses; not unless it is set. */
   localAddresses?: boolean;
 }
@@ -88,7 +94,7 @@ function callOf(
   return { url: base, contentType: 'application/x-www-form-urlencoded', body };
 }
 
-/** What the gate's Secrets say; their values are added to `secrets`. */
+/** What the gate's Secrets say; their values are added to `secrets`. Throws when one is missing or not labelled for gates. */
 async function readAccess(
   { secretRef, caRef }: Gate,
   { readSecret }: GatePorts,
@@ -99,7 +105,13 @@ async function readAccess(
       throw new Error(`Secret ${name} cannot be read: ${messageOf(error)}; check the rights of the operator`);
     });
     if (!secret) throw new Error(`There is no Secret ${name} in the operator's namespace; create it there`);
-    return secret;
+    // Whoever writes an ImageDistribution chooses Secret and server: without the label every Secret there could be sent anywhere.
+    if (secret.labels[labels.gate] !== 'true') {
+      throw new Error(
+        `Secret ${name} has no label ${labels.gate}=true, so no gate may use it; label it if it is meant for gates`,
+      );
+    }
+    return secret.values;
   };
   const access: GateAccess = {};
   if (secretRef) {

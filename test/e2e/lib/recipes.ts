@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import type { Registry } from '../../../hack/lib/registry/registry.ts';
 import { dockerConfig } from '../../../hack/lib/registry/registry.ts';
 import type { Credentials } from '../../../hack/lib/registry/registry.ts';
-import { apiVersion, systemNamespace } from '../../../src/api/names.ts';
+import { apiVersion, sourcesNamespace, systemNamespace } from '../../../src/api/names.ts';
 import { imageObjectName, parseReference } from '../../../src/pod/image.ts';
 import { run } from '../../../hack/lib/process.ts';
 import { upload, url } from './files.ts';
@@ -14,7 +14,7 @@ import { fieldManager, hack, kubectl } from './system.ts';
 
 /** Images that the cluster builds: a tiny root from a web server, with files of the version's own. */
 
-export const secrets = { push: 'e2e-push', sign: 'e2e-sign' } as const;
+const secrets = { push: 'e2e-push', pull: 'e2e-pull', sign: 'e2e-sign' } as const;
 
 /** What a version shall be like besides the root that all are built from. */
 export interface Version {
@@ -50,19 +50,26 @@ export async function makeSecrets(registry: Registry, credentials: Credentials):
     const made = await run('cosign', ['generate-key-pair', '--output-key-prefix', join(directory, 'cosign')], { env });
     if (made.code !== 0) throw new Error(`cosign made no keys: ${made.stderr}`);
     const read = (name: string) => readFileSync(join(directory, name), 'utf8');
-    const secret = (name: string, stringData: Record<string, string>) => ({
+    const secret = (name: string, stringData: Record<string, string>, namespace: string = systemNamespace) => ({
       apiVersion: 'v1',
       kind: 'Secret',
-      metadata: { name, namespace: systemNamespace },
+      metadata: { name, namespace },
       stringData,
     });
     const login = { '.dockerconfigjson': dockerConfig(registry.address, credentials) };
     const sign = { 'cosign.key': read('cosign.key'), 'cosign.password': 'e2e' };
-    await kubectl.apply([secret(secrets.push, login), secret(secrets.sign, sign)], fieldManager);
+    const pull = secret(secrets.pull, login, sourcesNamespace);
+    await kubectl.apply([secret(secrets.push, login), secret(secrets.sign, sign), pull], fieldManager);
     return read('cosign.pub');
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+export async function removeSecrets(): Promise<void> {
+  const command = ['delete', 'secret', '--ignore-not-found'];
+  await kubectl.run(['-n', systemNamespace, ...command, secrets.push, secrets.sign]);
+  await kubectl.run(['-n', sourcesNamespace, ...command, secrets.pull]);
 }
 
 /** The mirror of Debian 12 that this machine itself uses; undefined when it is another system. */
@@ -96,6 +103,7 @@ export async function orderFrom(
     run: version.run ?? [],
     repository: `${registry.address}/os`,
     pushSecretRef: { name: secrets.push },
+    pullSecretRef: { name: secrets.pull },
     signKeyRef: { name: secrets.sign },
     plainHTTP: true,
     timeoutSeconds: 600,

@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { loadAll } from 'js-yaml';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../src/agent/testing/environment.ts';
+import type { KubeObject } from '../../src/runtime/object.ts';
+import { binaryDirectory } from '../fixtures/binaries.ts';
+
+const repository = join(import.meta.dirname, '../..');
+
+/** What kustomize makes of the overlay that docs/operations.md shows for another namespace. */
+function overlay(): { text: string; objects: KubeObject[] } {
+  const operations = readFileSync(join(repository, 'docs/operations.md'), 'utf8');
+  const directory = temporaryDirectory();
+  for (const file of ['overlay/system/kustomization.yaml', 'overlay/kustomization.yaml']) {
+    const block = operations.split('```yaml\n').find((it) => it.startsWith(`# ${file}\n`));
+    if (block === undefined) throw new Error(`docs/operations.md shows no ${file}`);
+    const path = join(directory, file);
+    mkdirSync(join(path, '..'), { recursive: true });
+    const deploy = relative(join(path, '..'), join(repository, 'deploy'));
+    writeFileSync(path, block.slice(0, block.indexOf('```')).replaceAll('path/to/deploy', deploy));
+  }
+  const kubectl = join(binaryDirectory(), 'kubectl');
+  const text = execFileSync(kubectl, ['kustomize', join(directory, 'overlay')], { encoding: 'utf8' });
+  return { text, objects: loadAll(text) as KubeObject[] };
+}
+
+test('an overlay for another namespace moves the system, and leaves the namespaces beside it', () => {
+  const { text, objects } = overlay();
+  const named = (kind: string) =>
+    objects.filter((it) => it.kind === kind).map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`);
+  expect(named('Namespace').sort()).toEqual(['/monoroot-sources', '/monoroot-verification', '/os-images']);
+  expect(named('Role').sort()).toEqual(['monoroot-sources/monoroot-agent', 'os-images/monoroot-operator']);
+  expect(text).not.toContain('monoroot-system');
+});
