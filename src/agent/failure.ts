@@ -3,6 +3,7 @@ import { truncate } from '../runtime/text.ts';
 /** Why an image could not be fetched, as it stands in `status.images[].reason`. One word for one thing that a person can do. */
 export type FailureReason =
   | 'UnreachableSource'
+  | 'LocalAddress'
   | 'HTTPStatus'
   | 'Unauthorized'
   | 'SecretMissing'

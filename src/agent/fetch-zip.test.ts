@@ -13,7 +13,7 @@ import type { ZipEntry } from './testing/archive.ts';
 import { temporaryDirectory, whyNoUnpacking } from './testing/environment.ts';
 import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from './testing/fetching.ts';
 import { fetchPorts, wantedImage } from './testing/images.ts';
-import { serve, serveBytes } from './testing/server.ts';
+import { onThisMachine, serve, serveBytes } from './testing/server.ts';
 import { transfer } from './transfer.ts';
 import { Room } from './room.ts';
 import { readSpace } from './store/space.ts';
@@ -87,7 +87,10 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
   });
 
   test('of another digest is not even unpacked', async () => {
-    const [staging, http] = [temporaryDirectory(), await openHttp(await serveBytes(zip(root)), { signal })];
+    const [staging, http] = [
+      temporaryDirectory(),
+      await openHttp(await serveBytes(zip(root)), { signal, reach: onThisMachine }),
+    ];
     const tree = join(staging, 'tree');
     mkdirSync(tree);
     const { digest } = wantedImage();

@@ -289,7 +289,8 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         const { fetchImage } = await import(${module('./fetch.ts')});
         const paths = ${JSON.stringify(ports.paths)};
         const signatures = { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' };
-        const ports = { paths, architecture: 'amd64', signatures, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
+        const http = { reach: { localSources: ['127.0.0.1'] } };
+        const ports = { paths, architecture: 'amd64', signatures, http, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
         await fetchImage(${JSON.stringify(image)}, ports, new AbortController().signal);`;
       const agent = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
       const file = join(ports.paths.staging, 'debian-12.v1.x/tree/usr/lib/20');

@@ -72,8 +72,14 @@ export async function checkDigest(body: AsyncIterable<Uint8Array>, digest: strin
   if (actual !== digest) throw wrongDigest(digest, actual, bytes);
 }
 
+/** Shorter answers might be guessed from their digest or size, and be of a server that whoever wrote the source cannot ask itself. */
+const leastTold = 64 * 1024;
+
 /** These are other bytes than were asked for. */
 export function wrongDigest(expected: string, actual: string, bytes: number): FetchError {
-  const message = `The archive (${bytes} bytes) has digest ${actual} and not ${expected}; upload the right archive or create a new version`;
-  return new FetchError('DigestMismatch', message);
+  const what =
+    bytes < leastTold
+      ? `What came is shorter than ${leastTold} bytes and does not have digest ${expected}`
+      : `The archive (${bytes} bytes) has digest ${actual} and not ${expected}`;
+  return new FetchError('DigestMismatch', `${what}; upload the right archive or create a new version`);
 }

@@ -7,6 +7,7 @@ import type { LiteralDefaults } from '../api/osimage.ts';
 import { checkArchitecture, checkBundleArchitecture } from '../agent/extract/architecture.ts';
 import { readUnpacked } from '../agent/extract/bundle.ts';
 import { detectLayout, readTop } from '../agent/extract/layout.ts';
+import { namedByUser } from '../agent/download/reach.ts';
 import { openArchive } from '../agent/obtain/http.ts';
 import { openImage } from '../agent/obtain/oci.ts';
 import type { Source } from '../agent/obtain/source.ts';
@@ -45,15 +46,18 @@ export async function makeBase(recipe: Recipe, ports: BuilderPorts): Promise<Bas
   if (debootstrap) return bootstrap(debootstrap, recipe, ports);
   const { signal, proxies, progress } = ports;
   const readSecret = secretsOfBase(recipe, ports);
-  const options = { http: { proxies }, readSecret, signal };
-  if (http) return obtain(await openArchive(http, `sha256:${http.sha256}`, options), recipe, ports);
+  const settings = { proxies, reach: namedByUser };
+  const options = { readSecret, signal };
+  if (http) {
+    return obtain(await openArchive(http, `sha256:${http.sha256}`, { ...settings, ...options }), recipe, ports);
+  }
   if (!oci) throw new BuildError('InvalidRecipe', 'source.build.from names no base; name debootstrap, oci or http');
   const registries = {
     mirrorsFile: '/etc/monoroot/registries.yaml',
     warn: (message: string) => progress.line(message),
     architecture: recipe.architecture,
   };
-  return obtain(await openImage(oci, oci.digest, registries, options), recipe, ports);
+  return obtain(await openImage(oci, oci.digest, registries, { http: settings, ...options }), recipe, ports);
 }
 
 /** The Secrets of a base are asked for by their names, and found by what they are for. */

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { createDispatcher } from '../agent/download/connect.ts';
+import { namedByUser } from '../agent/download/reach.ts';
 import type { Proxies } from '../agent/download/connect.ts';
 import { connectionFailure } from '../agent/download/http-failure.ts';
 import { FetchError } from '../agent/failure.ts';
 import { authorize } from '../agent/registry/authorize.ts';
 import { parseConfig, parseManifest } from '../agent/registry/image.ts';
 import { readLogin } from '../agent/registry/login.ts';
-import { parseReference, urlOf } from '../agent/registry/repository.ts';
+import { originOf, parseReference, urlOf } from '../agent/registry/repository.ts';
 import { TooManyBytes, readAll } from '../runtime/bytes.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
 
@@ -58,7 +59,7 @@ export async function resolveImage(
   const repository = parseReference(reference, plainHTTP);
   const source = { reference, digest: '', ...(secret && { pullSecretRef: { name: 'login' } }) };
   const login = await readLogin(source, repository, () => Promise.resolve(secret));
-  const dispatcher = createDispatcher({ ca, proxies });
+  const dispatcher = createDispatcher(new URL(originOf(repository)), { ca, proxies, reach: namedByUser });
   try {
     const authorization = await authorize(repository, login, { dispatcher, signal });
     const get = (url: URL, accept: string) =>

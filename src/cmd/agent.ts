@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostRoot, sourcesNamespace } from '../api/names.ts';
 import { proxiesOf } from '../agent/download/connect.ts';
+import { ownAddresses, readLocalSources } from '../agent/download/reach.ts';
 import { fetchImage } from '../agent/fetch.ts';
 import { createAgentClient } from '../agent/kube.ts';
 import { createAgentMetrics } from '../agent/metrics.ts';
@@ -57,7 +58,12 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   });
   const { readSecret, ...calls } = createAgentClient(client, nodeName, env.SOURCES_NAMESPACE ?? sourcesNamespace);
   const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
-  const http = { proxies: proxiesOf(env) };
+  const hostIPs = (env.HOST_IPS ?? '').split(',');
+  const reach = {
+    localSources: readLocalSources(env.LOCAL_SOURCES ?? ''),
+    ownAddresses: () => ownAddresses(hostIPs),
+  };
+  const http = { proxies: proxiesOf(env), reach };
   const registries = {
     mirrorsFile: env.MIRRORS_FILE ?? '/etc/monoroot/registries.yaml',
     warn: (message: string) => logger.warn(message),

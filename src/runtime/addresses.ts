@@ -44,17 +44,27 @@ export function refuseLocalHost(url: URL): void {
   if (isLocalAddress(host)) throw new LocalAddressError(host);
 }
 
+/** A name for this machine itself, whatever is looked up. */
+export const isLocalName = (host: string): boolean => /^(.+\.)?localhost\.?$/i.test(host);
+
 /**
- * Looks a name up and refuses it when one of its addresses is local. What is connected to is what was looked at, so that a name
- * server which answers otherwise the next time changes nothing.
+ * Looks a name up and gives those of its addresses that `refuse` does not name; there is no answer when none is left. What is
+ * connected to is what was looked at, so that a name server which answers otherwise the next time changes nothing.
  */
-export const lookupNotLocal: LookupFunction = (host, options, done) => {
-  const all: LookupOptions & { all: true } = { ...options, all: true };
-  lookup(host, all, (error, addresses) => {
-    const [first] = addresses;
-    if (error || !first) done(error ?? new Error(`${host} has no address`), '');
-    else if (addresses.some(({ address }) => isLocalAddress(address))) done(new LocalAddressError(host), '');
-    else if (options.all) done(null, addresses);
-    else done(null, first.address, first.family);
-  });
-};
+export function lookupWithout(refuse: (address: string) => boolean): LookupFunction {
+  return (host, options, done) => {
+    const all: LookupOptions & { all: true } = { ...options, all: true };
+    lookup(host, all, (error, addresses) => {
+      const allowed = (addresses as typeof addresses | undefined)?.filter(({ address }) => !refuse(address)) ?? [];
+      const [first] = allowed;
+      if (error) done(error, '');
+      else if (addresses.length === 0) done(new Error(`${host} has no address`), '');
+      else if (!first) done(new LocalAddressError(host), '');
+      else if (options.all) done(null, allowed);
+      else done(null, first.address, first.family);
+    });
+  };
+}
+
+/** Looks a name up, but for local addresses. */
+export const lookupNotLocal = lookupWithout(isLocalAddress);

@@ -53,7 +53,13 @@ function createNode() {
     versions: () => readdirSync(join(root, 'store/os')).sort(),
     start(env: Record<string, string>): ChildProcess {
       const main = join(import.meta.dirname, '../../src/cmd/agent.ts');
-      const common = { PATH: process.env['PATH'], KUBECONFIG: kubeconfig, NODE_NAME: name, MONOROOT_ROOT: root };
+      const common = {
+        PATH: process.env['PATH'],
+        KUBECONFIG: kubeconfig,
+        NODE_NAME: name,
+        MONOROOT_ROOT: root,
+        LOCAL_SOURCES: '127.0.0.1',
+      };
       const level = process.env['LOG_LEVEL'] ?? 'fatal';
       agent = spawn(process.execPath, [main], { env: { ...common, HEALTH_PORT: '0', LOG_LEVEL: level, ...env } });
       return agent;

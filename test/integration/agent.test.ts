@@ -83,6 +83,7 @@ function createNode(): Node {
         MONOROOT_ROOT: root,
         SIGNATURE_POLICY_FILE: policyFile,
         HEALTH_PORT: '0',
+        LOCAL_SOURCES: '127.0.0.1',
         LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
       };
       const agent = spawn(process.execPath, [main], { env, stdio: 'inherit' });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
 import { startProxy } from '../testing/proxy.ts';
-import { serve, serveBytes } from '../testing/server.ts';
+import { onThisMachine, serve, serveBytes } from '../testing/server.ts';
 import { selfSigned } from '../testing/tls.ts';
 import { proxiesOf } from './connect.ts';
 import { openHttp } from './http.ts';
@@ -11,7 +11,12 @@ const content = Buffer.from('an archive');
 const none = { httpProxy: '', httpsProxy: '', noProxy: '' };
 
 async function get(url: string, options: Partial<HttpOptions>): Promise<string> {
-  const download = await openHttp(url, { signal: AbortSignal.timeout(10_000), resumePauseSeconds: 0.001, ...options });
+  const download = await openHttp(url, {
+    signal: AbortSignal.timeout(10_000),
+    resumePauseSeconds: 0.001,
+    reach: onThisMachine,
+    ...options,
+  });
   try {
     const parts: Uint8Array[] = [];
     for await (const chunk of download.body) parts.push(chunk);

@@ -1,3 +1,4 @@
+import { LocalAddressError } from '../../runtime/addresses.ts';
 import { FetchError, errorCode } from '../failure.ts';
 
 /** Why a server's answer is no archive. The query of a URL is left out: it may hold a signature. */
@@ -50,6 +51,10 @@ interface Circumstances {
 
 /** Why a server could not be asked, or with `progress` why the answer stopped in the middle. */
 export function connectionFailure(error: unknown, host: string, { proxied, progress }: Circumstances = {}): FetchError {
+  if (error instanceof LocalAddressError) {
+    const message = `${host} is an address that only this machine, its node or its cloud can reach, so it was not asked; correct the source, see that its server leads to no such address, or name the server of the source in LOCAL_SOURCES of the agent`;
+    return new FetchError('LocalAddress', message, { cause: error });
+  }
   const code = errorCode(error) || 'error';
   if (certificate.test(code)) {
     const message = `The certificate of ${host} is not trusted (${code}); name the authority that signed it in caRef of the source`;

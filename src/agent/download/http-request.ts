@@ -6,11 +6,14 @@ import { FetchError } from '../failure.ts';
 import { createDispatcher } from './connect.ts';
 import type { Proxies } from './connect.ts';
 import type { Credentials } from './credentials.ts';
+import type { Reach } from './reach.ts';
 import { connectionFailure, sourceChanged, statusFailure } from './http-failure.ts';
 
 /** How servers are asked, whatever the file. */
 export interface HttpSettings {
   proxies?: Proxies | undefined;
+  /** Which servers may be local; none when unset. */
+  reach?: Reach | undefined;
   connectTimeoutSeconds?: number;
   /** Longest wait for the head of the answer. */
   headersTimeoutSeconds?: number;
@@ -61,7 +64,7 @@ export async function requestFile(
   { signal, ...settings }: HttpSettings & { signal: AbortSignal },
   part: Part = { start: 0, validator: undefined },
 ): Promise<Answer> {
-  const dispatcher = settings.dispatcher ?? createDispatcher({ ...settings, ca: credentials.ca });
+  const dispatcher = settings.dispatcher ?? createDispatcher(new URL(url), { ...settings, ca: credentials.ca });
   const close = async (body?: Readable) => {
     if (settings.dispatcher) body?.on('error', () => undefined).destroy();
     else await dispatcher.destroy();

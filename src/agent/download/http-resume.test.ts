@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { serve } from '../testing/server.ts';
+import { onThisMachine, serve } from '../testing/server.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';
 
@@ -54,7 +54,7 @@ const status =
 
 async function get(url: string, options: Partial<HttpOptions> = {}): Promise<string> {
   const signal = AbortSignal.timeout(10_000);
-  const download = await openHttp(url, { signal, resumePauseSeconds: 0.001, ...options });
+  const download = await openHttp(url, { signal, resumePauseSeconds: 0.001, reach: onThisMachine, ...options });
   try {
     const parts: Uint8Array[] = [];
     for await (const chunk of download.body) parts.push(chunk);

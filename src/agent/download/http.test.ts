@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { serve, serveBytes } from '../testing/server.ts';
+import { onThisMachine, serve, serveBytes } from '../testing/server.ts';
 import { selfSigned } from '../testing/tls.ts';
 import type { Credentials } from './credentials.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';
 
 const content = Buffer.from('an archive');
-const quick = () => ({ signal: AbortSignal.timeout(10_000), resumePauseSeconds: 0.001 });
+const quick = () => ({ signal: AbortSignal.timeout(10_000), resumePauseSeconds: 0.001, reach: onThisMachine });
 const withCredentials = (credentials: Credentials) => ({ credentials: () => Promise.resolve(credentials) });
 
 async function get(url: string, options: Partial<HttpOptions> = {}): Promise<string> {

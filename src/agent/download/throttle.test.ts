@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { serve, serveBytes } from '../testing/server.ts';
+import { onThisMachine, serve, serveBytes } from '../testing/server.ts';
 import { openHttp } from './http.ts';
 import { createThrottle } from './throttle.ts';
 import type { Throttle } from './throttle.ts';
@@ -50,7 +50,7 @@ test('a download goes no faster than its throttle, and all of it comes', async (
   const content = Buffer.alloc(1_000_000, 'x');
   const clock = handClock();
   const throttle = createThrottle(100_000, clock);
-  const download = await openHttp(`${await serveBytes(content)}/a.tar`, { signal, throttle });
+  const download = await openHttp(`${await serveBytes(content)}/a.tar`, { signal, throttle, reach: onThisMachine });
   let bytes = 0;
   for await (const chunk of download.body) bytes += chunk.length;
   await download.close();
@@ -79,7 +79,7 @@ test('a server is slowed down by not being read', async () => {
     // Time enough for all of it, if it were taken.
     return received < 2_000_000 ? setTimeout(20) : Promise.resolve();
   };
-  const download = await openHttp(`${origin}/a.tar`, { signal, throttle });
+  const download = await openHttp(`${origin}/a.tar`, { signal, throttle, reach: onThisMachine });
   for await (const chunk of download.body) expect(chunk.length).toBeGreaterThan(0);
   await download.close();
   expect(received).toBe(content.length);

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
 import { sha256 } from '../testing/archive.ts';
 import { temporaryDirectory } from '../testing/environment.ts';
-import { serve } from '../testing/server.ts';
+import { onThisMachine, serve } from '../testing/server.ts';
+import type { Reach } from '../download/reach.ts';
 import { openRegistry } from './registry.ts';
 import type { Registry } from './registry.ts';
 
@@ -38,11 +39,20 @@ const serveBlobs: Answer = ({ url = '' }, response) => {
   response.writeHead(found || url === '/v2/' ? 200 : 404).end(found);
 };
 
-async function use<T>(host: string, work: (registry: Registry) => Promise<T>, mirrors: string[] = []): Promise<T> {
+async function use<T>(
+  host: string,
+  work: (registry: Registry) => Promise<T>,
+  mirrors: string[] = [],
+  reach: Reach = onThisMachine,
+): Promise<T> {
   const mirrorsFile = join(temporaryDirectory(), 'registries.yaml');
   if (mirrors.length > 0) await writeFile(mirrorsFile, JSON.stringify({ registries: { [host]: { mirrors } } }));
   const source = { reference: `${host}/os:v1`, digest: digestOf(manifest), plainHTTP: true };
-  const options = { readSecret: () => Promise.resolve(undefined), signal: AbortSignal.timeout(30_000) };
+  const options = {
+    readSecret: () => Promise.resolve(undefined),
+    signal: AbortSignal.timeout(30_000),
+    http: { reach },
+  };
   const registry = await openRegistry(source, { mirrorsFile, warn: () => undefined }, options);
   try {
     return await work(registry);
@@ -92,6 +102,34 @@ test('a mirror of many registries is asked for manifests and blobs of the one th
   const things = mirror.asked.slice(1);
   expect(things).toHaveLength(3);
   for (const url of things) expect(url).toMatch(/\?ns=registry\.example\.com$/);
+});
+
+test('a mirror may be on the node, and leads to nothing else there', async () => {
+  const other = await start(serveBlobs);
+  const mirror = await start((request, response) => {
+    if (request.url?.includes(digestOf(layer))) response.writeHead(307, { location: `http://${other.host}/` }).end();
+    else serveBlobs(request, response);
+  });
+  const told = await use('registry.invalid', (it) => refusal(readAll(it)), [`http://${mirror.host}`], {
+    localSources: [],
+  });
+  expect(mirror.asked).toHaveLength(4);
+  // The registry itself was asked then.
+  expect(told).toMatch(/^UnreachableSource: registry\.invalid/);
+  expect(other.asked).toEqual([]);
+});
+
+test.each(['127.0.0.1', 'localhost'])('a registry has no token asked of another server at %s', async (host) => {
+  const other = await start((_request, response) => response.end(JSON.stringify({ token: 't' })));
+  const realm = `http://${other.host.replace('127.0.0.1', host)}/token`;
+  const server = await start((_request, response) => {
+    response.setHeader('www-authenticate', `Bearer realm="${realm}",service="x"`);
+    response.writeHead(401).end();
+  });
+  const reach = { localSources: [server.host] };
+  const told = await use(server.host, (it) => refusal(it.readManifest(digestOf(manifest))), [], reach);
+  expect(told).toMatch(/^LocalAddress: /);
+  expect(other.asked).toEqual([]);
 });
 
 test('a login that has expired is made again, once', async () => {

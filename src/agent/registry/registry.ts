@@ -63,6 +63,7 @@ const manifestTypes = [
 /** What another server may do better. */
 const ofTheServer = new Set<FailureReason>([
   'UnreachableSource',
+  'LocalAddress',
   'HTTPStatus',
   'Unauthorized',
   'CertificateUntrusted',

@@ -8,6 +8,7 @@ import { FetchError } from '../failure.ts';
 import { authorize } from './authorize.ts';
 import { readLogin } from './login.ts';
 import type { Login } from './login.ts';
+import { originOf } from './repository.ts';
 import type { Repository } from './repository.ts';
 
 /** The connections to one repository, and the login there, while one image is fetched. */
@@ -32,7 +33,10 @@ export async function openSession(
     // The authority of the source is for its registry; a mirror is trusted as any web server.
     repository.mirrorOf === undefined ? readAuthority(source, readSecret) : undefined,
   ]);
-  const dispatcher = createDispatcher({ ...settings, ca });
+  // Who runs the agents names the mirrors.
+  const { reach = { localSources: [] } } = settings;
+  const mirror = repository.mirrorOf !== undefined && { reach: { ...reach, namedMayBeLocal: true } };
+  const dispatcher = createDispatcher(new URL(originOf(repository)), { ...settings, ca, ...mirror });
   const logIn = async (): Promise<Credentials> => {
     const authorization = await authorize(repository, login, { dispatcher, signal });
     return authorization === undefined ? {} : { authorization };

@@ -15,7 +15,7 @@ import { fetchPorts, wantedImage } from '../testing/images.ts';
 import { pushImage, pushIndex, rootLayer, startRegistry, types, user } from '../testing/registry.ts';
 import type { RegistryChanges, TestRegistry } from '../testing/registry.ts';
 import { startRelay } from '../testing/relay.ts';
-import { serve } from '../testing/server.ts';
+import { onThisMachine, serve } from '../testing/server.ts';
 import { createSigner } from '../testing/signing.ts';
 import type { Signer } from '../testing/signing.ts';
 import { selfSigned } from '../testing/tls.ts';
@@ -61,7 +61,7 @@ async function portsWith({ policy, secrets = {}, mirrors = {}, proxies }: Settin
     registries: { mirrorsFile, warn },
     signatures: { cosign: join(binaryDirectory(), 'cosign'), policyFile },
     readSecret: (name) => Promise.resolve(secrets[name]),
-    ...(proxies && { http: { proxies } }),
+    http: { proxies, reach: onThisMachine },
   });
   return { ports, warnings };
 }

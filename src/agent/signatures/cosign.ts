@@ -123,7 +123,10 @@ function diagnose(
   { prefix, keys }: Rule,
   { login }: CosignOptions,
 ): FetchError {
-  const said = (fatal ?? complaint).replace(/^(error during command execution|Error): /, '');
+  const said = (fatal ?? complaint)
+    .replace(/^(error during command execution|Error): /, '')
+    // The body of the answer, which may be of another server than the registry.
+    .replace(/(unexpected status code \d{3}[^:]*):.*/, '$1');
   if (code === 0 || code === withoutSignature || said === 'no signatures found') {
     const message = `${host} has no signature of ${digest} in ${name} that can be read, and the policy wants one for ${prefix}; sign the image there with cosign, or correct source.oci`;
     return new FetchError('SignatureMissing', message);

@@ -199,7 +199,12 @@ export function answers(serve: Serve): Border {
       const options = {
         readSecret: () => Promise.resolve(undefined),
         signal: AbortSignal.timeout(20_000),
-        http: { vainResumes: 1, resumePauseSeconds: 0.001, idleTimeoutSeconds: 2 },
+        http: {
+          vainResumes: 1,
+          resumePauseSeconds: 0.001,
+          idleTimeoutSeconds: 2,
+          reach: { localSources: ['127.0.0.1'] },
+        },
       };
       const ports = { mirrorsFile: join(directory, 'none'), warn: () => undefined };
       const registry = await openRegistry(source, ports, options);

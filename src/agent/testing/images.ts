@@ -7,6 +7,7 @@ import { storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
 import { readSpace } from '../store/space.ts';
 import { temporaryDirectory } from './environment.ts';
+import { onThisMachine } from './server.ts';
 
 const digestOf = (character: string) => `sha256:${character.repeat(64)}`;
 
@@ -58,7 +59,7 @@ export async function fetchPorts(changes: Partial<FetchPorts> = {}): Promise<Fet
     signatures: { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' },
     now: () => new Date('2026-01-01T00:00:00Z'),
     uniqueId: () => `id${++id}`,
-    http: { resumePauseSeconds: 0.001 },
+    http: { resumePauseSeconds: 0.001, reach: onThisMachine },
     room: new Room(() => readSpace(paths.staging), { bytes: 256 * 1024 * 1024 }),
     ...changes,
   };

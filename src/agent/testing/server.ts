@@ -3,6 +3,7 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import type { Reach } from '../download/reach.ts';
 
 /** Serves on a free port of this machine until the test ends, with TLS when there is a certificate; gives the origin. */
 export async function serve(listener: RequestListener, tls?: { cert: string; key: string }): Promise<string> {
@@ -17,3 +18,6 @@ export async function serve(listener: RequestListener, tls?: { cert: string; key
 
 /** Serves one file under any path. */
 export const serveBytes = (bytes: Buffer) => serve((_request, response) => response.end(bytes));
+
+/** For agents whose sources are all on this machine. */
+export const onThisMachine: Reach = { localSources: ['127.0.0.1', 'localhost'] };
