@@ -9,6 +9,7 @@ import { listStore } from './store/list.ts';
 import { entryPath } from './store/paths.ts';
 import { prepareStore } from './store/remove.ts';
 import { compress, rootEntries, sha256, tar } from './testing/archive.ts';
+import type { TarEntry } from './testing/archive.ts';
 import { whyNoUnpacking } from './testing/environment.ts';
 import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from './testing/fetching.ts';
 import { fetchPorts, wantedImage } from './testing/images.ts';
@@ -174,7 +175,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     });
 
     test.each<[string, Buffer, string]>([
-      ['a compressed one after a plain one', Buffer.concat([both[0], compress('zstd', bigTar)]), 'Damaged tar archive'],
+      ['a compressed one after a plain one', Buffer.concat([both[0], compress('zstd', bigTar)]), 'after its end mark'],
       ['a plain one after a gzipped one', Buffer.concat([compress('gzip', both[0]), second]), 'trailing garbage'],
       ['a plain one after one of zstd', Buffer.concat([compress('zstd', both[0]), second]), 'unsupported format'],
       ['a plain one after one of xz', Buffer.concat([compress('xz', both[0]), second]), 'Compressed data is corrupt'],
@@ -185,11 +186,40 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     });
   });
 
+  test.each<[string, TarEntry[], string[]]>([
+    ['the link first', [{ name: 'lib', type: 'symlink', link: 'usr/lib' }], ['lib/x/libfoo.so']],
+    [
+      'a link to a link',
+      [
+        { name: 'a', type: 'symlink', link: 'lib' },
+        { name: 'lib', type: 'symlink', link: './usr/../usr/lib/' },
+      ],
+      ['a/x/libfoo.so'],
+    ],
+    [
+      'a name that becomes too long for a header',
+      [{ name: 'lib', type: 'symlink', link: 'usr/lib' }],
+      [`lib/${'n'.repeat(84)}/libfoo.so`],
+    ],
+  ])('an archive with a path through a link is stored below its target: %s', async (_name, links, names) => {
+    const [name = ''] = names;
+    const entries: TarEntry[] = [
+      { name, content: 'foo' },
+      { name: 'usr/lib/again', type: 'hardlink', link: name },
+    ];
+    const ports = await fetchPorts();
+    const stored = await fetchImage(await wantedBytes(tar([...rootEntries(), ...links, ...entries])), ports, signal);
+    const root = join(entryPath(ports.paths, stored), 'root');
+    expect((await lstat(join(root, 'lib'))).isSymbolicLink()).toBe(true);
+    expect(await readFile(join(root, 'usr', name.replace(/^a\//, 'lib/')), 'utf8')).toBe('foo');
+    expect((await lstat(join(root, 'usr/lib/again'))).nlink).toBe(2);
+  });
+
   describe('a bad archive', () => {
-    test('with a path through a link inside of it is refused with the path, and with what to do', async () => {
+    test('with a path through a link that starts from the top is refused with the path, and with what to do', async () => {
       const archive = tar([
         ...rootEntries(),
-        { name: 'lib', type: 'symlink', link: 'usr/lib' },
+        { name: 'lib', type: 'symlink', link: '/usr/lib' },
         { name: 'lib/x86_64-linux-gnu/libfoo.so', content: 'foo' },
       ]);
       const { reason, message } = await failure(await wantedBytes(archive), await fetchPorts());

@@ -120,6 +120,21 @@ describe.skipIf(unable)(unable ? `fidelity (skipped: ${unable})` : 'fidelity', (
     expect(acl).toContain('user:1:r--');
   });
 
+  test.each<[string, string[]]>([
+    ['GNU tar with all attributes', ['--format=posix', '--xattrs', '--xattrs-include=*']],
+    ['GNU tar with all attributes and ACLs by name', ['--format=posix', '--acls', '--xattrs', '--xattrs-include=*']],
+  ])('ACLs that are written as attributes come back as they were: %s', async (_name, options) => {
+    const directory = temporaryDirectory();
+    const script = `mkdir usr etc bin; touch etc/f; setfacl -m u:daemon:rwx,g:5678:r etc/f; chmod 674 etc/f; setfacl -m u:1234:r,d:u:1234:rwx usr`;
+    execFileSync('bash', ['-c', script], { cwd: directory });
+    const archive = execFileSync('tar', [...options, '-cC', directory, '.']);
+    const ports = await fetchPorts();
+    const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+    const root = join(entryPath(ports.paths, stored), 'root');
+    expect(withoutTop(manifestOf(root))).toEqual(withoutTop(manifestOf(directory)));
+    expect(execFileSync('getfacl', ['-np', 'etc/f'], { cwd: root, encoding: 'utf8' })).toContain('user:1:rwx');
+  });
+
   test('file flags are left out, by decision: an immutable file could not be deleted any more', async () => {
     const directory = temporaryDirectory();
     const flags = (path: string) => execFileSync('lsattr', ['-d', path], { encoding: 'utf8' }).split(' ')[0] ?? '';

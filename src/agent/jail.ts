@@ -6,7 +6,7 @@ import type { Architecture, Work } from './syscalls.ts';
  * calls (no sockets, no other processes, no mounts), has a limit of memory and no capabilities but those that its work takes.
  *
  * - `filter` reads its input and writes its output: no capabilities, nothing can be opened for writing and, with Landlock, only
- *   the programs and libraries of the system for reading. Decompressors and listers are such.
+ *   the programs and libraries of the system for reading. Decompressors are such.
  * - `restore` puts a tree on the disk: its root is `root`, for ever, before it reads anything.
  */
 export type Jail = { work: 'filter'; memoryBytes: number } | { work: 'restore'; root: string; memoryBytes: number };

@@ -1,5 +1,5 @@
-import { detectCompression, headBytes, isZip, sniffBytes } from './compression.ts';
-import { checkTar, startUnpacking } from './unpack.ts';
+import { detectCompression, isZip, sniffBytes } from './compression.ts';
+import { startUnpacking } from './unpack.ts';
 import type { UnpackOptions, Unpacking } from './unpack.ts';
 import { spoolZip } from './zip.ts';
 
@@ -15,24 +15,14 @@ export function unpackArchive(
   options: UnpackOptions = {},
 ): Unpacking {
   let start: Uint8Array = new Uint8Array();
-  let enough = sniffBytes;
   let unpacking: Unpacking | undefined;
   let failure: unknown;
 
-  /** `last`: there is no more of the archive. */
-  async function begin(last = false): Promise<void> {
+  async function begin(): Promise<void> {
     try {
-      // A layer is always a tar stream; with patterns left out a zip would not know them.
-      if (isZip(start) && !options.exclude) unpacking = await spoolZip(directory, spool, signal, options);
-      else {
-        const decompressor = detectCompression(start);
-        if (decompressor && start.length < headBytes && !last) {
-          enough = headBytes;
-          return;
-        }
-        if (decompressor) await checkTar(decompressor, start, signal);
-        unpacking = startUnpacking(directory, decompressor, signal, options);
-      }
+      // A layer is always a tar stream.
+      if (isZip(start) && !options.filter) unpacking = await spoolZip(directory, spool, signal, options);
+      else unpacking = startUnpacking(directory, detectCompression(start), signal, options);
       await unpacking.write(start);
     } catch (error) {
       failure = error;
@@ -44,12 +34,12 @@ export function unpackArchive(
       if (failure !== undefined) return;
       if (unpacking) return unpacking.write(chunk);
       start = Buffer.concat([start, chunk]);
-      if (start.length >= enough) await begin();
+      if (start.length >= sniffBytes) await begin();
     },
     async finish() {
       if (!unpacking && failure === undefined) {
         signal.throwIfAborted();
-        await begin(true);
+        await begin();
       }
       if (failure !== undefined) throw failure as Error;
       await unpacking?.finish();

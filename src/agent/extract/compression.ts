@@ -1,4 +1,5 @@
 import { FetchError } from '../failure.ts';
+import { hasMagic, isHeader, isZero } from './tar/header.ts';
 
 /**
  * The largest window of a decompressor: zstd up to --long=27 or --ultra -22, xz up to -9. One archive that asks for more would
@@ -10,9 +11,9 @@ const windowMebibytes = 128;
 export type Decompressor = readonly [command: string, ...args: string[]] | undefined;
 
 /** Bytes that `detectCompression` wants to see, fewer only when the archive has no more. */
-export const sniffBytes = 262;
+export const sniffBytes = 512;
 
-const known: { name: string; magic: RegExp; offset?: number; decompressor: Decompressor }[] = [
+const known: { name: string; magic: RegExp; decompressor: Decompressor }[] = [
   {
     name: 'zstd',
     // Or a skippable frame, of which there are sixteen kinds: what pzstd begins with.
@@ -21,7 +22,6 @@ const known: { name: string; magic: RegExp; offset?: number; decompressor: Decom
   },
   { name: 'gzip', magic: /^1f8b/, decompressor: ['gzip', '-dc'] },
   { name: 'xz', magic: /^fd377a585a00/, decompressor: ['xz', '-dcq', `--memlimit-decompress=${windowMebibytes}MiB`] },
-  { name: 'tar', magic: /^7573746172/, offset: 257, decompressor: undefined },
 ];
 
 /** Whether it is a zip archive, told from its first bytes. */
@@ -33,9 +33,11 @@ const magicBytes = 6;
 /** How the archive is compressed, told from its first bytes. Throws UnsupportedArchive, saying what to do. */
 export function detectCompression(start: Uint8Array): Decompressor {
   const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
-  for (const { magic, offset = 0, decompressor } of known) {
-    if (magic.test(bytes.toString('hex', offset, offset + magicBytes))) return decompressor;
+  for (const { magic, decompressor } of known) {
+    if (magic.test(bytes.toString('hex', 0, magicBytes))) return decompressor;
   }
+  // Also archives of the seventh edition, which have nothing but a checksum, and one without entries.
+  if (hasMagic(bytes) || isHeader(bytes) || (bytes.length === sniffBytes && isZero(bytes))) return undefined;
   const what =
     bytes.length === 0 ? 'it is empty' : `it starts with ${JSON.stringify(printable(bytes.subarray(0, 16)))}`;
   const message = `The archive is neither a tar file, plain or compressed with zstd, gzip or xz, nor a zip file: ${what}; build it again as .tar.zst`;
@@ -43,29 +45,6 @@ export function detectCompression(start: Uint8Array): Decompressor {
 }
 
 const printable = (bytes: Buffer) => bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
-
-/** Bytes of the beginning of a compressed archive from which `isTar` can be told: the largest block of zstd, and some. */
-export const headBytes = 256 * 1024;
-/** The first header of a tar stream. */
-export const tarHeaderBytes = 512;
-
-/**
- * Whether a stream is a tar stream, told from its first header: its checksum is right, or it is the end of an empty one. bsdtar
- * itself would look for other formats, and for another compression.
- */
-export function isTar(header: Uint8Array): boolean {
-  if (header.length < tarHeaderBytes) return false;
-  const bytes = Buffer.from(header.buffer, header.byteOffset, tarHeaderBytes);
-  if (bytes.every((byte) => byte === 0)) return true;
-  const told = /^ *([0-7]+)/.exec(bytes.toString('latin1', 148, 156))?.[1];
-  let [sum, signed] = [8 * 0x20, 8 * 0x20];
-  for (const [at, byte] of bytes.entries()) {
-    if (at >= 148 && at < 156) continue;
-    sum += byte;
-    signed += byte < 128 ? byte : byte - 256;
-  }
-  return told !== undefined && [sum, signed].includes(parseInt(told, 8));
-}
 
 /** What is compressed is no tar stream. */
 export function notTar(header: Uint8Array): FetchError {

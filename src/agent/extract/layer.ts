@@ -1,36 +1,30 @@
-import type { ChildProcess } from 'node:child_process';
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
-import { FetchError } from '../failure.ts';
+import type { Readable } from 'node:stream';
+import { FetchError, errorCode } from '../failure.ts';
 import { runProgram } from '../program.ts';
 import { detectCompression, sniffBytes } from './compression.ts';
 import { diagnose } from './diagnose.ts';
-import type { Ending } from './diagnose.ts';
-import { follow, start, startDecompressor } from './unpack.ts';
-import { truncate } from '../../runtime/text.ts';
+import { placeOf } from './tar/filter.ts';
+import type { FilterOptions } from './tar/filter.ts';
+import { Links, partsOf } from './tar/links.ts';
+import { TarReader } from './tar/reader.ts';
+import type { TarEntry } from './tar/reader.ts';
+import { follow, startDecompressor } from './unpack.ts';
 
 /**
  * The layers of an OCI image are archives that go one over the other; a file `.wh.NAME` removes NAME of the layers below, and
  * `.wh..wh..opq` all that is in its directory (https://github.com/opencontainers/image-spec/blob/main/layer.md).
  */
-export const whiteouts = '.wh.*';
 const prefix = '.wh.';
 const opaque = '.wh..wh..opq';
 
-/** What a layer has to say about one name. */
-export interface LayerEntry {
-  /** Names need not be UTF-8, so this is a latin1 string: one character a byte. */
-  path: string;
-  isDirectory: boolean;
-}
-
 /**
  * Makes the tree of the layers below ready to have the layer in `file` unpacked over it: removes what the layer removes, and what
- * it replaces by something of another kind. Only what a layer has in its directories is looked at, never through a link. Throws
- * a FetchError.
+ * it replaces by something of another kind. A path through a link is that to which the link leads, as when the layer is unpacked.
+ * Throws a FetchError.
  */
 export async function clearForLayer(tree: string, file: string, signal: AbortSignal): Promise<void> {
   let below = new Below(tree);
@@ -38,17 +32,25 @@ export async function clearForLayer(tree: string, file: string, signal: AbortSig
   const remove = async () => {
     if (doomed.length === 0) return;
     const names = Buffer.concat(doomed.flatMap((path) => [path, Buffer.from([0])]));
-    await runProgram('xargs', ['-0', 'rm', '-rf', '--one-file-system', '--'], { signal, input: names });
+    await runProgram('xargs', ['-0', 'rm', '-rf', '--one-file-system', '--'], { cwd: tree, signal, input: names });
     doomed = [];
     // What it knew may be gone.
     below = new Below(tree);
   };
-  await listLayer(file, signal, async (entry) => {
-    for (const path of below.removedBy(entry)) {
-      doomed.push(path);
-      if (doomed.length >= mostDoomed) await remove();
+  const links = new Links('layer', linksOf(tree));
+  const note = (entry: TarEntry) => {
+    const place = placeOf(entry, links);
+    // What removes something does so where it says, and through no link.
+    const path = isWhiteout(entry.path) ? entry.path : place.path;
+    for (const removed of below.removedBy(path, entry.isDirectory)) {
+      doomed.push(Buffer.from(`./${removed}`, 'latin1'));
+      // Nothing is there any more; what replaces it was noted already.
+      if (removed !== partsOf(path).join('/')) links.put(removed);
     }
     if (below.known >= mostKnown) below = new Below(tree);
+  };
+  await listLayer(file, signal, note, async () => {
+    if (doomed.length >= mostDoomed) await remove();
   });
   await remove();
 }
@@ -67,9 +69,9 @@ class Below {
     this.#root = root;
   }
 
-  /** What must not be there when the entry is unpacked. Whether it is excluded itself is not looked at. */
-  *removedBy({ path, isDirectory }: LayerEntry): Generator<Buffer> {
-    const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  /** What must not be there when an entry is unpacked to this path, in which no link is. */
+  *removedBy(path: string, isDirectory: boolean): Generator<string> {
+    const parts = partsOf(path);
     if (parts.includes('..')) throw unsafe(path);
     const name = parts.pop();
     // The root itself.
@@ -78,16 +80,15 @@ class Below {
     // What is below of something that is no directory is new in any case.
     if (!this.#isDirectory(parent)) return;
     if (name === opaque) {
-      for (const child of readdirSync(this.#bytes(parent), 'latin1')) yield this.#bytes(join(parent, child));
+      for (const child of readdirSync(this.#bytes(parent), 'latin1')) yield join(parent, child);
     } else if (name.startsWith(prefix)) {
       const target = name.slice(prefix.length);
       if (['', '.', '..'].includes(target)) throw unsafe(path);
-      if (this.#stat(join(parent, target))) yield this.#bytes(join(parent, target));
+      if (this.#stat(join(parent, target))) yield join(parent, target);
     } else {
       const there = this.#stat(join(parent, name));
       // A link goes too: what comes in its place must not be written to where it leads.
-      if (there && (there.isDirectory() !== isDirectory || there.isSymbolicLink()))
-        yield this.#bytes(join(parent, name));
+      if (there && (there.isDirectory() !== isDirectory || there.isSymbolicLink())) yield join(parent, name);
     }
   }
 
@@ -116,71 +117,98 @@ function unsafe(path: string): FetchError {
   return new FetchError('UnsafeArchive', message);
 }
 
-type OnEntry = (entry: LayerEntry) => Promise<void> | void;
-
-const list = ['bsdtar', '-tvf', '-', '--ignore-zeros', '--uid', '0', '--gid', '0'];
-const lister = { work: 'filter', memoryBytes: 96 * 1024 * 1024 } as const;
-
 /** Calls `entry` for each entry of a layer, which is read as it will be unpacked: by the same decompressor, to the same end. */
-async function listLayer(file: string, signal: AbortSignal, entry: OnEntry): Promise<void> {
+async function listLayer(
+  file: string,
+  signal: AbortSignal,
+  entry: (entry: TarEntry) => void,
+  between: () => Promise<void>,
+): Promise<void> {
+  const reader = new TarReader({
+    kind: 'layer',
+    entry: (it) => {
+      entry(it);
+      return undefined;
+    },
+  });
   const input = await open(file);
-  const children: ChildProcess[] = [];
-  const ends: Promise<Ending>[] = [];
   try {
     const head = Buffer.alloc(sniffBytes);
     const { bytesRead } = await input.read(head, 0, head.length, 0);
     const decompressor = detectCompression(head.subarray(0, bytesRead));
-    const child = start(list, lister, decompressor ? 'pipe' : input.fd, 'pipe', signal);
-    children.push(child);
-    ends.push(follow(child, 'bsdtar'));
-    if (decompressor) {
-      const tarInput = child.stdin as Writable;
-      const unpacking = startDecompressor(decompressor, input.fd, tarInput, signal);
-      tarInput.destroy();
-      children.unshift(unpacking);
-      ends.unshift(follow(unpacking, decompressor[0]));
+    const read = async (stream: AsyncIterable<Buffer>) => {
+      for await (const chunk of stream) {
+        reader.push(chunk);
+        await between();
+      }
+    };
+    if (decompressor) await readDecompressed(input, decompressor, read, signal);
+    else await read(input.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024, signal }));
+    reader.end();
+    signal.throwIfAborted();
+    if (!reader.isWhole) {
+      const message = 'A layer ends too early although its digest is right';
+      throw new FetchError('TruncatedArchive', `${message}; build and upload it again`);
     }
-    await readEntries(child.stdout as Readable, entry);
-  } catch (error) {
-    for (const child of children) child.kill('SIGKILL');
-    throw error;
   } finally {
     await input.close();
-    await Promise.all(ends);
   }
-  const failure = diagnose(await Promise.all(ends));
+}
+
+async function readDecompressed(
+  input: FileHandle,
+  decompressor: readonly string[],
+  read: (stream: Readable) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const child = startDecompressor(decompressor, input.fd, 'pipe', signal);
+  const ended = follow(child, decompressor[0] ?? '');
+  let failure: unknown;
+  try {
+    await read(child.stdout as Readable);
+  } catch (error) {
+    failure = error;
+    child.kill('SIGKILL');
+  }
+  const ending = await ended;
   signal.throwIfAborted();
-  if (failure) throw failure;
+  // What the program said comes before what was made of its last bytes; it is killed for that.
+  const said = failure === undefined || ending.complaint !== '' ? diagnose([ending]) : undefined;
+  const thrown = said ?? failure;
+  if (thrown !== undefined) throw thrown as Error;
 }
 
-async function readEntries(output: Readable, entry: OnEntry): Promise<void> {
-  output.setEncoding('latin1');
-  for await (const line of createInterface({ input: output, crlfDelay: Infinity })) {
-    const parsed = parseEntry(line);
-    if (parsed) await entry(parsed);
+/** Names of whiteouts are reserved, also for directories. */
+const isWhiteout = (path: string): boolean => path.split('/').some((part) => part.startsWith(prefix));
+
+/** What of a layer is restored: a layer that is not the lowest goes over what the others have made. */
+export function layerFilter(tree?: string): FilterOptions {
+  const below = tree === undefined ? undefined : linksOf(tree);
+  return {
+    kind: 'layer',
+    leaveOut: isWhiteout,
+    ...(below && { below }),
+  };
+}
+
+/** Where the link at a path of a tree leads; names have one character a byte. It remembers the last ones. */
+function linksOf(tree: string): (path: string) => string | undefined {
+  const known = new Map<string, string | undefined>();
+  return (path) => {
+    if (known.has(path)) return known.get(path);
+    if (known.size >= mostKnown) known.clear();
+    const target = readLink(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from(path, 'latin1')]));
+    known.set(path, target);
+    return target;
+  };
+}
+
+function readLink(path: Buffer): string | undefined {
+  try {
+    return readlinkSync(path, 'latin1');
+  } catch (error) {
+    // No link, nothing there, below a file, or no name that a file can have.
+    if (['EINVAL', 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP'].includes(errorCode(error))) return undefined;
+    throw error;
   }
 }
-
-const listed = /^(.)\S{9}[+ ]? *\d+ +\S+ +\S+ +\S+ +\w{3} +\d+ +[\d:]+ (.*)$/;
-const arrows = { l: ' -> ', h: ' link to ' };
-
-/**
- * One line of `bsdtar -tv`, which writes every byte that is not printable in an escaped way. Of a link both names are in the
- * line; where one of them has an arrow in it, which is which cannot be told: then nothing is given, and should the link
- * replace a directory, unpacking fails.
- */
-export function parseEntry(line: string): LayerEntry | undefined {
-  const [, type = '', rest = ''] = listed.exec(line) ?? [];
-  if (type === '')
-    throw new FetchError('CorruptArchive', `A layer has an entry that cannot be read: ${truncate(line, 200)}`);
-  if (type !== 'l' && type !== 'h') return { path: unescape(rest), isDirectory: type === 'd' };
-  const names = rest.split(arrows[type]);
-  return names.length === 2 ? { path: unescape(names[0] ?? ''), isDirectory: false } : undefined;
-}
-
-const letters: Partial<Record<string, string>> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
-
-const unescape = (text: string): string =>
-  text.replace(/\\([0-7]{3}|.)/g, (_all, code: string) =>
-    code.length === 3 ? String.fromCharCode(parseInt(code, 8)) : (letters[code] ?? code),
-  );

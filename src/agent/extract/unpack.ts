@@ -6,10 +6,13 @@ import type { Readable, Writable } from 'node:stream';
 import { jailed } from '../jail.ts';
 import type { Jail } from '../jail.ts';
 import { programEnvironment, readLines } from '../program.ts';
-import { isTar, notTar, tarHeaderBytes } from './compression.ts';
 import type { Decompressor } from './compression.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
 import type { Ending } from './diagnose.ts';
+import { filterTar, streamEnd, streamStart } from './tar/filter.ts';
+import type { FilterOptions } from './tar/filter.ts';
+import { toFetchError } from '../failure.ts';
+import type { FetchError } from '../failure.ts';
 
 /** An archive being unpacked. */
 export interface Unpacking {
@@ -22,8 +25,8 @@ export interface Unpacking {
 }
 
 export interface UnpackOptions {
-  /** Patterns of names, as bsdtar has them, that are left out. */
-  exclude?: readonly string[];
+  /** What of the archive is restored; all that a tar archive has when unset. */
+  filter?: FilterOptions;
   /** Throws unless so many bytes more find room on the disk. Asked where an archive lies beside its tree for a while. */
   ensure?: (bytes: number) => Promise<void>;
 }
@@ -36,70 +39,147 @@ const tarBytes = 96 * mebibyte;
 
 /**
  * Options of bsdtar. Names of users are not looked up (numeric owners), because in its root the archive's own libraries would do
- * that. What comes after the end mark of an archive is another archive, as `cat base.tar site.tar` makes it, and is unpacked too. File flags are left alone: an immutable file could not be deleted any more. Its call of chroot is what its jail waits for.
+ * that. File flags are left alone: an immutable file could not be deleted any more. Its call of chroot is what its jail waits for.
  */
-const unpack = ({ exclude = [] }: UnpackOptions = {}) => [
-  'bsdtar',
-  '-x',
-  '-p',
-  '-f',
-  '-',
-  '--ignore-zeros',
-  '--numeric-owner',
-  '--acls',
-  '--xattrs',
-  '--no-fflags',
-  ...exclude.flatMap((pattern) => ['--exclude', pattern]),
-  '--chroot',
-];
+const unpack = ['bsdtar', '-x', '-p', '-f', '-', '--numeric-owner', '--acls', '--xattrs', '--no-fflags', '--chroot'];
 
 /**
- * Starts `decompressor | bsdtar` into an existing directory, over what is there. That is the root of bsdtar, so that nothing
- * outside can be written whatever the archive holds; both run in a jail. Aborting the signal kills both programs.
+ * Starts `decompressor | filter | bsdtar` into an existing directory, over what is there. That is the root of bsdtar, so that
+ * nothing outside can be written whatever the archive holds; the two programs run in a jail. Aborting the signal kills them.
  *
- * The two are connected directly: plain bytes never pass through this process.
+ * The filter is part of this process and looks at headers only: see `filterTar`.
  */
 export function startUnpacking(
   directory: string,
   decompressor: Decompressor,
   signal: AbortSignal,
-  options: UnpackOptions = {},
+  { filter = { kind: 'archive' } }: UnpackOptions = {},
 ): Unpacking {
-  const tar = start(unpack(options), restoring(directory), 'pipe', 'ignore', signal);
-  const tarInput = tar.stdin as Writable;
-  const ends = [follow(tar, 'bsdtar')];
-  let input = tarInput;
-  if (decompressor) {
-    const child = startDecompressor(decompressor, 'pipe', tarInput, signal);
-    // Only the decompressor may hold this end, or bsdtar would wait for ever for its closing.
-    tarInput.destroy();
-    input = child.stdin as Writable;
-    ends.unshift(follow(child, decompressor[0]));
+  const tar = start(unpack, restoring(directory), 'pipe', 'ignore', signal);
+  const restored = follow(tar, 'bsdtar');
+  const output = new Sink(tar.stdin as Writable);
+  const filtering = new Filtering(output, filter);
+  const unpackedBytes = async () => Math.max(filtering.bytes, (await countBytes(tar.pid)) ?? 0);
+  if (!decompressor) {
+    return {
+      write: (chunk) => filtering.push(chunk),
+      finish: async () => {
+        await filtering.finish();
+        await end([], restored);
+      },
+      unpackedBytes,
+    };
   }
-  const end = trackEnd();
-  let broken = false;
-  // Why a program does not read any more is told by how it ended.
-  input.on('error', () => (broken = true));
-  input.on('close', () => (broken = true));
+  const child = startDecompressor(decompressor, 'pipe', 'pipe', signal);
+  const decompressed = follow(child, decompressor[0]);
+  const input = new Sink(child.stdin as Writable);
+  const pumped = (async () => {
+    for await (const chunk of child.stdout as Readable) {
+      await filtering.push(chunk as Uint8Array);
+      // Nothing can be done with the rest.
+      if (filtering.failure || output.isBroken) child.kill('SIGKILL');
+    }
+  })().catch(() => undefined);
 
   return {
-    async write(chunk) {
-      end.count(chunk);
-      if (!broken && !input.write(chunk)) await drained(input);
-    },
+    write: (chunk) => input.write(chunk),
     async finish() {
-      if (!broken) input.end(decompressor ? undefined : end.missing());
-      const failure = diagnose(await Promise.all(ends));
-      signal.throwIfAborted();
-      if (failure) throw failure;
+      input.end();
+      await pumped;
+      await filtering.finish();
+      await end([await decompressed], restored);
     },
-    unpackedBytes: () => countBytes(tar.pid),
+    unpackedBytes,
   };
+
+  async function end(before: readonly Ending[], last: Promise<Ending>): Promise<void> {
+    const endings = [...before, await last];
+    signal.throwIfAborted();
+    const failure = failureOf(endings, filtering.failure);
+    if (failure) throw failure;
+  }
+}
+
+/** What went wrong: what a program lacks counts for most, then what the decompressor says, then what the filter has found. */
+function failureOf(endings: readonly Ending[], found: FetchError | undefined): FetchError | undefined {
+  const failure = diagnose(endings);
+  if (!found) return failure;
+  // The filter has ended both programs.
+  const said = diagnose(endings.slice(0, -1).filter(({ complaint }) => complaint !== ''));
+  return failure && ofTheNode.has(failure.reason) ? failure : (said ?? found);
+}
+const ofTheNode = new Set(['StoreFailed', 'NoSpace', 'TooLarge']);
+
+/** Input of a program that may end before it has read all. Why it does is told by how it ended. */
+class Sink {
+  readonly #stream: Writable;
+  isBroken = false;
+
+  constructor(stream: Writable) {
+    this.#stream = stream;
+    stream.on('error', () => (this.isBroken = true));
+    stream.on('close', () => (this.isBroken = true));
+  }
+
+  /** Resolves when more is welcome. */
+  async write(...pieces: readonly Uint8Array[]): Promise<void> {
+    if (this.isBroken) return;
+    this.#stream.cork();
+    let isWelcome = true;
+    for (const piece of pieces) isWelcome = this.#stream.write(piece);
+    this.#stream.uncork();
+    if (!isWelcome) await drained(this.#stream);
+  }
+
+  end(): void {
+    if (!this.isBroken) this.#stream.end();
+  }
+}
+
+/** The filter of one archive, between what comes and bsdtar. After a failure it takes bytes and does nothing. */
+class Filtering {
+  readonly #output: Sink;
+  readonly #reader: ReturnType<typeof filterTar>;
+  #start: Buffer[] = [streamStart];
+  #finished = false;
+  failure: FetchError | undefined;
+  /** Bytes that came. */
+  bytes = 0;
+
+  constructor(output: Sink, options: FilterOptions) {
+    this.#output = output;
+    this.#reader = filterTar(options);
+  }
+
+  async push(chunk: Uint8Array): Promise<void> {
+    this.bytes += chunk.length;
+    if (this.failure) return;
+    await this.#give(() => this.#reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
+  }
+
+  async finish(): Promise<void> {
+    if (this.#finished) return;
+    this.#finished = true;
+    if (!this.failure) await this.#give(() => this.#reader.end());
+    if (!this.failure && this.#reader.isWhole) await this.#output.write(...this.#start, streamEnd);
+    this.#output.end();
+  }
+
+  async #give(read: () => Buffer[]): Promise<void> {
+    try {
+      const pieces = read();
+      if (pieces.length === 0) return;
+      await this.#output.write(...this.#start, ...pieces);
+      this.#start = [];
+    } catch (error) {
+      this.failure = toFetchError(error);
+    }
+  }
 }
 
 /** The same for a file, in which bsdtar can go to and fro; it must be at its beginning. */
 export function unpackFile(directory: string, file: FileHandle, signal: AbortSignal): Omit<Unpacking, 'write'> {
-  const tar = start(unpack(), restoring(directory), file.fd, 'ignore', signal);
+  const tar = start(unpack, restoring(directory), file.fd, 'ignore', signal);
   const ended = follow(tar, 'bsdtar');
   return {
     async finish() {
@@ -111,56 +191,8 @@ export function unpackFile(directory: string, file: FileHandle, signal: AbortSig
   };
 }
 
-/**
- * Throws UnsupportedArchive unless a tar stream comes out of a compressed archive, of which `head` is the beginning: bsdtar would
- * decompress a second time, without a limit.
- */
-export async function checkTar(decompressor: readonly string[], head: Uint8Array, signal: AbortSignal): Promise<void> {
-  const child = startDecompressor(decompressor, 'pipe', 'pipe', signal);
-  const [ended, input] = [follow(child, decompressor[0] ?? ''), child.stdin as Writable];
-  input.on('error', () => undefined).end(head);
-  let header = Buffer.alloc(0);
-  for await (const piece of child.stdout as Readable) {
-    header = Buffer.concat([header, piece as Uint8Array]);
-    if (header.length < tarHeaderBytes) continue;
-    child.kill('SIGKILL');
-    break;
-  }
-  const ending = await ended;
-  signal.throwIfAborted();
-  if (isTar(header)) return;
-  // Why it gave nothing is told by what it said, unless that is only that the rest of the archive is missing.
-  if (header.length < tarHeaderBytes) {
-    const failure = diagnose([ending]);
-    if (failure) throw failure;
-  }
-  throw notTar(header);
-}
-
 const restoring = (root: string): Jail => ({ work: 'restore', root, memoryBytes: tarBytes });
 const decompressing: Jail = { work: 'filter', memoryBytes: decompressorBytes };
-
-/**
- * Zeros after the end mark of a plain archive need not be whole blocks, but bsdtar, which looks for another archive there, takes
- * a part of a block for the beginning of one. `missing` gives what makes it whole.
- */
-function trackEnd() {
-  let [bytes, zeros] = [0, 0];
-  return {
-    count(chunk: Uint8Array) {
-      bytes += chunk.length;
-      let found = 0;
-      while (found < chunk.length && found < 3 * blockBytes && chunk[chunk.length - 1 - found] === 0) found += 1;
-      zeros = found === chunk.length ? zeros + found : found;
-    },
-    missing() {
-      const over = bytes % blockBytes;
-      // The end mark is two blocks.
-      return Buffer.alloc(over > 0 && zeros >= 2 * blockBytes + over ? blockBytes - over : 0);
-    },
-  };
-}
-const blockBytes = 512;
 
 /** Starts a decompressor in its jail. */
 export const startDecompressor = (

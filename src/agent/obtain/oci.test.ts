@@ -284,13 +284,37 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       expect(await readFile(join(root, 'usr/two'), 'utf8')).toBe('old');
     });
 
-    test.each<[string, string]>([
-      ['up and out', '../../../../../../../../tmp'],
-      ['to an absolute place', '/tmp'],
-      ['within the root', 'etc'],
-    ])('write through a link of a lower one, %s: refused', async (_name, link) => {
-      const lower = tar([{ name: 'l', type: 'symlink', link }]);
+    test('write through a link of a lower one that leads up and out: refused', async () => {
+      const lower = tar([{ name: 'l', type: 'symlink', link: '../../../../../../../../tmp' }]);
       expect(await reasonFor({ layers: [rootLayer(), lower, tar([file('l/evil')])] })).toBe('UnsafeArchive');
+    });
+
+    test.each<[string, string, string]>([
+      ['to an absolute place', '/tmp', 'tmp/inside'],
+      ['within the root', 'etc', 'etc/inside'],
+      ['to what is not there', 'srv/new', 'srv/new/inside'],
+    ])('write through a link of a lower one, %s: stored there, as containerd does', async (_name, link, path) => {
+      const lower = tar([{ name: 'l', type: 'symlink', link }]);
+      const upper = tar([file('l/inside', 'inside'), { name: 'usr/lib/h', type: 'hardlink', link: 'l/inside' }]);
+      const { root } = await fetched({ layers: [rootLayer(), lower, upper] });
+      expect(await readlink(join(root, 'l'))).toBe(link);
+      expect(await readFile(join(root, path), 'utf8')).toBe('inside');
+      expect((await lstat(join(root, 'usr/lib/h'))).nlink).toBe(2);
+    });
+
+    test('replace through a link what is of another kind, and write beside a link that they replace', async () => {
+      const lower = tar([
+        { name: 'l', type: 'symlink', link: 'usr/lib' },
+        file('usr/lib/kind'),
+        file('usr/lib/kept'),
+        { name: 'm', type: 'symlink', link: 'usr/lib' },
+      ]);
+      const upper = tar([directory('l/kind/'), directory('m/'), file('m/kept', 'mine')]);
+      const { root } = await fetched({ layers: [rootLayer(), lower, upper] });
+      expect((await lstat(join(root, 'usr/lib/kind'))).isDirectory()).toBe(true);
+      expect((await lstat(join(root, 'm'))).isDirectory()).toBe(true);
+      expect(await readFile(join(root, 'm/kept'), 'utf8')).toBe('mine');
+      expect(await readFile(join(root, 'usr/lib/kept'), 'utf8')).toBe('usr/lib/kept');
     });
 
     test.each<[string, TarEntry]>([

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { OciSource } from '../../api/sources.ts';
 import type { Download } from '../download/http.ts';
 import type { Architecture } from '../extract/architecture.ts';
-import { clearForLayer, whiteouts } from '../extract/layer.ts';
+import { clearForLayer, layerFilter } from '../extract/layer.ts';
 import { FetchError } from '../failure.ts';
 import { parseConfig, parseManifest } from '../registry/image.ts';
 import type { Layer, Manifest } from '../registry/image.ts';
@@ -104,7 +104,7 @@ function unpackLowest(registry: Registry, { digest, size }: Layer, options: Obta
     const count = counting(options.onBytes);
     const limited = { body: limit(download, digest, size) };
     // Whiteouts of the lowest layer have nothing to remove.
-    const into = { ...options, digest, onBytes: count.onBytes, unpack: { exclude: [whiteouts] } };
+    const into = { ...options, digest, onBytes: count.onBytes, unpack: { filter: layerFilter() } };
     return transfer(limited, into).catch(count.takeBack);
   });
 }
@@ -113,7 +113,7 @@ async function unpackOver(file: string, digest: string, options: ObtainOptions):
   await clearForLayer(options.directory, file, options.signal);
   const body = createReadStream(file, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Uint8Array>;
   // It was counted when it was downloaded.
-  const into = { ...options, digest, onBytes: () => undefined, unpack: { exclude: [whiteouts] } };
+  const into = { ...options, digest, onBytes: () => undefined, unpack: { filter: layerFilter(options.directory) } };
   await transfer({ body }, into);
 }
 

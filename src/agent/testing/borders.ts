@@ -2,7 +2,8 @@ import { lstat, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { readUnpacked } from '../extract/bundle.ts';
 import { unpackArchive } from '../extract/archive.ts';
-import { clearForLayer, whiteouts } from '../extract/layer.ts';
+import { clearForLayer, layerFilter } from '../extract/layer.ts';
+import type { FilterOptions } from '../extract/tar/filter.ts';
 import { FetchError } from '../failure.ts';
 import { parseConfig, parseManifest } from '../registry/image.ts';
 import { openRegistry } from '../registry/registry.ts';
@@ -136,8 +137,8 @@ async function withNeighbour(directory: string, work: (tree: string) => Promise<
   if (others.length > 0) throw new Error(`There is ${others.join(', ')} beside the tree`);
 }
 
-async function unpack(bytes: Buffer, tree: string, spool: string, exclude: readonly string[] = []): Promise<void> {
-  const unpacking = unpackArchive(tree, spool, AbortSignal.timeout(20_000), exclude.length > 0 ? { exclude } : {});
+async function unpack(bytes: Buffer, tree: string, spool: string, filter?: FilterOptions): Promise<void> {
+  const unpacking = unpackArchive(tree, spool, AbortSignal.timeout(20_000), filter ? { filter } : {});
   await unpacking.write(bytes);
   await unpacking.finish();
 }
@@ -155,7 +156,7 @@ const layers: Border = {
         await writeFile(file, bytes);
         await clearForLayer(tree, file, AbortSignal.timeout(20_000));
         await rm(file);
-        await unpack(bytes, tree, join(directory, 'spool'), [whiteouts]);
+        await unpack(bytes, tree, join(directory, 'spool'), layerFilter(tree));
       }
     }),
 };

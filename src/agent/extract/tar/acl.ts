@@ -1,0 +1,40 @@
+/** An ACL as Linux keeps it in `system.posix_acl_access` and `system.posix_acl_default`. */
+const version = 2;
+const kinds: Partial<Record<number, { name: string; isNamed: boolean }>> = {
+  0x01: { name: 'user', isNamed: false },
+  0x02: { name: 'user', isNamed: true },
+  0x04: { name: 'group', isNamed: false },
+  0x08: { name: 'group', isNamed: true },
+  0x10: { name: 'mask', isNamed: false },
+  0x20: { name: 'other', isNamed: false },
+};
+
+/**
+ * The ACL as a text that bsdtar restores, with users and groups by their numbers (`user:1234:rwx:1234`). Undefined when the value
+ * is none: see `linux/posix_acl_xattr.h`.
+ */
+export function aclText(value: Buffer): string | undefined {
+  if (value.length < 4 || value.length % 8 !== 4 || value.readUInt32LE(0) !== version) return undefined;
+  const lines: string[] = [];
+  for (let at = 4; at < value.length; at += 8) {
+    const kind = kinds[value.readUInt16LE(at)];
+    const rights = value.readUInt16LE(at + 2);
+    if (!kind || rights > 7) return undefined;
+    const id = value.readUInt32LE(at + 4);
+    const letters = ['r', 'w', 'x'].map((letter, bit) => ((rights & (4 >> bit)) === 0 ? '-' : letter)).join('');
+    lines.push(kind.isNamed ? `${kind.name}:${id}:${letters}:${id}` : `${kind.name}::${letters}`);
+  }
+  return lines.join(',');
+}
+
+/** The first user or group that a text of an ACL names without a number; undefined when there is none. */
+export function nameWithoutNumber(text: string): string | undefined {
+  for (const line of text.split(/[,\n]/)) {
+    const [kind = '', name = '', , id = ''] = line
+      .trim()
+      .replace(/^default:/, '')
+      .split(':');
+    if (/^(?:u|user|g|group)$/.test(kind) && name !== '' && !/^[0-9]+$/.test(name) && !/^[0-9]+$/.test(id)) return name;
+  }
+  return undefined;
+}

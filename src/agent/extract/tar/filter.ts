@@ -1,0 +1,102 @@
+import { FetchError } from '../../failure.ts';
+import { storedRecords } from './attributes.ts';
+import { withoutBody } from './header.ts';
+import { Links, partsOf } from './links.ts';
+import { valueOf, writeRecords } from './pax.ts';
+import type { PaxRecord } from './pax.ts';
+import { TarReader, hasBody } from './reader.ts';
+import type { TarEntry, TarReaderOptions } from './reader.ts';
+import { quoted } from './text.ts';
+
+export interface FilterOptions {
+  kind: TarReaderOptions['kind'];
+  /** Where a link of the layers below leads. */
+  below?: (path: string) => string | undefined;
+  /** Whether an entry is left out. */
+  leaveOut?: (path: string) => boolean;
+}
+
+/** The first bytes that bsdtar sees are always these, so that no archive is taken for another format or compression. */
+export const streamStart = writeRecords('g', [{ key: 'comment', value: Buffer.from('monoroot') }]);
+/** The end mark. */
+export const streamEnd = Buffer.alloc(1024);
+
+/**
+ * Makes of any tar stream one that bsdtar restores as it is meant: ACLs that are written as extended attributes become ACLs,
+ * global records count, paths through links lead to where the links do. Entries to which none of this applies pass as they
+ * are. Throws UnsupportedArchive for what would be lost otherwise.
+ */
+export function filterTar({ kind, below, leaveOut = () => false }: FilterOptions): TarReader {
+  const links = new Links(kind, below);
+  return new TarReader({
+    kind,
+    entry(entry) {
+      const place = placeOf(entry, links);
+      if (leaveOut(place.path) || entry.type === 'V') return undefined;
+      checkType(entry);
+      return rewritten(entry, place);
+    },
+  });
+}
+
+/** Where an entry and the target of a hard link are stored, with all links followed that are in their way. */
+export function placeOf(entry: TarEntry, links: Links): { path: string; link: string; isMoved: boolean } {
+  const path = links.follow(entry.path);
+  const link = entry.type === '1' ? links.follow(entry.link) : undefined;
+  const place = { path: path ?? entry.path, link: link ?? entry.link, isMoved: (path ?? link) !== undefined };
+  // A second name of a link is a link, too.
+  const target = entry.type === '1' ? links.target(partsOf(place.link).join('/')) : entry.link;
+  links.put(place.path, entry.type === '2' || entry.type === '1' ? target : undefined);
+  return place;
+}
+
+const kinds = /^[0-7SD]$/;
+
+function checkType(entry: TarEntry): void {
+  const { type, path, size, records } = entry;
+  const way = 'pack it with GNU tar or bsdtar, in the format pax';
+  if (!kinds.test(type)) {
+    const what =
+      type === 'M'
+        ? 'goes on in another volume'
+        : type === 'A'
+          ? 'has an ACL of Solaris'
+          : `has the type ${quoted(type)}`;
+    throw new FetchError('UnsupportedArchive', `${quoted(path)} ${what}, which is not read; ${way}`);
+  }
+  // Old programs gave hard links the size of the file, others directories that of the directory: what follows is no content.
+  const isTold = valueOf(records, 'size') !== undefined || (type === '1' && records.length > 0);
+  if (hasBody(entry) || size === 0 || !isTold) return;
+  const message = `${quoted(path)} is a link, a directory or a device with a content of ${size} bytes, which programs read in different ways`;
+  throw new FetchError('UnsupportedArchive', `${message}; ${way}`);
+}
+
+function rewritten(
+  entry: TarEntry,
+  { path, link, isMoved }: { path: string; link: string; isMoved: boolean },
+): readonly Buffer[] {
+  const records = storedRecords(entry.path, entry.records);
+  const header = !hasBody(entry) && entry.size > 0 ? withoutBody(entry.header) : entry.header;
+  if (records === entry.records && !isMoved && !entry.isGlobal)
+    return header === entry.header ? entry.head : [...entry.head.slice(0, -1), header];
+  const names = isMoved || entry.isLong || entry.isGlobal ? named(entry, path, link, records) : records;
+  return names.length === 0 ? [header] : [writeRecords('x', names), header];
+}
+
+/** With both names as records, in the place of all other headers that name it. */
+function named(
+  { type, isDirectory }: TarEntry,
+  path: string,
+  link: string,
+  records: readonly PaxRecord[],
+): PaxRecord[] {
+  const value = Buffer.from(isDirectory && !path.endsWith('/') ? `${path}/` : path, 'latin1');
+  const isSparse = records.some(({ key }) => key === 'GNU.sparse.name');
+  const others = records.filter(({ key }) => key !== 'path' && key !== 'linkpath' && key !== 'GNU.sparse.name');
+  return [
+    ...others,
+    { key: 'path', value },
+    ...(isSparse ? [{ key: 'GNU.sparse.name', value }] : []),
+    ...(type === '1' || type === '2' ? [{ key: 'linkpath', value: Buffer.from(link, 'latin1') }] : []),
+  ];
+}
