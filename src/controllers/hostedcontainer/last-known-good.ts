@@ -2,6 +2,7 @@ import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageName, parseReference, usableImage } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
+import { whyNotReleased } from '../catalog.ts';
 import type { Catalog } from './observed.ts';
 
 /** An image as its bytes: the name says where they were found. */
@@ -36,24 +37,36 @@ export function hasRunWell(status: HostedContainerStatus, { spec, status: seen }
 }
 
 /**
- * The usable image that has these bytes: the one of that name, or, when that name means other bytes by now or nothing at all,
- * another version of the same OS that has them.
+ * The images that have these bytes: the one of that name, and, when that name means other bytes by now or nothing at all,
+ * other versions of the same OS that have them, in an order that is the same for everybody.
  */
+function withBytes({ find, withDigest }: Pick<Catalog, 'find' | 'withDigest'>, { image, digest }: Bytes): OSImage[] {
+  const { os, version = '' } = parseReference(image);
+  const named = find(os, version);
+  if (digest === undefined) return named ? [named] : [];
+  const isNamed = (it: OSImage) => it.spec.version === version;
+  return withDigest(digest)
+    .filter(({ spec }) => spec.os === os)
+    .toSorted((a, b) => Number(isNamed(b)) - Number(isNamed(a)) || (a.spec.version < b.spec.version ? -1 : 1));
+}
+
+/** The usable image that has these bytes. */
 export function usableBytes(
   catalog: Pick<Catalog, 'find' | 'withDigest'>,
   wanted: Bytes | undefined,
 ): UsableImage | undefined {
   if (!wanted) return undefined;
-  const { os, version = '' } = parseReference(wanted.image);
-  const named = catalog.find(os, version);
-  const image = named && usableImage(named);
-  if (image && (wanted.digest === undefined || image.digest === wanted.digest)) return image;
-  if (wanted.digest === undefined) return undefined;
-  return catalog
-    .withDigest(wanted.digest)
-    .filter(({ spec }) => spec.os === os)
-    .map(usableImage)
-    .find((it) => it !== undefined);
+  return withBytes(catalog, wanted).map(usableImage).find((it) => it !== undefined); // prettier-ignore
+}
+
+/**
+ * Under which name a node keeps these bytes: that by which the container would go back to them. The name that they had when no
+ * released image has them.
+ */
+export function nameOfBytes(catalog: Pick<Catalog, 'find' | 'withDigest'>, wanted: Bytes): string {
+  const images = withBytes(catalog, wanted);
+  const image = images.find((it) => usableImage(it) !== undefined) ?? images.find((it) => !whyNotReleased(it));
+  return image ? imageName(image.spec) : wanted.image;
 }
 
 /** What a failed upgrade goes back to, and what runs while there is no Pod and the way forward is shut; if it can be had. */

@@ -61,6 +61,12 @@ test.each<[string, boolean, ReturnType<typeof set>, HostedContainer[]]>([
     set(on('a', { ...toV2, nodeName: 'n2', lastKnownGoodNode: 'n1' })),
     [on('a', { ...v1, lastKnownGoodNode: 'n1' })],
   ],
+  [
+    'the bytes that it goes back to are others, under the same name',
+    true,
+    set(on('a', { ...v1, lastKnownGoodDigest: `sha256:${'2'.repeat(64)}` })),
+    [on('a', { ...v1, lastKnownGoodDigest: `sha256:${'1'.repeat(64)}` })],
+  ],
   ['software is asked for', true, set(on('a', v1, ['jdk:21'])), [on('a', v1)]],
   ['software is given up', true, set(on('a', v1)), [on('a', v1, ['jdk:21'])]],
 ])('%s', (_case, expected, change, before) => {
@@ -81,5 +87,7 @@ test.each<[string, HostedContainerStatus, string[]]>([
     ['n2 os:v2 os:v2'],
   ],
 ])('a container keeps %s', (_case, status, expected) => {
-  expect(pinsOf(on('a', status)).map(({ node, images }) => [node, ...images].join(' '))).toEqual(expected);
+  const words = ({ node, images, good }: ReturnType<typeof pinsOf>[number]) =>
+    [node, ...[...images, ...(good ? [good] : [])].map(({ image }) => image)].join(' ');
+  expect(pinsOf(on('a', status)).map(words)).toEqual(expected);
 });

@@ -1,5 +1,7 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { WatchOptions } from '../../runtime/controller.ts';
+import { lastKnownGood } from '../hostedcontainer/last-known-good.ts';
+import type { Bytes } from '../hostedcontainer/last-known-good.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import type { ReadonlyStore } from '../../runtime/store.ts';
 
@@ -8,8 +10,10 @@ import type { ReadonlyStore } from '../../runtime/store.ts';
 /** What one container keeps in the store of one node. */
 interface Pins {
   node: string;
-  /** `<os>:<version>`, whatever is distributed. */
-  images: string[];
+  /** What it runs, whatever is distributed; stored by its name. */
+  images: Bytes[];
+  /** What it would go back to: the name may mean other bytes by now. */
+  good?: Bytes | undefined;
   /** Only kept where it is; not fetched for being asked for, because who may create containers must not fill nodes. */
   software: string[];
 }
@@ -19,23 +23,27 @@ interface Pins {
  * the attempt on another one is over.
  */
 export function pinsOf({ spec, status }: HostedContainer): Pins[] {
-  const { nodeName, image, lastKnownGoodImage: good, lastKnownGoodNode } = status ?? {};
+  const { nodeName, image, digest, lastKnownGoodNode } = status ?? {};
+  const good = lastKnownGood(status ?? {});
   const software = (spec.software ?? []).flatMap(({ osImage }) => osImage ?? []);
-  const here = nodeName === undefined ? [] : [{ node: nodeName, images: named(image, good), software }];
+  const here =
+    nodeName === undefined
+      ? []
+      : [{ node: nodeName, images: image === undefined ? [] : [{ image, digest }], good, software }];
   const isElsewhere = lastKnownGoodNode !== undefined && lastKnownGoodNode !== nodeName;
-  return [...here, ...(isElsewhere ? [{ node: lastKnownGoodNode, images: named(good), software }] : [])];
+  return [...here, ...(isElsewhere ? [{ node: lastKnownGoodNode, images: [], good, software }] : [])];
 }
-
-const named = (...images: (string | undefined)[]): string[] => images.filter((image) => image !== undefined);
 
 /** Index of HostedContainers by the pins that they hold. */
 const byPin = 'pin';
 
 const keysOfPins = (container: HostedContainer): Set<string> =>
   new Set(
-    pinsOf(container).flatMap(({ node, images, software }) =>
-      [...images, ...software].map((image) => `${node} ${image}`),
-    ),
+    pinsOf(container).flatMap(({ node, images, good, software }) => {
+      // One that runs what it would go back to holds one pin, not two.
+      const bytes = [...images, ...(good ? [good] : [])].map(({ image, digest = '' }) => `${image} ${digest}`);
+      return [...bytes, ...software].map((image) => `${node} ${image}`);
+    }),
   );
 
 /**

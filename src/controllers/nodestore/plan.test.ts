@@ -454,6 +454,52 @@ describe('pins', () => {
     });
   });
 
+  describe('the bytes that a container would go back to', () => {
+    const old = `sha256:${sha256Of('os:v1')}`;
+    const status = { image: 'os:v2', lastKnownGoodImage: 'os:v1', lastKnownGoodDigest: old };
+    const containers = [runs('n1', status)];
+    const withBytesOf = (image: OSImage, digest: string, ready = true): OSImage => ({
+      ...image,
+      spec: {
+        ...image.spec,
+        source: { http: { url: 'http://web/os.tar.zst', sha256: digest.slice('sha256:'.length) } },
+      },
+      status: { ...(ready ? image.status : {}), digest },
+    });
+    const remade = withBytesOf(osImage('os:v1'), `sha256:${'f'.repeat(64)}`);
+    const first = withBytesOf(osImage('os:v7'), old);
+    const second = withBytesOf(osImage('os:v8'), old);
+    const elsewhere = withBytesOf(osImage('other:v1'), old);
+
+    test.each<[string, OSImage[], string[]]>([
+      ['their own name', [osImage('os:v1'), first], ['os:v1', 'os:v2']],
+      ['another one, when theirs means other bytes', [remade, second, first], ['os:v2', 'os:v7']],
+      ['another one, when theirs is gone', [first], ['os:v2', 'os:v7']],
+      ['the one that can be used', [remade, withBytesOf(osImage('os:v7'), old, false), second], ['os:v2', 'os:v8']],
+      ['another one that no node has yet', [remade, withBytesOf(osImage('os:v7'), old, false)], ['os:v2', 'os:v7']],
+      ['no name of another OS', [osImage('os:v1'), elsewhere], ['os:v1', 'os:v2']],
+    ])('are kept under %s', (_case, images, expected) => {
+      expect(wanted(fleet({ images: [...images, osImage('os:v2')], stores: [store], containers }))).toEqual({
+        n1: expected,
+      });
+    });
+
+    test('are not fetched under a name that has not passed its test', () => {
+      const untested = osImage('os:v7', {
+        ready: false,
+        spec: { verification: { command: ['/test'], timeoutSeconds: 60 } },
+      });
+      const images = [remade, withBytesOf(untested, old, false), osImage('os:v2')];
+      expect(wanted(fleet({ images, stores: [store], containers })).n1).not.toContain('os:v7');
+    });
+
+    test('stay on the node that ran them, while another image is tried elsewhere', () => {
+      const moved = [runs('n2', { ...status, lastKnownGoodNode: 'n1' })];
+      const f = { nodes: [node('n1'), node('n2')], images: [remade, first, osImage('os:v2')], stores: [store] };
+      expect(wanted(fleet({ ...f, containers: moved }))).toEqual({ n1: ['os:v7'], n2: ['os:v2', 'os:v7'] });
+    });
+  });
+
   test('a container without a node pins nothing', () => {
     expect(wanted(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { image: 'os:v1' })] }))).toEqual(
       { n1: [] },

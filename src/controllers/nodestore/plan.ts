@@ -7,6 +7,7 @@ import { imageLabel, imageName } from '../../pod/image.ts';
 import { parseQuantity } from '../../pod/quantity.ts';
 import type { Node, Pod } from '../../pod/types.ts';
 import { defaultVersion, digestOf, fetchSourceOf, previousImages, whyNotReleased } from '../catalog.ts';
+import { nameOfBytes } from '../hostedcontainer/last-known-good.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../storage.ts';
 import type { SeenNodeStore } from '../storage.ts';
 import { runningLabels } from './labels.ts';
@@ -49,7 +50,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const granted = grantSlots(fleet, distributions, images);
-  const pins = pinsByNode(fleet);
+  const pins = pinsByNode(fleet, images);
   const retained = retentions(fleet, distributions, images);
   const sizes = reportedSizes(fleet);
   const tests = testsByNode(fleet.images);
@@ -184,11 +185,20 @@ export function slots(parallelism: number | string, total: number): number {
 }
 
 /** By node what its containers keep there. */
-function pinsByNode({ containers, stores }: Fleet): Map<string, Set<string>> {
+function pinsByNode(
+  { containers, stores, images: all }: Fleet,
+  named: ReadonlyMap<string, OSImage>,
+): Map<string, Set<string>> {
   const pins = new Map<string, Set<string>>();
-  for (const { node, images, software } of containers.flatMap(pinsOf)) {
+  const byDigest = Map.groupBy(all, (image) => image.status?.digest ?? digestOf(image));
+  const catalog = {
+    find: (os: string, version: string) => named.get(imageName({ os, version })),
+    withDigest: (digest: string) => byDigest.get(digest) ?? [],
+  };
+  for (const { node, images, good, software } of containers.flatMap(pinsOf)) {
     const keys = pins.get(node) ?? new Set();
-    for (const image of images) keys.add(image);
+    for (const { image } of images) keys.add(image);
+    if (good) keys.add(nameOfBytes(catalog, good));
     for (const image of software) if (stores.get(node)?.spec.images.some((it) => keyOf(it) === image)) keys.add(image);
     pins.set(node, keys);
   }
