@@ -7,6 +7,8 @@ import { truncate } from '../runtime/text.ts';
 const messageLimit = 1000;
 /** Pods that end further apart than this are not one row. */
 const forgetSeconds = 600;
+/** The same of Pods that somebody deleted: who restarts a container every few minutes is not kept waiting. */
+const forgetDeletionSeconds = 120;
 
 /** The pauses, in seconds: the first one, doubled with each further Pod, and the longest. */
 export const pauses = {
@@ -19,8 +21,10 @@ export interface Ending {
   pod: Pod;
   reason: string;
   message: string;
-  /** The Pod has ended by itself: the first of a row is replaced at once. */
+  /** The Pod has ended: the first of a row is replaced at once. */
   ended: boolean;
+  /** Somebody else deleted it. */
+  deleted?: boolean;
   pause: { first: number; most: number };
   now: Date;
 }
@@ -30,7 +34,8 @@ export function interrupt(before: Interruption | undefined, ending: Ending): Int
   const { pod, now } = ending;
   const podUID = pod.metadata.uid ?? '';
   if (before?.podUID === podUID) return before;
-  const isRow = before && now.getTime() - Date.parse(before.retryTime) < forgetSeconds * 1000;
+  const forget = ending.deleted ? forgetDeletionSeconds : forgetSeconds;
+  const isRow = before && now.getTime() - Date.parse(before.retryTime) < forget * 1000;
   const count = isRow ? before.count + 1 : 1;
   const doublings = ending.ended ? count - 2 : count - 1;
   const seconds = doublings < 0 ? 0 : Math.min(ending.pause.most, ending.pause.first * 2 ** Math.min(doublings, 20));

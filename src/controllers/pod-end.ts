@@ -82,7 +82,8 @@ function wordsOf({ pod: { status }, terminated }: Ended, phase: string): { reaso
 const containerStatusOf = (pod: Pod): ContainerStatus | undefined =>
   pod.status?.containerStatuses?.find(({ name }) => name === containerName) ?? pod.status?.containerStatuses?.[0];
 
-const disruptionOf = (status: PodStatus) =>
+/** Why Kubernetes is about to end the Pod for the sake of something else, if it is. */
+export const disruptionOf = (status: PodStatus) =>
   status.conditions?.find(({ type, status }) => type === 'DisruptionTarget' && status === 'True');
 
 /** Kubernetes is about to end the Pod for the sake of something else: a drain, a preemption, a node that needs room. */

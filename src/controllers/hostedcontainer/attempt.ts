@@ -78,17 +78,30 @@ function withReadiness(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView)
 }
 
 /** The attempt with one more Pod that ended; the eviction counts when the container has caused it. */
-export function interruptAttempt(attempt: Attempt, ending: Ending): Attempt {
-  const interruption = interrupt(attempt.interruption, ending);
+export function interruptAttempt(attempt: Attempt, ending: Ending, course: Course): Attempt {
+  const interruption = interruptCourse(attempt.interruption, ending, course);
   if (interruption === attempt.interruption) return attempt;
   const own = podEnd(ending.pod)?.cause === 'OwnUsage' ? 1 : 0;
   return { ...attempt, interruption, ...(own > 0 && { evictions: (attempt.evictions ?? 0) + own }) };
 }
 
-/** What interrupted the Pods of this course, if anything did. */
-export function interruptionOf(status: HostedContainerStatus, course: Course): Interruption | undefined {
-  if (course.isAttempt) {
-    return status.attempt?.fingerprint === course.fingerprint ? status.attempt.interruption : undefined;
-  }
-  return status.interruption?.podHash === course.podHash ? status.interruption : undefined;
+/** One more Pod of this course that ended. Pods that were made for something else are another row. */
+export function interruptCourse(before: Interruption | undefined, ending: Ending, course: Course): Interruption {
+  const known = before && isFor(before, course) ? before : undefined;
+  const after = interrupt(known, ending);
+  return after === known ? known : { ...after, podHash: course.podHash };
 }
+
+/**
+ * What interrupted the Pods of this course, if anything did. Whoever asks for another Pod, by another spec or by `restartToken`,
+ * does not wait for a pause.
+ */
+export function interruptionOf(status: HostedContainerStatus, course: Course): Interruption | undefined {
+  const isThis = course.isAttempt && status.attempt?.fingerprint === course.fingerprint;
+  const interruption = course.isAttempt ? (isThis ? status.attempt?.interruption : undefined) : status.interruption;
+  return interruption && isFor(interruption, course) ? interruption : undefined;
+}
+
+/** An earlier version of the operator did not say what the Pods of an attempt were made for. */
+const isFor = ({ podHash }: Interruption, course: Course): boolean =>
+  podHash === course.podHash || (podHash === undefined && course.isAttempt);

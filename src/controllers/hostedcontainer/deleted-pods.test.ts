@@ -65,10 +65,32 @@ describe('after a Pod was deleted', () => {
     expect(after(pod('a'), next).pod).toBe(next);
   });
 
+  test('others have not deleted it, whether it is still going or gone', () => {
+    expect(after(pod('a')).deletedByOthers).toBeUndefined();
+    expect(after(pod('a', since)).deletedByOthers).toBeUndefined();
+    expect(after(pod('a'), undefined).deletedByOthers).toBeUndefined();
+    expect(after(pod('a'), undefined, undefined).deletedByOthers).toBeUndefined();
+  });
+
+  test.each([
+    ['gracefully', [pod('b'), pod('b', since)]],
+    ['at once', [pod('b'), undefined]],
+    ['at once, seen twice', [pod('b'), undefined, undefined]],
+  ])('another one that somebody deletes %s is known as that', (_how, seen) => {
+    expect(after(...seen).deletedByOthers?.metadata.uid).toBe('b');
+  });
+
+  test('one that is there, or that nobody saw, was deleted by nobody else', () => {
+    expect(after(pod('b')).deletedByOthers).toBeUndefined();
+    expect(new DeletedPods().mark(observed(undefined)).deletedByOthers).toBeUndefined();
+  });
+
   test('it is forgotten with its container', () => {
     const deleted = new DeletedPods();
+    deleted.mark(observed(pod('a')));
     deleted.add(keyOf(owner.metadata), 'a', now);
     deleted.forget(keyOf(owner.metadata));
+    expect(deleted.mark(observed(undefined)).deletedByOthers).toBeUndefined();
     expect(isReady(deleted.mark(observed(pod('a'))).pod)).toBe(true);
   });
 });

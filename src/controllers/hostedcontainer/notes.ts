@@ -1,6 +1,7 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { pauseText } from '../interruption.ts';
+import { deletedByHand } from './taken-pod.ts';
 import type { Note, Observed } from './observed.ts';
 import { newest } from './record.ts';
 
@@ -84,7 +85,9 @@ const interrupted: NoteRule = (before, after) => {
   const podsOf = (status: HostedContainerStatus) => [status.attempt?.interruption, status.interruption];
   const known = new Set(podsOf(before).map((it) => it?.podUID));
   const interruption = podsOf(after).find((it) => it !== undefined && !known.has(it.podUID));
-  return interruption && { type: 'Warning', reason: 'Interrupted', message: pauseText(interruption) };
+  // Who deletes a Pod once wants another one, and knows.
+  if (!interruption || (interruption.reason === deletedByHand && interruption.count === 1)) return undefined;
+  return { type: 'Warning', reason: 'Interrupted', message: pauseText(interruption) };
 };
 
 const rules: readonly NoteRule[] = [

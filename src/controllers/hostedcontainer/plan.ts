@@ -22,6 +22,7 @@ import { notesOf } from './notes.ts';
 import { trialOf } from './observed.ts';
 import type { Action, Failure, Observed, Plan } from './observed.ts';
 import { closeNewest, findFailure, newest, recordFailure } from './record.ts';
+import { countDeletion } from './taken-pod.ts';
 import { mainStatus } from './verdict.ts';
 import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
 import type { Step } from './watch.ts';
@@ -39,7 +40,8 @@ export function planHostedContainer(o: Observed): Plan {
   const course = setCourse(o);
   if (course.image && mustRevertSpec(o, course) && !isRevertTried(o)) return planRevert(o, imageName(course.image));
   const settled = settleRevert(o, course, assign(before, o, course));
-  const step = takeStep(o, course, trackAttempt(o, course, settled));
+  const tracked = countDeletion(o, course, trackAttempt(o, course, settled));
+  const step = takeStep(o, course, tracked);
   if (step.need) return { need: step.need, actions: [], status: before, notes: [] };
   const status = describe(o, afterStep(o, course, step), step);
   const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];

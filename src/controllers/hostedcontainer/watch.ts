@@ -2,10 +2,10 @@ import type { Attempt, HostedContainerStatus } from '../../api/hostedcontainer.t
 import { imageName } from '../../pod/image.ts';
 import type { UsableImage } from '../../pod/image.ts';
 import type { Pod } from '../../pod/types.ts';
-import { interrupt, pauseSeconds, pauseText, pauses } from '../interruption.ts';
+import { pauseSeconds, pauseText, pauses } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { nodeAnswers, podEnd } from '../pod-end.ts';
-import { followAttempt, interruptAttempt } from './attempt.ts';
+import { followAttempt, interruptAttempt, interruptCourse, interruptionOf } from './attempt.ts';
 import type { Hindrance } from './conditions.ts';
 import { isOnCourse } from './course.ts';
 import type { Course } from './course.ts';
@@ -60,7 +60,9 @@ export function watchPod(o: Observed, course: Course, pod: Pod, before: HostedCo
   }
   const status = course.isAttempt ? ensureAttempt(before, course, o.now) : before;
   const hasWayBack = wayBackOf(o, course) !== undefined;
-  const attempt = end ? interruptAttempt(before.attempt, ending(o, hasWayBack, { pod, ...end })) : before.attempt;
+  const attempt = end
+    ? interruptAttempt(before.attempt, ending(o, hasWayBack, { pod, ...end }), course)
+    : before.attempt;
   const verdict = judge({ container: o.container, pod, attempt, hasWayBack, now: o.now });
   return follow(o, course, { pod, attempt, verdict, hasWayBack }, status);
 }
@@ -109,12 +111,15 @@ function follow(o: Observed, course: Course, it: Judgement, status: HostedContai
   }
 }
 
-interface End {
+/** How a Pod ended that says nothing about the image. */
+export interface End {
   pod: Pod;
   reason: string;
   message: string;
   /** False: it is still there, and has waited for too long. */
   ended?: boolean;
+  /** Somebody else deleted it. */
+  deleted?: boolean;
 }
 
 const ending = (o: Observed, isServed: boolean, { ended = true, ...end }: End): Ending => ({
@@ -126,16 +131,23 @@ const ending = (o: Observed, isServed: boolean, { ended = true, ...end }: End): 
 
 /** The Pod goes, and what ended it is remembered: the next one comes after a pause that grows. */
 export function replaceEnded(o: Observed, course: Course, status: HostedContainerStatus, end: End): Step {
-  const judged = course.isAttempt ? status.attempt : undefined;
-  const it = ending(o, wayBackOf(o, course) !== undefined, end);
-  const attempt = judged && interruptAttempt(judged, it);
-  const known = status.interruption?.podHash === course.podHash ? status.interruption : undefined;
-  const interruption = attempt?.interruption ?? { ...interrupt(known, it), podHash: course.podHash };
+  const known = withEnd(o, course, status, end);
+  const interruption = interruptionOf(known, course);
   const { uid } = end.pod.metadata;
   return {
     actions: uid === undefined ? [] : [{ type: 'DeletePod', uid, why: `The Pod ended: ${end.reason}: ${end.message}` }],
-    status: attempt ? { ...status, attempt } : { ...status, interruption },
-    hindrance: { reason: 'Interrupted', message: pauseText(interruption) },
+    status: known,
+    ...(interruption && { hindrance: { reason: 'Interrupted', message: pauseText(interruption) } }),
     requeueAfterSeconds: Math.max(0.05, pauseSeconds(interruption, o.now)),
   };
+}
+
+/** The status with the end of this Pod of the course; the same Pod counts once. */
+export function withEnd(o: Observed, course: Course, status: HostedContainerStatus, end: End): HostedContainerStatus {
+  const it = ending(o, wayBackOf(o, course) !== undefined, end);
+  if (course.isAttempt) {
+    const attempt = status.attempt ?? { fingerprint: course.fingerprint };
+    return { ...status, attempt: interruptAttempt(attempt, it, course) };
+  }
+  return { ...status, interruption: interruptCourse(status.interruption, it, course) };
 }

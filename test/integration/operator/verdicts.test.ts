@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { perform } from '../../../src/controllers/hostedcontainer/act.ts';
 import { hostedContainers, imageDistributions } from '../../../src/kube/kinds.ts';
-import { defineResource } from '../../../src/kube/resources.ts';
+import { defineResource, pods } from '../../../src/kube/resources.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import { isConflict } from '../../../src/runtime/errors.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
@@ -112,6 +112,54 @@ describe('a container whose upgrade fails', () => {
     // Another attempt does not wait for the pauses of this one.
     await ask('evicted', 'app:v2', { args: ['--smaller'] });
     await good('evicted', 'app:v2');
+  });
+});
+
+describe('a Pod that somebody else deletes', () => {
+  const remove = async (name: string) => {
+    const pod = await podOf(name);
+    if (pod) await client.delete(pods, { name, namespace }, { uid: pod.metadata.uid, gracePeriodSeconds: 0 });
+    return pod?.metadata.uid;
+  };
+
+  test('comes again at once; when it is deleted whenever it comes, after a pause, which restartToken ends', async () => {
+    await ask('fought', 'app:v1');
+    await good('fought', 'app:v1');
+    const first = await remove('fought');
+    const again = await eventually(async () => {
+      const pod = await podOf('fought');
+      expect(pod?.metadata.uid).toBeDefined();
+      expect(pod?.metadata.uid).not.toBe(first);
+      return pod;
+    });
+    expect(again?.metadata.deletionTimestamp).toBeUndefined();
+    const made = new Set<string>();
+    const fight = new AbortController();
+    const fighter = (async () => {
+      while (!fight.signal.aborted) {
+        const uid = await remove('fought').catch(() => undefined);
+        if (uid !== undefined) made.add(uid);
+      }
+    })();
+    const paused = await until(hostedContainers, 'fought', {
+      Ready: 'False/Interrupted',
+      Reconciling: 'True/Interrupted',
+      Stalled: 'False/NotStalled',
+    });
+    const { runs, writes } = await stage.operator.counts();
+    for (let more = 1; more <= 5; more++) {
+      stage.operator.reconcileAll();
+      await eventually(async () => expect((await stage.operator.counts()).runs).toBeGreaterThanOrEqual(runs + more));
+    }
+    expect((await stage.operator.counts()).writes).toBe(writes);
+    fight.abort();
+    await fighter;
+    expect(findCondition(paused.status?.conditions, 'Ready')?.message).toContain('Deleted: Somebody deleted it');
+    expect(paused.status?.failedImages ?? []).toEqual([]);
+    // The one that came at once, and the one after it: the third waits ten seconds.
+    expect(made.size).toBeLessThanOrEqual(2);
+    await ask('fought', 'app:v1', { restartToken: 'now' });
+    await good('fought', 'app:v1');
   });
 });
 

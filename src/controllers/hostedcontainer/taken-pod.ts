@@ -1,0 +1,30 @@
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { Pod } from '../../pod/types.ts';
+import { isSuspended } from '../../pod/suspended.ts';
+import { disruptionOf, podEnd } from '../pod-end.ts';
+import { isOnCourse } from './course.ts';
+import type { Course } from './course.ts';
+import type { Observed } from './observed.ts';
+import { withEnd } from './watch.ts';
+import type { End } from './watch.ts';
+import { wayBackOf } from './way-back.ts';
+
+/**
+ * The status with the Pod that somebody else has deleted, if it is one that should run. A person who deletes it wants another
+ * one at once; a descheduler, a preemption or a controller that fights for the name may do it again and again: each further one
+ * of a row comes later.
+ */
+export function countDeletion(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
+  const { deletedByOthers: pod, container } = o;
+  if (!pod || isSuspended(container) || podEnd(pod)) return status;
+  const served = [course, wayBackOf(o, course)].find((it) => it?.image !== undefined && isOnCourse(pod, it));
+  return served ? withEnd(o, served, status, endOf(pod)) : status;
+}
+
+/** The reason when Kubernetes gives none. */
+export const deletedByHand = 'Deleted';
+
+function endOf(pod: Pod): End {
+  const { reason = deletedByHand, message = 'Somebody deleted it' } = (pod.status && disruptionOf(pod.status)) ?? {};
+  return { pod, reason, message, deleted: true };
+}
