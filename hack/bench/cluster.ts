@@ -11,7 +11,8 @@ import { createConnection, loadKubeConfig, userAgent } from '../../src/kube/conn
 import { hostedContainers, osImages } from '../../src/kube/kinds.ts';
 import { namespaces, nodes, pods } from '../../src/kube/resources.ts';
 import type { Pod } from '../../src/kube/types.ts';
-import { imageLabel, imageName, usableImage } from '../../src/pod/image.ts';
+import { imageLabel, imageName } from '../../src/api/images.ts';
+import { usableImage } from '../../src/pod/usable-image.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { Reflector } from '../../src/runtime/reflector.ts';
 import { createKubectl } from '../lib/kube/kubectl.ts';

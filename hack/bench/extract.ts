@@ -3,7 +3,7 @@
 // published is on the disk. All from one registry in the cluster, to the same disk, in turn; what was written before is
 // synced before each. Usage: hack/bench/extract [--runs 5] [--node node-1] [--source oci|http] [--compression zstd|gzip] [--layers 1|2]
 import { parseArgs } from 'node:util';
-import { imageKey } from '../../src/agent/store/paths.ts';
+import { imageName } from '../../src/api/images.ts';
 import type { OSImageSpec } from '../../src/api/osimage.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
@@ -115,7 +115,7 @@ await withCluster(async ({ client, kubectl }) => {
 });
 
 async function describe(client: Client, node: string, { layers }: OciImage): Promise<string> {
-  const others = (await client.get(nodeStores, { name: node }))?.status?.images?.map(imageKey).join(', ');
+  const others = (await client.get(nodeStores, { name: node }))?.status?.images?.map(imageName).join(', ');
   const mebibytes = (layers.reduce((sum, { size }) => sum + size, 0) / 2 ** 20).toFixed(1);
   const size = `${mebibytes} MiB of ${compression}, layers: ${layers.length}`;
   return `Debian 12, ${size}, to ${node}, ${runs} times each in turn; agent by ${source}; also in the store: ${others || 'nothing'}`;

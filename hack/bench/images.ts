@@ -8,7 +8,7 @@ import { osImageDefinition } from '../../src/api/osimage.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
-import { imageObjectName } from '../../src/pod/image.ts';
+import { imageObjectName } from '../../src/api/images.ts';
 import { waitFor } from '../lib/kube/wait.ts';
 import { readImage } from '../lib/osimages/oci.ts';
 import type { OciImage } from '../lib/osimages/oci.ts';

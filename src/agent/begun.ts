@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { WantedImage } from '../api/nodestore.ts';
 import { errorCode } from './failure.ts';
-import { imageKey } from './store/paths.ts';
-import type { ImageName, StorePaths } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
+import type { ImageName } from '../api/images.ts';
+import type { StorePaths } from './store/paths.ts';
 import { syncDirectory } from './store/sync.ts';
 
 /**
@@ -54,7 +55,7 @@ export async function readDeaths(paths: StorePaths): Promise<Map<string, Deaths>
     const path = join(directoryOf(paths), name);
     try {
       const { fingerprint, deaths, ...image } = record.parse(JSON.parse(await readFile(path, 'utf8')));
-      found.set(imageKey(image), { fingerprint, deaths });
+      found.set(imageName(image), { fingerprint, deaths });
     } catch {
       await rm(path, { force: true, recursive: true });
     }

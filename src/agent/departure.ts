@@ -1,7 +1,8 @@
 import type { Departure } from './memory.ts';
 import { usersOf } from './pods.ts';
 import type { StoreUser } from './pods.ts';
-import type { ImageName, StorePaths } from './store/paths.ts';
+import type { ImageName } from '../api/images.ts';
+import type { StorePaths } from './store/paths.ts';
 import { deleteTrashed, moveToTrash, putBack } from './store/remove.ts';
 
 /** How long after a look at the Pods of a node the next one is due, when one of them uses an image that has to go. */

@@ -1,7 +1,7 @@
 import type { WantedImage } from '../api/nodestore.ts';
 import type { Progress } from './fetch.ts';
 import type { Fetching } from './memory.ts';
-import { imageKey } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
 
 /** Status is written at most this often because of progress. */
 const reportMilliseconds = 5_000;
@@ -37,7 +37,7 @@ export class FetchRunner {
 
   /** Starts a fetch. Throws when one of that image is running. */
   start(image: WantedImage, fingerprint: string): void {
-    const key = imageKey(image);
+    const key = imageName(image);
     if (this.#running.has(key)) throw new Error(`${key} is being fetched`);
     const stop = new AbortController();
     const state: Fetching = { key, fingerprint, downloadedBytes: 0 };

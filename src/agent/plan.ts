@@ -17,8 +17,8 @@ import type { Departure, Fetching, Tries, Verification } from './memory.ts';
 import { mountScriptShaOf } from './mount-script.ts';
 import type { ImageFile } from './store/image-file.ts';
 import type { StoreContent } from './store/list.ts';
-import { imageKey } from './store/paths.ts';
-import type { ImageName } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
+import type { ImageName } from '../api/images.ts';
 import { findingOf } from './verify-plan.ts';
 
 export interface Observed {
@@ -71,15 +71,15 @@ export function plan(observed: Observed): Plan {
   const { store, fetching } = observed;
   // What is only retained is never fetched: once it is not there, nobody wants it.
   const wanted = observed.wanted.filter((image) => !image.retained || storedAs(image, store));
-  const wantedKeys = new Set(wanted.map(imageKey));
+  const wantedKeys = new Set(wanted.map(imageName));
   const next = nextFetches(wanted, observed);
   const needed = needsRoom(wanted, observed);
   const eviction: Eviction = { needed, key: needed ? nextEviction(wanted, observed) : undefined };
   const verdicts = [
     ...wanted.map((image) => judgeWanted(image, observed, next, eviction)),
-    ...store.images.filter((it) => !wantedKeys.has(imageKey(it))).map((image) => judgeUnwanted(image, observed)),
+    ...store.images.filter((it) => !wantedKeys.has(imageName(it))).map((image) => judgeUnwanted(image, observed)),
   ];
-  const orphans = store.broken.filter((it) => !wantedKeys.has(imageKey(it))).map((it) => depart(it, observed));
+  const orphans = store.broken.filter((it) => !wantedKeys.has(imageName(it))).map((it) => depart(it, observed));
   const cancelled = fetching.filter((running) => !wanted.some((it) => isFetching(it, running)));
   const all = [...verdicts, ...orphans];
   const wakeTimes = all.flatMap(({ wakeTime }) => wakeTime ?? []);
@@ -117,13 +117,13 @@ function sorted(value: unknown): unknown {
  */
 function nextFetches(wanted: readonly WantedImage[], observed: Observed): readonly WantedImage[] {
   const { store, tries, fetching, maxFetches, now } = observed;
-  const taken = new Set([...[...store.images, ...store.broken].map(imageKey), ...fetching.map(({ key }) => key)]);
+  const taken = new Set([...[...store.images, ...store.broken].map(imageName), ...fetching.map(({ key }) => key)]);
   const attempts = (image: WantedImage) => triesOf(image, tries)?.attempts ?? 0;
   const waits = (image: WantedImage) => triesOf(image, tries)?.reason === 'NoSpace' && someLeave(observed);
   const isDeadly = (image: WantedImage) => triesOf(image, tries)?.reason === agentDied;
   if (wanted.some((image) => isDeadly(image) && fetching.some((it) => isFetching(image, it)))) return [];
   const due = wanted
-    .filter((image) => !taken.has(imageKey(image)) && (triesOf(image, tries)?.retryTime ?? 0) <= now && !waits(image))
+    .filter((image) => !taken.has(imageName(image)) && (triesOf(image, tries)?.retryTime ?? 0) <= now && !waits(image))
     .sort((a, b) => attempts(a) - attempts(b));
   const harmless = due.filter((image) => !isDeadly(image));
   if (harmless.length === 0 && fetching.length === 0) return due.slice(0, 1);
@@ -155,7 +155,7 @@ function nextEviction(wanted: readonly WantedImage[], observed: Observed): strin
     .filter((image) => image.retained)
     .flatMap((image) => storedAs(image, store) ?? [])
     .sort((a, b) => (a.publishTime < b.publishTime ? -1 : 1))
-    .map((stored) => ({ key: imageKey(stored), departure: departures.get(imageKey(stored)) }));
+    .map((stored) => ({ key: imageName(stored), departure: departures.get(imageName(stored)) }));
   if (someLeave(observed)) return retained.find(({ departure }) => departure?.phase === 'Leaving')?.key;
   return retained.find(({ departure }) => departure?.phase !== 'Used' || departure.checkTime <= now)?.key;
 }
@@ -167,10 +167,10 @@ function judgeWanted(
   next: readonly WantedImage[],
   eviction: Eviction,
 ): Verdict {
-  const key = imageKey(image);
+  const key = imageName(image);
   const { store, fetching, now } = observed;
-  const stored = store.images.find((it) => imageKey(it) === key);
-  const broken = store.broken.find((it) => imageKey(it) === key);
+  const stored = store.images.find((it) => imageName(it) === key);
+  const broken = store.broken.find((it) => imageName(it) === key);
   const tries = triesOf(image, observed.tries);
 
   if (stored && isSame(image, stored)) return judgeStored(image, stored, observed, eviction);
@@ -199,18 +199,18 @@ function judgeStored(image: WantedImage, stored: ImageFile, observed: Observed, 
 
 /** It goes only when it is its turn to make room. That a Pod uses it is remembered while room is needed. */
 function judgeRetained(stored: ImageFile, observed: Observed, { needed, key }: Eviction): Verdict {
-  const departure = observed.departures.get(imageKey(stored));
-  if (needed && key === imageKey(stored)) {
+  const departure = observed.departures.get(imageName(stored));
+  if (needed && key === imageName(stored)) {
     const status = departure?.phase === 'Leaving' ? evictedImage(stored) : retainedImage(stored);
     return { ...depart(stored, observed), status };
   }
   const status = retainedImage(stored);
   if (!needed || departure?.phase !== 'Used') return { status };
-  return { status, departing: imageKey(stored), wakeTime: departure.checkTime };
+  return { status, departing: imageName(stored), wakeTime: departure.checkTime };
 }
 
 function judgeUnwanted(stored: ImageFile, observed: Observed): Verdict {
-  const departure = observed.departures.get(imageKey(stored));
+  const departure = observed.departures.get(imageName(stored));
   if (departure?.phase === 'Leaving') return { ...depart(stored, observed), status: deletingImage(stored) };
   const inUse = departure && { reason: 'InUse', message: departure.message };
   const finding = findingOf(stored, observed.verifications);
@@ -220,7 +220,7 @@ function judgeUnwanted(stored: ImageFile, observed: Observed): Verdict {
 
 /** What stands in the way of a wanted image: it goes first, as soon as no Pod uses it, and nothing may start on it meanwhile. */
 function replace(image: WantedImage, reason: string, message: string, observed: Observed): Verdict {
-  const departure = observed.departures.get(imageKey(image));
+  const departure = observed.departures.get(imageName(image));
   if (departure?.phase !== 'Used') return { ...depart(image, observed), status: pendingImage(image, reason, message) };
   const status = { ...pendingImage(image, reason, `${message}; ${departure.message}`), state: 'Failed' as const };
   return { ...depart(image, observed), status };
@@ -229,7 +229,7 @@ function replace(image: WantedImage, reason: string, message: string, observed: 
 /** The steps of a departure: check, announce, wait for those who look at the announcement, remove. */
 function depart({ os, version }: ImageName, { departures, now }: Observed): Omit<Verdict, 'status'> {
   const image = { os, version };
-  const departing = imageKey(image);
+  const departing = imageName(image);
   const departure = departures.get(departing);
   if (!departure) return { departing, step: { do: 'check', image } };
   const due = departure.phase === 'Used' ? departure.checkTime : departure.removeTime;
@@ -238,11 +238,11 @@ function depart({ os, version }: ImageName, { departures, now }: Observed): Omit
 }
 
 const isFetching = (image: WantedImage, fetching: Fetching) =>
-  fetching.key === imageKey(image) && fetching.fingerprint === fingerprintOf(image);
+  fetching.key === imageName(image) && fetching.fingerprint === fingerprintOf(image);
 
 /** The image in the store, if it is just what is wanted. */
 const storedAs = (image: WantedImage, store: StoreContent): ImageFile | undefined =>
-  store.images.find((it) => imageKey(it) === imageKey(image) && isSame(image, it));
+  store.images.find((it) => imageName(it) === imageName(image) && isSame(image, it));
 
 const isSame = (image: WantedImage, stored: ImageFile) =>
   stored.digest === image.digest && stored.mountScriptSha === mountScriptShaOf(image);
@@ -254,6 +254,6 @@ function conflictMessage(image: WantedImage, stored: ImageFile): string {
 }
 
 function triesOf(image: WantedImage, tries: ReadonlyMap<string, Tries>): Tries | undefined {
-  const found = tries.get(imageKey(image));
+  const found = tries.get(imageName(image));
   return found?.fingerprint === fingerprintOf(image) ? found : undefined;
 }

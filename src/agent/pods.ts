@@ -1,7 +1,8 @@
 import { normalize } from 'node:path';
 import { keyOf } from '../runtime/object.ts';
 import { entryPath } from './store/paths.ts';
-import type { ImageName, StorePaths } from './store/paths.ts';
+import type { ImageName } from '../api/images.ts';
+import type { StorePaths } from './store/paths.ts';
 
 /** A Pod as far as its use of the store goes. */
 export interface StoreUser {

@@ -23,7 +23,7 @@ import { nodeStoreStatus, storeSpace } from './status.ts';
 import { listStore } from './store/list.ts';
 import { settleTrash } from './store/remove.ts';
 import type { StoreContent } from './store/list.ts';
-import { imageKey } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
 import { isShort, readSpace } from './store/space.ts';
 import { together } from './together.ts';
 import { UsedBytes } from './used-bytes.ts';
@@ -81,13 +81,13 @@ export function createAgent(ports: AgentPorts): Agent {
     const [image, signal] = args;
     const started = performance.now();
     const seconds = () => Math.round(performance.now() - started) / 1000;
-    logger.info({ image: imageKey(image), digest: image.digest }, 'Started fetching image');
+    logger.info({ image: imageName(image), digest: image.digest }, 'Started fetching image');
     try {
       await ports.fetch(...args).finally(() => {
-        deaths.delete(imageKey(image));
+        deaths.delete(imageName(image));
         return end(paths, image);
       });
-      logger.info({ image: imageKey(image), seconds: seconds() }, 'Stored image');
+      logger.info({ image: imageName(image), seconds: seconds() }, 'Stored image');
       ports.hooks?.fetched(seconds(), undefined);
     } catch (error) {
       if (!signal.aborted) ports.hooks?.fetched(seconds(), toFetchError(error).reason);
@@ -97,18 +97,18 @@ export function createAgent(ports: AgentPorts): Agent {
 
   /** Counts a fetch as one that this agent dies of, until it ends. */
   async function count(image: WantedImage, fingerprint: string): Promise<void> {
-    const known = deaths.get(imageKey(image));
+    const known = deaths.get(imageName(image));
     const before = known?.fingerprint === fingerprint ? known : { fingerprint, deaths: 0 };
     try {
       await begin(paths, image, before);
     } catch (error) {
       // A full disk, which the fetch itself tells of.
-      logger.warn({ image: imageKey(image), err: error }, 'Failed to count a fetch before it begins');
+      logger.warn({ image: imageName(image), err: error }, 'Failed to count a fetch before it begins');
     }
   }
 
   function remember(image: WantedImage, fingerprint: string, error: unknown): void {
-    const key = imageKey(image);
+    const key = imageName(image);
     const before = tries.get(key);
     tries.delete(key);
     if (error === undefined) return;
@@ -126,13 +126,13 @@ export function createAgent(ports: AgentPorts): Agent {
 
   function verified(image: ImageFile, content: boolean, finding: Finding | undefined): void {
     const { publishTime } = image;
-    const before = verifications.get(imageKey(image));
+    const before = verifications.get(imageName(image));
     const known = before?.publishTime === publishTime ? before : undefined;
     const time = ports.now().getTime();
     // What was found stands until a look at everything finds nothing.
     const stands = finding?.kind !== 'changed' && known?.finding?.kind === 'changed' && (finding ?? !content);
     const contentTime = content ? time : known?.contentTime;
-    verifications.set(imageKey(image), {
+    verifications.set(imageName(image), {
       publishTime,
       time,
       ...(contentTime !== undefined && { contentTime }),
@@ -148,23 +148,23 @@ export function createAgent(ports: AgentPorts): Agent {
     recalled = true;
     for (const image of nodeStore.spec.images) {
       const known = nodeStore.status?.images?.find(
-        (it) => imageKey(it) === imageKey(image) && it.digest === image.digest,
+        (it) => imageName(it) === imageName(image) && it.digest === image.digest,
       );
       const failure = known && lastFailure(known);
-      if (failure) tries.set(imageKey(image), { fingerprint: fingerprintOf(image), ...failure });
+      if (failure) tries.set(imageName(image), { fingerprint: fingerprintOf(image), ...failure });
       rememberDeath(image, failure);
     }
     for (const image of images) {
-      const known = nodeStore.status?.images?.find((it) => imageKey(it) === imageKey(image));
+      const known = nodeStore.status?.images?.find((it) => imageName(it) === imageName(image));
       if (known?.reason !== treeChanged || known.readyTime !== image.publishTime) continue;
       const message = 'so it was found before the agent started, and it is looked at again';
-      verifications.set(imageKey(image), { publishTime: image.publishTime, finding: { kind: 'changed', message } });
+      verifications.set(imageName(image), { publishTime: image.publishTime, finding: { kind: 'changed', message } });
     }
   }
 
   /** The fetch that an agent died in has told nobody. */
   function rememberDeath(image: WantedImage, before: Omit<Tries, 'fingerprint'> | undefined): void {
-    const [key, fingerprint] = [imageKey(image), fingerprintOf(image)];
+    const [key, fingerprint] = [imageName(image), fingerprintOf(image)];
     const known = deaths.get(key);
     if (known?.fingerprint !== fingerprint) return;
     // One that waits for its next try has been told before this agent started.
@@ -199,18 +199,18 @@ export function createAgent(ports: AgentPorts): Agent {
         runner.start(step.image, step.fingerprint);
         return;
       case 'check':
-        departures.set(imageKey(step.image), await checkDeparture(step.image, ports));
+        departures.set(imageName(step.image), await checkDeparture(step.image, ports));
         break;
       case 'remove': {
-        await verifier.cancel(imageKey(step.image));
+        await verifier.cancel(imageName(step.image));
         const still = await removeImage(step.image, ports);
-        if (still) departures.set(imageKey(step.image), still);
+        if (still) departures.set(imageName(step.image), still);
         else {
-          departures.delete(imageKey(step.image));
+          departures.delete(imageName(step.image));
           roomCame();
-          verifications.delete(imageKey(step.image));
+          verifications.delete(imageName(step.image));
         }
-        logger.info({ image: imageKey(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
+        logger.info({ image: imageName(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
       }
     }
     ports.enqueue();
@@ -263,7 +263,7 @@ export function createAgent(ports: AgentPorts): Agent {
     }
     const allSteps = [...steps, ...(verification.step ? [verification.step] : [])];
     const possible = refused ? allSteps.filter((step) => frees(step, wanted)) : allSteps;
-    const isAnnounced = (key: string) => !refused || !wanted.some((image) => imageKey(image) === key);
+    const isAnnounced = (key: string) => !refused || !wanted.some((image) => imageName(image) === key);
     announced(departures, isAnnounced, ports.now(), ports.enqueue);
 
     for (const step of possible) {
@@ -302,7 +302,7 @@ async function refusalOf(write: () => Promise<unknown>): Promise<ApiError | unde
  */
 const frees = (step: Step | VerifyStep, wanted: readonly WantedImage[]): boolean =>
   step.do === 'cancelFetch' ||
-  ((step.do === 'check' || step.do === 'remove') && !wanted.some((it) => imageKey(it) === imageKey(step.image)));
+  ((step.do === 'check' || step.do === 'remove') && !wanted.some((it) => imageName(it) === imageName(step.image)));
 
 /** The status that says what is leaving is written: from now on the time of grace runs. */
 function announced(

@@ -1,4 +1,4 @@
-import { parseQuantity } from '../pod/quantity.ts';
+import { parseQuantity } from '../api/kubernetes/quantity.ts';
 import type { MinFree } from './store/space.ts';
 
 /** What the one who runs the agents decides for all of them. */

@@ -1,8 +1,8 @@
 import { mostImages } from '../api/nodestore.ts';
 import type { StoredImage } from '../api/nodestore.ts';
 import { truncate } from '../runtime/text.ts';
-import { imageKey } from './store/paths.ts';
-import type { ImageName } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
+import type { ImageName } from '../api/images.ts';
 
 /**
  * What of an object in etcd (1.5 MiB by default) the list of stored images may take; the operator has 800 KiB for what it wants
@@ -28,8 +28,8 @@ export function fittingImages(
   const short = images.map((image) =>
     image.message === undefined ? image : { ...image, message: truncate(image.message, shortMessage) },
   );
-  const asked = new Map(wanted.map((image) => [imageKey(image), image.retained ? 1 : 0]));
-  const rank = (image: StoredImage) => asked.get(imageKey(image)) ?? 2;
+  const asked = new Map(wanted.map((image) => [imageName(image), image.retained ? 1 : 0]));
+  const rank = (image: StoredImage) => asked.get(imageName(image)) ?? 2;
   const order = short
     .map((image) => ({ image, rank: rank(image), bytes: bytesOf(image) }))
     .sort((a, b) => a.rank - b.rank || a.bytes - b.bytes);
@@ -42,7 +42,7 @@ export function fittingImages(
   }
   return {
     images: short.filter((image) => kept.has(image)),
-    left: short.filter((image) => !kept.has(image)).map(imageKey),
+    left: short.filter((image) => !kept.has(image)).map(imageName),
   };
 }
 

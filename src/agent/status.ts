@@ -2,8 +2,8 @@ import type { NodeStoreStatus, StoredImage } from '../api/nodestore.ts';
 import { setConditions } from '../runtime/conditions.ts';
 import type { NewCondition } from '../runtime/conditions.ts';
 import { fittingImages } from './status-limits.ts';
-import { imageKey } from './store/paths.ts';
-import type { ImageName } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
+import type { ImageName } from '../api/images.ts';
 import type { Space } from './store/space.ts';
 
 export interface StatusInput {
@@ -54,22 +54,22 @@ export function storeSpace(
 /** Retained images are extra: nobody is missing anything when one is gone. */
 function countsOf({ wanted: all, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
   const wanted = all.filter(({ retained }) => !retained);
-  const keys = new Set(wanted.map(imageKey));
+  const keys = new Set(wanted.map(imageName));
   const of = (state: StoredImage['state']) =>
-    images.filter((it) => keys.has(imageKey(it)) && it.state === state).length;
+    images.filter((it) => keys.has(imageName(it)) && it.state === state).length;
   return { desired: wanted.length, ready: of('Ready'), failed: of('Failed') };
 }
 
 const first = (images: readonly StoredImage[], state: StoredImage['state']) => images.find((it) => it.state === state);
-const told = (image: StoredImage) => `${imageKey(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
+const told = (image: StoredImage) => `${imageName(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
 
 /** Wanted images of which there is no room to tell. */
 function untold({ wanted, images }: StatusInput): Pick<NewCondition, 'reason' | 'message'> | undefined {
   const left = new Set(fittingImages(images, wanted).left);
-  const missing = wanted.filter((image) => left.has(imageKey(image)));
+  const missing = wanted.filter((image) => left.has(imageName(image)));
   const first = missing[0];
   if (!first) return undefined;
-  const message = `This status has no room for ${missing.length} images, such as ${imageKey(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
+  const message = `This status has no room for ${missing.length} images, such as ${imageName(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
   return { reason: 'TooManyImages', message };
 }
 
@@ -83,7 +83,7 @@ function ready(input: StatusInput): Case {
   const retrying = images.find((it) => it.state === 'Pending' && it.attempts);
   if (retrying) return { status: 'False', reason: 'FetchRetrying', message: told(retrying) };
   const fetching = first(images, 'Fetching');
-  if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageKey(fetching)}` };
+  if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageName(fetching)}` };
   const pending = first(images, 'Pending');
   if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: told(pending) };
   const count = wanted.filter(({ retained }) => !retained).length;
@@ -92,9 +92,9 @@ function ready(input: StatusInput): Case {
 
 function reconciling({ images }: StatusInput): Case {
   const busy = first(images, 'Fetching') ?? first(images, 'Pending');
-  if (busy) return { status: 'True', reason: 'Fetching', message: `Is about to store ${imageKey(busy)}` };
+  if (busy) return { status: 'True', reason: 'Fetching', message: `Is about to store ${imageName(busy)}` };
   const deleting = first(images, 'Deleting');
-  if (deleting) return { status: 'True', reason: 'Deleting', message: `Is about to delete ${imageKey(deleting)}` };
+  if (deleting) return { status: 'True', reason: 'Deleting', message: `Is about to delete ${imageName(deleting)}` };
   return { status: 'False', reason: 'Done', message: 'Nothing is to be done' };
 }
 

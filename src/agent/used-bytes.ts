@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { ImageFile } from './store/image-file.ts';
-import { imageKey } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
 
 export interface UsedBytesPorts {
   /** Counts what all images take on the disk, what they share once. */
@@ -23,7 +23,7 @@ export class UsedBytes {
 
   /** The last number counted; before the first, what the images were found to take when they were published. */
   of(images: readonly ImageFile[]): number {
-    const key = images.map((it) => `${imageKey(it)}@${it.publishTime}`).join();
+    const key = images.map((it) => `${imageName(it)}@${it.publishTime}`).join();
     if (key !== this.#images) {
       this.#images = key;
       void this.#count();

@@ -1,6 +1,6 @@
 import type { Departure, Verification } from './memory.ts';
 import type { ImageFile } from './store/image-file.ts';
-import { imageKey } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
 
 /** How often each image is looked at; and read as a whole. 0 is never. */
 export interface VerifyIntervals {
@@ -35,9 +35,9 @@ export interface VerifyPlan {
 export function planVerification(observed: VerifyObserved): VerifyPlan {
   const { images, departures, verifying, now } = observed;
   // What is going to be removed is left in peace.
-  const staying = images.filter((image) => departures.get(imageKey(image))?.phase !== 'Leaving');
+  const staying = images.filter((image) => departures.get(imageName(image))?.phase !== 'Leaving');
   if (verifying !== undefined) {
-    return staying.some((image) => imageKey(image) === verifying) ? {} : { step: { do: 'cancelVerify' } };
+    return staying.some((image) => imageName(image) === verifying) ? {} : { step: { do: 'cancelVerify' } };
   }
   const next = staying.map((image) => ({ image, ...dueTimes(image, observed) })).sort((a, b) => a.due - b.due)[0];
   if (!next || next.due === Infinity) return {};
@@ -54,7 +54,7 @@ export function findingOf(
 }
 
 function verificationOf(image: ImageFile, verifications: ReadonlyMap<string, Verification>): Verification | undefined {
-  const found = verifications.get(imageKey(image));
+  const found = verifications.get(imageName(image));
   return found?.publishTime === image.publishTime ? found : undefined;
 }
 

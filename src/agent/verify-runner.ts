@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Finding } from './memory.ts';
 import type { ImageFile } from './store/image-file.ts';
-import { imageKey } from './store/paths.ts';
+import { imageName } from '../api/images.ts';
 
 export interface VerifyPorts {
   /** How the tree of an image differs from what was published; undefined when it does not. Throws when it cannot tell. */
@@ -31,7 +31,7 @@ export class VerifyRunner {
   start(image: ImageFile, content: boolean): void {
     if (this.#running) throw new Error(`${this.#running.key} is being verified`);
     const stop = new AbortController();
-    this.#running = { key: imageKey(image), stop, done: this.#run(image, content, stop.signal) };
+    this.#running = { key: imageName(image), stop, done: this.#run(image, content, stop.signal) };
   }
 
   /** Ends the verification that is running, if any, or only when it is that of `key`. */
@@ -53,7 +53,7 @@ export class VerifyRunner {
     }
     this.#running = undefined;
     if (!signal.aborted) {
-      const details = { image: imageKey(image), content, ...(finding && { message: finding.message }) };
+      const details = { image: imageName(image), content, ...(finding && { message: finding.message }) };
       if (!finding) logger.debug(details, 'Verified image');
       else if (finding.kind === 'changed') logger.error(details, 'Found image changed in the store');
       else logger.warn(details, 'Failed to verify image');

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { atomicList, cel, listMap, secretReference } from './meta.ts';
-import { resources } from './podfields.ts';
+import { resources } from './kubernetes/podfields.ts';
 import { httpSource, ociRepository, ociSource } from './sources.ts';
 
 /** Recipe of an image. The same recipe and the same packages give the same digest. */

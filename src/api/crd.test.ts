@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { customResourceDefinition, structuralSchema } from './crd.ts';
 import { kinds } from './kinds.ts';
 import { atomicList, cel, listMap } from './meta.ts';
-import { intOrString, podPiece } from './podfields.ts';
+import { intOrString, podPiece } from './kubernetes/podfields.ts';
 
 const inner = (schema: z.ZodType) => z.object({ list: z.array(z.object({ field: schema })) });
 type Nested = { [key: string]: unknown };

@@ -27,7 +27,7 @@ import {
   tolerations,
   user,
   writableList,
-} from './podfields.ts';
+} from './kubernetes/podfields.ts';
 
 const allCapabilities = [...baselineCapabilities, ...additionalCapabilities];
 

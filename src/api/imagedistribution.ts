@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { atomicList, cel, conditions, askedImage, fixedImage, quantity, time, observedGeneration } from './meta.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { intOrString, labelSelector, tolerations } from './podfields.ts';
+import { intOrString, labelSelector, tolerations } from './kubernetes/podfields.ts';
 import { containerCounts, existingContainers, rolloutStatus } from './rollout.ts';
 
 /** So many earlier images are remembered, and can be retained. */

@@ -52,3 +52,9 @@ const end = z.object({ kind: z.literal('end') });
 
 export const inspectionLine = z.discriminatedUnion('kind', [head, packageLine, fileLine, end]);
 export type InspectionLine = z.output<typeof inspectionLine>;
+
+export interface InstalledPackage {
+  name: string;
+  version: string;
+  architecture: string;
+}

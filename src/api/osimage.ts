@@ -3,7 +3,7 @@ import { build } from './build.ts';
 import { atomicList, cel, conditions, digest, listMap, osName, osVersion, time, observedGeneration } from './meta.ts';
 import { interruption } from './interruption.ts';
 import type { KindDefinition, KindObject } from './meta.ts';
-import { imageEnv, imageFields, imageVolumes, literalEnv, writableList, writablePath } from './podfields.ts';
+import { imageEnv, imageFields, imageVolumes, literalEnv, writableList, writablePath } from './kubernetes/podfields.ts';
 import { httpSource, ociSource } from './sources.ts';
 
 /** Where a node fetches an image. */

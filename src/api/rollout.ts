@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { atomicList, cel, fixedImage, listMap, secretReference, time } from './meta.ts';
-import { intOrString, labelSelector } from './podfields.ts';
+import { intOrString, labelSelector } from './kubernetes/podfields.ts';
 
 /** How containers that follow the default version of an OS are moved to it. */
 

@@ -1,7 +1,7 @@
 import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Recipe } from '../api/buildrun.ts';
-import { testingReference } from '../pod/repository.ts';
+import { testingReference } from '../api/images.ts';
 import { askRegistry, buildTree, inWork, packImage, pushImage } from './build.ts';
 import { packBundle } from './pack.ts';
 import type { BuilderPorts } from './ports.ts';

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { secretNames } from '../api/buildrun.ts';
 import type { PublishAnswer, Recipe } from '../api/buildrun.ts';
-import { productionReference, testingReference } from '../pod/repository.ts';
+import { productionReference, testingReference } from '../api/images.ts';
 import { inWork } from './build.ts';
 import { because, BuildError } from './failure.ts';
 import type { BuilderPorts } from './ports.ts';

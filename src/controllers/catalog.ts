@@ -3,9 +3,8 @@ import { previousImagesLimit } from '../api/imagedistribution.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import { annotations } from '../api/names.ts';
 import type { FetchSource, OSImage } from '../api/osimage.ts';
-import { parseReference } from '../pod/image.ts';
-import { matchesSelector } from '../pod/nodes.ts';
-import { testingReference } from '../pod/repository.ts';
+import { parseReference, testingReference } from '../api/images.ts';
+import { matchesSelector } from '../api/kubernetes/selectors.ts';
 import { findCondition } from '../runtime/conditions.ts';
 import { compareDistributions, compareImages } from './versions.ts';
 

@@ -2,8 +2,8 @@ import { imageLabelPrefix } from '../api/names.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
-import { imageObjectName } from '../pod/image.ts';
-import type { Node } from '../pod/types.ts';
+import { imageObjectName } from '../api/images.ts';
+import type { Node } from '../api/kubernetes/objects.ts';
 import { sameStatus } from '../runtime/status.ts';
 
 /**

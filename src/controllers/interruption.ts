@@ -1,5 +1,5 @@
 import type { Interruption } from '../api/interruption.ts';
-import type { Pod } from '../pod/types.ts';
+import type { Pod } from '../api/kubernetes/objects.ts';
 import { truncate } from '../runtime/text.ts';
 
 /** Pods that ended without a verdict, and how long to wait before the next one. Pure. */

@@ -9,7 +9,7 @@ import type { OSImage, OSImageStatus } from '../api/osimage.ts';
 import { osImageDefinition } from '../api/osimage.ts';
 import { imageDistributionDefinition } from '../api/imagedistribution.ts';
 import { buildPod } from '../pod/pod.ts';
-import { usableImage } from '../pod/image.ts';
+import { usableImage } from '../pod/usable-image.ts';
 import { findCondition } from '../runtime/conditions.ts';
 import { expectValidStatus } from '../runtime/status.ts';
 import { planImageDistribution } from './imagedistribution/plan.ts';

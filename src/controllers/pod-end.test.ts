@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Pod, PodStatus } from '../pod/types.ts';
+import type { Pod, PodStatus } from '../api/kubernetes/objects.ts';
 import { podEnd } from './pod-end.ts';
 
 const exit = (exitCode: number, reason = 'Completed'): PodStatus => ({

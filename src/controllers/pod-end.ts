@@ -1,5 +1,5 @@
 import { containerName } from '../pod/pod.ts';
-import type { ContainerState, ContainerStatus, Node, Pod, PodStatus } from '../pod/types.ts';
+import type { ContainerState, ContainerStatus, Node, Pod, PodStatus } from '../api/kubernetes/objects.ts';
 
 /**
  * What the end of a Pod says about the image that it ran; the one place for HostedContainers and for tests of images.

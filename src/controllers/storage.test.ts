@@ -3,7 +3,7 @@ import { builtImage, distribution, node, nodeStore, osImage, stored } from '../.
 import { seenAt } from '../../test/fixtures/cached.ts';
 import type { ImageDistributionSpec } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../api/nodestore.ts';
-import type { Node } from '../pod/types.ts';
+import type { Node } from '../api/kubernetes/objects.ts';
 import { transforms } from './caches.ts';
 import { nodeState, selectedNodes } from './storage.ts';
 import type { NodeState } from './storage.ts';

@@ -1,9 +1,10 @@
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage, WantedImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
-import type { LabelSelector } from '../api/podfields.ts';
-import { isEmptySelector, isRealLinux, matchesSelector, nodeHasImage, toleratesTaints } from '../pod/nodes.ts';
-import type { Node } from '../pod/types.ts';
+import type { LabelSelector } from '../api/kubernetes/podfields.ts';
+import { nodeHasImage } from '../pod/placement.ts';
+import { isEmptySelector, isRealLinux, matchesSelector, toleratesTaints } from '../api/kubernetes/selectors.ts';
+import type { Node } from '../api/kubernetes/objects.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from './catalog.ts';
 import { isFull } from './nodestore/limits.ts';
 

@@ -1,5 +1,5 @@
 import type { ImageDistribution } from '../api/imagedistribution.ts';
-import { parseReference } from '../pod/image.ts';
+import { parseReference } from '../api/images.ts';
 
 /**
  * The order of the versions of an OS, from nothing but their names: runs of digits by their value, all else by character, and

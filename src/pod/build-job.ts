@@ -11,7 +11,7 @@ import {
 import type { Recipe } from '../api/buildrun.ts';
 import { apiVersion, labels } from '../api/names.ts';
 import type { OSImage } from '../api/osimage.ts';
-import type { ConfigMap, Container, Job, OwnerReference, Volume, VolumeMount } from './types.ts';
+import type { ConfigMap, Container, Job, OwnerReference, Volume, VolumeMount } from '../api/kubernetes/objects.ts';
 
 /** The Jobs that build and publish an image, and what they read. Pure: the same input gives the same objects. */
 

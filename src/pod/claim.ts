@@ -1,7 +1,7 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { labels } from '../api/names.ts';
 import type { ObjectMeta } from '../api/meta.ts';
-import type { OwnerReference } from './types.ts';
+import type { OwnerReference } from '../api/kubernetes/objects.ts';
 
 /** A PersistentVolumeClaim as far as we make it. */
 export interface Claim {

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { container, osImage } from '../../test/fixtures/builders.ts';
 import type { HostedContainer, HostedContainerSpec } from '../api/hostedcontainer.ts';
 import { fingerprint, podHash } from './fingerprint.ts';
-import { usableImage } from './image.ts';
-import type { UsableImage } from './image.ts';
+import { usableImage } from './usable-image.ts';
+import type { UsableImage } from './usable-image.ts';
 
 const usable = usableImage(osImage('os:v1'));
 if (!usable) throw new Error('The image of the fixtures is not Ready');

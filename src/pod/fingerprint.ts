@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { claimNameOf } from './claim.ts';
-import type { UsableImage } from './image.ts';
-import { imageName, parseReference } from './image.ts';
+import type { UsableImage } from './usable-image.ts';
+import { imageName, parseReference } from '../api/images.ts';
 import { effectiveWritable } from './volumes.ts';
 
 /** Everything that shapes the container: what the user asks for and what the image says, not how this operator renders it. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { container, osImage } from '../../test/fixtures/builders.ts';
 import type { Layout } from '../api/osimage.ts';
-import { usableImage } from './image.ts';
+import { usableImage } from './usable-image.ts';
 import { linkEnvironment, linkMounts } from './links.ts';
 import { effectiveWritable, volumesOf } from './volumes.ts';
 

@@ -1,5 +1,5 @@
 import type { Layout } from '../api/osimage.ts';
-import type { Writable } from '../api/podfields.ts';
+import type { Writable } from '../api/kubernetes/podfields.ts';
 import { defaultsRoot, notFromImage } from './paths.ts';
 
 /** How a container gets a link on top of its image. Its root is read-only, so it cannot be a link there (ADR 27). */

@@ -1,4 +1,4 @@
-import { additionalCapabilities, baselineCapabilities } from '../api/podfields.ts';
+import { additionalCapabilities, baselineCapabilities } from '../api/kubernetes/podfields.ts';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 
 /**

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { container, node, osImage, sha256Of } from '../../test/fixtures/builders.ts';
 import type { PodTemplate } from '../api/hostedcontainer.ts';
-import { imageLabel, usableImage } from './image.ts';
+import { imageLabel } from '../api/images.ts';
+import { usableImage } from './usable-image.ts';
 import { affinityFor, placementOf } from './placement.ts';
-import type { Node, NodeSelector } from './types.ts';
+import type { Node, NodeSelector } from '../api/kubernetes/objects.ts';
 
 const usable = usableImage(osImage('os:v1'));
 if (!usable) throw new Error('The image of the fixtures is not Ready');

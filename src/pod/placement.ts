@@ -1,9 +1,10 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { runningLabelPrefix } from '../api/names.ts';
-import { imageLabel, imageName, storedImages } from './image.ts';
-import type { UsableImage } from './image.ts';
-import { matchesNodeSelector, nodeHasImage, toleratesTaints } from './nodes.ts';
-import type { Node, NodeSelector, Pod } from './types.ts';
+import { imageLabel, imageName } from '../api/images.ts';
+import { storedImages } from './usable-image.ts';
+import type { UsableImage } from './usable-image.ts';
+import { matchesNodeSelector, toleratesTaints } from '../api/kubernetes/selectors.ts';
+import type { Node, NodeSelector, Pod } from '../api/kubernetes/objects.ts';
 
 interface NodeAffinity {
   requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector;
@@ -107,3 +108,9 @@ export function placementOf(
 }
 
 const namesOf = (nodes: readonly Node[]): string[] => nodes.map((node) => node.metadata.name);
+
+/** Does the node wholly have these bytes of the image? Only the label with the right digest says so. */
+export function nodeHasImage(node: Node, image: { os: string; version: string; digest: string }): boolean {
+  const { key, value } = imageLabel(image);
+  return node.metadata.labels?.[key] === value;
+}

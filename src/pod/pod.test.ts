@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { container, osImage } from '../../test/fixtures/builders.ts';
 import type { HostedContainerSpec } from '../api/hostedcontainer.ts';
 import type { Defaults } from '../api/osimage.ts';
-import { usableImage } from './image.ts';
-import type { UsableImage } from './image.ts';
+import { usableImage } from './usable-image.ts';
+import type { UsableImage } from './usable-image.ts';
 import { buildPod, effectiveCommand } from './pod.ts';
-import type { Container, Pod } from './types.ts';
-import { matchesSelector } from './nodes.ts';
-import type { LabelSelector } from '../api/podfields.ts';
+import type { Container, Pod } from '../api/kubernetes/objects.ts';
+import { matchesSelector } from '../api/kubernetes/selectors.ts';
+import type { LabelSelector } from '../api/kubernetes/podfields.ts';
 
 const scaffolds = { merged: 'registry/scaffold-merged:1', split: 'registry/scaffold-split:1' };
 const top = [

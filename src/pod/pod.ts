@@ -1,10 +1,10 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { annotations, apiVersion, labels } from '../api/names.ts';
 import { fingerprint, podHash } from './fingerprint.ts';
-import { imageName, imageObjectName } from './image.ts';
-import type { UsableImage } from './image.ts';
+import { imageName, imageObjectName } from '../api/images.ts';
+import type { UsableImage } from './usable-image.ts';
 import { affinityFor } from './placement.ts';
-import type { Container, EnvVar, Pod, PodSpec, Volume } from './types.ts';
+import type { Container, EnvVar, Pod, PodSpec, Volume } from '../api/kubernetes/objects.ts';
 import { linkEnvironment, linkMounts } from './links.ts';
 import { defaultsRoot } from './paths.ts';
 import { effectiveWritable, unwritableVolumes, volumesOf } from './volumes.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { container, osImage } from '../../test/fixtures/builders.ts';
 import type { HostedContainerSpec } from '../api/hostedcontainer.ts';
-import { usableImage } from './image.ts';
-import type { UsableImage } from './image.ts';
+import { usableImage } from './usable-image.ts';
+import type { UsableImage } from './usable-image.ts';
 import { invalidity } from './validate.ts';
 
 /** The overlays of the image of the fixtures: /etc 16Mi, /run 16Mi, /tmp 64Mi, /var 64Mi. */

@@ -1,9 +1,9 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import type { UsableImage } from './image.ts';
+import type { UsableImage } from './usable-image.ts';
 import { notPermitted } from './permitted.ts';
 import type { AllowedCapabilities } from './permitted.ts';
 import { effectiveCommand } from './pod.ts';
-import { parseQuantity } from './quantity.ts';
+import { parseQuantity } from '../api/kubernetes/quantity.ts';
 import { effectiveWritable } from './volumes.ts';
 
 type Rule = (container: HostedContainer, image: UsableImage, allowed: AllowedCapabilities) => string | undefined;

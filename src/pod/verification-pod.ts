@@ -4,12 +4,12 @@ import { apiVersion, labels } from '../api/names.ts';
 import type { StoredImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import { ownedBy, stepLabels } from './build-job.ts';
-import { effectiveDefaults } from './defaults.ts';
-import type { UsableImage } from './image.ts';
-import { imageName } from './image.ts';
+import { effectiveDefaults } from '../api/defaults.ts';
+import type { UsableImage } from './usable-image.ts';
+import { imageName } from '../api/images.ts';
 import { buildPod } from './pod.ts';
 import type { Scaffolds } from './pod.ts';
-import type { Pod } from './types.ts';
+import type { Pod } from '../api/kubernetes/objects.ts';
 
 /** For the scaffold to be pulled and the mount script to run; that is no time of the command. */
 const startSeconds = 90;

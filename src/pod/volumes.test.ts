@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { container, osImage } from '../../test/fixtures/builders.ts';
 import type { HostedContainerSpec } from '../api/hostedcontainer.ts';
-import { usableImage } from './image.ts';
-import type { UsableImage } from './image.ts';
+import { usableImage } from './usable-image.ts';
+import type { UsableImage } from './usable-image.ts';
 import { effectiveWritable, volumesOf } from './volumes.ts';
 
 const store = '/var/lib/monoroot/store/os/v1';

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import type { Writable } from '../api/podfields.ts';
+import type { Writable } from '../api/kubernetes/podfields.ts';
 import { claimNameOf } from './claim.ts';
-import { storeDirectory } from './image.ts';
-import type { UsableImage } from './image.ts';
+import { storeDirectory } from '../api/images.ts';
+import type { UsableImage } from './usable-image.ts';
 import { linkMounts } from './links.ts';
 import { defaultsRoot, linksRoot, mountScriptPath, notFromImage } from './paths.ts';
-import type { Volume, VolumeMount } from './types.ts';
+import type { Volume, VolumeMount } from '../api/kubernetes/objects.ts';
 
 /** Writable in every container: what an image or a container says of them only changes their size. */
 const always: readonly Writable[] = [

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Pod } from '../../src/pod/types.ts';
+import type { Pod } from '../../src/api/kubernetes/objects.ts';
 import { serveFiles } from './lib/files.ts';
 import { provide } from './lib/images.ts';
 import { applyContainer, hostedContainers, pods, remove } from './lib/objects.ts';

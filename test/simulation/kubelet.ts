@@ -1,4 +1,4 @@
-import type { ContainerStatus, Pod } from '../../src/pod/types.ts';
+import type { ContainerStatus, Pod } from '../../src/api/kubernetes/objects.ts';
 
 /** What a container does when it runs an image. */
 export type Fate = 'good' | 'crashes' | 'never-ready' | 'launch-fails';

@@ -3,7 +3,7 @@ import type { Client, NewObject } from '../../../src/kube/client.ts';
 import { hostedContainers, imageDistributions, osImages } from '../../../src/kube/kinds.ts';
 import { defineResource, nodes, pods } from '../../../src/kube/resources.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
-import { parseReference } from '../../../src/pod/image.ts';
+import { parseReference } from '../../../src/api/images.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 import { sha256Of } from '../../../test/fixtures/builders.ts';

@@ -7,8 +7,8 @@ import type { LiteralDefaults } from '../../api/osimage.ts';
 import { JsonError, parseJson } from '../../runtime/json.ts';
 import { FetchError } from '../failure.ts';
 import { bundleLimits, explain } from '../untrusted.ts';
-import { imageKey } from '../store/paths.ts';
-import type { ImageName } from '../store/paths.ts';
+import { imageName } from '../../api/images.ts';
+import type { ImageName } from '../../api/images.ts';
 
 const bundleFile = z.object({
   os: osName,
@@ -63,8 +63,8 @@ function parseBundle(text: string, image: ImageName | undefined): Pick<Unpacked,
     throw new FetchError('BundleMismatch', message);
   }
   const bundle = parsed.data;
-  if (image && imageKey(bundle) !== imageKey(image)) {
-    const message = `The bundle is ${imageKey(bundle)}, not ${imageKey(image)}; point the OSImage to the right archive`;
+  if (image && imageName(bundle) !== imageName(image)) {
+    const message = `The bundle is ${imageName(bundle)}, not ${imageName(image)}; point the OSImage to the right archive`;
     throw new FetchError('BundleMismatch', message);
   }
   const { architecture, defaults: of } = bundle;

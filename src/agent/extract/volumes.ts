@@ -1,4 +1,4 @@
-import { writablePath } from '../../api/podfields.ts';
+import { writablePath } from '../../api/kubernetes/podfields.ts';
 import { resolveInside } from './top.ts';
 
 /** Overlays in any case, or none that could be: the runtime's, the customer's, and /usr, which stays as the image has it. */

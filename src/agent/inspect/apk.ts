@@ -1,4 +1,4 @@
-import type { InstalledPackage } from './packages.ts';
+import type { InstalledPackage } from '../../api/inspection.ts';
 
 /** The packages of /lib/apk/db/installed of Alpine; `onFile` is told the files of each, which belong to its name. */
 export async function* parseInstalled(

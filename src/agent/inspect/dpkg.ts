@@ -1,4 +1,4 @@
-import type { InstalledPackage } from './packages.ts';
+import type { InstalledPackage } from '../../api/inspection.ts';
 
 /**
  * The installed packages of a file in the format of /var/lib/dpkg/status, which is that of each file in status.d of distroless

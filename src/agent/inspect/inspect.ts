@@ -4,7 +4,7 @@ import { readImageFile } from '../store/image-file.ts';
 import { readAttributes } from '../store/attributes.ts';
 import { hasDigests, nameOf, readManifest } from '../store/manifest.ts';
 import { unescaped } from '../store/names.ts';
-import { imageKey } from '../store/paths.ts';
+import { imageName } from '../../api/images.ts';
 import { readPackages } from './packages.ts';
 
 /** Tells all about an entry of the store, without changing anything; throws when it is no whole image. */
@@ -12,7 +12,7 @@ export async function* inspectEntry(entry: string): AsyncGenerator<InspectionLin
   const image = await readImageFile(entry);
   const { packages, owners, records, notes } = await readPackages(join(entry, 'root'));
   const contents = await hasDigests(entry);
-  yield { kind: 'image', image: imageKey(image), digest: image.digest, contents, records, notes };
+  yield { kind: 'image', image: imageName(image), digest: image.digest, contents, records, notes };
   for (const one of packages) yield { kind: 'package', ...one };
   const attributes = new Map<string, string[]>();
   for await (const line of readAttributes(entry)) {

@@ -3,12 +3,7 @@ import { linesOf } from '../../runtime/lines.ts';
 import { parseInstalled } from './apk.ts';
 import { packageOfList, parseStatus } from './dpkg.ts';
 import { namesWithin, openWithin, resolveWithin } from './within.ts';
-
-export interface InstalledPackage {
-  name: string;
-  version: string;
-  architecture: string;
-}
+import type { InstalledPackage } from '../../api/inspection.ts';
 
 /** What the package managers of an image say of it. */
 export interface Packages {

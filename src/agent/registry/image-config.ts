@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { literalDefaults } from '../../api/osimage.ts';
 import type { LiteralDefaults } from '../../api/osimage.ts';
-import { signalNames, volumePath } from '../../api/podfields.ts';
+import { signalNames, volumePath } from '../../api/kubernetes/podfields.ts';
 
 /** As dockerd reads a list: a text is a list of one. */
 const list = z.union([z.array(z.string()), z.string().transform((text) => [text])]).nullish();

@@ -4,7 +4,8 @@ import { osName, osVersion } from '../../api/meta.ts';
 import { errorCode } from '../failure.ts';
 import { readImageFile } from './image-file.ts';
 import type { ImageFile } from './image-file.ts';
-import type { ImageName, StorePaths } from './paths.ts';
+import type { ImageName } from '../../api/images.ts';
+import type { StorePaths } from './paths.ts';
 
 /** What is in the store. */
 export interface StoreContent {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { osName, osVersion } from '../../api/meta.ts';
+import type { ImageName } from '../../api/images.ts';
 
 /** The directories of an agent, all on one file system so that a rename moves between them in one step. */
 export interface StorePaths {
@@ -15,15 +16,6 @@ export interface StorePaths {
 export function storePaths(root: string): StorePaths {
   return { root, store: join(root, 'store'), staging: join(root, 'staging'), trash: join(root, 'trash') };
 }
-
-/** One version of an operating system. */
-export interface ImageName {
-  os: string;
-  version: string;
-}
-
-/** `<os>:<version>`, as users write it; also the key of an image in maps. */
-export const imageKey = ({ os, version }: ImageName) => `${os}:${version}`;
 
 /** Where an image is stored. Throws on names that could lead anywhere else. */
 export function entryPath(paths: StorePaths, { os, version }: ImageName): string {

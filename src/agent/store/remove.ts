@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { runProgram } from '../program.ts';
 import { readImageFile } from './image-file.ts';
 import { entryPath } from './paths.ts';
-import type { ImageName, StorePaths } from './paths.ts';
+import type { ImageName } from '../../api/images.ts';
+import type { StorePaths } from './paths.ts';
 import { exists } from './publish.ts';
 import { syncDirectory } from './sync.ts';
 

@@ -3,7 +3,7 @@ import { removeImage } from '../departure.ts';
 import { toFetchError } from '../failure.ts';
 import { fetchImage } from '../fetch.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
-import type { ImageName } from '../store/paths.ts';
+import type { ImageName } from '../../api/images.ts';
 import { prepareStore } from '../store/remove.ts';
 
 /** What an agent does in one life, from its start on. */

@@ -20,7 +20,7 @@ import { build } from 'esbuild';
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import type { WantedImage } from '../../api/nodestore.ts';
-import { parseQuantity } from '../../pod/quantity.ts';
+import { parseQuantity } from '../../api/kubernetes/quantity.ts';
 import { programEnvironment, readLines } from '../program.ts';
 import { tarPieces } from './archive.ts';
 import type { TarEntry } from './archive.ts';

@@ -2,7 +2,7 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { annotations, fieldManagers } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { osImages } from '../../kube/kinds.ts';
-import { imageObjectName, parseReference } from '../../pod/image.ts';
+import { imageObjectName, parseReference } from '../../api/images.ts';
 import { isTrue } from '../../runtime/conditions.ts';
 import { CommandError, defineCommand, exitCodes } from '../command.ts';
 import { printable } from '../terminal.ts';

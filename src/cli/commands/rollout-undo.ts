@@ -3,7 +3,7 @@ import { fixedImage } from '../../api/meta.ts';
 import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { osImages } from '../../kube/kinds.ts';
-import { imageName, parseReference } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../api/images.ts';
 import { CommandError, UsageError, defineCommand, exitCodes } from '../command.ts';
 import { changeSpec } from '../rollout/change.ts';
 

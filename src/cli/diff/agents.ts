@@ -1,7 +1,7 @@
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { Pod } from '../../kube/types.ts';
-import { imageName, imageObjectName, parseReference } from '../../pod/image.ts';
+import { imageName, imageObjectName, parseReference } from '../../api/images.ts';
 import { CommandError } from '../command.ts';
 
 /** The agent of a node that has an image. */

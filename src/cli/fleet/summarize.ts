@@ -3,7 +3,7 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { annotations } from '../../api/names.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { imageName, parseReference } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../api/images.ts';
 import { describeProgress } from '../rollout/describe.ts';
 import type { Standing } from '../rollout/describe.ts';
 

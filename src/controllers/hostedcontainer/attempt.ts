@@ -1,6 +1,6 @@
 import type { Attempt, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { Interruption } from '../../api/interruption.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { interrupt } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';

@@ -1,6 +1,6 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import { imageName, parseReference } from '../../pod/image.ts';
-import type { Node } from '../../pod/types.ts';
+import { imageName, parseReference } from '../../api/images.ts';
+import type { Node } from '../../api/kubernetes/objects.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import { byDigest, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';

@@ -1,5 +1,5 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import { imageName } from '../../pod/image.ts';
+import { imageName } from '../../api/images.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { interruptionText } from '../interruption.ts';

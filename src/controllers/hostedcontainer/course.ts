@@ -1,9 +1,9 @@
 import type { FailedImage, HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations } from '../../api/names.ts';
 import { fingerprint, podHash } from '../../pod/fingerprint.ts';
-import { imageName, parseReference } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
-import type { Pod } from '../../pod/types.ts';
+import { imageName, parseReference } from '../../api/images.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import type { Observed } from './observed.ts';
 import { findFailure, newest } from './record.ts';
 import { permitted, permittedByName, withSoftware } from './images.ts';

@@ -4,7 +4,7 @@ import { asCached } from '../../../test/fixtures/cached.ts';
 import type { HostedContainerSpec } from '../../api/hostedcontainer.ts';
 import { finalizers, labels } from '../../api/names.ts';
 import type { Claim } from '../../pod/claim.ts';
-import type { OwnerReference } from '../../pod/types.ts';
+import type { OwnerReference } from '../../api/kubernetes/objects.ts';
 import { dataActions } from './data.ts';
 import type { Observed } from './observed.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { container } from '../../../test/fixtures/builders.ts';
 import { keyOf } from '../../runtime/object.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { DeletedPods } from './deleted-pods.ts';
 import type { Observed } from './observed.ts';
 import { isReady } from './verdict.ts';

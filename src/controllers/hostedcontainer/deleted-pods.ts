@@ -1,4 +1,4 @@
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { keyOf } from '../../runtime/object.ts';
 import type { Observed } from './observed.ts';
 

@@ -1,7 +1,8 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import { imageName, storedImages } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
-import { nodeHasImage } from '../../pod/nodes.ts';
+import { imageName } from '../../api/images.ts';
+import { storedImages } from '../../pod/usable-image.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
+import { nodeHasImage } from '../../pod/placement.ts';
 import type { Placement } from '../../pod/placement.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import { formatTime } from '../../runtime/time.ts';

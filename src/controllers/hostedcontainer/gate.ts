@@ -1,11 +1,11 @@
-import { parseReference, storedImages } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
-import { nodeHasImage } from '../../pod/nodes.ts';
-import { placementOf } from '../../pod/placement.ts';
+import { parseReference } from '../../api/images.ts';
+import { storedImages } from '../../pod/usable-image.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
+import { nodeHasImage, placementOf } from '../../pod/placement.ts';
 import type { Placement } from '../../pod/placement.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
-import type { Node, Pod } from '../../pod/types.ts';
+import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
 import type { Hindrance } from './conditions.ts';

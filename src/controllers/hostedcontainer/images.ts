@@ -1,8 +1,9 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { parseReference, usableImage } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
+import { parseReference } from '../../api/images.ts';
+import { usableImage } from '../../pod/usable-image.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import { condemnation } from '../catalog.ts';
 import { hasRunWell } from './last-known-good.ts';

@@ -1,7 +1,8 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { imageName, parseReference, usableImage } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../api/images.ts';
+import { usableImage } from '../../pod/usable-image.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
 import { whyNotReleased } from '../catalog.ts';
 import type { Catalog } from './observed.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { launchFailure, launchReasons } from './verdict.ts';
 
 const ended = (message: string, exitCode = 125): Pod => ({

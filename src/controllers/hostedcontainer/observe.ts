@@ -3,7 +3,7 @@ import type { Client } from '../../kube/client.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
 import { claimFromTemplate, templateClaimName } from '../../pod/claim.ts';
 import { containerName } from '../../pod/pod.ts';
-import type { NodeSelector, Pod } from '../../pod/types.ts';
+import type { NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
 import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
 import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';

@@ -4,7 +4,7 @@ import type { OSImage } from '../../api/osimage.ts';
 import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
-import type { Node, NodeSelector, Pod } from '../../pod/types.ts';
+import type { Node, NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
 
 /** What is known of images; answered from caches. */
 export interface Catalog {

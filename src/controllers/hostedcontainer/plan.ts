@@ -1,8 +1,8 @@
 import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations, labels } from '../../api/names.ts';
-import { imageName } from '../../pod/image.ts';
+import { imageName } from '../../api/images.ts';
 import { buildPod } from '../../pod/pod.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { removeConditions, setConditions } from '../../runtime/conditions.ts';
 import { truncate } from '../../runtime/text.ts';
 import { pauseSeconds, pauseText } from '../interruption.ts';

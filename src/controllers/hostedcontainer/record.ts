@@ -1,6 +1,6 @@
 import type { FailedImage, HistoryEntry, HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import { imageName } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
+import { imageName } from '../../api/images.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
 import { truncate, truncateStart } from '../../runtime/text.ts';
 
 /** The memory of a container: what it ran (history) and what it must not try again (ledger). Pure list work. */

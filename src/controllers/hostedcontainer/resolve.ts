@@ -1,6 +1,6 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import { imageName, parseReference } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../api/images.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { permitted, permittedByName } from './images.ts';
 import type { Catalog } from './observed.ts';

@@ -1,5 +1,5 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import { disruptionOf, podEnd } from '../pod-end.ts';
 import { isOnCourse } from './course.ts';

@@ -1,6 +1,6 @@
 import type { Attempt, HostedContainer } from '../../api/hostedcontainer.ts';
 import { containerName } from '../../pod/pod.ts';
-import type { ContainerState, ContainerStatus, Pod } from '../../pod/types.ts';
+import type { ContainerState, ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
 import { podEnd } from '../pod-end.ts';
 import { elapsedSeconds, secondsSince } from './clock.ts';
 

@@ -1,7 +1,7 @@
 import type { Attempt, HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import { imageName } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
-import type { Pod } from '../../pod/types.ts';
+import { imageName } from '../../api/images.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { pauseSeconds, pauseText, pauses } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { nodeAnswers, podEnd } from '../pod-end.ts';

@@ -1,6 +1,6 @@
 import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import { annotations } from '../../api/names.ts';
-import { imageObjectName, parseReference } from '../../pod/image.ts';
+import { imageObjectName, parseReference } from '../../api/images.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { condemnation, defaultDistribution } from '../catalog.ts';

@@ -1,9 +1,9 @@
 import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { parseReference } from '../../pod/image.ts';
-import { isEmptySelector } from '../../pod/nodes.ts';
-import type { Node } from '../../pod/types.ts';
+import { parseReference } from '../../api/images.ts';
+import { isEmptySelector } from '../../api/kubernetes/selectors.ts';
+import type { Node } from '../../api/kubernetes/objects.ts';
 import { findCondition, removeConditions, setConditions } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages, whyNotReleased } from '../catalog.ts';

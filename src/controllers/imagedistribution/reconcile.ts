@@ -3,7 +3,7 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageDistributions } from '../../kube/kinds.ts';
 import type { Client } from '../../kube/client.ts';
-import { imageName, parseReference } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../api/images.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
 import { findCondition } from '../../runtime/conditions.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { container, node, sha256Of } from '../../../test/fixtures/builders.ts';
 import { asCached } from '../../../test/fixtures/cached.ts';
-import { imageLabel } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
-import { matchesNodeSelector } from '../../pod/nodes.ts';
+import { imageLabel } from '../../api/images.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
+import { matchesNodeSelector } from '../../api/kubernetes/selectors.ts';
 import { runningRequirement } from '../../pod/placement.ts';
 import { buildPod } from '../../pod/pod.ts';
-import type { Node, Pod } from '../../pod/types.ts';
+import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { concernsLabels, currentLabels, runningLabels } from './labels.ts';
 
 const image: UsableImage = {

@@ -1,7 +1,7 @@
 import { imageLabelPrefix, runningLabelPrefix } from '../../api/names.ts';
 import { runningRequirement } from '../../pod/placement.ts';
-import { matchesNodeSelector } from '../../pod/nodes.ts';
-import type { Node, Pod } from '../../pod/types.ts';
+import { matchesNodeSelector } from '../../api/kubernetes/selectors.ts';
+import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 
 type Labels = Record<string, string>;
 

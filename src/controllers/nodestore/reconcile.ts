@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
-import type { Node, Pod } from '../../pod/types.ts';
+import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Client } from '../../kube/client.ts';
 import { nodeStores } from '../../kube/kinds.ts';
 import { watch } from '../../runtime/controller.ts';

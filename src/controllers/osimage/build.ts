@@ -3,7 +3,7 @@ import { buildAnswer } from '../../api/buildrun.ts';
 import type { BuildAnswer } from '../../api/buildrun.ts';
 import type { OSImageStatus } from '../../api/osimage.ts';
 import { buildJob, recipeConfigMap, stepName } from '../../pod/build-job.ts';
-import { testingReference } from '../../pod/repository.ts';
+import { testingReference } from '../../api/images.ts';
 import { planJob } from './job-stage.ts';
 import { tryAgain } from './observed.ts';
 import type { Observed, Stage } from './observed.ts';

@@ -1,6 +1,6 @@
 import type { OSImage } from '../../api/osimage.ts';
-import { namedSecrets } from '../../pod/defaults.ts';
-import { imageName } from '../../pod/image.ts';
+import { namedSecrets } from '../../api/defaults.ts';
+import { imageName } from '../../api/images.ts';
 import { kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { storedImage } from '../storage.ts';

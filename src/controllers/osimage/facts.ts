@@ -1,6 +1,6 @@
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { Layout, OSImage, OSImageSpec, OSImageStatus } from '../../api/osimage.ts';
-import { effectiveDefaults } from '../../pod/defaults.ts';
+import { effectiveDefaults } from '../../api/defaults.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { digestOf } from '../catalog.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { ConfigMap, Job } from '../../pod/types.ts';
+import type { ConfigMap, Job } from '../../api/kubernetes/objects.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { judgeJob } from './jobs.ts';
 import { shorten } from './observed.ts';

@@ -3,7 +3,7 @@ import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import type { JobSettings } from '../../pod/build-job.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
-import type { ConfigMap, Job, Node, Pod } from '../../pod/types.ts';
+import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { truncateStart } from '../../runtime/text.ts';
 

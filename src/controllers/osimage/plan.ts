@@ -1,5 +1,5 @@
 import type { OSImageStatus } from '../../api/osimage.ts';
-import { imageName } from '../../pod/image.ts';
+import { imageName } from '../../api/images.ts';
 import { setConditions } from '../../runtime/conditions.ts';
 import { defaultVersion, digestOf } from '../catalog.ts';
 import { selectedNodes, storedImage } from '../storage.ts';

@@ -20,7 +20,7 @@ import {
 } from '../../../test/fixtures/image-life.ts';
 import type { OSImageStatus } from '../../api/osimage.ts';
 import { stepName } from '../../pod/build-job.ts';
-import type { PodStatus } from '../../pod/types.ts';
+import type { PodStatus } from '../../api/kubernetes/objects.ts';
 import type { Observed } from './plan.ts';
 
 describe('a test', () => {

@@ -1,7 +1,7 @@
 import type { StoredImage } from '../../api/nodestore.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import { stepName } from '../../pod/build-job.ts';
-import type { Pod } from '../../pod/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { verificationPod } from '../../pod/verification-pod.ts';
 import type { VerificationPod } from '../../pod/verification-pod.ts';
 import { formatTime } from '../../runtime/time.ts';

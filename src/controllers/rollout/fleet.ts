@@ -2,8 +2,9 @@ import type { FailedImage, HostedContainer } from '../../api/hostedcontainer.ts'
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { RolloutStatus } from '../../api/rollout.ts';
 import { fingerprint } from '../../pod/fingerprint.ts';
-import { imageName, parseReference, usableImage } from '../../pod/image.ts';
-import type { UsableImage } from '../../pod/image.ts';
+import { imageName, parseReference } from '../../api/images.ts';
+import { usableImage } from '../../pod/usable-image.ts';
+import type { UsableImage } from '../../pod/usable-image.ts';
 import { moves } from '../catalog.ts';
 import { permittedByName, withSoftware } from '../hostedcontainer/images.ts';
 import { isLastKnownGood } from '../hostedcontainer/last-known-good.ts';

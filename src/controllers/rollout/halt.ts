@@ -1,6 +1,6 @@
 import type { RolloutStatus } from '../../api/rollout.ts';
 import { annotations } from '../../api/names.ts';
-import { imageObjectName, parseReference } from '../../pod/image.ts';
+import { imageObjectName, parseReference } from '../../api/images.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { condemnation } from '../catalog.ts';
 import { earlierImage, evidenceOf } from './fleet.ts';

@@ -1,6 +1,7 @@
 import type { ExistingContainers, RolloutStatus } from '../../api/rollout.ts';
-import { imageObjectName, parseReference, usableImage } from '../../pod/image.ts';
-import { isEmptySelector } from '../../pod/nodes.ts';
+import { imageObjectName, parseReference } from '../../api/images.ts';
+import { usableImage } from '../../pod/usable-image.ts';
+import { isEmptySelector } from '../../api/kubernetes/selectors.ts';
 import { annotations } from '../../api/names.ts';
 import { condemnation, defaultDistribution } from '../catalog.ts';
 import { compareImages } from '../versions.ts';

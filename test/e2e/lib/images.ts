@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import type { ImageDistributionSpec } from '../../../src/api/imagedistribution.ts';
 import { apiVersion } from '../../../src/api/names.ts';
 import { imageDistributions } from '../../../src/kube/kinds.ts';
-import { imageObjectName, parseReference } from '../../../src/pod/image.ts';
+import { imageObjectName, parseReference } from '../../../src/api/images.ts';
 import type { Archive } from './files.ts';
 import { tinyArchive, upload, url } from './files.ts';
 import { distributed, osImages } from './objects.ts';

@@ -7,7 +7,7 @@ import type { Connection } from '../../../src/kube/connection.ts';
 import { nodeStores } from '../../../src/kube/kinds.ts';
 import { nodes, pods } from '../../../src/kube/resources.ts';
 import type { Pod } from '../../../src/kube/types.ts';
-import { imageObjectName } from '../../../src/pod/image.ts';
+import { imageObjectName } from '../../../src/api/images.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 import { sameStatus } from '../../../src/runtime/status.ts';
 import { jobController, runJobPod, runTest } from './jobs.ts';

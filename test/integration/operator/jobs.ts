@@ -3,7 +3,7 @@ import { jobs } from '../../../src/controllers/caches.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import { pods } from '../../../src/kube/resources.ts';
 import type { Pod } from '../../../src/kube/types.ts';
-import type { Job } from '../../../src/pod/types.ts';
+import type { Job } from '../../../src/api/kubernetes/objects.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 
 /** How a container ends: `message` is what it leaves, or the end of its log. */

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { annotations, labels, systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
-import { productionReference, testingReference } from '../../../src/pod/repository.ts';
+import { productionReference, testingReference } from '../../../src/api/images.ts';
 import { configMaps, jobs } from '../../../src/controllers/caches.ts';
 import { imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
 import { events, nodes, pods } from '../../../src/kube/resources.ts';
 import type { NewObject } from '../../../src/kube/client.ts';
-import type { Job } from '../../../src/pod/types.ts';
+import type { Job } from '../../../src/api/kubernetes/objects.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { sha256Of } from '../../fixtures/builders.ts';

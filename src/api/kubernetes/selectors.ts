@@ -1,12 +1,5 @@
-import type { LabelSelector, Toleration } from '../api/podfields.ts';
-import { imageLabel } from './image.ts';
-import type { Node, NodeSelector, NodeSelectorRequirement } from './types.ts';
-
-/** Does the node wholly have these bytes of the image? Only the label with the right digest says so. */
-export function nodeHasImage(node: Node, image: { os: string; version: string; digest: string }): boolean {
-  const { key, value } = imageLabel(image);
-  return node.metadata.labels?.[key] === value;
-}
+import type { LabelSelector, Toleration } from './podfields.ts';
+import type { Node, NodeSelector, NodeSelectorRequirement } from './objects.ts';
 
 /**
  * A label selector of a spec. An absent one selects everything. An empty one selects nothing: the API server refuses it, so

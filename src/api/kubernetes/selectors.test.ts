@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { node } from '../../test/fixtures/builders.ts';
-import type { LabelSelector, Toleration } from '../api/podfields.ts';
-import { matchesSelector, matchesNodeSelector, toleratesTaints } from './nodes.ts';
-import type { NodeSelector, NodeSelectorRequirement } from './types.ts';
+import { node } from '../../../test/fixtures/builders.ts';
+import type { LabelSelector, Toleration } from './podfields.ts';
+import { matchesSelector, matchesNodeSelector, toleratesTaints } from './selectors.ts';
+import type { NodeSelector, NodeSelectorRequirement } from './objects.ts';
 
 const labels = { zone: 'a', cores: '8', empty: '' };
 

@@ -1,7 +1,6 @@
-import { imageLabelPrefix, storeRoot } from '../api/names.ts';
 import type { Defaults, Layout, OSImage } from '../api/osimage.ts';
-import type { Writable } from '../api/podfields.ts';
-import { effectiveDefaults } from './defaults.ts';
+import type { Writable } from '../api/kubernetes/podfields.ts';
+import { effectiveDefaults } from '../api/defaults.ts';
 
 /** Everything that a Pod needs to know of an image that containers may use. */
 export interface UsableImage {
@@ -31,32 +30,6 @@ export const storedImages = (image: UsableImage): readonly { os: string; version
   image,
   ...(image.software ?? []),
 ];
-
-export interface ImageReference {
-  os: string;
-  /** Unset: the default version of the OS. */
-  version?: string;
-}
-
-export function parseReference(reference: string): ImageReference {
-  const [os = '', version] = reference.split(':');
-  return version === undefined ? { os } : { os, version };
-}
-
-/** `<os>:<version>`, as users write it. */
-export const imageName = (image: { os: string; version: string }): string => `${image.os}:${image.version}`;
-/** `<os>.<version>`, the name of the OSImage. */
-export const imageObjectName = (image: { os: string; version: string }): string => `${image.os}.${image.version}`;
-
-/** The node label that says "this node wholly has this image", with the value that proves which bytes. */
-export const imageLabel = (image: { os: string; version: string; digest: string }): { key: string; value: string } => ({
-  key: `${imageLabelPrefix}${imageObjectName(image)}`,
-  value: image.digest.replace(/^sha256:/, '').slice(0, 12),
-});
-
-/** Host directory of the version in the master store. */
-export const storeDirectory = (image: { os: string; version: string }): string =>
-  `${storeRoot}/${image.os}/${image.version}`;
 
 /** The image as a Pod sees it; undefined while it is not Ready. */
 export function usableImage(image: OSImage): UsableImage | undefined {

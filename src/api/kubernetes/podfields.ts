@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { atomicList, cel, listMap, quantity } from './meta.ts';
+import { atomicList, cel, listMap, quantity } from '../meta.ts';
 
 /** Parts of a Pod that our kinds offer under the same names and with the same meaning as in a Pod's container. */
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { osImage } from '../../test/fixtures/builders.ts';
-import type { Defaults } from '../api/osimage.ts';
+import type { Defaults } from './osimage.ts';
 import { effectiveDefaults, namedSecrets } from './defaults.ts';
-import { usableImage } from './image.ts';
+import { usableImage } from '../pod/usable-image.ts';
 
 const secret = { name: 'PASSWORD', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } };
 const configMap = { name: 'SETTING', valueFrom: { configMapKeyRef: { name: 'settings', key: 'a' } } };

@@ -1,5 +1,5 @@
-import type { ObjectMeta } from '../api/meta.ts';
-import type { Toleration } from '../api/podfields.ts';
+import type { ObjectMeta } from '../meta.ts';
+import type { Toleration } from './podfields.ts';
 
 /** What we read and write of the objects of Kubernetes itself: only the fields that some rule of ours looks at. */
 

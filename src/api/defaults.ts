@@ -1,4 +1,4 @@
-import type { Defaults, LiteralDefaults, OSImageSpec } from '../api/osimage.ts';
+import type { Defaults, LiteralDefaults, OSImageSpec } from './osimage.ts';
 
 /** What an image says that its containers run, without what it must not say. */
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { osImage } from '../../test/fixtures/builders.ts';
-import { imageLabel, imageName, imageObjectName, parseReference, storeDirectory, usableImage } from './image.ts';
+import { imageLabel, imageName, imageObjectName, parseReference, storeDirectory } from '../api/images.ts';
+import { usableImage } from './usable-image.ts';
 
 test.each([
   ['debian-12:v35', { os: 'debian-12', version: 'v35' }],
