@@ -6,13 +6,14 @@ import { expect, test } from 'vitest';
 const allowed: Record<string, string[]> = {
   api: [],
   runtime: [],
+  system: ['runtime'],
   kube: ['api', 'runtime'],
   pod: ['api', 'runtime'],
   controllers: ['api', 'runtime', 'kube', 'pod'],
-  agent: ['api', 'runtime', 'kube', 'pod'],
-  builder: ['api', 'runtime', 'pod', 'agent'],
-  cli: ['api', 'runtime', 'kube', 'pod', 'builder'],
-  cmd: ['api', 'runtime', 'kube', 'pod', 'controllers', 'agent', 'builder', 'cli'],
+  agent: ['api', 'runtime', 'system', 'kube'],
+  builder: ['api', 'runtime', 'system', 'agent'],
+  cli: ['api', 'runtime', 'system', 'kube', 'builder'],
+  cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'agent', 'builder', 'cli'],
 };
 
 const source = import.meta.dirname;

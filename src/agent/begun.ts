@@ -2,7 +2,7 @@ import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { WantedImage } from '../api/nodestore.ts';
-import { errorCode } from './failure.ts';
+import { errorCode } from '../system/errors.ts';
 import { imageName } from '../api/images.ts';
 import type { ImageName } from '../api/images.ts';
 import type { StorePaths } from './store/paths.ts';

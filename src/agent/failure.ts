@@ -1,4 +1,5 @@
 import { truncate } from '../runtime/text.ts';
+import { errorCode } from '../system/errors.ts';
 
 /** Why an image could not be fetched, as it stands in `status.images[].reason`. One word for one thing that a person can do. */
 export type FailureReason =
@@ -55,10 +56,4 @@ export function toFetchError(error: unknown): FetchError {
     return new FetchError('NoSpace', 'The file system of the store is full; free space on the node', { cause: error });
   }
   return new FetchError('StoreFailed', `${message}; look at the log of the agent on this node`, { cause: error });
-}
-
-/** The `code` of a system or library error, '' when it has none. */
-export function errorCode(error: unknown): string {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : '';
 }

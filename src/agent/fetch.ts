@@ -19,8 +19,8 @@ import type { ImageFile } from './store/image-file.ts';
 import type { StorePaths } from './store/paths.ts';
 import { maxEntries } from './space-guard.ts';
 import { readSpace } from './store/space.ts';
-import { countFiles } from './store/walk.ts';
-import { removeTree } from './store/remove.ts';
+import { countFiles } from '../system/walk.ts';
+import { removeTree } from '../system/files.ts';
 
 export interface FetchPorts {
   paths: StorePaths;

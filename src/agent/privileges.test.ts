@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { loadAll } from 'js-yaml';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { WantedImage } from '../api/nodestore.ts';
-import { readLines } from './program.ts';
+import { readLines } from '../system/programs.ts';
 import { entryPath, storePaths } from './store/paths.ts';
 import { temporaryDirectory, whyNoUnpacking } from './testing/environment.ts';
 import { wantedBytes } from './testing/fetching.ts';

@@ -25,7 +25,7 @@ import { settleTrash } from './store/remove.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageName } from '../api/images.ts';
 import { isShort, readSpace } from './store/space.ts';
-import { together } from './together.ts';
+import { together } from '../runtime/together.ts';
 import { UsedBytes } from './used-bytes.ts';
 import { planVerification } from './verify-plan.ts';
 import type { VerifyIntervals, VerifyStep } from './verify-plan.ts';

@@ -20,7 +20,7 @@ import { publish } from './store/publish.ts';
 import { shareFiles } from './store/share.ts';
 import { Sorter } from './store/sorter.ts';
 import { syncFileSystem } from './store/sync.ts';
-import { together } from './together.ts';
+import { together } from '../runtime/together.ts';
 import { mostDescriptionBytes } from './untrusted.ts';
 
 export interface SealPorts {

@@ -14,9 +14,9 @@ import type { Source } from '../agent/obtain/source.ts';
 import { Room } from '../agent/room.ts';
 import { maxEntries } from '../agent/space-guard.ts';
 import { readSpace } from '../agent/store/space.ts';
-import { countFiles } from '../agent/store/walk.ts';
+import { countFiles } from '../system/walk.ts';
 import { because, BuildError } from './failure.ts';
-import { placeInside } from './inside.ts';
+import { placeInside } from '../system/rooted-path.ts';
 import { proxyVariables, removeInside } from './chroot.ts';
 import type { BuilderPorts } from './ports.ts';
 

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildAnswer, Recipe } from '../api/buildrun.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
-import { removeTree } from '../agent/store/remove.ts';
+import { removeTree } from '../system/files.ts';
 import { literalOnly } from '../api/defaults.ts';
 import { testingReference } from '../api/images.ts';
 import { describeBase, makeBase } from './base.ts';

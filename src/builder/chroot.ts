@@ -1,7 +1,7 @@
 import { copyFile, lstat, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Proxies } from '../agent/download/connect.ts';
-import { directoryInside, placeInside, resolveInside } from './inside.ts';
+import { directoryInside, placeInside, resolveInside } from '../system/rooted-path.ts';
 import type { BuilderPorts } from './ports.ts';
 
 /** Running programs of the tree in the tree. */

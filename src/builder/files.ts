@@ -1,8 +1,8 @@
 import { chmod, chown, lstat, rename, rm, writeFile } from 'node:fs/promises';
 import type { Build } from '../api/build.ts';
-import { errorCode } from '../agent/failure.ts';
+import { errorCode } from '../system/errors.ts';
 import { BuildError } from './failure.ts';
-import { placeInside, readInside } from './inside.ts';
+import { placeInside, readInside } from '../system/rooted-path.ts';
 import type { TreeStep } from './ports.ts';
 
 type RecipeFile = NonNullable<Build['files']>[number];

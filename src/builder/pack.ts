@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Recipe } from '../api/buildrun.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
-import { programEnvironment, readLines } from '../agent/program.ts';
+import { programEnvironment, readLines } from '../system/programs.ts';
 import { because } from './failure.ts';
 import { FailedProgram } from './programs.ts';
 

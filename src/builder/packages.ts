@@ -1,7 +1,7 @@
 import type { Build } from '../api/build.ts';
 import { because, BuildError } from './failure.ts';
 import { withChroot } from './chroot.ts';
-import { hasProgram } from './inside.ts';
+import { hasProgram } from '../system/rooted-path.ts';
 import type { TreeStep } from './ports.ts';
 
 interface Manager {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { basename } from 'node:path';
-import { programEnvironment, readLines } from '../agent/program.ts';
+import { programEnvironment, readLines } from '../system/programs.ts';
 
 export interface RunOptions {
   /** Besides what all programs get. */

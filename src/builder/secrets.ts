@@ -1,7 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { secretNames } from '../api/buildrun.ts';
-import { errorCode } from '../agent/failure.ts';
+import { errorCode } from '../system/errors.ts';
 import type { ReadSecretOf } from './ports.ts';
 
 /** Reads Secrets as the kubelet mounts them: a directory each, a file for each key. */

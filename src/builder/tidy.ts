@@ -1,6 +1,6 @@
 import { lstat, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { resolveInside } from './inside.ts';
+import { resolveInside } from '../system/rooted-path.ts';
 import type { TreeStep } from './ports.ts';
 
 /** Of all that is in them. The first ones are mount points in every container, which never sees what an image has there. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lines } from './watch.ts';
+import { lines } from '../runtime/lines.ts';
 
 async function* chunks(bytes: Buffer, size: number) {
   for (let i = 0; i < bytes.length; i += size) yield Promise.resolve(bytes.subarray(i, i + size));

@@ -4,6 +4,7 @@ import type { CallOptions, Connection } from './connection.ts';
 import { apiVersionOf, pathOf } from './resources.ts';
 import type { Resource } from './resources.ts';
 import { apiErrorOf } from './status.ts';
+import { lines } from '../runtime/lines.ts';
 
 /** Which objects of a kind; without a namespace those of all namespaces. */
 export interface Selection {
@@ -67,21 +68,4 @@ function parseEvent<T extends KubeObject>(line: string): WatchEvent<T> {
   if (event.type === 'ERROR') throw apiErrorOf(event.object, 500);
   if (event.type !== 'BOOKMARK') return { type: event.type, object: event.object };
   return { type: 'BOOKMARK', resourceVersion: event.object.metadata.resourceVersion ?? '' };
-}
-
-/** Splits a stream of bytes into its lines. Reads on only when the consumer has taken the lines of the last chunk. */
-export async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string> {
-  const decoder = new TextDecoder();
-  // A big object comes in many chunks: they are joined once, at its end.
-  let parts: string[] = [];
-  for await (const chunk of chunks) {
-    const pieces = decoder.decode(chunk, { stream: true }).split('\n');
-    for (let i = 0; i < pieces.length - 1; i++) {
-      const line = parts.join('') + (pieces[i] ?? '');
-      parts = [];
-      if (line !== '') yield line;
-    }
-    const rest = pieces.at(-1);
-    if (rest) parts.push(rest);
-  }
 }

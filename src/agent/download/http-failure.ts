@@ -1,5 +1,6 @@
 import { LocalAddressError } from '../../runtime/addresses.ts';
-import { FetchError, errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
+import { FetchError } from '../failure.ts';
 
 /** Why a server's answer is no archive. The query of a URL is left out: it may hold a signature. */
 export function statusFailure(status: number, url: URL): FetchError {

@@ -12,7 +12,7 @@ import type { Layer, Manifest } from '../registry/image.ts';
 import { readLevel } from '../registry/variant.ts';
 import { openRegistry, tooLong } from '../registry/registry.ts';
 import type { Registry, RegistryOptions, RegistryPorts } from '../registry/registry.ts';
-import { removeTree } from '../store/remove.ts';
+import { removeTree } from '../../system/files.ts';
 import { checkDigest, transfer, wrongDigest } from '../transfer.ts';
 import type { ObtainOptions, Source } from './source.ts';
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Proxies } from '../download/connect.ts';
-import { programEnvironment, readLines } from '../program.ts';
+import { programEnvironment, readLines } from '../../system/programs.ts';
 import type { Login } from './login.ts';
 import type { Repository } from './repository.ts';
 

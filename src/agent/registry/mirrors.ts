@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
 import { z } from 'zod';
-import { errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
 import { checkValues, explain, mostYamlValues } from '../untrusted.ts';
 
 const mirror = z

@@ -1,7 +1,8 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { WantedImage } from '../../api/nodestore.ts';
-import { FetchError, errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
+import { FetchError } from '../failure.ts';
 import { parsePolicy, ruleFor } from './policy.ts';
 import type { Rule } from './policy.ts';
 

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { linesOf } from '../../runtime/lines.ts';
-import { idlePriority, programLines } from '../program.ts';
+import { idlePriority, programLines } from '../../system/programs.ts';
 import { escaped, unescaped } from './names.ts';
 
 /** Beside `root/`: extended attributes, ACLs and file capabilities of the files in it and beside it, which mtree(5) does not know. */

@@ -1,4 +1,4 @@
-import { errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
 import { parseFile, readManifest } from './manifest.ts';
 import type { NewFile } from './measure.ts';
 import { escaped } from './names.ts';

@@ -3,7 +3,7 @@ import { attributesName, listAttributes } from './attributes.ts';
 import { describedNames, lineOf, manifestName, writeLines, writeManifest } from './manifest.ts';
 import type { Survey } from './measure.ts';
 import type { Sorter } from './sorter.ts';
-import { walk } from './walk.ts';
+import { walk } from '../../system/walk.ts';
 
 /** What is known of the tree of an entry before it is published. */
 export interface Description {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../runtime/lines.ts';
-import { idlePriority, programEnvironment, readLines } from '../program.ts';
-import { together } from '../together.ts';
+import { idlePriority, programEnvironment, readLines } from '../../system/programs.ts';
+import { together } from '../../runtime/together.ts';
 import { isWorthReading } from './compare.ts';
 import type { Sorter } from './sorter.ts';
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { osName, osVersion } from '../../api/meta.ts';
-import { errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
 import { readImageFile } from './image-file.ts';
 import type { ImageFile } from './image-file.ts';
 import type { ImageName } from '../../api/images.ts';

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { sleep } from '../../runtime/time.ts';
-import { programEnvironment, readLines } from '../program.ts';
+import { programEnvironment, readLines } from '../../system/programs.ts';
 import type { StorePaths } from './paths.ts';
 
 /** How long it may take to get a lock that nobody has. */

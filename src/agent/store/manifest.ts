@@ -8,7 +8,7 @@ import { attributesName } from './attributes.ts';
 import { escaped, pathBelow, unescaped } from './names.ts';
 import { Sorter } from './sorter.ts';
 import type { SorterOptions } from './sorter.ts';
-import type { Found } from './walk.ts';
+import type { Found } from '../../system/walk.ts';
 
 /**
  * What an entry of the store holds, as it was when it was published: beside `root/`, one line of mtree(5) for each file in

@@ -4,8 +4,8 @@ import { keyOf, lineOf } from './manifest.ts';
 import { escaped, unescaped } from './names.ts';
 import { Sorter } from './sorter.ts';
 import type { SorterOptions } from './sorter.ts';
-import { walk } from './walk.ts';
-import type { FileType, Found } from './walk.ts';
+import { walk } from '../../system/walk.ts';
+import type { FileType, Found } from '../../system/walk.ts';
 
 export interface TreeSize {
   /** On disk; a file with several names counts once. */

@@ -1,6 +1,6 @@
 import { lstat, mkdir, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
 import { writeImageFile } from './image-file.ts';
 import type { ImageFile } from './image-file.ts';
 import { entryPath } from './paths.ts';

@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
 
 const pieceBytes = 1024 * 1024;
 const { O_RDONLY, O_NOFOLLOW, O_NOATIME, O_DIRECT } = constants;

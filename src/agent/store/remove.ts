@@ -1,17 +1,12 @@
 import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { runProgram } from '../program.ts';
 import { readImageFile } from './image-file.ts';
 import { entryPath } from './paths.ts';
 import type { ImageName } from '../../api/images.ts';
 import type { StorePaths } from './paths.ts';
 import { exists } from './publish.ts';
 import { syncDirectory } from './sync.ts';
-
-/** Removes a tree. `rm` goes down directory by directory, so unlike fs.rm it also removes paths longer than 4096 bytes. */
-export async function removeTree(path: string): Promise<void> {
-  await runProgram('rm', ['-rf', '--one-file-system', '--', path]);
-}
+import { removeTree } from '../../system/files.ts';
 
 /** Takes an image out of the store in one step and gives the place from which it can be put back. */
 export async function moveToTrash(paths: StorePaths, image: ImageName, id: string): Promise<string> {

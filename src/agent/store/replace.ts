@@ -1,7 +1,7 @@
 import { renameSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { runProgram } from '../program.ts';
+import { runProgram } from '../../system/programs.ts';
 import { pathBelow } from './names.ts';
 import { Turns } from './turns.ts';
 

@@ -1,7 +1,7 @@
 import { linkSync, lstatSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../failure.ts';
+import { errorCode } from '../../system/errors.ts';
 import { listAttributes } from './attributes.ts';
 import { withCandidates } from './candidates.ts';
 import type { Candidate } from './candidates.ts';

@@ -6,7 +6,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../runtime/lines.ts';
-import { idlePriority, programEnvironment, readLines } from '../program.ts';
+import { idlePriority, programEnvironment, readLines } from '../../system/programs.ts';
 import { Turns } from './turns.ts';
 
 /** So many characters are sorted in memory: what an ordinary image has. */

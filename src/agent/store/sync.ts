@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { runProgram } from '../program.ts';
+import { runProgram } from '../../system/programs.ts';
 
 /** Makes a directory's own entries durable. */
 export async function syncDirectory(path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { withScratch } from './scratch.ts';
 import { Sorter } from './sorter.ts';
 import type { StorePaths } from './paths.ts';
-import { walk } from './walk.ts';
+import { walk } from '../../system/walk.ts';
 
 /**
  * Bytes that all images take on disk; what several share counts once. Looks at every file, at low priority, in little memory however many

@@ -20,7 +20,7 @@ import {
 import { escaped } from './names.ts';
 import { exists } from './publish.ts';
 import { Sorter } from './sorter.ts';
-import { walk } from './walk.ts';
+import { walk } from '../../system/walk.ts';
 
 /** No path of a published tree is longer. */
 const longestPath = 4096;

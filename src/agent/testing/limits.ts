@@ -21,7 +21,7 @@ import { load } from 'js-yaml';
 import { z } from 'zod';
 import type { WantedImage } from '../../api/nodestore.ts';
 import { parseQuantity } from '../../api/kubernetes/quantity.ts';
-import { programEnvironment, readLines } from '../program.ts';
+import { programEnvironment, readLines } from '../../system/programs.ts';
 import { tarPieces } from './archive.ts';
 import type { TarEntry } from './archive.ts';
 import { wantedImage } from './images.ts';

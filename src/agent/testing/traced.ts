@@ -2,9 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
-import { readLines } from '../program.ts';
+import { readLines, programEnvironment } from '../../system/programs.ts';
 import type { Life } from './life.ts';
-import { programEnvironment } from '../program.ts';
 
 /** Why no agent can be traced here; undefined when it can. */
 export function whyNoTracing(): string | undefined {

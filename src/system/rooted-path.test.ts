@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../agent/testing/environment.ts';
-import { directoryInside, readInside, resolveInside } from './inside.ts';
+import { directoryInside, readInside, resolveInside } from './rooted-path.ts';
 
 function tree(): string {
   const root = temporaryDirectory();

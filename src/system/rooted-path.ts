@@ -1,6 +1,6 @@
 import { lstat, mkdir, readFile, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../agent/failure.ts';
+import { errorCode } from './errors.ts';
 
 /** Links in a tree lead where they would in a system that has the tree as its root: never out of it. */
 

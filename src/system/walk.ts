@@ -1,4 +1,4 @@
-import { idlePriority, programOutput } from '../program.ts';
+import { idlePriority, programOutput } from './programs.ts';
 
 /** What mtree(5) calls the types of files. */
 export type FileType = 'file' | 'dir' | 'link' | 'char' | 'block' | 'fifo' | 'socket';
