@@ -9,7 +9,7 @@ import { dice } from '../src/agent/testing/random.ts';
 
 /**
  * Fuzzes what strangers send, for as long as it is let: hack/fuzz [SECONDS [BORDER ...]]. Prints the seed of each finding, with which
- * it is there again in a test: see src/agent/fuzz.test.ts, which does the same for some seconds.
+ * it is there again in a test: see src/image/fuzz.test.ts, which does the same for some seconds.
  */
 
 const serve: Serve = async (answer) => {

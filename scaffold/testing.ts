@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { container as hostedContainer } from '../test/fixtures/builders.ts';
-import { detectLayout, readTop } from '../src/agent/extract/layout.ts';
+import { detectLayout, readTop } from '../src/image/unpack/layout.ts';
 import type { UsableImage } from '../src/pod/usable-image.ts';
 import { storeDirectory } from '../src/api/images.ts';
 import { linkEnvironment, linkMounts } from '../src/pod/links.ts';

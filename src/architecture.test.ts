@@ -7,13 +7,14 @@ const allowed: Record<string, string[]> = {
   api: [],
   runtime: [],
   system: ['runtime'],
+  image: ['api', 'runtime', 'system'],
   kube: ['api', 'runtime'],
   pod: ['api', 'runtime'],
   controllers: ['api', 'runtime', 'kube', 'pod'],
-  agent: ['api', 'runtime', 'system', 'kube'],
-  builder: ['api', 'runtime', 'system', 'agent'],
-  cli: ['api', 'runtime', 'system', 'kube', 'builder'],
-  cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'agent', 'builder', 'cli'],
+  agent: ['api', 'runtime', 'system', 'image', 'kube'],
+  builder: ['api', 'runtime', 'system', 'image'],
+  cli: ['api', 'runtime', 'system', 'image', 'kube', 'builder'],
+  cmd: ['api', 'runtime', 'system', 'image', 'kube', 'pod', 'controllers', 'agent', 'builder', 'cli'],
 };
 
 const source = import.meta.dirname;

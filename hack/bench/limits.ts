@@ -9,7 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
-import { maxEntries } from '../../src/agent/space-guard.ts';
+import { maxEntries } from '../../src/image/disk/limits.ts';
 import { rootEntries, tar } from '../../src/agent/testing/archive.ts';
 import type { TarEntry } from '../../src/agent/testing/archive.ts';
 import { wantedImage } from '../../src/agent/testing/images.ts';

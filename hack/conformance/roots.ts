@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { detectLayout, readTop } from '../../src/agent/extract/layout.ts';
+import { detectLayout, readTop } from '../../src/image/unpack/layout.ts';
 import { Container } from '../../scaffold/testing.ts';
 
 /** Without one, mmdebstrap takes the mirror that it has for the suite. */

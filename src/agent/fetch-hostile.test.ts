@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { WantedImage } from '../api/nodestore.ts';
-import { FetchError } from './failure.ts';
+import { FetchError } from '../image/failure.ts';
 import { fetchImage } from './fetch.ts';
 import { listStore } from './store/list.ts';
 import { entryPath, storePaths } from './store/paths.ts';

@@ -3,7 +3,7 @@ import { sha256, rootEntries, tar } from './testing/archive.ts';
 import { whyNoUnpacking } from './testing/environment.ts';
 import { failure } from './testing/fetching.ts';
 import { fetchPorts, wantedImage } from './testing/images.ts';
-import { Room } from './room.ts';
+import { Room } from '../image/disk/reservations.ts';
 import { serve } from './testing/server.ts';
 
 const unable = whyNoUnpacking();

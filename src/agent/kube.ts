@@ -5,7 +5,7 @@ import { nodeStores } from '../kube/kinds.ts';
 import { pods } from '../kube/resources.ts';
 import { secretReader } from '../kube/secrets.ts';
 import type { Applied } from '../kube/types.ts';
-import { FetchError } from './failure.ts';
+import { FetchError } from '../image/failure.ts';
 import type { StoreUser } from './pods.ts';
 
 /** What an agent asks of the API server besides watching its own NodeStore. Every answer is live, none from a cache. */

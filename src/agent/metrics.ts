@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
-import type { FailureReason } from './failure.ts';
+import type { FailureReason } from '../image/failure.ts';
 import type { Finding } from './memory.ts';
 
 export interface AgentMetrics {

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { expectValidStatus } from '../runtime/status.ts';
-import { FetchError } from './failure.ts';
+import { FetchError } from '../image/failure.ts';
 import { createAgent } from './reconcile.ts';
 import type { AgentPorts } from './reconcile.ts';
 import { writeImageFile } from './store/image-file.ts';

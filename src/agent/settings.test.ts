@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readSettings } from './settings.ts';
-import { minFreeOf } from './store/space.ts';
+import { minFreeOf } from '../image/disk/space.ts';
 
 const gibibyte = 2 ** 30;
 const disk = (bytes: number, inodes = 1000) => ({

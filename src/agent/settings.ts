@@ -1,5 +1,5 @@
 import { parseQuantity } from '../api/kubernetes/quantity.ts';
-import type { MinFree } from './store/space.ts';
+import type { MinFree } from '../image/disk/space.ts';
 
 /** What the one who runs the agents decides for all of them. */
 export interface AgentSettings {

@@ -4,7 +4,7 @@ import type { NewCondition } from '../runtime/conditions.ts';
 import { fittingImages } from './status-limits.ts';
 import { imageName } from '../api/images.ts';
 import type { ImageName } from '../api/images.ts';
-import type { Space } from './store/space.ts';
+import type { Space } from '../image/disk/space.ts';
 
 export interface StatusInput {
   generation: number | undefined;

@@ -1,6 +1,6 @@
 import { copyFile, lstat, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Proxies } from '../agent/download/connect.ts';
+import type { Proxies } from '../image/download/connect.ts';
 import { directoryInside, placeInside, resolveInside } from '../system/rooted-path.ts';
 import type { BuilderPorts } from './ports.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { buildAnswer } from '../api/buildrun.ts';
-import { FetchError } from '../agent/failure.ts';
+import { FetchError } from '../image/failure.ts';
 import { BuildError, because, failureAnswer, toBuildError } from './failure.ts';
 import { FailedProgram } from './programs.ts';
 

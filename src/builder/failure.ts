@@ -1,4 +1,4 @@
-import { FetchError, toFetchError } from '../agent/failure.ts';
+import { FetchError, toFetchError } from '../image/failure.ts';
 import { FailedProgram } from './programs.ts';
 import { truncateBytes } from '../runtime/text.ts';
 

@@ -7,7 +7,7 @@ import { packBundle } from './pack.ts';
 import type { BuilderPorts } from './ports.ts';
 import { createSteps } from './steps.ts';
 
-export { proxiesOf } from '../agent/download/connect.ts';
+export { proxiesOf } from '../image/download/connect.ts';
 
 /** A build on the machine of who writes the recipe. */
 

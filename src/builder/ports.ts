@@ -1,5 +1,5 @@
 import type { Recipe, secretNames } from '../api/buildrun.ts';
-import type { Proxies } from '../agent/download/connect.ts';
+import type { Proxies } from '../image/download/connect.ts';
 import type { Programs } from './programs.ts';
 
 /** A Secret of the recipe, by what it is for. */

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { createDispatcher } from '../agent/download/connect.ts';
-import { namedByUser } from '../agent/download/reach.ts';
-import type { Proxies } from '../agent/download/connect.ts';
-import { connectionFailure } from '../agent/download/http-failure.ts';
-import { FetchError } from '../agent/failure.ts';
-import { authorize } from '../agent/registry/authorize.ts';
-import { parseConfig, parseManifest } from '../agent/registry/image.ts';
-import { readLogin } from '../agent/registry/login.ts';
-import { originOf, parseReference, urlOf } from '../agent/registry/repository.ts';
+import { createDispatcher } from '../image/download/connect.ts';
+import { namedByUser } from '../image/download/reach.ts';
+import type { Proxies } from '../image/download/connect.ts';
+import { connectionFailure } from '../image/download/http-failure.ts';
+import { FetchError } from '../image/failure.ts';
+import { authorize } from '../image/registry/authorize.ts';
+import { parseConfig, parseManifest } from '../image/registry/image.ts';
+import { readLogin } from '../image/registry/login.ts';
+import { originOf, parseReference, urlOf } from '../image/registry/repository.ts';
 import { TooManyBytes, readAll } from '../runtime/bytes.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
 
@@ -136,5 +136,5 @@ function expectDigest(digest: string, bytes: Buffer, host: string): void {
   throw new FetchError('DigestMismatch', `${host} gave other bytes than ${digest}; check the registry`);
 }
 
-export { proxiesOf } from '../agent/download/connect.ts';
-export { FetchError } from '../agent/failure.ts';
+export { proxiesOf } from '../image/download/connect.ts';
+export { FetchError } from '../image/failure.ts';

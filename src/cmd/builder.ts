@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { answerFile, recipeDirectory, secretsDirectory, workDirectory } from '../api/buildrun.ts';
-import { proxiesOf } from '../agent/download/connect.ts';
+import { proxiesOf } from '../image/download/connect.ts';
 import { runJob } from '../builder/main.ts';
 import { architectureOf } from '../builder/ports.ts';
 import { createPrograms } from '../builder/programs.ts';

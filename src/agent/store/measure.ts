@@ -1,5 +1,5 @@
-import { FetchError } from '../failure.ts';
-import { maxEntries, maxPathBytes, tooLongPaths, tooManyEntries } from '../space-guard.ts';
+import { FetchError } from '../../image/failure.ts';
+import { maxEntries, maxPathBytes, tooLongPaths, tooManyEntries } from '../../image/disk/limits.ts';
 import { keyOf, lineOf } from './manifest.ts';
 import { escaped, unescaped } from './names.ts';
 import { Sorter } from './sorter.ts';

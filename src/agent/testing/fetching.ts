@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import type { WantedImage } from '../../api/nodestore.ts';
-import { FetchError } from '../failure.ts';
+import { FetchError } from '../../image/failure.ts';
 import { fetchImage } from '../fetch.ts';
 import type { FetchPorts } from '../fetch.ts';
 import { listStore } from '../store/list.ts';

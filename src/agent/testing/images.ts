@@ -1,11 +1,11 @@
 import type { WantedImage } from '../../api/nodestore.ts';
 import type { HttpSource } from '../../api/sources.ts';
 import type { FetchPorts } from '../fetch.ts';
-import { Room } from '../room.ts';
+import { Room } from '../../image/disk/reservations.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
-import { readSpace } from '../store/space.ts';
+import { readSpace } from '../../image/disk/space.ts';
 import { temporaryDirectory } from './environment.ts';
 import { onThisMachine } from './server.ts';
 

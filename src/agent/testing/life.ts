@@ -1,6 +1,6 @@
 import type { WantedImage } from '../../api/nodestore.ts';
 import { removeImage } from '../departure.ts';
-import { toFetchError } from '../failure.ts';
+import { toFetchError } from '../../image/failure.ts';
 import { fetchImage } from '../fetch.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import type { ImageName } from '../../api/images.ts';

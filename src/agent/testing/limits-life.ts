@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { WantedImage } from '../../api/nodestore.ts';
 import { deleteTrashed, moveToTrash, prepareStore } from '../store/remove.ts';
 import { readUsedBytes } from '../store/usage.ts';
-import { toFetchError } from '../failure.ts';
+import { toFetchError } from '../../image/failure.ts';
 import { fetchImage } from '../fetch.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import { withScratch } from '../store/scratch.ts';

@@ -3,7 +3,7 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import type { Reach } from '../download/reach.ts';
+import type { Reach } from '../../image/download/reach.ts';
 
 /** Serves on a free port of this machine until the test ends, with TLS when there is a certificate; gives the origin. */
 export async function serve(listener: RequestListener, tls?: { cert: string; key: string }): Promise<string> {

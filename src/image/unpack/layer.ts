@@ -1,0 +1,215 @@
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { errorCode } from '../../system/errors.ts';
+import { FetchError } from '../failure.ts';
+import { runProgram } from '../../system/programs.ts';
+import { detectCompression, sniffBytes } from './compression.ts';
+import { diagnose } from './diagnose.ts';
+import { placeOf } from './tar/filter.ts';
+import type { FilterOptions } from './tar/filter.ts';
+import { Links, partsOf } from './tar/links.ts';
+import { TarReader } from './tar/reader.ts';
+import type { TarEntry } from './tar/reader.ts';
+import { follow, startDecompressor } from './pipeline.ts';
+
+/**
+ * The layers of an OCI image are archives that go one over the other; a file `.wh.NAME` removes NAME of the layers below, and
+ * `.wh..wh..opq` all that is in its directory (https://github.com/opencontainers/image-spec/blob/main/layer.md).
+ */
+const prefix = '.wh.';
+const opaque = '.wh..wh..opq';
+
+/**
+ * Makes the tree of the layers below ready to have the layer in `file` unpacked over it: removes what the layer removes, and what
+ * it replaces by something of another kind. A path through a link is that to which the link leads, as when the layer is unpacked.
+ * Throws a FetchError.
+ */
+export async function clearForLayer(tree: string, file: string, signal: AbortSignal): Promise<void> {
+  let below = new Below(tree);
+  let doomed: Buffer[] = [];
+  const remove = async () => {
+    if (doomed.length === 0) return;
+    const names = Buffer.concat(doomed.flatMap((path) => [path, Buffer.from([0])]));
+    await runProgram('xargs', ['-0', 'rm', '-rf', '--one-file-system', '--'], { cwd: tree, signal, input: names });
+    doomed = [];
+    // What it knew may be gone.
+    below = new Below(tree);
+  };
+  const links = new Links('layer', linksOf(tree));
+  const note = (entry: TarEntry) => {
+    const place = placeOf(entry, links);
+    // What removes something does so where it says, and through no link.
+    const path = isWhiteout(entry.path) ? entry.path : place.path;
+    for (const removed of below.removedBy(path, entry.isDirectory)) {
+      doomed.push(Buffer.from(`./${removed}`, 'latin1'));
+      // Nothing is there any more; what replaces it was noted already.
+      if (removed !== partsOf(path).join('/')) links.put(removed);
+    }
+    if (below.known >= mostKnown) below = new Below(tree);
+  };
+  await listLayer(file, signal, note, async () => {
+    if (doomed.length >= mostDoomed) await remove();
+  });
+  await remove();
+}
+
+/** So much is remembered of a layer at a time, however many entries it has. */
+const mostDoomed = 10_000;
+const mostKnown = 20_000;
+
+/** The tree as the layers below have made it. */
+class Below {
+  readonly #root: string;
+  /** Whether a path is a directory, and reached without a link. */
+  readonly #directories = new Map<string, boolean>([['', true]]);
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** What must not be there when an entry is unpacked to this path, in which no link is. */
+  *removedBy(path: string, isDirectory: boolean): Generator<string> {
+    const parts = partsOf(path);
+    if (parts.includes('..')) throw unsafe(path);
+    const name = parts.pop();
+    // The root itself.
+    if (name === undefined) return;
+    const parent = parts.join('/');
+    // What is below of something that is no directory is new in any case.
+    if (!this.#isDirectory(parent)) return;
+    if (name === opaque) {
+      for (const child of readdirSync(this.#bytes(parent), 'latin1')) yield join(parent, child);
+    } else if (name.startsWith(prefix)) {
+      const target = name.slice(prefix.length);
+      if (['', '.', '..'].includes(target)) throw unsafe(path);
+      if (this.#stat(join(parent, target))) yield join(parent, target);
+    } else {
+      const there = this.#stat(join(parent, name));
+      // A link goes too: what comes in its place must not be written to where it leads.
+      if (there && (there.isDirectory() !== isDirectory || there.isSymbolicLink())) yield join(parent, name);
+    }
+  }
+
+  /** How much it remembers. */
+  get known(): number {
+    return this.#directories.size;
+  }
+
+  #isDirectory(path: string): boolean {
+    const known = this.#directories.get(path);
+    if (known !== undefined) return known;
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    const is = this.#isDirectory(parent) && (this.#stat(path)?.isDirectory() ?? false);
+    this.#directories.set(path, is);
+    return is;
+  }
+
+  #stat = (path: string): Stats | undefined => lstatSync(this.#bytes(path), { throwIfNoEntry: false });
+  #bytes = (path: string): Buffer => Buffer.concat([Buffer.from(`${this.#root}/`), Buffer.from(path, 'latin1')]);
+}
+
+const join = (parent: string, name: string) => (parent === '' ? name : `${parent}/${name}`);
+
+function unsafe(path: string): FetchError {
+  const message = `A layer tries to change what is outside of its root: ${JSON.stringify(path)}; do not trust its source`;
+  return new FetchError('UnsafeArchive', message);
+}
+
+/** Calls `entry` for each entry of a layer, which is read as it will be unpacked: by the same decompressor, to the same end. */
+async function listLayer(
+  file: string,
+  signal: AbortSignal,
+  entry: (entry: TarEntry) => void,
+  between: () => Promise<void>,
+): Promise<void> {
+  const reader = new TarReader({
+    kind: 'layer',
+    entry: (it) => {
+      entry(it);
+      return undefined;
+    },
+  });
+  const input = await open(file);
+  try {
+    const head = Buffer.alloc(sniffBytes);
+    const { bytesRead } = await input.read(head, 0, head.length, 0);
+    const decompressor = detectCompression(head.subarray(0, bytesRead));
+    const read = async (stream: AsyncIterable<Buffer>) => {
+      for await (const chunk of stream) {
+        reader.push(chunk);
+        await between();
+      }
+    };
+    if (decompressor) await readDecompressed(input, decompressor, read, signal);
+    else await read(input.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024, signal }));
+    reader.end();
+    signal.throwIfAborted();
+    if (!reader.isWhole) {
+      const message = 'A layer ends too early although its digest is right';
+      throw new FetchError('TruncatedArchive', `${message}; build and upload it again`);
+    }
+  } finally {
+    await input.close();
+  }
+}
+
+async function readDecompressed(
+  input: FileHandle,
+  decompressor: readonly string[],
+  read: (stream: Readable) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const child = startDecompressor(decompressor, input.fd, 'pipe', signal);
+  const ended = follow(child, decompressor[0] ?? '');
+  let failure: unknown;
+  try {
+    await read(child.stdout as Readable);
+  } catch (error) {
+    failure = error;
+    child.kill('SIGKILL');
+  }
+  const ending = await ended;
+  signal.throwIfAborted();
+  // What the program said comes before what was made of its last bytes; it is killed for that.
+  const said = failure === undefined || ending.complaint !== '' ? diagnose([ending]) : undefined;
+  const thrown = said ?? failure;
+  if (thrown !== undefined) throw thrown as Error;
+}
+
+/** Names of whiteouts are reserved, also for directories. */
+const isWhiteout = (path: string): boolean => path.split('/').some((part) => part.startsWith(prefix));
+
+/** What of a layer is restored: a layer that is not the lowest goes over what the others have made. */
+export function layerFilter(tree?: string): FilterOptions {
+  const below = tree === undefined ? undefined : linksOf(tree);
+  return {
+    kind: 'layer',
+    leaveOut: isWhiteout,
+    ...(below && { below }),
+  };
+}
+
+/** Where the link at a path of a tree leads; names have one character a byte. It remembers the last ones. */
+function linksOf(tree: string): (path: string) => string | undefined {
+  const known = new Map<string, string | undefined>();
+  return (path) => {
+    if (known.has(path)) return known.get(path);
+    if (known.size >= mostKnown) known.clear();
+    const target = readLink(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from(path, 'latin1')]));
+    known.set(path, target);
+    return target;
+  };
+}
+
+function readLink(path: Buffer): string | undefined {
+  try {
+    return readlinkSync(path, 'latin1');
+  } catch (error) {
+    // No link, nothing there, below a file, or no name that a file can have.
+    if (['EINVAL', 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP'].includes(errorCode(error))) return undefined;
+    throw error;
+  }
+}
