@@ -8,7 +8,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { wantedImage } from '../../src/agent/testing/images.ts';
-import { publishTree } from '../../src/agent/seal.ts';
+import { publishTree } from '../../src/agent/fetch/commit-tree.ts';
 import { entryPath, storePaths } from '../../src/agent/store/paths.ts';
 import { prepareStore } from '../../src/agent/store/remove.ts';
 import { withScratch } from '../../src/agent/store/scratch.ts';

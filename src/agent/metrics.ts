@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { FailureReason } from '../image/failure.ts';
-import type { Finding } from './memory.ts';
+import type { Finding } from './state.ts';
 
 export interface AgentMetrics {
   countBytes: (bytes: number) => void;

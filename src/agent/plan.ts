@@ -12,14 +12,14 @@ import {
   readyImage,
   retainedImage,
   treeChanged,
-} from './image-status.ts';
-import type { Departure, Fetching, Tries, Verification } from './memory.ts';
-import { mountScriptShaOf } from './mount-script.ts';
+} from './status/image-status.ts';
+import type { Departure, Fetching, Tries, Verification } from './state.ts';
+import { mountScriptShaOf } from './store/mount-script.ts';
 import type { ImageFile } from './store/image-file.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageName } from '../api/images.ts';
 import type { ImageName } from '../api/images.ts';
-import { findingOf } from './verify-plan.ts';
+import { findingOf } from './verify/plan.ts';
 
 export interface Observed {
   wanted: readonly WantedImage[];

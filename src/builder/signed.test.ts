@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { makeTree, recipeOf, whyNoBuilding, workshop, useRegistry } from '../../test/fixtures/builder.ts';
-import { fetchImage } from '../agent/fetch.ts';
+import { fetchImage } from '../agent/fetch/fetch.ts';
 import { temporaryDirectory, whyNoUnpacking } from '../agent/testing/environment.ts';
 import { failure, signal } from '../agent/testing/fetching.ts';
 import { fetchPorts, wantedImage } from '../agent/testing/images.ts';

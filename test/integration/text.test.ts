@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { failedImage } from '../../src/agent/image-status.ts';
-import { nodeStoreStatus } from '../../src/agent/status.ts';
+import { failedImage } from '../../src/agent/status/image-status.ts';
+import { nodeStoreStatus } from '../../src/agent/status/conditions.ts';
 import type { WantedImage } from '../../src/api/nodestore.ts';
 import { recordFailure } from '../../src/controllers/hostedcontainer/record.ts';
 import { writeStatus } from '../../src/controllers/status.ts';

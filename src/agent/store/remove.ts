@@ -4,7 +4,7 @@ import { readImageFile } from './image-file.ts';
 import { entryPath } from './paths.ts';
 import type { ImageName } from '../../api/images.ts';
 import type { StorePaths } from './paths.ts';
-import { exists } from './publish.ts';
+import { exists } from './commit.ts';
 import { syncDirectory } from './sync.ts';
 import { removeTree } from '../../system/files.ts';
 

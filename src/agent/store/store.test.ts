@@ -7,7 +7,7 @@ import { writeImageFile } from './image-file.ts';
 import { listStore } from './list.ts';
 import { entryPath } from './paths.ts';
 import type { StorePaths } from './paths.ts';
-import { publish } from './publish.ts';
+import { publish } from './commit.ts';
 import { moveToTrash, prepareStore } from './remove.ts';
 
 const image = { os: 'debian-12', version: 'v1' };

@@ -18,7 +18,7 @@ import {
   writeManifest,
 } from './manifest.ts';
 import { escaped } from './names.ts';
-import { exists } from './publish.ts';
+import { exists } from './commit.ts';
 import { Sorter } from './sorter.ts';
 import { walk } from '../../system/walk.ts';
 

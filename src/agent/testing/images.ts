@@ -1,6 +1,6 @@
 import type { WantedImage } from '../../api/nodestore.ts';
 import type { HttpSource } from '../../api/sources.ts';
-import type { FetchPorts } from '../fetch.ts';
+import type { FetchPorts } from '../fetch/fetch.ts';
 import { Room } from '../../image/disk/reservations.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { storePaths } from '../store/paths.ts';

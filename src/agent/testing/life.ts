@@ -1,7 +1,7 @@
 import type { WantedImage } from '../../api/nodestore.ts';
-import { removeImage } from '../departure.ts';
+import { removeImage } from '../removal/removal.ts';
 import { toFetchError } from '../../image/failure.ts';
-import { fetchImage } from '../fetch.ts';
+import { fetchImage } from '../fetch/fetch.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import type { ImageName } from '../../api/images.ts';
 import { prepareStore } from '../store/remove.ts';

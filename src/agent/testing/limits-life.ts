@@ -3,7 +3,7 @@ import type { WantedImage } from '../../api/nodestore.ts';
 import { deleteTrashed, moveToTrash, prepareStore } from '../store/remove.ts';
 import { readUsedBytes } from '../store/usage.ts';
 import { toFetchError } from '../../image/failure.ts';
-import { fetchImage } from '../fetch.ts';
+import { fetchImage } from '../fetch/fetch.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import { withScratch } from '../store/scratch.ts';
 import { verifyEntry } from '../store/verify.ts';

@@ -2,7 +2,7 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { WantedImage } from '../../api/nodestore.ts';
-import { fetchImage } from '../fetch.ts';
+import { fetchImage } from '../fetch/fetch.ts';
 import { listStore } from '../store/list.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import type { StorePaths } from '../store/paths.ts';

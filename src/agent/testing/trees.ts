@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { publishTree } from '../seal.ts';
-import type { SealPorts } from '../seal.ts';
+import { publishTree } from '../fetch/commit-tree.ts';
+import type { SealPorts } from '../fetch/commit-tree.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { entryPath } from '../store/paths.ts';
 import { signal } from './fetching.ts';

@@ -3,7 +3,7 @@ import { mostImages } from '../../api/nodestore.ts';
 
 /**
  * What of an object in etcd (1.5 MiB by default) the list of wanted images may take. The agent has 480 KiB for what it tells
- * (src/agent/status-limits.ts), and the API server keeps who owns which field of both.
+ * (src/agent/status/limits.ts), and the API server keeps who owns which field of both.
  */
 export const mostBytes = 800 * 1024;
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binaries.ts';
 import type { OciSource } from '../../api/sources.ts';
 import type { Proxies } from '../download/connect.ts';
-import { fetchImage } from '../../agent/fetch.ts';
+import { fetchImage } from '../../agent/fetch/fetch.ts';
 import { sha256 } from '../../agent/testing/archive.ts';
 import { temporaryDirectory, whyNoUnpacking } from '../../agent/testing/environment.ts';
 import { expectNothingLeft, failure, signal, wantedBytes } from '../../agent/testing/fetching.ts';

@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { sha256, rootEntries, tar } from '../testing/archive.ts';
+import { whyNoUnpacking } from '../testing/environment.ts';
+import { failure } from '../testing/fetching.ts';
+import { fetchPorts, wantedImage } from '../testing/images.ts';
+import { Room } from '../../image/disk/reservations.ts';
+import { serve } from '../testing/server.ts';
+
+const unable = whyNoUnpacking();
+
+const archive = tar([...rootEntries(), { name: 'usr/big', content: Buffer.alloc(300_000, 'x') }]);
+
+/** A node without room, and a server that gives these bytes for the digest of the archive; what it was asked is counted. */
+async function fetchOf(bytes: Buffer) {
+  let asked = 0;
+  const origin = await serve((_request, response) => {
+    asked += 1;
+    response.end(bytes);
+  });
+  const space = { totalBytes: 1e9, freeBytes: 100_000, totalInodes: 1000, freeInodes: 1000 };
+  const ports = await fetchPorts({
+    room: new Room(() => Promise.resolve(space), { bytes: 1 }),
+    seen: new Set(),
+  });
+  const http = { url: `${origin}/a`, sha256: sha256(archive) };
+  const image = wantedImage('v1', { digest: `sha256:${http.sha256}`, source: { http } });
+  return { fetch: () => failure(image, ports), asked: () => asked };
+}
+
+describe.skipIf(unable)(unable ? `an image without room (skipped: ${unable})` : 'an image without room', () => {
+  test('may have others make room for it, when these are its bytes', async () => {
+    const { fetch } = await fetchOf(archive);
+    expect(await fetch()).toMatchObject({ reason: 'NoSpace', verified: true });
+  });
+
+  test('is read to the end once to know that, and not at each try', async () => {
+    const { fetch, asked } = await fetchOf(archive);
+    await fetch();
+    const once = asked();
+    await fetch();
+    expect([once, asked() - once]).toEqual([2, 1]);
+  });
+
+  test('has others make no room for it, when a server has other bytes', async () => {
+    const { fetch } = await fetchOf(Buffer.concat([archive, Buffer.alloc(512)]));
+    expect(await fetch()).toMatchObject({ reason: 'DigestMismatch', verified: false });
+  });
+});

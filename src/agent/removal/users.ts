@@ -1,0 +1,23 @@
+import { normalize } from 'node:path';
+import { keyOf } from '../../runtime/object.ts';
+import { entryPath } from '../store/paths.ts';
+import type { ImageName } from '../../api/images.ts';
+import type { StorePaths } from '../store/paths.ts';
+
+/** A Pod as far as its use of the store goes. */
+export interface StoreUser {
+  metadata: { name: string; namespace?: string | undefined };
+  spec?: { volumes?: readonly { hostPath?: { path: string } | undefined }[] | undefined } | undefined;
+}
+
+/**
+ * `<namespace>/<name>` of the Pods that mount anything of an image. A Pod counts until its object is gone, in whatever phase
+ * it is: the kubelet may still be about to start it, or to stop it.
+ */
+export function usersOf(image: ImageName, paths: StorePaths, pods: readonly StoreUser[]): string[] {
+  const entry = entryPath(paths, image);
+  const uses = (path: string) => `${normalize(path)}/`.startsWith(`${entry}/`);
+  return pods
+    .filter((pod) => pod.spec?.volumes?.some(({ hostPath }) => hostPath && uses(hostPath.path)))
+    .map((pod) => keyOf(pod.metadata));
+}

@@ -1,0 +1,107 @@
+import type { NodeStoreStatus, StoredImage } from '../../api/nodestore.ts';
+import { setConditions } from '../../runtime/conditions.ts';
+import type { NewCondition } from '../../runtime/conditions.ts';
+import { fittingImages } from './limits.ts';
+import { imageName } from '../../api/images.ts';
+import type { ImageName } from '../../api/images.ts';
+import type { Space } from '../../image/disk/space.ts';
+
+export interface StatusInput {
+  generation: number | undefined;
+  /** The status as it is, for the times of its conditions. */
+  before: NodeStoreStatus | undefined;
+  wanted: readonly (ImageName & { retained?: boolean | undefined })[];
+  images: readonly StoredImage[];
+  store: NonNullable<NodeStoreStatus['store']>;
+  now: Date;
+}
+
+type Case = Pick<NewCondition, 'status' | 'reason' | 'message'>;
+
+/** The whole status of a NodeStore; equal to the one before when nothing has changed. */
+export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
+  const { generation, before, now } = input;
+  const observedGeneration = generation !== undefined ? { observedGeneration: generation } : {};
+  const stated = [
+    { type: 'Reconciling', ...reconciling(input) },
+    { type: 'Stalled', ...stalled(input) },
+    { type: 'Ready', ...ready(input) },
+  ];
+  const conditions = setConditions(before?.conditions, stated, generation, now);
+  return {
+    ...observedGeneration,
+    conditions,
+    images: fittingImages(input.images, input.wanted).images,
+    counts: countsOf(input),
+    store: input.store,
+  };
+}
+
+/**
+ * What is said of the disk: the same as before unless images came or went or free space has moved by a twentieth of the disk,
+ * so that a disk that others write to causes no writes to the API server.
+ */
+export function storeSpace(
+  before: NodeStoreStatus['store'],
+  usedBytes: number,
+  { totalBytes, freeBytes }: Space,
+): NonNullable<NodeStoreStatus['store']> {
+  const moved = Math.abs((before?.freeBytes ?? 0) - freeBytes) >= totalBytes / 20;
+  if (before?.usedBytes === usedBytes && before.capacityBytes === totalBytes && !moved) return before;
+  return { usedBytes, freeBytes, capacityBytes: totalBytes };
+}
+
+/** Retained images are extra: nobody is missing anything when one is gone. */
+function countsOf({ wanted: all, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
+  const wanted = all.filter(({ retained }) => !retained);
+  const keys = new Set(wanted.map(imageName));
+  const of = (state: StoredImage['state']) =>
+    images.filter((it) => keys.has(imageName(it)) && it.state === state).length;
+  return { desired: wanted.length, ready: of('Ready'), failed: of('Failed') };
+}
+
+const first = (images: readonly StoredImage[], state: StoredImage['state']) => images.find((it) => it.state === state);
+const told = (image: StoredImage) => `${imageName(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
+
+/** Wanted images of which there is no room to tell. */
+function untold({ wanted, images }: StatusInput): Pick<NewCondition, 'reason' | 'message'> | undefined {
+  const left = new Set(fittingImages(images, wanted).left);
+  const missing = wanted.filter((image) => left.has(imageName(image)));
+  const first = missing[0];
+  if (!first) return undefined;
+  const message = `This status has no room for ${missing.length} images, such as ${imageName(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
+  return { reason: 'TooManyImages', message };
+}
+
+/** First hit wins. */
+function ready(input: StatusInput): Case {
+  const { wanted, images } = input;
+  const failed = first(images, 'Failed');
+  if (failed) return { status: 'False', reason: 'FetchFailed', message: told(failed) };
+  const left = untold(input);
+  if (left) return { status: 'False', ...left };
+  const retrying = images.find((it) => it.state === 'Pending' && it.attempts);
+  if (retrying) return { status: 'False', reason: 'FetchRetrying', message: told(retrying) };
+  const fetching = first(images, 'Fetching');
+  if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageName(fetching)}` };
+  const pending = first(images, 'Pending');
+  if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: told(pending) };
+  const count = wanted.filter(({ retained }) => !retained).length;
+  return { status: 'True', reason: 'AllStored', message: `Stores all ${count} wanted images` };
+}
+
+function reconciling({ images }: StatusInput): Case {
+  const busy = first(images, 'Fetching') ?? first(images, 'Pending');
+  if (busy) return { status: 'True', reason: 'Fetching', message: `Is about to store ${imageName(busy)}` };
+  const deleting = first(images, 'Deleting');
+  if (deleting) return { status: 'True', reason: 'Deleting', message: `Is about to delete ${imageName(deleting)}` };
+  return { status: 'False', reason: 'Done', message: 'Nothing is to be done' };
+}
+
+function stalled(input: StatusInput): Case {
+  const failed = first(input.images, 'Failed');
+  if (failed) return { status: 'True', reason: 'FetchFailed', message: told(failed) };
+  const left = untold(input);
+  if (left) return { status: 'True', ...left };
+  return { status: 'False', reason: 'Done', message: 'Nobody has to act' };
+}

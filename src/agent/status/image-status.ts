@@ -1,0 +1,97 @@
+import type { StoredImage, WantedImage } from '../../api/nodestore.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { deathLimit, exhausted } from '../fetch/backoff.ts';
+import type { Fetching, Finding, Tries } from '../state.ts';
+import type { ImageFile } from '../store/image-file.ts';
+import { truncate } from '../../runtime/text.ts';
+
+/** What a status says about one image, in each of its states. */
+
+const longestMessage = 1024;
+const retrying = 'Tries again; the last try failed: ';
+const identity = ({ os, version, digest }: WantedImage | ImageFile) => ({ os, version, digest });
+
+export function pendingImage(image: WantedImage, reason: string, message: string): StoredImage {
+  return { ...identity(image), state: 'Pending', reason, message: truncate(message, longestMessage) };
+}
+
+/** Pending until all granted retries are used up, Failed from then on. */
+export function failedImage(image: WantedImage, { attempts, reason, message, retryTime }: Tries): StoredImage {
+  const limit = reason === agentDied ? deathLimit : image.backoffLimit;
+  return {
+    ...pendingImage(image, reason, message),
+    state: exhausted(attempts, limit) ? 'Failed' : 'Pending',
+    attempts,
+    retryTime: formatTime(new Date(retryTime)),
+  };
+}
+
+export function fetchingImage(image: WantedImage, tries: Tries | undefined, progress?: Fetching): StoredImage {
+  return {
+    ...identity(image),
+    state: 'Fetching',
+    ...(tries && {
+      attempts: tries.attempts,
+      reason: tries.reason,
+      message: truncate(`${retrying}${tries.message}`, longestMessage),
+    }),
+    downloadedBytes: progress?.downloadedBytes ?? 0,
+    ...(progress?.totalBytes !== undefined && { totalBytes: progress.totalBytes }),
+  };
+}
+
+export const agentDied = 'AgentDied';
+
+/** What is said of an image of which agents have died; it is remembered as any other failure is. */
+export const deathMessage = (deaths: number) =>
+  `The agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it fetched this image, so other images go first; see the last log of the agent (kubectl logs --previous) and its memory limit, and check the image`;
+
+/** What {@link failedImage} and {@link fetchingImage} were told, read back from a status; undefined when nothing had failed. */
+export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {
+  const { attempts, reason, message = '', retryTime } = image;
+  if (!attempts || reason === undefined) return undefined;
+  return { attempts, reason, message: message.replace(retrying, ''), retryTime: retryTime ? Date.parse(retryTime) : 0 };
+}
+
+export function readyImage(stored: ImageFile): StoredImage {
+  const { layout, defaults, hasMountScript, unpackedBytes, sharedBytes, publishTime } = stored;
+  return {
+    ...identity(stored),
+    state: 'Ready',
+    unpackedBytes,
+    sharedBytes,
+    layout,
+    ...(defaults && { defaults }),
+    hasMountScript,
+    readyTime: publishTime,
+  };
+}
+
+/** Nobody asks for it by name; it stays as long as nothing needs its room. */
+export function retainedImage(stored: ImageFile): StoredImage {
+  const message = 'An earlier version that is kept as a way back; it goes when its room is needed and no Pod uses it';
+  return { ...readyImage(stored), reason: 'Retained', message };
+}
+
+/** A stored tree that is no longer what was published, or of which that is not known. It may be used only in the latter case. */
+export function doubtfulImage(stored: ImageFile, { kind, message }: Finding): StoredImage {
+  if (kind === 'changed') {
+    return { ...readyImage(stored), state: 'Failed', reason: treeChanged, message: changedMessage(message) };
+  }
+  const what = `The tree in the store could not be verified: ${message}; look at the disk of the node`;
+  return { ...readyImage(stored), reason: 'NotVerified', message: truncate(what, longestMessage) };
+}
+
+export const treeChanged = 'TreeChanged';
+export const changedMessage = (difference: string) =>
+  truncate(`The tree in the store is not what was published: ${difference}`, longestMessage - 300);
+
+export function deletingImage(stored: ImageFile): StoredImage {
+  const message = 'Nobody wants it any more and no Pod uses it';
+  return { ...readyImage(stored), state: 'Deleting', reason: 'NotWanted', message };
+}
+
+export function evictedImage(stored: ImageFile): StoredImage {
+  const message = 'An earlier version that no Pod uses, given up because its room is needed';
+  return { ...readyImage(stored), state: 'Deleting', reason: 'Evicted', message };
+}
