@@ -2,10 +2,10 @@ import { annotations, labels } from '../../api/names.ts';
 import type { Build } from '../../api/build.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import { digestOf } from '../catalog.ts';
-import { planBuild } from './build.ts';
+import { planBuild } from './stages/build.ts';
 import type { Action, Observed, Stage, Stated } from './observed.ts';
-import { externalSource, planPublication, waitingToPublish } from './publication.ts';
-import { isTested, planVerification, podDeletion, testNamed, waitingForBuild } from './verification.ts';
+import { externalSource, planPublication, waitingToPublish } from './stages/publication.ts';
+import { isTested, planVerification, podDeletion, testNamed, waitingForBuild } from './stages/verification.ts';
 import { truncate } from '../../runtime/text.ts';
 
 /** What becomes of an image before it may reach the nodes that distributions select. */

@@ -1,7 +1,7 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
-import type { JobSettings } from '../../pod/build-job.ts';
+import type { JobSettings } from './stages/build-job.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';

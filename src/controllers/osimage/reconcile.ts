@@ -17,7 +17,7 @@ import { byStep, configMaps, jobs, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../changes.ts';
 import { writeStatus } from '../status.ts';
-import { notesOf } from './notes.ts';
+import { notesOf } from './events.ts';
 import type { Action, Observed, Settings } from './observed.ts';
 import { planOSImage } from './plan.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { builtImage } from '../../test/fixtures/builders.ts';
-import { buildCapabilities, recipe } from '../api/buildrun.ts';
+import { builtImage } from '../../../../test/fixtures/builders.ts';
+import { buildCapabilities, recipe } from '../../../api/buildrun.ts';
 import { buildJob, publishJob, recipeConfigMap, stepName } from './build-job.ts';
-import type { Container, Job } from '../api/kubernetes/objects.ts';
+import type { Container, Job } from '../../../api/kubernetes/objects.ts';
 
 const settings = { namespace: 'system', builderImage: 'builder' };
 const digest = `sha256:${'1'.repeat(64)}`;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { ContainerState, Job, Pod } from '../../api/kubernetes/objects.ts';
-import type { Observed } from './observed.ts';
+import type { ContainerState, Job, Pod } from '../../../api/kubernetes/objects.ts';
+import type { Observed } from '../observed.ts';
 
 /** How a Job stands, from it and its Pod. */
 export type Outcome<Answer> =

@@ -1,15 +1,15 @@
-import { hostedContainerDefinition } from '../api/hostedcontainer.ts';
-import type { HostedContainer, HostedContainerSpec } from '../api/hostedcontainer.ts';
-import { apiVersion, labels } from '../api/names.ts';
-import type { StoredImage } from '../api/nodestore.ts';
-import type { OSImage } from '../api/osimage.ts';
+import { hostedContainerDefinition } from '../../../api/hostedcontainer.ts';
+import type { HostedContainer, HostedContainerSpec } from '../../../api/hostedcontainer.ts';
+import { apiVersion, labels } from '../../../api/names.ts';
+import type { StoredImage } from '../../../api/nodestore.ts';
+import type { OSImage } from '../../../api/osimage.ts';
 import { ownedBy, stepLabels } from './build-job.ts';
-import { effectiveDefaults } from '../api/defaults.ts';
-import type { UsableImage } from './usable-image.ts';
-import { imageName } from '../api/images.ts';
-import { buildPod } from './pod.ts';
-import type { Scaffolds } from './pod.ts';
-import type { Pod } from '../api/kubernetes/objects.ts';
+import { effectiveDefaults } from '../../../api/defaults.ts';
+import type { UsableImage } from '../../../pod/usable-image.ts';
+import { imageName } from '../../../api/images.ts';
+import { buildPod } from '../../../pod/pod.ts';
+import type { Scaffolds } from '../../../pod/pod.ts';
+import type { Pod } from '../../../api/kubernetes/objects.ts';
 
 /** For the scaffold to be pulled and the mount script to run; that is no time of the command. */
 const startSeconds = 90;

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import type { ConfigMap, Job } from '../../api/kubernetes/objects.ts';
-import { formatTime } from '../../runtime/time.ts';
-import { judgeJob } from './jobs.ts';
-import { shorten } from './observed.ts';
-import type { Observed, Stage, Stated } from './observed.ts';
+import type { ConfigMap, Job } from '../../../api/kubernetes/objects.ts';
+import { formatTime } from '../../../runtime/time.ts';
+import { judgeJob } from './job-outcome.ts';
+import { shorten } from '../observed.ts';
+import type { Observed, Stage, Stated } from '../observed.ts';
 
 /** What the status says of a Job: `reason` when it has failed. */
 interface JobStatus {

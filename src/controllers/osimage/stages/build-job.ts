@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Build } from '../api/build.ts';
+import type { Build } from '../../../api/build.ts';
 import {
   buildCapabilities,
   recipeDirectory,
@@ -7,11 +7,18 @@ import {
   secretNames,
   secretsDirectory,
   workDirectory,
-} from '../api/buildrun.ts';
-import type { Recipe } from '../api/buildrun.ts';
-import { apiVersion, labels } from '../api/names.ts';
-import type { OSImage } from '../api/osimage.ts';
-import type { ConfigMap, Container, Job, OwnerReference, Volume, VolumeMount } from '../api/kubernetes/objects.ts';
+} from '../../../api/buildrun.ts';
+import type { Recipe } from '../../../api/buildrun.ts';
+import { apiVersion, labels } from '../../../api/names.ts';
+import type { OSImage } from '../../../api/osimage.ts';
+import type {
+  ConfigMap,
+  Container,
+  Job,
+  OwnerReference,
+  Volume,
+  VolumeMount,
+} from '../../../api/kubernetes/objects.ts';
 
 /** The Jobs that build and publish an image, and what they read. Pure: the same input gives the same objects. */
 

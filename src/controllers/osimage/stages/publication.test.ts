@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { distribution, nodeStore, stored } from '../../../test/fixtures/builders.ts';
+import { distribution, nodeStore, stored } from '../../../../test/fixtures/builders.ts';
 import {
   digest,
   layout,
@@ -16,8 +16,8 @@ import {
   condition,
   message,
   did,
-} from '../../../test/fixtures/image-life.ts';
-import type { Observed } from './plan.ts';
+} from '../../../../test/fixtures/image-life.ts';
+import type { Observed } from '../plan.ts';
 
 describe('a publication', () => {
   test('follows the build at once when nothing is to be tested', () => {

@@ -1,12 +1,12 @@
-import type { Build } from '../../api/build.ts';
-import { buildAnswer } from '../../api/buildrun.ts';
-import type { BuildAnswer } from '../../api/buildrun.ts';
-import type { OSImageStatus } from '../../api/osimage.ts';
-import { buildJob, recipeConfigMap, stepName } from '../../pod/build-job.ts';
-import { testingReference } from '../../api/images.ts';
+import type { Build } from '../../../api/build.ts';
+import { buildAnswer } from '../../../api/buildrun.ts';
+import type { BuildAnswer } from '../../../api/buildrun.ts';
+import type { OSImageStatus } from '../../../api/osimage.ts';
+import { buildJob, recipeConfigMap, stepName } from './build-job.ts';
+import { testingReference } from '../../../api/images.ts';
 import { planJob } from './job-stage.ts';
-import { tryAgain } from './observed.ts';
-import type { Observed, Stage } from './observed.ts';
+import { tryAgain } from '../observed.ts';
+import type { Observed, Stage } from '../observed.ts';
 
 type BuildStatus = NonNullable<OSImageStatus['build']>;
 type Built = Extract<BuildAnswer, { digest: string }>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { node, nodeStore, stored } from '../../../test/fixtures/builders.ts';
-import { seenAt } from '../../../test/fixtures/cached.ts';
+import { node, nodeStore, stored } from '../../../../test/fixtures/builders.ts';
+import { seenAt } from '../../../../test/fixtures/cached.ts';
 import {
   earlier,
   layout,
@@ -17,11 +17,11 @@ import {
   did,
   done,
   failed,
-} from '../../../test/fixtures/image-life.ts';
-import type { OSImageStatus } from '../../api/osimage.ts';
-import { stepName } from '../../pod/build-job.ts';
-import type { PodStatus } from '../../api/kubernetes/objects.ts';
-import type { Observed } from './plan.ts';
+} from '../../../../test/fixtures/image-life.ts';
+import type { OSImageStatus } from '../../../api/osimage.ts';
+import { stepName } from './build-job.ts';
+import type { PodStatus } from '../../../api/kubernetes/objects.ts';
+import type { Observed } from '../plan.ts';
 
 describe('a test', () => {
   const has = (name = 'n1', state: 'Ready' | 'Fetching' | 'Failed' = 'Ready') =>

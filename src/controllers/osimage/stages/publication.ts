@@ -1,12 +1,12 @@
-import type { Build } from '../../api/build.ts';
-import { publishAnswer } from '../../api/buildrun.ts';
-import type { PublishAnswer } from '../../api/buildrun.ts';
-import type { OSImageStatus } from '../../api/osimage.ts';
-import type { Progress } from '../../runtime/conditions.ts';
-import { publishJob, recipeConfigMap, stepName } from '../../pod/build-job.ts';
+import type { Build } from '../../../api/build.ts';
+import { publishAnswer } from '../../../api/buildrun.ts';
+import type { PublishAnswer } from '../../../api/buildrun.ts';
+import type { OSImageStatus } from '../../../api/osimage.ts';
+import type { Progress } from '../../../runtime/conditions.ts';
+import { publishJob, recipeConfigMap, stepName } from './build-job.ts';
 import { planJob } from './job-stage.ts';
-import { tryAgain } from './observed.ts';
-import type { Observed, Stage, Stated } from './observed.ts';
+import { tryAgain } from '../observed.ts';
+import type { Observed, Stage, Stated } from '../observed.ts';
 
 type PublicationStatus = NonNullable<OSImageStatus['publication']>;
 type Published = Extract<PublishAnswer, { reference: string }>;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { osImage, stored } from '../../test/fixtures/builders.ts';
-import { labels } from '../api/names.ts';
-import { containerName } from './pod.ts';
+import { osImage, stored } from '../../../../test/fixtures/builders.ts';
+import { labels } from '../../../api/names.ts';
+import { containerName } from '../../../pod/pod.ts';
 import { verificationPod } from './verification-pod.ts';
 import type { VerificationPod } from './verification-pod.ts';
 

@@ -15,8 +15,8 @@ import {
   condition,
   message,
   did,
-} from '../../../test/fixtures/image-life.ts';
-import type { Observed } from './plan.ts';
+} from '../../../../test/fixtures/image-life.ts';
+import type { Observed } from '../plan.ts';
 
 describe('a build', () => {
   test('begins with its recipe and its Job, and says how to follow it', () => {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { NodeStore } from '../../api/nodestore.ts';
-import type { OSImage } from '../../api/osimage.ts';
-import { isRealLinux, matchesLabels, toleratesTaints } from '../../api/kubernetes/selectors.ts';
-import type { Node } from '../../api/kubernetes/objects.ts';
-import { isReachable, nodeState, storedImage } from '../storage.ts';
-import type { Observed } from './observed.ts';
+import type { NodeStore } from '../../../api/nodestore.ts';
+import type { OSImage } from '../../../api/osimage.ts';
+import { isRealLinux, matchesLabels, toleratesTaints } from '../../../api/kubernetes/selectors.ts';
+import type { Node } from '../../../api/kubernetes/objects.ts';
+import { isReachable, nodeState, storedImage } from '../../storage.ts';
+import type { Observed } from '../observed.ts';
 
 /** Which node tests an image. */
 
