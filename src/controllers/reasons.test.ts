@@ -22,7 +22,11 @@ test.each(kinds)('the page of %s has each reason once, with the way in which the
 const others = ['notes.ts', 'events.ts', 'job-outcome.ts', 'verdict.ts'];
 const folders: [string, string[], Readonly<Record<string, End>>][] = [
   ['HostedContainers', ['hostedcontainer'], hostedContainer],
-  ['ImageDistributions', ['imagedistribution', 'rollout'], imageDistribution],
+  [
+    'ImageDistributions',
+    ['imagedistribution', 'imagedistribution/rollout', 'imagedistribution/rollout/gates'],
+    imageDistribution,
+  ],
   ['OSImages', ['osimage', 'osimage/stages'], osImage],
 ];
 

@@ -5,7 +5,7 @@ import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { condemnation, defaultDistribution } from '../catalog.ts';
 import { compareDistributions } from '../versions.ts';
-import type { Observed } from './plan.ts';
+import type { Observed } from './observed.ts';
 
 type Activation = Pick<ImageDistributionStatus, 'activeImage' | 'previousActiveImage' | 'activationTime'>;
 

@@ -15,7 +15,7 @@ import type { OSImage } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
 import { planImageDistribution } from './plan.ts';
-import type { Observed } from './plan.ts';
+import type { Observed } from './observed.ts';
 
 const now = new Date('2026-02-03T04:05:06Z');
 type State = StoredImage['state'] | 'asked' | 'none';

@@ -1,36 +1,16 @@
-import type { ImageDistribution, ImageDistributionStatus } from '../../api/imagedistribution.ts';
+import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
-import type { OSImage } from '../../api/osimage.ts';
 import { parseReference } from '../../api/images.ts';
 import { isEmptySelector } from '../../api/kubernetes/selectors.ts';
-import type { Node } from '../../api/kubernetes/objects.ts';
 import { findCondition, removeConditions, setConditions } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import { previousImages, whyNotReleased } from '../catalog.ts';
-import type { Observed as RolloutObserved, RolloutPlan } from '../rollout/observed.ts';
-import { planRollout } from '../rollout/plan.ts';
+import { planRollout } from './rollout/plan.ts';
 import { failureOf, isPaused, nodeState, selectedNodes, selectorOf, storedImage } from '../storage.ts';
 import type { NodeState } from '../storage.ts';
 import { activate, activatedCondition } from './activation.ts';
 import { rolloutConditions, summary } from './summary.ts';
-
-export interface Observed {
-  distribution: ImageDistribution;
-  /** The image that it names, if that exists. */
-  image: OSImage | undefined;
-  find: (os: string, version: string) => OSImage | undefined;
-  nodes: readonly Node[];
-  stores: ReadonlyMap<string, NodeStore>;
-  now: Date;
-  /** What the rollout to existing containers is decided by. */
-  fleet: Pick<RolloutObserved, 'distributions' | 'containers' | 'window' | 'answers'>;
-}
-
-export interface Plan {
-  status: ImageDistributionStatus;
-  /** Unset when it moves no existing containers. */
-  rollout: RolloutPlan | undefined;
-}
+import type { Observed, Plan } from './observed.ts';
 
 const failedNodesLimit = 20;
 export const progressMilliseconds = 10_000;

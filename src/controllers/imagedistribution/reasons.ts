@@ -1,4 +1,4 @@
-import type { RolloutReason } from '../rollout/observed.ts';
+import type { RolloutReason } from './rollout/observed.ts';
 import type { End } from '../ends.ts';
 
 /** Every reason in a condition of an ImageDistribution, and how the state that it names ends. Who ends it is in docs/api. */

@@ -14,16 +14,16 @@ import { byOS, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../catalog.ts';
 import { changedImages, changedLabels, selectionChanged } from '../changes.ts';
-import { RolloutWriter } from '../rollout/act.ts';
-import { askGates } from '../rollout/ask.ts';
-import type { GatePorts } from '../rollout/gates.ts';
-import type { GateAnswer } from '../rollout/observed.ts';
-import { notesOf } from '../rollout/notes.ts';
-import { windowProblem, windowState } from '../rollout/windows.ts';
+import { RolloutWriter } from './rollout/act.ts';
+import { askGates } from './rollout/gates/ask.ts';
+import type { GatePorts } from './rollout/gates/gates.ts';
+import type { GateAnswer } from './rollout/observed.ts';
+import { notesOf } from './rollout/events.ts';
+import { windowProblem, windowState } from './rollout/windows.ts';
 import { writeStatus } from '../status.ts';
 import { Pace, isNews } from './pace.ts';
 import { planImageDistribution, progressMilliseconds } from './plan.ts';
-import type { Observed, Plan } from './plan.ts';
+import type { Observed, Plan } from './observed.ts';
 
 const lookAgainMilliseconds = 60_000;
 

@@ -2,10 +2,10 @@ import type { OSImage } from '../../api/osimage.ts';
 import { isTrue, kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { whyNotReleased } from '../catalog.ts';
-import type { RolloutPlan, RolloutReason } from '../rollout/observed.ts';
+import type { RolloutPlan, RolloutReason } from './rollout/observed.ts';
 import { needsPerson } from '../ends.ts';
 import { endOf } from './reasons.ts';
-import type { Observed } from './plan.ts';
+import type { Observed } from './observed.ts';
 
 interface Parts {
   distributed: NewCondition;

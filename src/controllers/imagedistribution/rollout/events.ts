@@ -1,5 +1,5 @@
-import type { RolloutStatus } from '../../api/rollout.ts';
-import type { EventNotice } from '../../runtime/events.ts';
+import type { RolloutStatus } from '../../../api/rollout.ts';
+import type { EventNotice } from '../../../runtime/events.ts';
 
 /** Events for what has changed between two statuses of a rollout; how far it has come is no event. */
 export function notesOf(before: RolloutStatus | undefined, after: RolloutStatus | undefined): EventNotice[] {

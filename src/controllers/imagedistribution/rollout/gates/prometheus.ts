@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseJson } from '../../runtime/json.ts';
+import { parseJson } from '../../../../runtime/json.ts';
 
 export interface GateVerdict {
   holds: boolean;

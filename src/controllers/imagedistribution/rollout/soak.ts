@@ -1,5 +1,5 @@
-import type { Gate, RolloutStatus } from '../../api/rollout.ts';
-import { formatTime } from '../../runtime/time.ts';
+import type { Gate, RolloutStatus } from '../../../api/rollout.ts';
+import { formatTime } from '../../../runtime/time.ts';
 import type { GateAnswer, Situation } from './observed.ts';
 
 type GateState = NonNullable<RolloutStatus['gates']>[number];

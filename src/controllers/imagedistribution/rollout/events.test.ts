@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { RolloutStatus } from '../../api/rollout.ts';
-import { notesOf } from './notes.ts';
+import type { RolloutStatus } from '../../../api/rollout.ts';
+import { notesOf } from './events.ts';
 
 const begun: RolloutStatus = { image: 'os:v2', startTime: '2026-01-01T00:00:00Z', wave: 0 };
 const later: RolloutStatus = { ...begun, wave: 1 };

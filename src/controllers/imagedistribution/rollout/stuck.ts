@@ -1,4 +1,4 @@
-import type { RolloutStatus } from '../../api/rollout.ts';
+import type { RolloutStatus } from '../../../api/rollout.ts';
 import { earlierImage } from './fleet.ts';
 import type { Fleet, Follower } from './fleet.ts';
 import { readyOf } from './observed.ts';

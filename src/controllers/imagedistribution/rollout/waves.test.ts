@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Followers, names, past } from '../../../test/fixtures/followers.ts';
-import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import type { ExistingContainers } from '../../api/rollout.ts';
+import { Followers, names, past } from '../../../../test/fixtures/followers.ts';
+import type { HostedContainerStatus } from '../../../api/hostedcontainer.ts';
+import type { ExistingContainers } from '../../../api/rollout.ts';
 
 describe('canaries', () => {
   test.each<[string, number, Partial<ExistingContainers>, string[]]>([

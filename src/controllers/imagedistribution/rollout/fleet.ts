@@ -1,16 +1,16 @@
-import type { FailedImage, HostedContainer } from '../../api/hostedcontainer.ts';
-import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import type { RolloutStatus } from '../../api/rollout.ts';
-import { fingerprint } from '../../pod/fingerprint.ts';
-import { imageName, parseReference } from '../../api/images.ts';
-import { usableImage } from '../../pod/usable-image.ts';
-import type { UsableImage } from '../../pod/usable-image.ts';
-import { moves } from '../catalog.ts';
-import { permittedByName, withSoftware } from '../hostedcontainer/images.ts';
-import { isLastKnownGood } from '../hostedcontainer/last-known-good.ts';
+import type { FailedImage, HostedContainer } from '../../../api/hostedcontainer.ts';
+import type { ImageDistribution } from '../../../api/imagedistribution.ts';
+import type { RolloutStatus } from '../../../api/rollout.ts';
+import { fingerprint } from '../../../pod/fingerprint.ts';
+import { imageName, parseReference } from '../../../api/images.ts';
+import { usableImage } from '../../../pod/usable-image.ts';
+import type { UsableImage } from '../../../pod/usable-image.ts';
+import { moves } from '../../catalog.ts';
+import { permittedByName, withSoftware } from '../../hostedcontainer/images.ts';
+import { isLastKnownGood } from '../../hostedcontainer/last-known-good.ts';
 import { readyOf } from './observed.ts';
 import type { Counts, Observed } from './observed.ts';
-import { isSuspended } from '../../pod/suspended.ts';
+import { isSuspended } from '../../../pod/suspended.ts';
 
 /**
  * How one follower stands with the image. `Waiting`: it runs something else and is to be moved. `Moving`: it was moved and is

@@ -1,10 +1,10 @@
-import type { ExistingContainers, RolloutStatus } from '../../api/rollout.ts';
-import { imageObjectName, parseReference } from '../../api/images.ts';
-import { usableImage } from '../../pod/usable-image.ts';
-import { isEmptySelector } from '../../api/kubernetes/selectors.ts';
-import { annotations } from '../../api/names.ts';
-import { condemnation, defaultDistribution } from '../catalog.ts';
-import { compareImages } from '../versions.ts';
+import type { ExistingContainers, RolloutStatus } from '../../../api/rollout.ts';
+import { imageObjectName, parseReference } from '../../../api/images.ts';
+import { usableImage } from '../../../pod/usable-image.ts';
+import { isEmptySelector } from '../../../api/kubernetes/selectors.ts';
+import { annotations } from '../../../api/names.ts';
+import { condemnation, defaultDistribution } from '../../catalog.ts';
+import { compareImages } from '../../versions.ts';
 import { countsOf, fleetOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import { haltForFailures, stayHalted } from './halt.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Followers, past } from '../../../test/fixtures/followers.ts';
+import { Followers, past } from '../../../../test/fixtures/followers.ts';
 
 const gate = (name: string, failureLimit = 0) => ({
   name,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Followers, names, past } from '../../../test/fixtures/followers.ts';
-import { osImage } from '../../../test/fixtures/builders.ts';
+import { Followers, names, past } from '../../../../test/fixtures/followers.ts';
+import { osImage } from '../../../../test/fixtures/builders.ts';
 import { planRollout } from './plan.ts';
 
 describe('a rollout does not begin', () => {

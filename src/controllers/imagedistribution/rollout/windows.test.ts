@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Window } from '../../api/rollout.ts';
+import type { Window } from '../../../api/rollout.ts';
 import { windowProblem, windowState } from './windows.ts';
 
 const hours = (count: number) => count * 3600;

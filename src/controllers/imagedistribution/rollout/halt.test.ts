@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Followers, names, past } from '../../../test/fixtures/followers.ts';
-import { annotations } from '../../api/names.ts';
-import type { ExistingContainers } from '../../api/rollout.ts';
+import { Followers, names, past } from '../../../../test/fixtures/followers.ts';
+import { annotations } from '../../../api/names.ts';
+import type { ExistingContainers } from '../../../api/rollout.ts';
 
 describe('a halt', () => {
   /** f-01 and f-02 of six fail, after the canary. */

@@ -1,5 +1,5 @@
 import { Agent, request } from 'undici';
-import { lookupNotLocal, refuseLocalHost } from '../../runtime/addresses.ts';
+import { lookupNotLocal, refuseLocalHost } from '../../../../runtime/addresses.ts';
 
 /** What a gate needs of Secrets. Never to be logged. */
 export interface GateAccess {

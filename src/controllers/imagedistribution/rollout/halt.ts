@@ -1,15 +1,15 @@
-import type { RolloutStatus } from '../../api/rollout.ts';
-import { annotations } from '../../api/names.ts';
-import { imageObjectName, parseReference } from '../../api/images.ts';
-import { formatTime } from '../../runtime/time.ts';
-import { condemnation } from '../catalog.ts';
+import type { RolloutStatus } from '../../../api/rollout.ts';
+import { annotations } from '../../../api/names.ts';
+import { imageObjectName, parseReference } from '../../../api/images.ts';
+import { formatTime } from '../../../runtime/time.ts';
+import { condemnation } from '../../catalog.ts';
 import { earlierImage, evidenceOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import type { Observed, Situation, Step } from './observed.ts';
-import { downAnyway, fitting, roomOf } from './room.ts';
+import { downAnyway, fitting, roomOf } from './budget.ts';
 import { withoutSoak } from './soak.ts';
 import { startOf } from './stuck.ts';
-import { truncate } from '../../runtime/text.ts';
+import { truncate } from '../../../runtime/text.ts';
 
 const evidenceLimit = 1000;
 

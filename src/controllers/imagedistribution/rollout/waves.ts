@@ -1,14 +1,14 @@
-import type { RolloutStatus } from '../../api/rollout.ts';
-import { formatTime } from '../../runtime/time.ts';
+import type { RolloutStatus } from '../../../api/rollout.ts';
+import { formatTime } from '../../../runtime/time.ts';
 import { evidenceOf, revertedOf } from './fleet.ts';
 import type { Fleet, Follower } from './fleet.ts';
 import { haltForGate } from './halt.ts';
 import type { Assignment, Situation, Step } from './observed.ts';
-import { amount, downAnyway, fitting, roomOf } from './room.ts';
-import type { Room } from './room.ts';
+import { amount, downAnyway, fitting, roomOf } from './budget.ts';
+import type { Room } from './budget.ts';
 import { soak, withoutSoak } from './soak.ts';
 import { giveBackTime, givenBack, hopelessTime, isBlocked, retryTime, timeOf } from './stuck.ts';
-import { example, progress } from './told.ts';
+import { example, progress } from './progress.ts';
 
 /** Moves those whose turn it is: canaries, a soak, then as many at a time as may be unavailable. */
 export function advance(situation: Situation, fleet: Fleet): Step {

@@ -1,10 +1,10 @@
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import { annotations, fieldManagers } from '../../api/names.ts';
-import type { OSImage } from '../../api/osimage.ts';
-import { isConflict, isNotFound } from '../../kube/client.ts';
-import type { Client } from '../../kube/client.ts';
-import { hostedContainers, osImages } from '../../kube/kinds.ts';
-import { Ahead } from '../ahead.ts';
+import type { HostedContainer } from '../../../api/hostedcontainer.ts';
+import { annotations, fieldManagers } from '../../../api/names.ts';
+import type { OSImage } from '../../../api/osimage.ts';
+import { isConflict, isNotFound } from '../../../kube/client.ts';
+import type { Client } from '../../../kube/client.ts';
+import { hostedContainers, osImages } from '../../../kube/kinds.ts';
+import { Ahead } from '../../ahead.ts';
 import type { Assignment } from './observed.ts';
 
 /** Writes under way at the same time. */

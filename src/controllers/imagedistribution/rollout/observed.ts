@@ -1,8 +1,8 @@
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import type { OSImage } from '../../api/osimage.ts';
-import type { ExistingContainers, Gate, RolloutStatus } from '../../api/rollout.ts';
-import type { Condition } from '../../runtime/conditions.ts';
+import type { HostedContainer } from '../../../api/hostedcontainer.ts';
+import type { ImageDistribution } from '../../../api/imagedistribution.ts';
+import type { OSImage } from '../../../api/osimage.ts';
+import type { ExistingContainers, Gate, RolloutStatus } from '../../../api/rollout.ts';
+import type { Condition } from '../../../runtime/conditions.ts';
 
 /** What a gate has answered just now. */
 export interface GateAnswer {

@@ -1,5 +1,5 @@
 import { Cron } from 'croner';
-import type { Window } from '../../api/rollout.ts';
+import type { Window } from '../../../api/rollout.ts';
 
 export interface WindowState {
   /** Containers may be moved. */

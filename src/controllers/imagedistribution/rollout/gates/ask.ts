@@ -1,7 +1,7 @@
-import type { Gate } from '../../api/rollout.ts';
+import type { Gate } from '../../../../api/rollout.ts';
 import { askGate } from './gates.ts';
 import type { GatePorts, GateQuestion } from './gates.ts';
-import type { GateAnswer } from './observed.ts';
+import type { GateAnswer } from '../observed.ts';
 
 /** Asks these gates side by side. */
 export function askGates(

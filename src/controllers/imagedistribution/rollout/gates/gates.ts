@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { labels } from '../../api/names.ts';
-import type { containerCounts, Gate } from '../../api/rollout.ts';
-import { postOnce } from './gate-request.ts';
-import type { GateAccess, GateAnswer } from './gate-request.ts';
-import { judgeQuery } from './gate-query.ts';
-import type { GateVerdict } from './gate-query.ts';
-import { truncate } from '../../runtime/text.ts';
+import { labels } from '../../../../api/names.ts';
+import type { containerCounts, Gate } from '../../../../api/rollout.ts';
+import { postOnce } from './request.ts';
+import type { GateAccess, GateAnswer } from './request.ts';
+import { judgeQuery } from './prometheus.ts';
+import type { GateVerdict } from './prometheus.ts';
+import { truncate } from '../../../../runtime/text.ts';
 
 /** The state of the rollout that a gate is asked about; what a webhook gets as JSON. */
 export interface GateQuestion {
