@@ -9,7 +9,7 @@ import { defineResource } from '../kube/resources.ts';
 import { imageObjectName, parseReference } from '../api/images.ts';
 import type { Claim } from '../pod/claim.ts';
 import type { ConfigMap, Job, Node, Pod } from '../api/kubernetes/objects.ts';
-import type { SeenNodeStore } from './storage.ts';
+import type { SeenNodeStore } from './node-images.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { KubeObject } from '../runtime/object.ts';
 import { Reflector } from '../runtime/reflector.ts';

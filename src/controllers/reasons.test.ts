@@ -19,7 +19,7 @@ test.each(kinds)('the page of %s has each reason once, with the way in which the
 });
 
 /** Those tell of events, of what Jobs have failed with, and of the ledger. */
-const others = ['notes.ts', 'events.ts', 'job-outcome.ts', 'verdict.ts'];
+const others = ['events.ts', 'job-outcome.ts', 'outcome.ts'];
 const folders: [string, string[], Readonly<Record<string, End>>][] = [
   ['HostedContainers', ['hostedcontainer'], hostedContainer],
   [

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { failedImage } from '../../src/agent/status/image-status.ts';
 import { nodeStoreStatus } from '../../src/agent/status/conditions.ts';
 import type { WantedImage } from '../../src/api/nodestore.ts';
-import { recordFailure } from '../../src/controllers/hostedcontainer/record.ts';
+import { recordFailure } from '../../src/controllers/hostedcontainer/history.ts';
 import { writeStatus } from '../../src/controllers/status.ts';
 import { eventSink } from '../../src/kube/events.ts';
 import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';

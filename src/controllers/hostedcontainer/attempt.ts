@@ -5,8 +5,8 @@ import { interrupt } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';
 import { elapsedSeconds } from './clock.ts';
-import type { Course } from './course.ts';
-import { exits, lastExit, mainStatus, readyTransition, startError } from './verdict.ts';
+import type { Course } from './target.ts';
+import { exits, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
 
 /**
  * What an attempt remembers over all of its Pods. All times are by the clock of the operator: of those of a kubelet it only

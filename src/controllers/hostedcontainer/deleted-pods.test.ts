@@ -4,7 +4,7 @@ import { keyOf } from '../../runtime/object.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import { DeletedPods } from './deleted-pods.ts';
 import type { Observed } from './observed.ts';
-import { isReady } from './verdict.ts';
+import { isReady } from './outcome.ts';
 
 const now = new Date('2026-01-01T00:01:00Z');
 const since = '2026-01-01T00:00:00Z';

@@ -5,7 +5,7 @@ import { parseReference } from '../../api/images.ts';
 import { usableImage } from '../../pod/usable-image.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
-import { condemnation } from '../catalog.ts';
+import { condemnation } from '../images.ts';
 import { hasRunWell } from './last-known-good.ts';
 import type { Catalog } from './observed.ts';
 

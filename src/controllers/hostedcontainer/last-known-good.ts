@@ -3,7 +3,7 @@ import type { OSImage } from '../../api/osimage.ts';
 import { imageName, parseReference } from '../../api/images.ts';
 import { usableImage } from '../../pod/usable-image.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
-import { whyNotReleased } from '../catalog.ts';
+import { whyNotReleased } from '../images.ts';
 import type { Catalog } from './observed.ts';
 
 /** An image as its bytes: the name says where they were found. */

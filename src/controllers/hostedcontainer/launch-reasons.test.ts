@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Pod } from '../../api/kubernetes/objects.ts';
-import { launchFailure, launchReasons } from './verdict.ts';
+import { launchFailure, launchReasons } from './outcome.ts';
 
 const ended = (message: string, exitCode = 125): Pod => ({
   apiVersion: 'v1',

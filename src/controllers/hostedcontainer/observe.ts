@@ -7,7 +7,7 @@ import type { NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
 import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
 import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { catalogOf } from './cached-catalog.ts';
+import { catalogOf } from './cached-images.ts';
 import { withTrial } from './observed.ts';
 import type { DataLocation, Need, Observed, PodSettings } from './observed.ts';
 

@@ -1,4 +1,4 @@
-import { isOnCourse } from './course.ts';
+import { isOnCourse } from './target.ts';
 import { needsPerson } from '../ends.ts';
 import type { Stated, Situation } from './conditions.ts';
 import type { Action } from './observed.ts';

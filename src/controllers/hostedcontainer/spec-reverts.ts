@@ -1,7 +1,7 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import { keyOf } from '../../runtime/object.ts';
 import type { Observed } from './observed.ts';
-import { newest } from './record.ts';
+import { newest } from './history.ts';
 
 /**
  * For which failures `spec.image` was written back: once is once, also when a GitOps tool has written the failed image again

@@ -7,12 +7,12 @@ import type { Ending } from '../interruption.ts';
 import { nodeAnswers, podEnd } from '../pod-end.ts';
 import { followAttempt, interruptAttempt, interruptCourse, interruptionOf } from './attempt.ts';
 import type { Hindrance } from './conditions.ts';
-import { isOnCourse } from './course.ts';
-import type { Course } from './course.ts';
+import { isOnCourse } from './target.ts';
+import type { Course } from './target.ts';
 import type { Action, Need, Observed } from './observed.ts';
-import { beginAttempt, closeTakenBack, forgetFailure, openAttempt, recordFailure, recordSuccess } from './record.ts';
-import { judge } from './verdict.ts';
-import type { Verdict } from './verdict.ts';
+import { beginAttempt, closeTakenBack, forgetFailure, openAttempt, recordFailure, recordSuccess } from './history.ts';
+import { judge } from './outcome.ts';
+import type { Verdict } from './outcome.ts';
 import { wayBackOf } from './way-back.ts';
 
 /** What one look at the Pod leads to. */

@@ -1,5 +1,5 @@
 import { fingerprint, podHash } from '../../pod/fingerprint.ts';
-import type { Course } from './course.ts';
+import type { Course } from './target.ts';
 import { withSoftware } from './images.ts';
 import { wayBack } from './last-known-good.ts';
 import type { Observed } from './observed.ts';

@@ -4,7 +4,7 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { annotations } from '../../api/names.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus } from '../../runtime/status.ts';
-import { defaultVersion } from '../catalog.ts';
+import { defaultVersion } from '../default-version.ts';
 import { planImageDistribution } from './plan.ts';
 
 /** A cluster of one node reduced to what decides the default version: distributions, their archives, and condemnations. */

@@ -3,7 +3,8 @@ import { annotations } from '../../api/names.ts';
 import { imageObjectName, parseReference } from '../../api/images.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { condemnation, defaultDistribution } from '../catalog.ts';
+import { defaultDistribution } from '../default-version.ts';
+import { condemnation } from '../images.ts';
 import { compareDistributions } from '../versions.ts';
 import type { Observed } from './observed.ts';
 

@@ -1,7 +1,7 @@
 import type { OSImage } from '../../api/osimage.ts';
 import { isTrue, kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
-import { whyNotReleased } from '../catalog.ts';
+import { whyNotReleased } from '../images.ts';
 import type { RolloutPlan, RolloutReason } from './rollout/observed.ts';
 import { needsPerson } from '../ends.ts';
 import { endOf } from './reasons.ts';

@@ -9,7 +9,7 @@ import type { ControllerOptions } from '../../runtime/controller.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { nodes } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { distributionChanged, imageChanged, placementChanged } from '../changes.ts';
+import { distributionChanged, imageChanged, placementChanged } from '../predicates.ts';
 import { watchPins } from './pins.ts';
 import { concernsLabels, currentLabels } from './labels.ts';
 import { planFleet } from './plan.ts';

@@ -1,7 +1,7 @@
 import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { condemnation } from '../catalog.ts';
+import { condemnation } from '../images.ts';
 import { truncate } from '../../runtime/text.ts';
 
 const messageLimit = 4096;

@@ -3,7 +3,7 @@ import { namedSecrets } from '../../api/defaults.ts';
 import { imageName } from '../../api/images.ts';
 import { kstatus } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
-import { storedImage } from '../storage.ts';
+import { storedImage } from '../node-images.ts';
 import { condemnedCondition } from './condemned.ts';
 import { consistentCondition } from './facts.ts';
 import type { Facts } from './facts.ts';

@@ -3,8 +3,8 @@ import type { Layout, OSImage, OSImageSpec, OSImageStatus } from '../../api/osim
 import { effectiveDefaults } from '../../api/defaults.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { formatTime } from '../../runtime/time.ts';
-import { digestOf } from '../catalog.ts';
-import { storedImage } from '../storage.ts';
+import { digestOf } from '../images.ts';
+import { storedImage } from '../node-images.ts';
 import type { Observed, Stated } from './observed.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { annotations, labels } from '../../api/names.ts';
 import type { Build } from '../../api/build.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
-import { digestOf } from '../catalog.ts';
+import { digestOf } from '../images.ts';
 import { planBuild } from './stages/build.ts';
 import type { Action, Observed, Stage, Stated } from './observed.ts';
 import { externalSource, planPublication, waitingToPublish } from './stages/publication.ts';

@@ -1,8 +1,9 @@
 import type { OSImageStatus } from '../../api/osimage.ts';
 import { imageName } from '../../api/images.ts';
 import { setConditions } from '../../runtime/conditions.ts';
-import { defaultVersion, digestOf } from '../catalog.ts';
-import { selectedNodes, storedImage } from '../storage.ts';
+import { defaultVersion } from '../default-version.ts';
+import { digestOf } from '../images.ts';
+import { selectedNodes, storedImage } from '../node-images.ts';
 import { conditionsOf } from './conditions.ts';
 import { factsOf } from './facts.ts';
 import { planLifecycle } from './lifecycle.ts';

@@ -15,7 +15,7 @@ import type { KubeObject } from '../../runtime/object.ts';
 import { actThenWriteStatus } from '../../runtime/status.ts';
 import { byStep, configMaps, jobs, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../changes.ts';
+import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../predicates.ts';
 import { writeStatus } from '../status.ts';
 import { notesOf } from './events.ts';
 import type { Action, Observed, Settings } from './observed.ts';

@@ -3,7 +3,7 @@ import { customResourceDefinition } from '../../../src/api/crd.ts';
 import { imageDistributionDefinition } from '../../../src/api/imagedistribution.ts';
 import type { ImageDistribution } from '../../../src/api/imagedistribution.ts';
 import { defineResource } from '../../../src/kube/resources.ts';
-import { selectedNodes } from '../../../src/controllers/storage.ts';
+import { selectedNodes } from '../../../src/controllers/node-images.ts';
 import { node, osImage } from '../../fixtures/builders.ts';
 import { connect } from '../environment.ts';
 import { eventually } from '../eventually.ts';

@@ -4,7 +4,7 @@ import type { OSImage } from '../../../api/osimage.ts';
 import { isConflict, isNotFound } from '../../../kube/client.ts';
 import type { Client } from '../../../kube/client.ts';
 import { hostedContainers, osImages } from '../../../kube/kinds.ts';
-import { Ahead } from '../../ahead.ts';
+import { Ahead } from '../../../runtime/mutation-cache.ts';
 import type { Assignment } from './observed.ts';
 
 /** Writes under way at the same time. */

@@ -5,7 +5,7 @@ import { fingerprint } from '../../../pod/fingerprint.ts';
 import { imageName, parseReference } from '../../../api/images.ts';
 import { usableImage } from '../../../pod/usable-image.ts';
 import type { UsableImage } from '../../../pod/usable-image.ts';
-import { moves } from '../../catalog.ts';
+import { moves } from '../../default-version.ts';
 import { permittedByName, withSoftware } from '../../hostedcontainer/images.ts';
 import { isLastKnownGood } from '../../hostedcontainer/last-known-good.ts';
 import { readyOf } from './observed.ts';

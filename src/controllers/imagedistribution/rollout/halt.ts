@@ -2,7 +2,7 @@ import type { RolloutStatus } from '../../../api/rollout.ts';
 import { annotations } from '../../../api/names.ts';
 import { imageObjectName, parseReference } from '../../../api/images.ts';
 import { formatTime } from '../../../runtime/time.ts';
-import { condemnation } from '../../catalog.ts';
+import { condemnation } from '../../images.ts';
 import { earlierImage, evidenceOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import type { Observed, Situation, Step } from './observed.ts';

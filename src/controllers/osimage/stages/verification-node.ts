@@ -3,7 +3,7 @@ import type { NodeStore } from '../../../api/nodestore.ts';
 import type { OSImage } from '../../../api/osimage.ts';
 import { isRealLinux, matchesLabels, toleratesTaints } from '../../../api/kubernetes/selectors.ts';
 import type { Node } from '../../../api/kubernetes/objects.ts';
-import { isReachable, nodeState, storedImage } from '../../storage.ts';
+import { isReachable, nodeState, storedImage } from '../../node-images.ts';
 import type { Observed } from '../observed.ts';
 
 /** Which node tests an image. */

@@ -7,7 +7,7 @@ import type { VerificationPod } from './verification-pod.ts';
 import { formatTime } from '../../../runtime/time.ts';
 import { interrupt, pauseSeconds, pauses } from '../../interruption.ts';
 import { isDisrupted, isOwnExit, podEnd } from '../../pod-end.ts';
-import { storedImage } from '../../storage.ts';
+import { storedImage } from '../../node-images.ts';
 import { factsOf } from '../facts.ts';
 import { lastLines, podProblem, terminated } from './job-outcome.ts';
 import { shorten, tryAgain } from '../observed.ts';

@@ -5,7 +5,7 @@ import { imageName, parseReference } from '../../api/images.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import type { Observed } from './observed.ts';
-import { findFailure, newest } from './record.ts';
+import { findFailure, newest } from './history.ts';
 import { permitted, permittedByName, withSoftware } from './images.ts';
 import { isLastKnownGood, usableBytes, wayBack } from './last-known-good.ts';
 import type { Bytes } from './last-known-good.ts';

@@ -4,9 +4,10 @@ import type { Node } from '../../api/kubernetes/objects.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import { byDigest, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { defaultDistribution, defaultVersion, digestOf, moves } from '../catalog.ts';
-import { isPaused, nodeState, selectedNodes } from '../storage.ts';
-import type { NodeState } from '../storage.ts';
+import { defaultDistribution, defaultVersion, moves } from '../default-version.ts';
+import { digestOf } from '../images.ts';
+import { isPaused, nodeState, selectedNodes } from '../node-images.ts';
+import type { NodeState } from '../node-images.ts';
 import type { Catalog, ImageDigest, Pending } from './observed.ts';
 
 /** What is known of images, from caches, as of now. */

@@ -1,5 +1,5 @@
-import { keyOf } from '../runtime/object.ts';
-import type { KubeObject } from '../runtime/object.ts';
+import { keyOf } from './object.ts';
+import type { KubeObject } from './object.ts';
 
 interface Entry<T> {
   /** The revisions that were replaced, one after the other: while the cache has one of them, it has not seen the last write. */

@@ -3,7 +3,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { pauseText } from '../interruption.ts';
 import { deletedByHand } from './taken-pod.ts';
 import type { Note, Observed } from './observed.ts';
-import { newest } from './record.ts';
+import { newest } from './history.ts';
 
 /** Events for what has changed between the status that was seen and the one that will be written. */
 export function notesOf(o: Observed, after: HostedContainerStatus): Note[] {

@@ -9,7 +9,7 @@ import {
   placementChanged,
   selectionChanged,
   withoutProgress,
-} from './changes.ts';
+} from './predicates.ts';
 
 const fetching = (downloadedBytes: number, other: Parameters<typeof stored>[1] = 'Ready') =>
   nodeStore(

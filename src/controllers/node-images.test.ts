@@ -5,8 +5,8 @@ import type { ImageDistributionSpec } from '../api/imagedistribution.ts';
 import type { NodeStore, StoredImage } from '../api/nodestore.ts';
 import type { Node } from '../api/kubernetes/objects.ts';
 import { transforms } from './caches.ts';
-import { nodeState, selectedNodes } from './storage.ts';
-import type { NodeState } from './storage.ts';
+import { nodeState, selectedNodes } from './node-images.ts';
+import type { NodeState } from './node-images.ts';
 
 describe('a distribution selects', () => {
   const taint = (key: string, effect = 'NoSchedule') => ({ taints: [{ key, effect }] });

@@ -2,15 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { builtImage, distribution, osImage, sha256Of } from '../../test/fixtures/builders.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
 import type { OSImage, OSImageStatus } from '../api/osimage.ts';
-import {
-  defaultDistribution,
-  defaultVersion,
-  digestOf,
-  fetchSourceOf,
-  isActive,
-  previousImages,
-  whyNotReleased,
-} from './catalog.ts';
+import { defaultDistribution, defaultVersion, isActive, previousImages } from './default-version.ts';
+import { digestOf, fetchSourceOf, whyNotReleased } from './images.ts';
 
 /** A distribution that became active at that time of day. */
 const active = (image: string, hour: number): ImageDistribution =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { KubeObject } from '../runtime/object.ts';
-import { Ahead } from './ahead.ts';
+import type { KubeObject } from './object.ts';
+import { Ahead } from './mutation-cache.ts';
 
 const revision = (resourceVersion: string, uid = 'uid'): KubeObject => ({
   apiVersion: 'v1',
