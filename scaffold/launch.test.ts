@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { Container, failure, initOf, whyNoContainers } from './testing.ts';
+import { Container, failure, initOf, whyNoContainers } from '../test/fixtures/scaffold.ts';
 
 const missing = whyNoContainers();
 if (missing !== undefined) console.warn(`Tests of scaffold/launch are skipped: ${missing}`);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Container, failure, initOf, whyNoContainers } from './testing.ts';
+import { Container, failure, initOf, whyNoContainers } from '../test/fixtures/scaffold.ts';
 
 const missing =
   whyNoContainers() ??

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { Container, initOf, whyNoContainers } from './testing.ts';
+import { Container, initOf, whyNoContainers } from '../test/fixtures/scaffold.ts';
 
 const missing = whyNoContainers();
 if (missing !== undefined) console.warn(`Tests of scaffold/launch are skipped: ${missing}`);

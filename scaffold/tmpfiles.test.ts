@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { Container, whyNoContainers } from './testing.ts';
+import { Container, whyNoContainers } from '../test/fixtures/scaffold.ts';
 
 const missing = whyNoContainers();
 if (missing !== undefined) console.warn(`Tests of scaffold/launch are skipped: ${missing}`);

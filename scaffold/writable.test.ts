@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { Container, failure, whyNoContainers } from './testing.ts';
+import { Container, failure, whyNoContainers } from '../test/fixtures/scaffold.ts';
 import { describeAttributes, describeTree, whyNoAttributes } from './tree.ts';
 
 const missing = whyNoContainers();

@@ -10,13 +10,19 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { maxEntries } from '../../src/image/disk/limits.ts';
-import { rootEntries, tar } from '../../src/agent/testing/archive.ts';
-import type { TarEntry } from '../../src/agent/testing/archive.ts';
-import { wantedImage } from '../../src/agent/testing/images.ts';
-import type { LimitsLife } from '../../src/agent/testing/limits-life.ts';
-import { bundleLimits, readDeployed, runLimits, serveArchives, writeArchive } from '../../src/agent/testing/limits.ts';
-import type { LimitsResult } from '../../src/agent/testing/limits.ts';
-import { pushImage, startRegistry } from '../../src/agent/testing/registry.ts';
+import { rootEntries, tar } from '../../test/fixtures/agent/archive.ts';
+import type { TarEntry } from '../../test/fixtures/agent/archive.ts';
+import { wantedImage } from '../../test/fixtures/agent/images.ts';
+import type { LimitsLife } from '../../test/fixtures/agent/limits-life.ts';
+import {
+  bundleLimits,
+  readDeployed,
+  runLimits,
+  serveArchives,
+  writeArchive,
+} from '../../test/fixtures/agent/limits.ts';
+import type { LimitsResult } from '../../test/fixtures/agent/limits.ts';
+import { pushImage, startRegistry } from '../../test/fixtures/agent/registry.ts';
 import { printTable } from './lib.ts';
 
 const { values: options } = parseArgs({

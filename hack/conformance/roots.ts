@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlin
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { detectLayout, readTop } from '../../src/image/unpack/layout.ts';
-import { Container } from '../../scaffold/testing.ts';
+import { Container } from '../../test/fixtures/scaffold.ts';
 
 /** Without one, mmdebstrap takes the mirror that it has for the suite. */
 const mirror = process.env['DEBIAN_MIRROR'];

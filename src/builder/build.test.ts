@@ -6,10 +6,10 @@ import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { buildAnswer } from '../api/buildrun.ts';
 import type { Build } from '../api/build.ts';
 import type { Recipe } from '../api/buildrun.ts';
-import { compress, rootEntries, sha256, tar } from '../agent/testing/archive.ts';
-import { temporaryDirectory } from '../agent/testing/environment.ts';
-import { pushImage, rootLayer, startRegistry, user } from '../agent/testing/registry.ts';
-import { selfSigned } from '../agent/testing/tls.ts';
+import { compress, rootEntries, sha256, tar } from '../../test/fixtures/agent/archive.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { pushImage, rootLayer, startRegistry, user } from '../../test/fixtures/agent/registry.ts';
+import { selfSigned } from '../../test/fixtures/agent/tls.ts';
 import { buildAndPush } from './build.ts';
 import {
   ask,

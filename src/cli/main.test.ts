@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { osImages } from '../kube/kinds.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { CommandError, defineCommand, exitCodes, outputOption } from './command.ts';
-import { runForTest } from './testing.ts';
+import { runForTest } from '../../test/fixtures/cli.ts';
 
 const commands = [
   defineCommand({

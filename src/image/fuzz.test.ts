@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { answers, borders } from '../agent/testing/borders.ts';
-import type { Border } from '../agent/testing/borders.ts';
-import { whyNoUnpacking } from '../agent/testing/environment.ts';
-import { dice } from '../agent/testing/random.ts';
-import { serve } from '../agent/testing/server.ts';
+import { answers, borders } from '../../test/fixtures/agent/borders.ts';
+import type { Border } from '../../test/fixtures/agent/borders.ts';
+import { whyNoUnpacking } from '../../test/fixtures/agent/environment.ts';
+import { dice } from '../../test/fixtures/agent/random.ts';
+import { serve } from '../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();
 

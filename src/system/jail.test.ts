@@ -7,9 +7,9 @@ import { describe, expect, test } from 'vitest';
 import { jailed } from './jail.ts';
 import type { Jail } from './jail.ts';
 import { programEnvironment } from './programs.ts';
-import { rootEntries, tar } from '../agent/testing/archive.ts';
-import { temporaryDirectory, whyNoUnpacking } from '../agent/testing/environment.ts';
-import { manifestOf } from '../agent/testing/manifest.ts';
+import { rootEntries, tar } from '../../test/fixtures/agent/archive.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../../test/fixtures/agent/environment.ts';
+import { manifestOf } from '../../test/fixtures/agent/manifest.ts';
 
 const unable =
   whyNoUnpacking() ??
@@ -53,7 +53,7 @@ async function run(command: string[], jail: Jail, input: Buffer = Buffer.alloc(0
 /** Compiles the program that tries to escape; its attempts are its lines, each with what came of it. */
 function compile(directory: string): string {
   const program = join(directory, 'escape');
-  const source = join(import.meta.dirname, '../agent/testing/escape.c');
+  const source = join(import.meta.dirname, '../../test/fixtures/agent/escape.c');
   execFileSync('gcc', ['-O1', '-Wall', '-Werror', '-o', program, source]);
   return program;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import { changeSpec, requireRollout } from '../../src/cli/rollout/change.ts';
-import { runForTest } from '../../src/cli/testing.ts';
+import { runForTest } from '../fixtures/cli.ts';
 import { run as runProgram } from '../../hack/lib/process.ts';
 import type {
   ImageDistribution,

@@ -4,9 +4,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { entryPath, storePaths } from '../store/paths.ts';
-import { temporaryFileSystem, whyNoUnpacking } from '../testing/environment.ts';
-import { expectRecovery, halfDone, os, sceneIn, wholeVersions } from '../testing/scene.ts';
-import { bundleLife, runUntil, runWithFault, whyNoTracing } from '../testing/traced.ts';
+import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { expectRecovery, halfDone, os, sceneIn, wholeVersions } from '../../../test/fixtures/agent/scene.ts';
+import { bundleLife, runUntil, runWithFault, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
 
 const unable = whyNoUnpacking() ?? whyNoTracing();
 

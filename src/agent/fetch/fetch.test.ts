@@ -8,12 +8,12 @@ import type { Progress } from './fetch.ts';
 import { listStore } from '../store/list.ts';
 import { entryPath } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
-import { compress, rootEntries, sha256, tar } from '../testing/archive.ts';
-import type { TarEntry } from '../testing/archive.ts';
-import { whyNoUnpacking } from '../testing/environment.ts';
-import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from '../testing/fetching.ts';
-import { fetchPorts, wantedImage } from '../testing/images.ts';
-import { serve } from '../testing/server.ts';
+import { compress, rootEntries, sha256, tar } from '../../../test/fixtures/agent/archive.ts';
+import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
+import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { serve } from '../../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { fetchImage } from './fetch.ts';
 import { entryPath } from '../store/paths.ts';
-import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
-import { failure, signal, wantedBytes } from '../testing/fetching.ts';
-import { fetchPorts } from '../testing/images.ts';
-import { manifestOf } from '../testing/manifest.ts';
-import type { Manifest } from '../testing/manifest.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { failure, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
+import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
+import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
 
 const tools = ['tar', 'getfattr', 'setfattr', 'setfacl', 'setcap'];
 const missing = tools.filter((tool) => spawnSync('which', [tool]).status !== 0);

@@ -10,14 +10,14 @@ import { fetchImage } from './fetch.ts';
 import { listStore } from '../store/list.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
-import { compress, rootEntries, sha256, tar } from '../testing/archive.ts';
-import type { TarEntry } from '../testing/archive.ts';
-import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from '../testing/environment.ts';
-import { signal, wantedBytes } from '../testing/fetching.ts';
-import { fetchPorts, wantedImage } from '../testing/images.ts';
-import { manifestOf } from '../testing/manifest.ts';
-import type { Manifest } from '../testing/manifest.ts';
-import { serve } from '../testing/server.ts';
+import { compress, rootEntries, sha256, tar } from '../../../test/fixtures/agent/archive.ts';
+import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
+import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
+import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
+import { serve } from '../../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();
 // Much is written and synced, perhaps beside others who do so.

@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { rootEntries } from '../testing/archive.ts';
-import type { TarEntry } from '../testing/archive.ts';
-import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from '../testing/environment.ts';
-import type { LimitsLife } from '../testing/limits-life.ts';
-import { bundleLimits, readDeployed, runLimits, serveArchives, writeArchive } from '../testing/limits.ts';
+import { rootEntries } from '../../../test/fixtures/agent/archive.ts';
+import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
+import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import type { LimitsLife } from '../../../test/fixtures/agent/limits-life.ts';
+import {
+  bundleLimits,
+  readDeployed,
+  runLimits,
+  serveArchives,
+  writeArchive,
+} from '../../../test/fixtures/agent/limits.ts';
 
 const unable = whyNoUnpacking();
 /** The agent of an earlier version died of 85,000 at its second version. */

@@ -5,11 +5,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { entryPath } from '../store/paths.ts';
 import { syncDirectory, syncFileSystem } from '../store/sync.ts';
 import { verifyEntry } from '../store/verify.ts';
-import { copyOfDisk, cutPower, discard, newDisk, unmount, whyNoDisk } from '../testing/disk.ts';
-import { temporaryFileSystem, whyNoUnpacking } from '../testing/environment.ts';
-import { signal } from '../testing/fetching.ts';
-import { expectRecovery, halfDone, os, sceneIn, wholeVersions } from '../testing/scene.ts';
-import { bundleLife, runUntil, whyNoTracing } from '../testing/traced.ts';
+import { copyOfDisk, cutPower, discard, newDisk, unmount, whyNoDisk } from '../../../test/fixtures/agent/disk.ts';
+import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { signal } from '../../../test/fixtures/agent/fetching.ts';
+import { expectRecovery, halfDone, os, sceneIn, wholeVersions } from '../../../test/fixtures/agent/scene.ts';
+import { bundleLife, runUntil, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
 
 const unable = whyNoUnpacking() ?? whyNoTracing() ?? whyNoDisk();
 const atOnce = 4;

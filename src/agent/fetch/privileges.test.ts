@@ -8,11 +8,11 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { WantedImage } from '../../api/nodestore.ts';
 import { readLines } from '../../system/programs.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
-import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
-import { wantedBytes } from '../testing/fetching.ts';
-import { manifestOf } from '../testing/manifest.ts';
-import type { Manifest } from '../testing/manifest.ts';
-import { bundleLife } from '../testing/traced.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
+import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
+import { bundleLife } from '../../../test/fixtures/agent/traced.ts';
 
 const unable =
   whyNoUnpacking() ??

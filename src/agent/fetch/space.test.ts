@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { sha256, rootEntries, tar } from '../testing/archive.ts';
-import { whyNoUnpacking } from '../testing/environment.ts';
-import { failure } from '../testing/fetching.ts';
-import { fetchPorts, wantedImage } from '../testing/images.ts';
+import { sha256, rootEntries, tar } from '../../../test/fixtures/agent/archive.ts';
+import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { failure } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts, wantedImage } from '../../../test/fixtures/agent/images.ts';
 import { Room } from '../../image/disk/reservations.ts';
-import { serve } from '../testing/server.ts';
+import { serve } from '../../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();
 

@@ -5,10 +5,10 @@ import { expect, test } from 'vitest';
 import type { InspectedFile, InspectionLine } from '../../api/inspection.ts';
 import { inspectionLine } from '../../api/inspection.ts';
 import { verifyEntry } from '../store/verify.ts';
-import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
-import { signal } from '../testing/fetching.ts';
-import { fetchPorts } from '../testing/images.ts';
-import { describeTree, publishedTree } from '../testing/trees.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { signal } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
+import { describeTree, publishedTree } from '../../../test/fixtures/agent/trees.ts';
 import { inspectEntry } from './inspect.ts';
 
 const debian = String.raw`

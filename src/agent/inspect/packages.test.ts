@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../testing/environment.ts';
-import { shell } from '../testing/trees.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { shell } from '../../../test/fixtures/agent/trees.ts';
 import { readPackages } from './packages.ts';
 import { openWithin, resolveWithin } from './within.ts';
 

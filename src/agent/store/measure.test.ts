@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../testing/environment.ts';
-import { signal } from '../testing/fetching.ts';
-import { shell } from '../testing/trees.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { signal } from '../../../test/fixtures/agent/fetching.ts';
+import { shell } from '../../../test/fixtures/agent/trees.ts';
 import { Survey } from './measure.ts';
 
 /** Looks at what a script makes; with `mostCharacters` 0 all lists are on the disk. */

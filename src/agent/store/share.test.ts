@@ -1,10 +1,10 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { whyNoUnpacking } from '../testing/environment.ts';
-import { fetchPorts } from '../testing/images.ts';
-import { describeTree, inodeOf, publishedTree, shell } from '../testing/trees.ts';
-import { signal } from '../testing/fetching.ts';
+import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
+import { describeTree, inodeOf, publishedTree, shell } from '../../../test/fixtures/agent/trees.ts';
+import { signal } from '../../../test/fixtures/agent/fetching.ts';
 import { manifestName } from './manifest.ts';
 import { readUsedBytes } from './usage.ts';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { fetchPorts, storedImage } from '../testing/images.ts';
+import { fetchPorts, storedImage } from '../../../test/fixtures/agent/images.ts';
 import { writeImageFile } from './image-file.ts';
 import { listStore } from './list.ts';
 import { entryPath } from './paths.ts';

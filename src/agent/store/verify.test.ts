@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory, whyNoUnpacking } from '../testing/environment.ts';
-import { signal } from '../testing/fetching.ts';
-import { fetchPorts } from '../testing/images.ts';
-import { publishedTree, shell } from '../testing/trees.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { signal } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
+import { publishedTree, shell } from '../../../test/fixtures/agent/trees.ts';
 import { manifestName } from './manifest.ts';
 import { verifyEntry } from './verify.ts';
 

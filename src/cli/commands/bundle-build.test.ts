@@ -5,11 +5,11 @@ import { dump } from 'js-yaml';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { binaryDirectory } from '../../../test/fixtures/binaries.ts';
 import { ask, baseArchive, serveBase, whyNoBuilding } from '../../../test/fixtures/builder.ts';
-import { sha256 } from '../../agent/testing/archive.ts';
-import { temporaryDirectory } from '../../agent/testing/environment.ts';
-import { startRegistry, user } from '../../agent/testing/registry.ts';
+import { sha256 } from '../../../test/fixtures/agent/archive.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { startRegistry, user } from '../../../test/fixtures/agent/registry.ts';
 import type { Host } from '../host.ts';
-import { runForTest } from '../testing.ts';
+import { runForTest } from '../../../test/fixtures/cli.ts';
 import { bundleBuild } from './bundle-build.ts';
 
 const unable = whyNoBuilding();

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../../test/fixtures/binaries.ts';
-import { temporaryDirectory } from '../../agent/testing/environment.ts';
-import { pushImage, pushIndex, rootLayer, startRegistry, types } from '../../agent/testing/registry.ts';
-import type { TestRegistry } from '../../agent/testing/registry.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { pushImage, pushIndex, rootLayer, startRegistry, types } from '../../../test/fixtures/agent/registry.ts';
+import type { TestRegistry } from '../../../test/fixtures/agent/registry.ts';
 import { imageDistributionDefinition } from '../../api/imagedistribution.ts';
 import { osImageDefinition } from '../../api/osimage.ts';
-import { runForTest } from '../testing.ts';
+import { runForTest } from '../../../test/fixtures/cli.ts';
 import { imageImport, readReference } from './image-import.ts';
 
 const run = (...argv: string[]) => runForTest(['image', 'import', ...argv], [imageImport]);

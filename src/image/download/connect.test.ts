@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { startProxy } from '../../agent/testing/proxy.ts';
-import { onThisMachine, serve, serveBytes } from '../../agent/testing/server.ts';
-import { selfSigned } from '../../agent/testing/tls.ts';
+import { startProxy } from '../../../test/fixtures/agent/proxy.ts';
+import { onThisMachine, serve, serveBytes } from '../../../test/fixtures/agent/server.ts';
+import { selfSigned } from '../../../test/fixtures/agent/tls.ts';
 import { proxiesOf } from './connect.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { onThisMachine, serve } from '../../agent/testing/server.ts';
+import { onThisMachine, serve } from '../../../test/fixtures/agent/server.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { onThisMachine, serve, serveBytes } from '../../agent/testing/server.ts';
-import { selfSigned } from '../../agent/testing/tls.ts';
+import { onThisMachine, serve, serveBytes } from '../../../test/fixtures/agent/server.ts';
+import { selfSigned } from '../../../test/fixtures/agent/tls.ts';
 import type { Credentials } from './credentials.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { startProxy } from '../../agent/testing/proxy.ts';
-import { onThisMachine, serve, serveBytes } from '../../agent/testing/server.ts';
+import { startProxy } from '../../../test/fixtures/agent/proxy.ts';
+import { onThisMachine, serve, serveBytes } from '../../../test/fixtures/agent/server.ts';
 import { openHttp } from './http.ts';
 import type { HttpOptions } from './http.ts';
 import { guardOf, ownAddresses, parseGateways, readLocalSources } from './reach.ts';

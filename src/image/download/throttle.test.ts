@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { onThisMachine, serve, serveBytes } from '../../agent/testing/server.ts';
+import { onThisMachine, serve, serveBytes } from '../../../test/fixtures/agent/server.ts';
 import { openHttp } from './http.ts';
 import { createThrottle } from './throttle.ts';
 import type { Throttle } from './throttle.ts';

@@ -8,18 +8,18 @@ import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binarie
 import type { OciSource } from '../../api/sources.ts';
 import type { Proxies } from '../download/connect.ts';
 import { fetchImage } from '../../agent/fetch/fetch.ts';
-import { sha256 } from '../../agent/testing/archive.ts';
-import { temporaryDirectory, whyNoUnpacking } from '../../agent/testing/environment.ts';
-import { expectNothingLeft, failure, signal, wantedBytes } from '../../agent/testing/fetching.ts';
-import { fetchPorts, wantedImage } from '../../agent/testing/images.ts';
-import { pushImage, pushIndex, rootLayer, startRegistry, types, user } from '../../agent/testing/registry.ts';
-import type { RegistryChanges, TestRegistry } from '../../agent/testing/registry.ts';
-import { startRelay } from '../../agent/testing/relay.ts';
-import { onThisMachine, serve } from '../../agent/testing/server.ts';
-import { createSigner } from '../../agent/testing/signing.ts';
-import type { Signer } from '../../agent/testing/signing.ts';
-import { selfSigned } from '../../agent/testing/tls.ts';
-import { startTokenServer } from '../../agent/testing/tokens.ts';
+import { sha256 } from '../../../test/fixtures/agent/archive.ts';
+import { temporaryDirectory, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { expectNothingLeft, failure, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { fetchPorts, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { pushImage, pushIndex, rootLayer, startRegistry, types, user } from '../../../test/fixtures/agent/registry.ts';
+import type { RegistryChanges, TestRegistry } from '../../../test/fixtures/agent/registry.ts';
+import { startRelay } from '../../../test/fixtures/agent/relay.ts';
+import { onThisMachine, serve } from '../../../test/fixtures/agent/server.ts';
+import { createSigner } from '../../../test/fixtures/agent/signing.ts';
+import type { Signer } from '../../../test/fixtures/agent/signing.ts';
+import { selfSigned } from '../../../test/fixtures/agent/tls.ts';
+import { startTokenServer } from '../../../test/fixtures/agent/tokens.ts';
 
 const missing = missingBinaries('cosign', 'crane', 'registry');
 const unable =

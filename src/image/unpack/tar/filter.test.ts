@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FetchError } from '../../failure.ts';
-import { tar } from '../../../agent/testing/archive.ts';
+import { tar } from '../../../../test/fixtures/agent/archive.ts';
 import { filterTar } from './filter.ts';
 import { writeRecords } from './pax.ts';
 import { TarReader } from './reader.ts';

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { selfSigned } from '../../../../agent/testing/tls.ts';
+import { selfSigned } from '../../../../../test/fixtures/agent/tls.ts';
 import type { Gate } from '../../../../api/rollout.ts';
 import { askGate } from './gates.ts';
 import type { GateQuestion } from './gates.ts';
