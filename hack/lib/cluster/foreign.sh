@@ -43,7 +43,7 @@ up_kind() {
   docker_answers || die "--kind needs a Docker daemon that answers ('docker info'); without one use plain: hack/cluster up"
   set_mode kind "$config"
   kind_command get clusters 2>/dev/null | grep -qx $KIND_NAME ||
-    kind_command create cluster --name $KIND_NAME --config "$ROOT/hack/kind.yaml" --wait 180s
+    kind_command create cluster --name $KIND_NAME --config "$ROOT/hack/lib/cluster/kind.yaml" --wait 180s
   kind_command get kubeconfig --name $KIND_NAME >"$config"
   chmod 600 "$config"
 }

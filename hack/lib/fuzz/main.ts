@@ -3,9 +3,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { answers, borders } from '../test/fixtures/agent/borders.ts';
-import type { Border, Serve } from '../test/fixtures/agent/borders.ts';
-import { dice } from '../test/fixtures/agent/random.ts';
+import { answers, borders } from '../../../test/fixtures/agent/borders.ts';
+import type { Border, Serve } from '../../../test/fixtures/agent/borders.ts';
+import { dice } from '../../../test/fixtures/agent/random.ts';
 
 /**
  * Fuzzes what strangers send, for as long as it is let: hack/fuzz [SECONDS [BORDER ...]]. Prints the seed of each finding, with which

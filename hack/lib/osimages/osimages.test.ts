@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../../..');
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 const missing = ['busybox', 'zstd', 'flock'].filter((program) => !has(program));
 if (missing.length > 0) console.warn(`Tests of hack/osimages are skipped: they need ${missing.join(', ')}`);

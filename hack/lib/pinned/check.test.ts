@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 
 const pinned = (...args: string[]) => {
-  const { status, stderr } = spawnSync(join(import.meta.dirname, 'pinned'), args, { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(join(import.meta.dirname, 'check'), args, { encoding: 'utf8' });
   return { status, stderr };
 };
 

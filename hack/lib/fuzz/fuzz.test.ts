@@ -6,7 +6,10 @@ import { expect, test } from 'vitest';
 const env = { PATH: process.env['PATH'], HOME: process.env['HOME'] };
 
 function fuzz(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, 'fuzz'), args, { encoding: 'utf8', env });
+  const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../../fuzz'), args, {
+    encoding: 'utf8',
+    env,
+  });
   return { status, stdout, stderr };
 }
 
