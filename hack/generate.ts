@@ -1,38 +1,50 @@
-// Writes crds/*.yaml from the schemas in src/api. With --check it writes nothing and fails when a file is stale.
-import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+// Writes crds/*.yaml from the schemas in src/api, and the templates of charts/monoroot from deploy/. With --check it writes nothing
+// and fails when a file is stale.
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
 import { customResourceDefinition } from '../src/api/crd.ts';
 import { kinds } from '../src/api/kinds.ts';
 import { group } from '../src/api/names.ts';
+import { chartTemplates } from './lib/chart.ts';
 
-const directory = join(import.meta.dirname, '..', 'crds');
+const root = join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');
 
 const yaml = (object: object) =>
   `# Generated from src/api by "npm run generate". Do not edit.\n${dump(object, { lineWidth: 140, noRefs: true })}`;
-const wanted = new Map(kinds.map((kind) => [`${group}_${kind.plural}.yaml`, yaml(customResourceDefinition(kind))]));
-const kustomization = {
-  apiVersion: 'kustomize.config.k8s.io/v1beta1',
-  kind: 'Kustomization',
-  resources: [...wanted.keys()],
-};
-wanted.set('kustomization.yaml', yaml(kustomization));
-const present = readdirSync(directory).filter((name) => name.endsWith('.yaml'));
-const stale = [
-  ...[...wanted]
-    .filter(([name, text]) => !present.includes(name) || readFileSync(join(directory, name), 'utf8') !== text)
-    .map(([n]) => n),
-  ...present.filter((name) => !wanted.has(name)),
-];
+const crds = new Map(kinds.map((kind) => [`${group}_${kind.plural}.yaml`, yaml(customResourceDefinition(kind))]));
+crds.set(
+  'kustomization.yaml',
+  yaml({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: [...crds.keys()] }),
+);
+
+const isGenerated = (path: string) =>
+  path.endsWith('.yaml') && /^.{0,8}Generated from /.test(readFileSync(path, 'utf8'));
+
+/** Brings the generated files of a directory to what they must be; gives the names of those that were not. */
+function bring(directory: string, wanted: ReadonlyMap<string, string>): string[] {
+  const path = (name: string) => join(root, directory, name);
+  mkdirSync(path('.'), { recursive: true });
+  const present = readdirSync(path('.')).filter((name) => name.endsWith('.yaml') && isGenerated(path(name)));
+  const stale = [
+    ...[...wanted]
+      .filter(([n, text]) => !present.includes(n) || readFileSync(path(n), 'utf8') !== text)
+      .map(([n]) => n),
+    ...present.filter((name) => !wanted.has(name)),
+  ];
+  for (const name of check ? [] : stale) {
+    const text = wanted.get(name);
+    if (text === undefined) rmSync(path(name));
+    else writeFileSync(path(name), text);
+    console.log(`${text === undefined ? 'Removed' : 'Wrote'} ${join(directory, name)}`);
+  }
+  if (stale.length === 0) console.log(`${directory}/ is up to date`);
+  return stale.map((name) => join(directory, name));
+}
+
+const stale = [...bring('crds', crds), ...bring('charts/monoroot/templates', chartTemplates(root, crds))];
 if (check && stale.length > 0) {
-  console.error(`Stale in crds/: ${stale.join(', ')}. Run "npm run generate" and commit the result.`);
+  console.error(`Stale: ${stale.join(', ')}. Run "npm run generate" and commit the result.`);
   process.exit(1);
 }
-for (const name of stale) {
-  const text = wanted.get(name);
-  if (text === undefined) rmSync(join(directory, name));
-  else writeFileSync(join(directory, name), text);
-  console.log(`${text === undefined ? 'Removed' : 'Wrote'} crds/${name}`);
-}
-if (stale.length === 0) console.log('crds/ is up to date');

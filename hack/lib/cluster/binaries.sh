@@ -3,7 +3,7 @@
 
 CORE_MODULES=(etcd kubernetes containerd cni coredns)
 # Programs that become images of their own, without a C library in it.
-STATIC_MODULES=(coredns crane registry cosign syft)
+STATIC_MODULES=(coredns crane registry cosign syft helm3)
 
 # build_binaries [MODULE...]: makes sure that the programs of these modules (default: all that a cluster needs) are in $BIN.
 build_binaries() {
@@ -69,6 +69,8 @@ build_module() {
   run_go_build "$1" "$new" "$CACHE/bin/$1.log"
   # The main package of etcd lives in a directory called "server".
   [ "$1" != etcd ] || mv "$new/server" "$new/etcd"
+  # Two versions of Helm stand side by side.
+  [[ "$1" != helm? ]] || mv "$new/helm" "$new/$1"
   mv "$new" "$2"
 }
 
