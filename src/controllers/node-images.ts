@@ -6,7 +6,7 @@ import { nodeHasImage } from '../pod/placement.ts';
 import { isEmptySelector, isRealLinux, matchesSelector, toleratesTaints } from '../api/kubernetes/selectors.ts';
 import type { Node } from '../api/kubernetes/objects.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from './images.ts';
-import { isFull } from './nodestore/limits.ts';
+import { isFull } from './node-limits.ts';
 
 /** How one node stands with one image. Unreachable: it lacks the image, and nobody there would answer. */
 export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';

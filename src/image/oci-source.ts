@@ -12,9 +12,16 @@ import type { Layer, Manifest } from './registry/image.ts';
 import { readLevel } from './registry/variant.ts';
 import { openRegistry, tooLong } from './registry/registry.ts';
 import type { Registry, RegistryOptions, RegistryPorts } from './registry/registry.ts';
+import { verifySignature } from './signatures/cosign.ts';
+import type { Rule } from './signatures/policy.ts';
 import { removeTree } from '../system/files.ts';
 import { checkDigest, transfer } from './transfer.ts';
 import type { ObtainOptions, Source } from './source.ts';
+
+export interface ImageOptions extends RegistryOptions {
+  /** Path of the program `cosign`, and the signature that an image must have before any of it is fetched. */
+  signature?: { cosign: string; rule: Rule } | undefined;
+}
 
 /**
  * The image of this digest, of its manifest or index, in a registry. Its lowest layer, which is the biggest as a rule, is unpacked while it comes. Each of the others is
@@ -25,11 +32,11 @@ export async function openImage(
   source: OciSource,
   digest: string,
   ports: RegistryPorts & { architecture: Architecture },
-  options: RegistryOptions,
+  options: ImageOptions,
 ): Promise<Source> {
   const registry = await openRegistry(source, ports, options);
   try {
-    await registry.verifySignature(digest);
+    await checkSignature(registry, digest, options);
     const { config, layers } = await readImage(registry, digest, ports.architecture);
     const defaults = parseConfig(await registry.readBlob(config.digest, config.size), ports.architecture);
     const totalBytes = layers.reduce((sum, { size }) => sum + size, 0);
@@ -53,6 +60,13 @@ export async function openImage(
     await registry.close();
     throw error;
   }
+}
+
+/** Throws unless the image has the signature that it must have, if any, at a mirror or at its registry. */
+async function checkSignature(registry: Registry, digest: string, { signature }: ImageOptions): Promise<void> {
+  if (!signature || signature.rule.keys.length === 0) return;
+  const { cosign, rule } = signature;
+  await registry.ask((repository, access) => verifySignature(repository, digest, rule, { cosign, ...access }));
 }
 
 async function readImage(registry: Registry, digest: string, architecture: Architecture): Promise<Manifest> {

@@ -4,7 +4,7 @@ import { fittingImages, mostBytes as mostTold } from '../../src/agent/status/lim
 import { storedImage, wantedImage } from '../fixtures/agent/images.ts';
 import { fieldManagers } from '../../src/api/names.ts';
 import { mostImages } from '../../src/api/nodestore.ts';
-import { bytesOf, fitting, mostBytes } from '../../src/controllers/nodestore/limits.ts';
+import { bytesOf, fitting, mostBytes } from '../../src/controllers/node-limits.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
 import { connect } from './environment.ts';
 

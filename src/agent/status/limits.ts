@@ -6,7 +6,7 @@ import type { ImageName } from '../../api/images.ts';
 
 /**
  * What of an object in etcd (1.5 MiB by default) the list of stored images may take; the operator has 800 KiB for what it wants
- * (src/controllers/nodestore/limits.ts).
+ * (src/controllers/node-limits.ts).
  */
 export const mostBytes = 480 * 1024;
 const shortMessage = 128;

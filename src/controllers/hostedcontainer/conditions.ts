@@ -1,7 +1,6 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { imageName } from '../../api/images.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
 import { interruptionText } from '../interruption.ts';
 import { interruptionOf } from './attempt.ts';
 import { isFollower, isOnCourse } from './target.ts';
@@ -15,34 +14,7 @@ import { newest } from './history.ts';
 import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './outcome.ts';
 import { truncateStart } from '../../runtime/text.ts';
 import { howToStart, isSuspended, whySuspended } from '../../pod/suspended.ts';
-
-/** Why the next Pod is not made yet. */
-export interface Hindrance {
-  reason:
-    | 'InvalidSpec'
-    | 'SoftwareNotReady'
-    | 'DataUnavailable'
-    | 'WaitingForNode'
-    | 'WaitingForDistribution'
-    | 'PodForbidden'
-    | 'PodConflict'
-    | 'Interrupted';
-  message: string;
-  /** Of a reason that depends: something is at work on it. */
-  waits?: boolean;
-  /** Of the wait for a distribution: its end, which the status keeps. */
-  firstStartDeadline?: string;
-}
-
-/** What the conditions are computed from: what was seen, and the status as this run leaves it. */
-export interface Situation {
-  observed: Observed;
-  course: Course;
-  hindrance?: Hindrance | undefined;
-  status: HostedContainerStatus;
-}
-
-export type Stated = Omit<NewCondition, 'observedGeneration' | 'reason'> & { reason: Reason };
+import type { Situation, Stated } from './situation.ts';
 
 /** All conditions; Ready is computed last. */
 export function conditionsOf(s: Situation): Stated[] {

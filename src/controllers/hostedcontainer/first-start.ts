@@ -6,7 +6,7 @@ import { nodeHasImage } from '../../pod/placement.ts';
 import type { Placement } from '../../pod/placement.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import { formatTime } from '../../runtime/time.ts';
-import type { Hindrance } from './conditions.ts';
+import type { Hindrance } from './situation.ts';
 import type { Observed } from './observed.ts';
 
 /**

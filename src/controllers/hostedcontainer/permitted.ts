@@ -1,5 +1,5 @@
 import { notPermitted } from '../../pod/permitted.ts';
-import type { Stated } from './conditions.ts';
+import type { Stated } from './situation.ts';
 import type { Observed } from './observed.ts';
 
 export const permittedType = 'Permitted';

@@ -10,7 +10,7 @@ import { podEnd } from '../pod-end.ts';
 import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
 import { permittedCondition, permittedType } from './permitted.ts';
-import type { Hindrance } from './conditions.ts';
+import type { Hindrance } from './situation.ts';
 import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './target.ts';
 import type { Course } from './target.ts';
 import { dataActions } from './data.ts';

@@ -8,7 +8,7 @@ import type { Claim } from '../../pod/claim.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
-import type { Hindrance } from './conditions.ts';
+import type { Hindrance } from './situation.ts';
 import { trialOf } from './observed.ts';
 import type { ImageDigest, Need, Observed, Trial } from './observed.ts';
 import { lookUp } from './images.ts';

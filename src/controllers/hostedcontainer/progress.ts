@@ -1,6 +1,6 @@
 import { isOnCourse } from './target.ts';
 import { needsPerson } from '../ends.ts';
-import type { Stated, Situation } from './conditions.ts';
+import type { Stated, Situation } from './situation.ts';
 import type { Action } from './observed.ts';
 import { endOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';

@@ -6,7 +6,7 @@ import { pauseSeconds, pauseText, pauses } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { nodeAnswers, podEnd } from '../pod-end.ts';
 import { followAttempt, interruptAttempt, interruptCourse, interruptionOf } from './attempt.ts';
-import type { Hindrance } from './conditions.ts';
+import type { Hindrance } from './situation.ts';
 import { isOnCourse } from './target.ts';
 import type { Course } from './target.ts';
 import type { Action, Need, Observed } from './observed.ts';

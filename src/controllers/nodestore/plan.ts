@@ -12,8 +12,8 @@ import { nameOfBytes } from '../hostedcontainer/last-known-good.ts';
 import { isTold, nodeState, selectedNodes, storedImage } from '../node-images.ts';
 import type { SeenNodeStore } from '../node-images.ts';
 import { runningLabels } from './labels.ts';
-import { fitting } from './limits.ts';
-import type { Cause } from './limits.ts';
+import { fitting } from '../node-limits.ts';
+import type { Cause } from '../node-limits.ts';
 import { pinsOf } from './pins.ts';
 
 /** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */

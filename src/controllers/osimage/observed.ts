@@ -1,7 +1,6 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
-import type { JobSettings } from './stages/build-job.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
@@ -61,3 +60,9 @@ export const shorten = (text: string): string => truncateStart(text, 4096);
 /** How a person has it tried again. */
 export const tryAgain = ({ metadata }: OSImage): string =>
   `to have it tried again: kubectl annotate osimage ${metadata.name} monoroot.dev/retry="$(date)" --overwrite`;
+
+export interface JobSettings {
+  /** Of the operator. */
+  namespace: string;
+  builderImage: string;
+}

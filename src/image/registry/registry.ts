@@ -8,10 +8,9 @@ import { openHttp } from '../download/http.ts';
 import type { Download, HttpOptions } from '../download/http.ts';
 import { FetchError, wrongDigest } from '../failure.ts';
 import type { FailureReason } from '../failure.ts';
-import { verifySignature } from '../signatures/cosign.ts';
-import type { Rule } from '../signatures/policy.ts';
 import { configurationLimits, manifestLimits } from '../untrusted.ts';
 import { refused } from './authorize.ts';
+import type { CraneOptions } from './crane.ts';
 import type { Login } from './login.ts';
 import { readMirrors } from './mirrors.ts';
 import { atMirror, parseReference, registryOf, urlOf } from './repository.ts';
@@ -30,14 +29,12 @@ export interface RegistryPorts {
 export interface RegistryOptions extends Pick<HttpOptions, 'signal' | 'throttle'> {
   http?: HttpSettings | undefined;
   readSecret: ReadSecret;
-  /** Path of the program `cosign`, and the signature that an image must have before any of it is fetched. */
-  signature?: { cosign: string; rule: Rule } | undefined;
 }
 
 /** The repository of one image: at its registry, or wherever else the same bytes are to be had. */
 export interface Registry {
-  /** Makes sure that the image has the signature that it must have, if any, at a mirror or at its registry. */
-  verifySignature(digest: string): Promise<void>;
+  /** Lets something else ask: the mirrors, one after the other, then the registry. Each was reached and is trusted. */
+  ask<T>(attempt: (repository: Repository, access: CraneOptions) => Promise<T>): Promise<T>;
   /** The bytes of a manifest or an index, verified. */
   readManifest(digest: string): Promise<Buffer>;
   /** The bytes of a small blob, verified. */
@@ -152,21 +149,14 @@ export async function openRegistry(
 
   const download: Registry['download'] = (digest, use, until = signal) => get('blobs', digest, use, { signal: until });
 
-  /** What a program needs to ask a repository. Also tells whether the registry can be reached and trusted. */
-  async function access(repository: Repository) {
+  /** What a program needs to ask a repository. Throws when the registry cannot be reached or trusted. */
+  async function access(repository: Repository): Promise<CraneOptions> {
     const { login, ca } = await sessionOf(repository);
     return { login, ca, proxies: options.http?.proxies, signal };
   }
 
-  const { signature } = options;
   return {
-    async verifySignature(digest) {
-      if (!signature || signature.rule.keys.length === 0) return;
-      const { cosign, rule } = signature;
-      await ask(async (repository) =>
-        verifySignature(repository, digest, rule, { cosign, ...(await access(repository)) }),
-      );
-    },
+    ask: (attempt) => ask(async (repository) => attempt(repository, await access(repository))),
     readManifest: (digest) =>
       get('manifests', digest, ({ body }) => readWhole(body, digest, manifestLimits.bytes), { accept: manifestTypes }),
     readBlob: (digest, size) =>

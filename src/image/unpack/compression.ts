@@ -1,5 +1,6 @@
 import { FetchError } from '../failure.ts';
 import { hasMagic, isHeader, isZero } from './tar/header.ts';
+import { printable } from './tar/text.ts';
 
 /**
  * The largest window of a decompressor: zstd up to --long=27 or --ultra -22, xz up to -9. One archive that asks for more would
@@ -42,13 +43,4 @@ export function detectCompression(start: Uint8Array): Decompressor {
     bytes.length === 0 ? 'it is empty' : `it starts with ${JSON.stringify(printable(bytes.subarray(0, 16)))}`;
   const message = `The archive is neither a tar file, plain or compressed with zstd, gzip or xz, nor a zip file: ${what}; build it again as .tar.zst`;
   throw new FetchError('UnsupportedArchive', message);
-}
-
-const printable = (bytes: Buffer) => bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
-
-/** What is compressed is no tar stream. */
-export function notTar(header: Uint8Array): FetchError {
-  const start = header.length === 0 ? 'nothing' : JSON.stringify(printable(Buffer.from(header.subarray(0, 16))));
-  const message = `The archive is compressed, but what comes out is no tar stream: it starts with ${start}`;
-  return new FetchError('UnsupportedArchive', `${message}; compress a tar file once, with zstd, gzip or xz`);
 }

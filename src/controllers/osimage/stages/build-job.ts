@@ -19,16 +19,11 @@ import type {
   Volume,
   VolumeMount,
 } from '../../../api/kubernetes/objects.ts';
+import type { JobSettings } from '../observed.ts';
 
 /** The Jobs that build and publish an image, and what they read. Pure: the same input gives the same objects. */
 
 export type Step = 'build' | 'verify' | 'publish';
-
-export interface JobSettings {
-  /** Of the operator. */
-  namespace: string;
-  builderImage: string;
-}
 
 /** Who publishes. */
 const nobody = 65532;

@@ -1,8 +1,7 @@
 import { FetchError } from '../../failure.ts';
-import { quoted } from './text.ts';
+import { printable, quoted } from './text.ts';
 import { blockBytes, hasMagic, isHeader, isZero, paddingOf, readHeader } from './header.ts';
 import type { Header } from './header.ts';
-import { notTar } from '../compression.ts';
 import { merge, mostNameBytes, mostRecordBytes, readRecords, valueOf } from './pax.ts';
 import type { PaxRecord } from './pax.ts';
 
@@ -248,3 +247,10 @@ const metaKinds: Partial<Record<string, Meta['kind']>> = { x: 'x', X: 'x', g: 'g
 export const hasBody = ({ type }: Pick<TarEntry, 'type'>): boolean => !['1', '2', '3', '4', '5', '6'].includes(type);
 
 const bodyOf = (entry: TarEntry): number => (hasBody(entry) ? entry.size + paddingOf(entry.size) : 0);
+
+/** What is compressed is no tar stream. */
+function notTar(header: Uint8Array): FetchError {
+  const start = header.length === 0 ? 'nothing' : JSON.stringify(printable(Buffer.from(header.subarray(0, 16))));
+  const message = `The archive is compressed, but what comes out is no tar stream: it starts with ${start}`;
+  return new FetchError('UnsupportedArchive', `${message}; compress a tar file once, with zstd, gzip or xz`);
+}

@@ -1,5 +1,5 @@
-import type { WantedImage } from '../../api/nodestore.ts';
-import { mostImages } from '../../api/nodestore.ts';
+import type { WantedImage } from '../api/nodestore.ts';
+import { mostImages } from '../api/nodestore.ts';
 
 /**
  * What of an object in etcd (1.5 MiB by default) the list of wanted images may take. The agent has 480 KiB for what it tells
