@@ -1,20 +1,49 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** Arrows point one way: what each folder may import besides itself. */
-const allowed: Record<string, string[]> = {
+/** Arrows point one way: what each floor of the house may import besides itself. */
+const floors: Record<string, string[]> = {
   api: [],
   runtime: [],
   system: ['runtime'],
-  image: ['api', 'runtime', 'system'],
   kube: ['api', 'runtime'],
+  image: ['api', 'runtime', 'system'],
   pod: ['api', 'runtime'],
   controllers: ['api', 'runtime', 'kube', 'pod'],
-  agent: ['api', 'runtime', 'system', 'image', 'kube'],
+  agent: ['api', 'runtime', 'system', 'kube', 'image'],
   builder: ['api', 'runtime', 'system', 'image'],
-  cli: ['api', 'runtime', 'system', 'image', 'kube', 'builder'],
-  cmd: ['api', 'runtime', 'system', 'image', 'kube', 'pod', 'controllers', 'agent', 'builder', 'cli'],
+  cli: ['api', 'runtime', 'system', 'kube', 'image', 'builder'],
+  cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'image', 'agent', 'builder', 'cli'],
+};
+
+/** What each room may import of its own floor besides itself: other rooms, and files of the hall. */
+const rooms: Record<string, string[]> = {
+  'api/kubernetes': ['meta'],
+  'image/disk': ['failure'],
+  'image/download': ['failure'],
+  'image/registry': ['download', 'failure', 'untrusted'],
+  'image/signatures': ['registry', 'failure', 'untrusted'],
+  'image/unpack': ['failure', 'untrusted'],
+  'image/unpack/tar': [],
+  'agent/store': [],
+  'agent/inspect': ['store'],
+  'agent/removal': ['store', 'state'],
+  'agent/verify': ['store', 'state'],
+  'agent/fetch': ['store', 'state', 'settings'],
+  'agent/status': ['store', 'fetch', 'state'],
+  'controllers/hostedcontainer': ['*'],
+  'controllers/imagedistribution': ['*', 'hostedcontainer'],
+  'controllers/imagedistribution/rollout': [],
+  'controllers/imagedistribution/rollout/gates': ['observed'],
+  'controllers/nodestore': ['*', 'hostedcontainer'],
+  'controllers/osimage': ['*'],
+  'controllers/osimage/stages': ['facts', 'observed'],
+  'cli/bundle': ['command', 'host', 'terminal'],
+  'cli/diff': ['command', 'terminal'],
+  'cli/rollout': ['command', 'terminal'],
+  'cli/fleet': ['rollout', 'terminal'],
+  'cli/commands': ['*', 'bundle', 'diff', 'fleet', 'rollout'],
 };
 
 const source = import.meta.dirname;
@@ -23,41 +52,162 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 );
 const sources = files.map((file) => ({
   file,
-  folder: file.split('/')[0] ?? '',
+  floor: file.split('/')[0] ?? '',
   text: readFileSync(join(source, file), 'utf8'),
 }));
 
 const importsOf = (text: string): string[] =>
   [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
 
-test('every import points down the tree of layers', () => {
-  const wrong = sources.flatMap(({ file, folder, text }) =>
+/** The files of src that each file imports. */
+const imports = new Map(
+  sources.map(({ file, text }) => [
+    file,
     importsOf(text)
       .filter((path) => path.startsWith('.'))
-      .map((path) => new URL(path, `file:///${file}`).pathname.slice(1).split('/')[0] ?? '')
-      .filter((target) => target !== folder && target !== 'package.json' && !allowed[folder]?.includes(target))
-      .map((target) => `${file} imports ${target}`),
+      .map((path) => join(dirname(file), path))
+      .filter((target) => files.includes(target)),
+  ]),
+);
+const arrows = [...imports].flatMap(([file, targets]) => targets.map((target) => ({ file, target })));
+
+test('every import points down the tree of layers', () => {
+  const wrong = arrows.filter(({ file, target }) => {
+    const [floor = '', other = ''] = [file.split('/')[0], target.split('/')[0]];
+    return floor !== other && !floors[floor]?.includes(other);
+  });
+  expect(wrong).toEqual([]);
+});
+
+/** The folders in which a file is, the innermost last. */
+const foldersOf = (file: string): string[] =>
+  file
+    .split('/')
+    .slice(0, -1)
+    .map((_, i, parts) => parts.slice(0, i + 1).join('/'));
+
+const isInside = (file: string, folder: string): boolean => file.startsWith(`${folder}/`);
+/** The member of a folder that a file is, or is in: a file by its name without an ending, or a folder. */
+const memberOf = (folder: string, file: string): string =>
+  file
+    .slice(folder.length + 1)
+    .replace(/\/.*/, '')
+    .replace(/\.ts$/, '');
+
+test('every room imports of its floor what the table says', () => {
+  const wrong = arrows.flatMap(({ file, target }) =>
+    foldersOf(file)
+      .slice(1)
+      .filter((room) => !isInside(target, room) && isInside(target, dirname(room)))
+      .filter((room) => {
+        const member = memberOf(dirname(room), target);
+        const isOfTheHall = target === `${dirname(room)}/${member}.ts`;
+        return rooms[room]?.includes(member) !== true && !(isOfTheHall && rooms[room]?.includes('*'));
+      })
+      .map((room) => `${room}: ${file} imports ${target}`),
   );
   expect(wrong).toEqual([]);
 });
 
+test('the table has all rooms, and no other', () => {
+  const found = new Set(files.flatMap((file) => foldersOf(file).slice(1)));
+  expect(Object.keys(rooms).sort()).toEqual([...found].sort());
+});
+
+/** One circle of a graph, if it has any. */
+function circle(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (node: string): string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (done.has(node)) return undefined;
+    path.push(node);
+    for (const next of graph.get(node) ?? []) {
+      const found = visit(next);
+      if (found) return found;
+    }
+    path.pop();
+    done.add(node);
+    return undefined;
+  };
+  for (const node of graph.keys()) {
+    const found = visit(node);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+test('a graph with a circle is told from one without', () => {
+  const graph = (...pairs: [string, string[]][]) => new Map(pairs.map(([node, next]) => [node, new Set(next)]));
+  expect(circle(graph(['a', ['b', 'c']], ['b', ['c']], ['c', []]))).toBeUndefined();
+  expect(circle(graph(['a', ['b']], ['b', ['c']], ['c', ['b']]))).toEqual(['b', 'c', 'b']);
+});
+
+test('no files import each other in a circle', () => {
+  expect(circle(new Map([...imports].map(([file, targets]) => [file, new Set(targets)])))).toBeUndefined();
+});
+
+test('no folders import each other in a circle, nor do folders and the files beside them', () => {
+  const folders = new Set(['', ...files.flatMap(foldersOf)]);
+  const circles = [...folders].flatMap((folder) => {
+    const inside = (file: string) => folder === '' || isInside(file, folder);
+    const member = (file: string) => (folder === '' ? (file.split('/')[0] ?? '') : memberOf(folder, file));
+    const graph = new Map<string, Set<string>>();
+    for (const { file, target } of arrows.filter((it) => inside(it.file) && inside(it.target))) {
+      const [from, to] = [member(file), member(target)];
+      if (from !== to) graph.set(from, (graph.get(from) ?? new Set()).add(to));
+    }
+    const found = circle(graph);
+    return found ? [`${folder}: ${found.join(' -> ')}`] : [];
+  });
+  expect(circles).toEqual([]);
+});
+
 test('only kube imports the Kubernetes client', () => {
   const wrong = sources.filter(
-    ({ folder, text }) => folder !== 'kube' && importsOf(text).some((p) => p.startsWith('@kubernetes/')),
+    ({ floor, text }) => floor !== 'kube' && importsOf(text).some((p) => p.startsWith('@kubernetes/')),
   );
   expect(wrong.map(({ file }) => file)).toEqual([]);
 });
 
 test('only cmd reads the environment or ends the process', () => {
   const wrong = sources.filter(
-    ({ file, folder, text }) => folder !== 'cmd' && !file.endsWith('.test.ts') && /process\.(env|exit)\b/.test(text),
+    ({ file, floor, text }) => floor !== 'cmd' && !file.endsWith('.test.ts') && /process\.(env|exit)\b/.test(text),
   );
   expect(wrong.map(({ file }) => file)).toEqual([]);
 });
 
-test('a plan neither waits nor reads a clock', () => {
-  const plans = sources.filter(({ file }) => file.endsWith('/plan.ts'));
-  expect(plans.length).toBeGreaterThan(3);
-  const wrong = plans.filter(({ text }) => /\bawait\b|\basync\b|Date\.now\(\)|new Date\(\)/.test(text));
-  expect(wrong.map(({ file }) => file)).toEqual([]);
+/** Where all is pure but for the files that are named: those talk to the API server, to servers or to the disk. */
+const pureFolders = ['pod', 'controllers'];
+const pureFiles = [
+  'agent/plan.ts',
+  'agent/verify/plan.ts',
+  'agent/status/image-status.ts',
+  'agent/status/conditions.ts',
+  'image/unpack/layout.ts',
+  'image/unpack/diagnose.ts',
+];
+const impure = new Set([
+  'controllers/status.ts',
+  'controllers/hostedcontainer/reconcile.ts',
+  'controllers/hostedcontainer/observe.ts',
+  'controllers/hostedcontainer/act.ts',
+  'controllers/hostedcontainer/act-on-data.ts',
+  'controllers/imagedistribution/reconcile.ts',
+  'controllers/imagedistribution/rollout/act.ts',
+  'controllers/imagedistribution/rollout/gates/ask.ts',
+  'controllers/imagedistribution/rollout/gates/gates.ts',
+  'controllers/imagedistribution/rollout/gates/request.ts',
+  'controllers/nodestore/reconcile.ts',
+  'controllers/osimage/reconcile.ts',
+]);
+
+test('what decides neither waits nor reads a clock, but for files that are named', () => {
+  const effects =
+    /\bawait\b|\basync\b|Date\.now\(\)|new Date\(\)|Math\.random|performance\.now|from 'node:(fs|child_process|net|http)/;
+  const guarded = files.filter((file) => pureFiles.includes(file) || pureFolders.some((it) => isInside(file, it)));
+  const found = sources
+    .filter(({ file, text }) => guarded.includes(file) && effects.test(text))
+    .map(({ file }) => file);
+  expect(found.sort()).toEqual([...impure].sort());
 });
