@@ -58,6 +58,10 @@ const values: Record<string, Value[]> = {
     ...workload('agent'),
     { from: "{ name: MIN_FREE, value: '15%' }", to: `{ name: MIN_FREE, value: ${text('agent.minFree')} }` },
     {
+      from: "{ name: LOCAL_SOURCES, value: '' }",
+      to: `{ name: LOCAL_SOURCES, value: ${text('agent.localSources')} }`,
+    },
+    {
       from: "{ name: MAX_CONCURRENT_FETCHES, value: '2' }",
       to: `{ name: MAX_CONCURRENT_FETCHES, value: ${text('agent.maxConcurrentFetches')} }`,
     },

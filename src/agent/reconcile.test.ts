@@ -37,6 +37,7 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
     await writeImageFile(entryPath(paths, image), storedImage(image.version, { digest: image.digest }));
   };
   const agent = createAgent({
+    checkPlace: () => Promise.resolve(),
     paths,
     uniqueId,
     now: () => new Date(clock.now),

@@ -46,6 +46,8 @@ export interface AgentPorts extends DeparturePorts {
   verifyIntervals: VerifyIntervals;
   /** What all images take on disk. */
   usedBytes: (signal: AbortSignal) => Promise<number>;
+  /** Throws when the store is no longer where it was, so that nothing may be done with it. */
+  checkPlace: () => Promise<void>;
   /** Asks for another run of `reconcile`. */
   enqueue: () => void;
   random: Random;
@@ -221,6 +223,7 @@ export function createAgent(ports: AgentPorts): Agent {
     // Without a word from the operator nothing is wanted and nothing is unwanted.
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};
     const wanted = nodeStore.spec.images;
+    await ports.checkPlace();
     // One step that fails must not keep the others from being made.
     const failures: unknown[] = [];
     // An image may have stayed there when its removal failed, with a Pod that uses it.

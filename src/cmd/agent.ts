@@ -10,6 +10,8 @@ import { Room } from '../image/disk/reservations.ts';
 import { readSettings } from '../agent/settings.ts';
 import { withStoreLock } from '../agent/store/lock.ts';
 import { entryPath, storePaths } from '../agent/store/paths.ts';
+import { checkPlace } from '../agent/store/place.ts';
+import type { Place } from '../agent/store/place.ts';
 import { prepareStore } from '../agent/store/remove.ts';
 import { withScratch } from '../agent/store/scratch.ts';
 import { readSpace } from '../image/disk/space.ts';
@@ -77,8 +79,18 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const sources = { http, registries, signatures, architecture: architecture() };
   const fetchPorts = { ...common, ...sources, room, readSecret, countBytes, seen: new Set<string>() };
 
+  let place: Place | undefined;
+  /** With the reason why this agent must end: the next one begins with what is there then. */
+  const moved = new AbortController();
   const agent = createAgent({
     ...common,
+    checkPlace: async () => {
+      if (!place) return;
+      await checkPlace(paths, place).catch((error: unknown) => {
+        moved.abort(error);
+        throw error;
+      });
+    },
     ...calls,
     settings,
     readNodeStore: () => reflector.store.get(nodeName),
@@ -106,8 +118,9 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   let locked = false;
   const work = async (workSignal: AbortSignal) => {
     locked = true;
-    await prepareStore(paths);
-    await controller.run(workSignal).finally(() => agent.stop());
+    place = await prepareStore(paths);
+    await controller.run(AbortSignal.any([workSignal, moved.signal])).finally(() => agent.stop());
+    if (!workSignal.aborted) moved.signal.throwIfAborted();
   };
 
   const health = await serveHealth({

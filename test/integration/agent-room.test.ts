@@ -1,7 +1,7 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -171,6 +171,38 @@ describe.skipIf(unable)(unable ? `room (skipped: ${unable})` : 'room', () => {
       expect(images[1]?.message).toContain('of which 30 MiB are promised to other images and 16 MiB must stay free');
     },
   );
+
+  test('a file system that is mounted over the store ends the agent, and the next one works there', async () => {
+    const node = createNode();
+    const image = await imageOf('v1', 1);
+    const agent = node.start({ ...settings, LOG_LEVEL: 'error' });
+    let log = '';
+    agent.stdout?.on('data', (data: Buffer) => (log += data.toString()));
+    const ended = new Promise((resolve) => agent.once('close', resolve));
+    await node.want();
+    await eventually(() => expect(readdirSync(node.root)).toContain('store'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,mode=700', 'tmpfs', node.root]);
+    onTestFinished(() => void spawnSync('umount', ['--lazy', node.root]));
+    await node.want(image);
+    expect(await ended).toBe(1);
+    expect(log).toContain(`Another file system was mounted at ${node.root}`);
+    expect(readdirSync(node.root)).toEqual([]);
+    node.start(settings);
+    await node.told(['v1 Ready']);
+  });
+
+  test('something mounted inside the store keeps the agent from starting, and it says what', async () => {
+    const node = createNode();
+    const inside = join(node.root, 'store');
+    mkdirSync(inside);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', inside]);
+    onTestFinished(() => void spawnSync('umount', ['--lazy', inside]));
+    const agent = node.start({ ...settings, LOG_LEVEL: 'error' });
+    let log = '';
+    agent.stdout?.on('data', (data: Buffer) => (log += data.toString()));
+    expect(await new Promise((resolve) => agent.once('close', resolve))).toBe(1);
+    expect(log).toContain(`Something is mounted at ${inside}`);
+  });
 
   test('settings that make no sense keep the agent from starting, and it says why', async () => {
     const node = createNode();

@@ -4,6 +4,8 @@ import { readImageFile } from './image-file.ts';
 import { entryPath } from './paths.ts';
 import type { ImageName } from '../../api/images.ts';
 import type { StorePaths } from './paths.ts';
+import { findPlace } from './place.ts';
+import type { Place } from './place.ts';
 import { exists } from './commit.ts';
 import { syncDirectory } from './sync.ts';
 import { removeTree } from '../../system/files.ts';
@@ -37,12 +39,14 @@ export async function deleteTrashed(paths: StorePaths, image: ImageName, trashed
 
 /**
  * To be called once, when the agent starts: makes its directories, which are closed to other users of the node because images
- * hold setuid programs, and cleans up after an agent that was killed.
+ * hold setuid programs, and cleans up after an agent that was killed. Gives where that is; throws a PlaceError where no store can be.
  */
-export async function prepareStore(paths: StorePaths): Promise<void> {
+export async function prepareStore(paths: StorePaths): Promise<Place> {
+  const place = await findPlace(paths);
   for (const path of [paths.store, paths.staging, paths.trash]) await mkdir(path, { recursive: true, mode: 0o700 });
   for (const name of await readdir(paths.staging)) await removeTree(join(paths.staging, name));
   await settleTrash(paths);
+  return place;
 }
 
 /**
