@@ -19,6 +19,7 @@ export const policyBindings = resource(
   'ValidatingAdmissionPolicyBinding',
   false,
 );
+export const serviceAccounts = resource('', 'serviceaccounts', 'ServiceAccount', true);
 const applicable = [
   resource(admission, 'validatingadmissionpolicies', 'ValidatingAdmissionPolicy', false),
   policyBindings,
@@ -26,7 +27,7 @@ const applicable = [
   resource(rbac, 'clusterrolebindings', 'ClusterRoleBinding', false),
   resource(rbac, 'roles', 'Role', true),
   resource(rbac, 'rolebindings', 'RoleBinding', true),
-  resource('', 'serviceaccounts', 'ServiceAccount', true),
+  serviceAccounts,
 ];
 
 /** The objects of one file of deploy/. */

@@ -31,6 +31,10 @@ test('an overlay for another namespace moves the system, and leaves the namespac
   const named = (kind: string) =>
     objects.filter((it) => it.kind === kind).map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`);
   expect(named('Namespace').sort()).toEqual(['/monoroot-sources', '/monoroot-verification', '/os-images']);
-  expect(named('Role').sort()).toEqual(['monoroot-sources/monoroot-agent', 'os-images/monoroot-operator']);
+  expect(named('Role').sort()).toEqual([
+    'monoroot-sources/monoroot-agent',
+    'os-images/monoroot-agent',
+    'os-images/monoroot-operator',
+  ]);
   expect(text).not.toContain('monoroot-system');
 });

@@ -3,10 +3,11 @@ import { createClient } from '../../src/kube/client.ts';
 import type { Client, NewObject } from '../../src/kube/client.ts';
 import type { Connection } from '../../src/kube/connection.ts';
 import { attacksOn, tryAttack } from '../../hack/lib/attack/attacks.ts';
-import { jobs } from '../../src/controllers/caches.ts';
+import { claims, configMaps, jobs } from '../../src/controllers/caches.ts';
 import type { HostedContainerSpec } from '../../src/api/hostedcontainer.ts';
 import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
 import { namespaces, nodes, persistentVolumes, pods, secrets } from '../../src/kube/resources.ts';
+import type { Resource } from '../../src/kube/resources.ts';
 import type { PersistentVolume, Pod } from '../../src/kube/types.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { refusal } from './api/attempts.ts';
@@ -459,13 +460,89 @@ describe('an operator', () => {
   });
 
   test('and all that hack/attack tries is answered as it should be', async () => {
-    const target = { namespace, system, verification: 'monoroot-verification', node };
+    const pod = await client.create(pods, podOf('not-of-monoroot', {}));
+    await client.create(nodeStores, { metadata: { name: node }, spec: { images: [] } });
+    const target = { namespace, system, verification: 'monoroot-verification', sources, node, pod: pod.metadata };
+    const agentConnection = await connectAs(inject('kubeconfig'), connection, 'monoroot-agent');
+    connections.push(agentConnection);
+    const clients = { admin: client, 'monoroot-operator': operator, 'monoroot-agent': createClient(agentConnection) };
     const wrong: string[] = [];
-    for (const attack of attacksOn(target)) {
-      const problem = await tryAttack(attack, attack.by === 'admin' ? client : operator);
+    for (const attack of attacksOn(target as Parameters<typeof attacksOn>[0])) {
+      const problem = await tryAttack(attack, clients[attack.by]);
       if (problem !== undefined) wrong.push(`${attack.name}: ${problem}`);
     }
     expect(wrong).toEqual([]);
+  });
+
+  test('makes no Pod where the cluster or Monoroot keeps its own, or an administrator wants none', async () => {
+    const securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+    const spec = {
+      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [{ name: 'c', image: 'x', securityContext }],
+    } as Pod['spec'];
+    const attempt = (ns: string) =>
+      refusal(
+        operator.create(pods, { metadata: { name: 'attack', namespace: ns }, ...(spec && { spec }) }, { dryRun: true }),
+      );
+    const said = 'no HostedContainer may run in the namespaces of the cluster (kube-...) and of Monoroot';
+    for (const ns of ['kube-system', 'kube-public', system, sources]) expect(await attempt(ns)).toContain(said);
+    const closed = await createNamespace(client);
+    const label = { 'monoroot.dev/hosted-containers': 'forbidden' };
+    await client.mergePatch(namespaces, { name: closed }, { metadata: { labels: label } });
+    await eventually(async () => expect(await attempt(closed)).toContain(said));
+    const inOpen = { metadata: { name: 'open', namespace }, ...(spec && { spec }) };
+    await operator.create(pods, inOpen, { dryRun: true });
+    const inTests = { metadata: { name: 'open', namespace: 'monoroot-verification' }, ...(spec && { spec }) };
+    await operator.create(pods, inTests, { dryRun: true });
+    const template = { spec: { restartPolicy: 'Never', ...spec } };
+    await operator.create(jobs, { metadata: { name: 'open', namespace: system }, spec: { template } } as never, {
+      dryRun: true,
+    });
+  });
+
+  test('deletes Pods, claims and Jobs that it made, and no others', async () => {
+    const said = 'only Pods, claims and Jobs with the label app.kubernetes.io/managed-by=monoroot';
+    const spec = { containers: [{ name: 'c', image: 'x' }] };
+    const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+    const template = { spec: { restartPolicy: 'Never', ...spec } };
+    const [pod, claim, job] = [pods, claims, jobs].map((it) => it as unknown as Resource<KubeObject>);
+    const cases = [
+      [pod, namespace, spec],
+      [claim, namespace, claimSpec],
+      [job, system, { template }],
+    ] as const;
+    for (const [resource, ns, itsSpec] of cases) {
+      if (!resource) throw new Error('There is no such resource');
+      for (const own of [true, false]) {
+        const name = own ? 'own' : 'others';
+        const labels = own ? { 'app.kubernetes.io/managed-by': 'monoroot' } : { app: 'x' };
+        const object = { metadata: { name, namespace: ns, labels }, spec: itsSpec } as unknown as KubeObject;
+        await client.create(resource, object);
+        const attempt = operator.delete(resource, { name, namespace: ns }, { dryRun: true });
+        if (own) expect(await attempt).toBe(true);
+        else expect(await refusal(attempt)).toContain(said);
+        if (resource !== claim) await client.delete(resource, { name, namespace: ns });
+      }
+    }
+    const patch = (name: string, change: object) =>
+      operator.mergePatch(claims, { name, namespace }, change, { dryRun: true });
+    await patch('own', { metadata: { ownerReferences: [] } });
+    expect(await refusal(patch('others', { metadata: { ownerReferences: [] } }))).toContain(said);
+    for (const change of [
+      { metadata: { labels: { a: 'b' } } },
+      { metadata: { annotations: { a: 'b' } } },
+      { metadata: { finalizers: [] } },
+      { spec: { resources: { requests: { storage: '2Gi' } } } },
+    ])
+      expect(await refusal(patch('own', change))).toMatch(/may change the owners of a claim only|forbidden|Forbidden/);
+  });
+
+  test('makes recipes, and no settings of agents', async () => {
+    const make = (name: string) =>
+      operator.create(configMaps, { metadata: { name, namespace: system }, data: {} }, { dryRun: true });
+    await make('recipe-debian-12.v1-0a1b2c3d');
+    for (const name of ['monoroot-signatures', 'monoroot-registries', 'any'])
+      expect(await refusal(make(name))).toContain('may make no ConfigMap but recipes');
   });
 
   test('makes no Pod and no Job with the account of the agent', async () => {

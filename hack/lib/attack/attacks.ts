@@ -1,5 +1,6 @@
-import { jobs } from '../../../src/controllers/caches.ts';
+import { configMaps, jobs } from '../../../src/controllers/caches.ts';
 import type { Client } from '../../../src/kube/client.ts';
+import { nodeStores } from '../../../src/kube/kinds.ts';
 import { nodes, persistentVolumes, pods, secrets } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
@@ -12,7 +13,7 @@ export type Attacker = 'admin' | 'monoroot-operator' | 'monoroot-agent';
 export interface Attack {
   name: string;
   by: Attacker;
-  /** The policy that must refuse it; unset: it must be allowed. */
+  /** The policy that must refuse it, or words of a refusal by RBAC; unset: it must be allowed. */
   refusedBy?: string;
   attempt: (client: Client) => Promise<unknown>;
 }
@@ -23,8 +24,12 @@ export interface Target {
   /** Of Monoroot. */
   system: string;
   verification: string;
+  /** Of the Secrets of image sources. */
+  sources: string;
   /** A node that there is. */
   node: string;
+  /** A Pod that there is, and is not of Monoroot. */
+  pod?: { namespace: string; name: string };
 }
 
 const image = '/var/lib/monoroot/store/debian-12/v35';
@@ -56,6 +61,21 @@ const podIn = (
     },
   };
 };
+
+/** Nothing but who makes it and where is wrong with it. */
+const meekPodIn = (namespace: string) => ({
+  metadata: { name, namespace },
+  spec: {
+    securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [
+      {
+        name: 'c',
+        image: 'x',
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+      },
+    ],
+  },
+});
 
 /** Every name of the store that a Pod must not mount. */
 const inside = ['', '/', '/store', '/staging', '/store/debian-12', '/store/debian-12/v35/image.json'].map(
@@ -122,7 +142,7 @@ function byVolume(): Attack[] {
 const capability = (add: string) => ({ securityContext: { capabilities: { add: [add] } } });
 
 /** A stolen token of the operator. */
-function byOperator({ namespace, system, node }: Target): Attack[] {
+function byOperator({ namespace, system, sources, node, pod }: Target): Attack[] {
   const attack = (what: string, refusedBy: string, attempt: Attack['attempt']): Attack => ({
     name: `the operator ${what}`,
     by: 'monoroot-operator',
@@ -156,9 +176,59 @@ function byOperator({ namespace, system, node }: Target): Attack[] {
       'monoroot-tenant-pods',
       create(pods, podIn(system, { extra: { serviceAccountName: 'monoroot-agent' } })),
     ),
+    ...['kube-system', system, sources].map((it) =>
+      attack(`makes a Pod in ${it}`, 'monoroot-tenant-pods', create(pods, meekPodIn(it))),
+    ),
+    ...(pod
+      ? [
+          attack('deletes a Pod that is not its own', 'monoroot-operator-objects', (client) =>
+            client.delete(pods, pod, { dryRun: true }),
+          ),
+        ]
+      : []),
+    ...['monoroot-signatures', 'monoroot-registries'].map((it) =>
+      attack(
+        `writes the settings ${it} of agents`,
+        'monoroot-operator-objects',
+        create(configMaps, { metadata: { name: it, namespace: system }, data: {} }),
+      ),
+    ),
+    attack('reads a Secret of image sources', forbidden, reading(sources)),
+    attack('reads a Secret of a tenant', forbidden, reading(namespace)),
     attack('gives a Node a label', 'monoroot-operator-fields', patchNode({ metadata: { labels: { attack: 'a' } } })),
     attack('cordons a Node', 'monoroot-operator-fields', patchNode({ spec: { podCIDR: null, unschedulable: true } })),
     attack('annotates a Node', 'monoroot-operator-fields', patchNode({ metadata: { annotations: { attack: 'a' } } })),
+  ];
+}
+
+const forbidden = 'is forbidden: User';
+const reading = (namespace: string) => (client: Client) => client.get(secrets, { name, namespace });
+
+/** A stolen token of an agent, away from its node. */
+function byAgent({ namespace, system, sources, verification, node }: Target): Attack[] {
+  const attack = (what: string, refusedBy: string, attempt: Attack['attempt']): Attack => ({
+    name: `an agent ${what}`,
+    by: 'monoroot-agent',
+    refusedBy,
+    attempt,
+  });
+  const status = { images: [] };
+  return [
+    { name: 'an agent reads a Secret of image sources', by: 'monoroot-agent', attempt: reading(sources) },
+    ...[system, verification, namespace, 'kube-system'].map((it) =>
+      attack(`reads a Secret in ${it}`, forbidden, reading(it)),
+    ),
+    attack('lists the Secrets of image sources', forbidden, (client) => client.list(secrets, { namespace: sources })),
+    attack('writes the NodeStore of a node that is not its own', 'monoroot-agent-own-node', (client) =>
+      client.mergePatch(nodeStores, { name: node }, { status }, { subresource: 'status', dryRun: true }),
+    ),
+    attack('says what a node stores', forbidden, (client) =>
+      client.mergePatch(nodeStores, { name: node }, { spec: { images: [] } }, { dryRun: true }),
+    ),
+    attack('makes a Pod', forbidden, create(pods, podIn(system, {}))),
+    attack('labels a Node', forbidden, (client) =>
+      client.mergePatch(nodes, { name: node }, { metadata: { labels: { attack: 'a' } } }, { dryRun: true }),
+    ),
   ];
 }
 
@@ -166,6 +236,13 @@ export const attacksOn = (target: Target): Attack[] => [
   ...onStore(target),
   ...byVolume(),
   ...byOperator(target),
+  ...byAgent(target),
+  {
+    name: 'a key to sign with is put where agents read Secrets',
+    by: 'admin',
+    refusedBy: 'monoroot-sources-no-keys',
+    attempt: create(secrets, { metadata: { name, namespace: target.sources }, stringData: { 'cosign.key': 'x' } }),
+  },
   {
     name: 'a Secret is put where images are tested',
     by: 'admin',

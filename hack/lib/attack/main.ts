@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util';
 import process from 'node:process';
-import { systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
+import { sourcesNamespace, systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
 import { createClient } from '../../../src/kube/client.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import { createConnection, loadKubeConfig } from '../../../src/kube/connection.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
-import { nodes } from '../../../src/kube/resources.ts';
+import { nodes, pods } from '../../../src/kube/resources.ts';
 import { attacksOn, tryAttack } from './attacks.ts';
 import type { Attacker } from './attacks.ts';
 
@@ -47,7 +47,15 @@ let failures = 0;
 try {
   const [node] = await createClient(admin).list(nodes);
   if (!node) throw new Error('The cluster has no node');
-  const attacks = attacksOn({ namespace, system, verification: verificationNamespace, node: node.metadata.name });
+  const [pod] = await createClient(admin).list(pods, { namespace: 'kube-system' });
+  const attacks = attacksOn({
+    namespace,
+    system,
+    verification: verificationNamespace,
+    sources: sourcesNamespace,
+    node: node.metadata.name,
+    ...(pod && { pod: { namespace: 'kube-system', name: pod.metadata.name } }),
+  });
   for (const attack of attacks) {
     const client = clients.get(attack.by) ?? (await clientOf(attack.by));
     clients.set(attack.by, client);
