@@ -294,6 +294,7 @@ const failedImage = z.object({
 });
 const historyEntry = z.object({
   image: fixedImage.describe('The image that ran.'),
+  digest: digest.optional().describe('Its bytes; unset in entries of earlier versions of the operator.'),
   startTime: time.describe('When it was first tried.'),
   readyTime: time.optional().describe('When its Pod became Ready.'),
   endTime: time.optional().describe('When another image took its place, or it failed.'),

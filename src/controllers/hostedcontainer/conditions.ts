@@ -10,7 +10,7 @@ import type { Observed } from './observed.ts';
 import { progressConditions } from './progress.ts';
 import { isReason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
-import { newest } from './history.ts';
+import { findFailed, newest } from './history.ts';
 import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './outcome.ts';
 import { truncateStart } from '../../runtime/text.ts';
 import { howToStart, isSuspended, whySuspended } from '../../pod/suspended.ts';
@@ -72,7 +72,9 @@ function noWayBack({ status }: Situation): string {
 function revertedFrom({ course, status, observed }: Situation) {
   const last = newest(status);
   if (course.isAttempt || last?.outcome !== 'Reverted' || acceptedGood(observed)) return undefined;
-  return status.failedImages?.find((f) => f.image === last.image);
+  // Its name means the bytes that ran well again: somebody has seen to it.
+  if (course.image && last.image === imageName(course.image)) return undefined;
+  return findFailed(status, last);
 }
 
 /** The good image is asked for, and no Pod of another shape is left: whoever waits for a change must not be told too early. */

@@ -3,7 +3,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { pauseText } from '../interruption.ts';
 import { deletedByHand } from './taken-pod.ts';
 import type { Note, Observed } from './observed.ts';
-import { newest } from './history.ts';
+import { findFailed, newest } from './history.ts';
 
 /** Events for what has changed between the status that was seen and the one that will be written. */
 export function notesOf(o: Observed, after: HostedContainerStatus): Note[] {
@@ -51,11 +51,13 @@ const attemptFailed: NoteRule = (before, after) => {
 const reverted: NoteRule = (before, after) => {
   const last = newest(after);
   if (last?.outcome !== 'Reverted' || newest(before)?.outcome === 'Reverted') return undefined;
-  const failure = after.failedImages?.find((f) => f.image === last.image);
+  const failure = findFailed(after, last);
+  // Another archive under the same name failed: then the name alone tells nothing.
+  const bytes = last.image === after.lastKnownGoodImage && last.digest ? ` (${last.digest.slice(0, 19)}…)` : '';
   return {
     type: 'Warning',
     reason: 'UpgradeReverted',
-    message: `Went back from ${last.image} to ${after.lastKnownGoodImage ?? ''}. ${failure?.reason ?? ''}: ${failure?.message ?? ''}`,
+    message: `Went back from ${last.image}${bytes} to ${after.lastKnownGoodImage ?? ''}. ${failure?.reason ?? ''}: ${failure?.message ?? ''}`,
   };
 };
 

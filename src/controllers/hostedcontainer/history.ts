@@ -16,11 +16,16 @@ export const newest = (status: HostedContainerStatus): HistoryEntry | undefined 
 export const openAttempt = (status: HostedContainerStatus): HistoryEntry | undefined =>
   newest(status)?.outcome === undefined ? newest(status) : undefined;
 
+/** The entry is of this image: its name and, when it has them, its bytes. */
+export const isOf = (entry: HistoryEntry, image: UsableImage): boolean =>
+  entry.image === imageName(image) && (entry.digest === undefined || entry.digest === image.digest);
+
 /** Begins an attempt; one that was under way for something else ends as Superseded. */
-export function beginAttempt(status: HostedContainerStatus, image: string, now: Date): HostedContainerStatus {
+export function beginAttempt(status: HostedContainerStatus, image: UsableImage, now: Date): HostedContainerStatus {
   const open = openAttempt(status);
   const earlier = open ? closeNewest(status, { outcome: 'Superseded', endTime: iso(now) }) : status;
-  return { ...earlier, history: [{ image, startTime: iso(now) }, ...(earlier.history ?? [])].slice(0, limit) };
+  const entry = { image: imageName(image), digest: image.digest, startTime: iso(now) };
+  return { ...earlier, history: [entry, ...(earlier.history ?? [])].slice(0, limit) };
 }
 
 export function closeNewest(status: HostedContainerStatus, end: Partial<HistoryEntry>): HostedContainerStatus {
@@ -53,9 +58,9 @@ export function forgetFailure(status: HostedContainerStatus, print: string): Hos
 }
 
 /** An attempt that nothing asks for any more is over, without a verdict. */
-export function closeTakenBack(status: HostedContainerStatus, image: string, now: Date): HostedContainerStatus {
+export function closeTakenBack(status: HostedContainerStatus, image: UsableImage, now: Date): HostedContainerStatus {
   const open = openAttempt(status);
-  if (!open || open.image === image) return status;
+  if (!open || isOf(open, image)) return status;
   return closeNewest(status, { outcome: 'Superseded', endTime: iso(now) });
 }
 
@@ -91,6 +96,10 @@ export function recordFailure(
   const { attempt: _attempt, ...closed } = closeNewest(status, { outcome: 'Failed', endTime: iso(now) });
   return { ...closed, failedImages: [entry, ...others].slice(0, limit) };
 }
+
+/** The failure that this entry tells of. */
+export const findFailed = (status: HostedContainerStatus, { image, digest }: HistoryEntry): FailedImage | undefined =>
+  status.failedImages?.find((f) => f.image === image && (digest === undefined || f.digest === digest));
 
 export const findFailure = (status: HostedContainerStatus, print: string): FailedImage | undefined =>
   status.failedImages?.find((f) => f.fingerprint === print);

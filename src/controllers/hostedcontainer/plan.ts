@@ -21,7 +21,7 @@ import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
 import { notesOf } from './events.ts';
 import { trialOf } from './observed.ts';
 import type { Action, Failure, Observed, Plan } from './observed.ts';
-import { closeNewest, findFailure, newest, recordFailure } from './history.ts';
+import { closeNewest, findFailure, isOf, newest, recordFailure } from './history.ts';
 import { countDeletion } from './taken-pod.ts';
 import { mainStatus } from './outcome.ts';
 import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
@@ -80,7 +80,7 @@ function settleRevert(o: Observed, course: Course, status: HostedContainerStatus
     course.image !== undefined &&
     !course.isAttempt &&
     last?.outcome === 'Failed' &&
-    last.image !== imageName(course.image);
+    !isOf(last, course.image);
   if (!leaves) return status;
   const failure = mustRevertSpec(o, course) ? revertFailure(o) : undefined;
   if (failure && !failure.isFinal) return status;

@@ -213,6 +213,30 @@ describe('an image is its bytes', () => {
     expect(w.statusWrites).toBe(writes);
   });
 
+  test('that failed, and is made again with the old bytes, is as it was, and the failure is history', () => {
+    const w = running();
+    const first = w.images.get('os:v1');
+    const { nodes } = w;
+    recreate(w, 'os:v1');
+    w.behaviours.set('os:v1', 'crashes');
+    w.pass(30);
+    expect(w.condition('Stalled')).toBe('True/Failed');
+    if (first) w.images.set('os:v1', first);
+    w.nodes = nodes;
+    w.behaviours.delete('os:v1');
+    w.pass(30);
+    expect(w.object.status?.history?.map(({ image, digest, outcome }) => [image, digest, outcome])).toEqual([
+      ['os:v1', `sha256:${sha256Of('os:v1 made again')}`, 'Reverted'],
+      ['os:v1', `sha256:${sha256Of('os:v1')}`, 'Succeeded'],
+    ]);
+    expect([w.condition('Ready'), w.condition('Upgraded')]).toEqual(['True/Running', 'True/UpToDate']);
+    expect(w.condition('Stalled')).toBe('False/NotStalled');
+    expect(w.notes.at(-1)?.message).toMatch(/^Went back from os:v1 \(sha256:[0-9a-f]{12}…\) to os:v1\. CrashLooping/);
+    const writes = w.statusWrites;
+    w.pass(600, 30);
+    expect(w.statusWrites).toBe(writes);
+  });
+
   test('that fails when the old bytes exist nowhere any more stays, and says what would help', () => {
     const w = running();
     recreate(w, 'os:v1');

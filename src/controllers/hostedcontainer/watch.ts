@@ -10,7 +10,15 @@ import type { Hindrance } from './situation.ts';
 import { isOnCourse } from './target.ts';
 import type { Course } from './target.ts';
 import type { Action, Need, Observed } from './observed.ts';
-import { beginAttempt, closeTakenBack, forgetFailure, openAttempt, recordFailure, recordSuccess } from './history.ts';
+import {
+  beginAttempt,
+  closeTakenBack,
+  forgetFailure,
+  isOf,
+  openAttempt,
+  recordFailure,
+  recordSuccess,
+} from './history.ts';
 import { judge } from './outcome.ts';
 import type { Verdict } from './outcome.ts';
 import { wayBackOf } from './way-back.ts';
@@ -35,7 +43,7 @@ export function trackAttempt(o: Observed, course: Course, status: HostedContaine
     if (!before) return status;
     return { ...rest, attempt: followAttempt(before, { ...before, pod: undefined, nodeAnswers: false, now }) };
   }
-  if (!isJudged(course)) return closeTakenBack(rest, imageName(course.image), now);
+  if (!isJudged(course)) return closeTakenBack(rest, course.image, now);
   const own = pod && pod.metadata.deletionTimestamp === undefined && isOnCourse(pod, course) ? pod : undefined;
   if (!own && !before) return status;
   const answers = own !== undefined && nodeAnswers(own, nodes);
@@ -45,9 +53,10 @@ export function trackAttempt(o: Observed, course: Course, status: HostedContaine
 
 /** The attempt that the course is on is in the history, also when a crash came between the Pod and the status. */
 export function ensureAttempt(status: HostedContainerStatus, course: Course, now: Date): HostedContainerStatus {
-  const name = course.image ? imageName(course.image) : '';
-  if (openAttempt(status)?.image === name || course.failedWithoutWayBack) return status;
-  return beginAttempt(status, name, now);
+  const { image } = course;
+  const open = openAttempt(status);
+  if (!image || course.failedWithoutWayBack || (open && isOf(open, image))) return status;
+  return beginAttempt(status, image, now);
 }
 
 /** The right Pod is there: an attempt is judged, and a Pod that ended is replaced. */
