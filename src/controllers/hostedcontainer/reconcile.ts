@@ -24,8 +24,8 @@ import { DeletedPods } from './deleted-pods.ts';
 import { look, observe } from './observe.ts';
 import type { Note, PodSettings } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
-import { endOf, isReason } from './reasons.ts';
 import { SpecReverts } from './spec-reverts.ts';
+import { WaitingForNodes } from './waiting.ts';
 
 export interface HostedContainerDependencies {
   client: Client;
@@ -41,7 +41,7 @@ export function hostedContainerController(
   const { client, caches, settings, events } = deps;
   const keysOfOS = (os: string) =>
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
-  const waiting = () => caches.containers.store.list().filter(isWaiting).map((container) => keyOf(container.metadata)); // prettier-ignore
+  const waiting = new WaitingForNodes();
   const deleted = new DeletedPods();
   const reverts = new SpecReverts();
   const ahead = new Ahead<HostedContainer>();
@@ -66,7 +66,7 @@ export function hostedContainerController(
           keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? '' }),
         ],
       }),
-      watch(caches.nodes, { keys: waiting, when: placementChanged, behind: true }),
+      watch(caches.nodes, { keys: () => waiting.keys(), when: placementChanged, behind: true }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
       const cached = caches.containers.store.get(key);
@@ -74,9 +74,11 @@ export function hostedContainerController(
         deleted.forget(key);
         reverts.forget(key);
         ahead.forget(key);
+        waiting.forget(key);
         return {};
       }
       const container = ahead.newest(cached);
+      waiting.begin(key);
       let observed = reverts.mark(deleted.mark(await observe(client, caches, settings, container, signal)));
       let plan = planHostedContainer(observed);
       while (plan.need) {
@@ -95,6 +97,7 @@ export function hostedContainerController(
       const told = deeds.failures.length > 0 ? planHostedContainer(withFailures(observed, deeds.failures)) : plan;
       if (!told.need) plan = told;
       const { status, notes, requeueAfterSeconds } = plan;
+      waiting.planned(key, status);
       await actThenWriteStatus({
         observed: container.status,
         act: () => (deeds.error ? Promise.reject(deeds.error) : Promise.resolve()),
@@ -112,13 +115,6 @@ export function hostedContainerController(
 
 function tell(events: EventRecorder, container: HostedContainer, notes: readonly Note[]): void {
   for (const { type, reason, message } of notes) events.record(container, { type, reason, note: message });
-}
-
-/** Something about nodes could let it go on. */
-function isWaiting({ status }: HostedContainer): boolean {
-  const stalled = findCondition(status?.conditions, 'Stalled');
-  const depends = stalled?.status === 'True' && isReason(stalled.reason) && endOf(stalled.reason) === 'Depends';
-  return depends || isTrue(status?.conditions, 'Reconciling');
 }
 
 /** How many nodes have an image changes nothing for who runs it. */
