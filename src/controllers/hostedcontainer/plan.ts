@@ -77,10 +77,7 @@ function afterStep(o: Observed, course: Course, { status }: Step): Course {
 function settleRevert(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
   const last = newest(status);
   const leaves =
-    course.image !== undefined &&
-    !course.isAttempt &&
-    last?.outcome === 'Failed' &&
-    !isOf(last, course.image);
+    course.image !== undefined && !course.isAttempt && last?.outcome === 'Failed' && !isOf(last, course.image);
   if (!leaves) return status;
   const failure = mustRevertSpec(o, course) ? revertFailure(o) : undefined;
   if (failure && !failure.isFinal) return status;
