@@ -12,7 +12,7 @@ import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { maxEntries } from '../../src/image/disk/limits.ts';
 import { rootEntries, tar } from '../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../test/fixtures/agent/archive.ts';
-import { wantedImage } from '../../test/fixtures/agent/images.ts';
+import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
 import type { LimitsLife } from '../../test/fixtures/agent/limits-life.ts';
 import {
   bundleLimits,

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, statSync, truncateSync, writeFileSync } from
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { wantedImage } from '../../test/fixtures/agent/images.ts';
+import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
 import { publishTree } from '../../src/agent/fetch/commit-tree.ts';
 import { entryPath, storePaths } from '../../src/agent/store/paths.ts';
 import { prepareStore } from '../../src/agent/store/remove.ts';

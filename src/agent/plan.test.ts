@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ImageFile } from './store/image-file.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Observed } from './plan.ts';
-import { storedImage, wantedImage } from '../../test/fixtures/agent/images.ts';
+import { storedImage, wantedImage } from '../../test/fixtures/agent/wanted.ts';
 
 const now = Date.parse('2026-01-01T12:00:00Z');
 const v1 = 'debian-12:v1';

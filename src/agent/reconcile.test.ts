@@ -14,7 +14,8 @@ import { writeImageFile } from './store/image-file.ts';
 import { listStore } from './store/list.ts';
 import { entryPath, storePaths } from './store/paths.ts';
 import { moveToTrash } from './store/remove.ts';
-import { fetchPorts, storedImage, wantedImage } from '../../test/fixtures/agent/images.ts';
+import { storedImage, wantedImage } from '../../test/fixtures/agent/wanted.ts';
+import { fetchPorts } from '../../test/fixtures/agent/images.ts';
 
 const name = 'node-1';
 const logger = pino({ level: 'silent' });

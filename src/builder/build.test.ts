@@ -7,7 +7,7 @@ import { buildAnswer } from '../api/buildrun.ts';
 import type { Build } from '../api/build.ts';
 import type { Recipe } from '../api/buildrun.ts';
 import { compress, rootEntries, sha256, tar } from '../../test/fixtures/agent/archive.ts';
-import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 import { pushImage, rootLayer, startRegistry, user } from '../../test/fixtures/agent/registry.ts';
 import { selfSigned } from '../../test/fixtures/agent/tls.ts';
 import { buildAndPush } from './build.ts';

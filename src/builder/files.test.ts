@@ -1,7 +1,7 @@
 import { linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 import { writeFiles } from './files.ts';
 import { makeTree, recipeOf, whyNoChroot, workshop } from '../../test/fixtures/builder.ts';
 

@@ -15,7 +15,7 @@ import {
 } from '../../test/fixtures/builder.ts';
 import type { Build } from '../api/build.ts';
 import { buildAnswer, buildCapabilities, publishAnswer } from '../api/buildrun.ts';
-import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 
 const unable = whyNoBuilding();
 const program = join(import.meta.dirname, '../cmd/builder.ts');

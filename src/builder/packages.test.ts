@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 import { changePackages, describePackages } from './packages.ts';
 import { makeTree, recipeOf, whyNoChroot, workshop } from '../../test/fixtures/builder.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import type { Build } from '../api/build.ts';
-import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 import { pushImage, rootLayer } from '../../test/fixtures/agent/registry.ts';
 import { makeImage, makePackageList } from './image.ts';
 import { pushImage as pushWithList } from './build.ts';

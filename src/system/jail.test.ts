@@ -8,7 +8,8 @@ import { jailed } from './jail.ts';
 import type { Jail } from './jail.ts';
 import { programEnvironment } from './programs.ts';
 import { rootEntries, tar } from '../../test/fixtures/agent/archive.ts';
-import { temporaryDirectory, whyNoUnpacking } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
+import { whyNoUnpacking } from '../../test/fixtures/agent/environment.ts';
 import { manifestOf } from '../../test/fixtures/agent/manifest.ts';
 
 const unable =

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 import { directoryInside, readInside, resolveInside } from './rooted-path.ts';
 
 function tree(): string {

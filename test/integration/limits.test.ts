@@ -1,7 +1,7 @@
 import { afterAll, expect, inject, test } from 'vitest';
 import { readyImage } from '../../src/agent/status/image-status.ts';
 import { fittingImages, mostBytes as mostTold } from '../../src/agent/status/limits.ts';
-import { storedImage, wantedImage } from '../fixtures/agent/images.ts';
+import { storedImage, wantedImage } from '../fixtures/agent/wanted.ts';
 import { fieldManagers } from '../../src/api/names.ts';
 import { mostImages } from '../../src/api/nodestore.ts';
 import { bytesOf, fitting, mostBytes } from '../../src/controllers/node-limits.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../fixtures/agent/directory.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { binaryDirectory } from '../fixtures/binaries.ts';
 

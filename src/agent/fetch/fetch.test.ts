@@ -12,7 +12,8 @@ import { compress, rootEntries, sha256, tar } from '../../../test/fixtures/agent
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
-import { fetchPorts, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { serve } from '../../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();

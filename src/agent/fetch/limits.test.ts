@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { rootEntries } from '../../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
-import { temporaryDirectory, temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
+import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import type { LimitsLife } from '../../../test/fixtures/agent/limits-life.ts';
 import {
   bundleLimits,

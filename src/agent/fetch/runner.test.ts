@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FetchRunner } from './runner.ts';
-import { wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
 
 /** A runner whose fetches go on until they are stopped or told to end. */
 function runnerOf() {

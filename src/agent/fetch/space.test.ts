@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { sha256, rootEntries, tar } from '../../../test/fixtures/agent/archive.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { failure } from '../../../test/fixtures/agent/fetching.ts';
-import { fetchPorts, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { Room } from '../../image/disk/reservations.ts';
 import { serve } from '../../../test/fixtures/agent/server.ts';
 

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { shell } from '../../../test/fixtures/agent/trees.ts';
 import { readPackages } from './packages.ts';
 import { openWithin, resolveWithin } from './within.ts';

@@ -7,7 +7,8 @@ import type { StoreUser } from './users.ts';
 import { writeImageFile } from '../store/image-file.ts';
 import { listStore } from '../store/list.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
-import { fetchPorts, storedImage } from '../../../test/fixtures/agent/images.ts';
+import { storedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 
 const image = { os: 'debian-12', version: 'v1' };
 

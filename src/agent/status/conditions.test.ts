@@ -4,7 +4,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
 import { deletingImage, failedImage, fetchingImage, pendingImage, readyImage } from './image-status.ts';
 import { nodeStoreStatus, storeSpace } from './conditions.ts';
-import { storedImage, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { storedImage, wantedImage } from '../../../test/fixtures/agent/wanted.ts';
 
 const store = { usedBytes: 1, freeBytes: 2 };
 

@@ -5,7 +5,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { deletingImage, failedImage, readyImage } from './image-status.ts';
 import { nodeStoreStatus } from './conditions.ts';
 import { fittingImages, mostBytes } from './limits.ts';
-import { storedImage, wantedImage } from '../../../test/fixtures/agent/images.ts';
+import { storedImage, wantedImage } from '../../../test/fixtures/agent/wanted.ts';
 
 const versions = (count: number, prefix = 'v') => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 const bytes = (images: readonly StoredImage[]) => Buffer.byteLength(JSON.stringify(images));

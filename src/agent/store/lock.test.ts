@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { aborted } from '../../runtime/time.ts';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { withStoreLock } from './lock.ts';
 import { storePaths } from './paths.ts';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { signal } from '../../../test/fixtures/agent/fetching.ts';
 import { shell } from '../../../test/fixtures/agent/trees.ts';
 import { readAttributes } from './attributes.ts';

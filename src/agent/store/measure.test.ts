@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { signal } from '../../../test/fixtures/agent/fetching.ts';
 import { shell } from '../../../test/fixtures/agent/trees.ts';
 import { Survey } from './measure.ts';

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { Sorter } from './sorter.ts';
 
 /** Lines with every byte that a name may have but the end of a line, in no order. */

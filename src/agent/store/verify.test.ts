@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
+import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { signal } from '../../../test/fixtures/agent/fetching.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { publishedTree, shell } from '../../../test/fixtures/agent/trees.ts';

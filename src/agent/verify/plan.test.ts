@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { storedImage } from '../../../test/fixtures/agent/images.ts';
+import { storedImage } from '../../../test/fixtures/agent/wanted.ts';
 import { planVerification } from './plan.ts';
 import type { VerifyObserved } from './plan.ts';
 

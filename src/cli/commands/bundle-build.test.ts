@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { binaryDirectory } from '../../../test/fixtures/binaries.ts';
 import { ask, baseArchive, serveBase, whyNoBuilding } from '../../../test/fixtures/builder.ts';
 import { sha256 } from '../../../test/fixtures/agent/archive.ts';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { startRegistry, user } from '../../../test/fixtures/agent/registry.ts';
 import type { Host } from '../host.ts';
 import { runForTest } from '../../../test/fixtures/cli.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { binaryDirectory } from '../../../test/fixtures/binaries.ts';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { pushImage, pushIndex, rootLayer, startRegistry, types } from '../../../test/fixtures/agent/registry.ts';
 import type { TestRegistry } from '../../../test/fixtures/agent/registry.ts';
 import { imageDistributionDefinition } from '../../api/imagedistribution.ts';

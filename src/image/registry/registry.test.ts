@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
 import { sha256 } from '../../../test/fixtures/agent/archive.ts';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { onThisMachine, serve } from '../../../test/fixtures/agent/server.ts';
 import type { Reach } from '../download/reach.ts';
 import { openRegistry } from './registry.ts';
