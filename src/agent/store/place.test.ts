@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { temporaryDirectory } from '../../../test/fixtures/agent/environment.ts';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { storePaths } from './paths.ts';
 import { PlaceError, checkPlace, mountPoints } from './place.ts';
 import { prepareStore } from './remove.ts';
