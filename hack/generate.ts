@@ -1,5 +1,5 @@
-// Writes crds/*.yaml from the schemas in src/api, and the templates of charts/monoroot from deploy/. With --check it writes nothing
-// and fails when a file is stale.
+// Writes crds/*.yaml from the schemas in src/api, the templates of charts/monoroot from deploy/, and the tables of docs/metrics.md from
+// what is registered. With --check it writes nothing and fails when a file is stale.
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
@@ -7,6 +7,7 @@ import { customResourceDefinition } from '../src/api/crd.ts';
 import { kinds } from '../src/api/kinds.ts';
 import { group } from '../src/api/names.ts';
 import { chartTemplates } from './lib/chart.ts';
+import { metricsPage } from './lib/metrics-page.ts';
 
 const root = join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');
@@ -43,7 +44,20 @@ function bring(directory: string, wanted: ReadonlyMap<string, string>): string[]
   return stale.map((name) => join(directory, name));
 }
 
-const stale = [...bring('crds', crds), ...bring('charts/monoroot/templates', chartTemplates(root, crds))];
+/** Writes the tables of a page again; gives its name when they were stale. */
+async function page(name: string, write: (text: string) => Promise<string>): Promise<string[]> {
+  const before = readFileSync(join(root, name), 'utf8');
+  const after = await write(before);
+  if (after !== before && !check) writeFileSync(join(root, name), after);
+  console.log(after === before ? `${name} is up to date` : `Wrote ${name}`);
+  return after === before ? [] : [name];
+}
+
+const stale = [
+  ...bring('crds', crds),
+  ...bring('charts/monoroot/templates', chartTemplates(root, crds)),
+  ...(await page('docs/metrics.md', metricsPage)),
+];
 if (check && stale.length > 0) {
   console.error(`Stale: ${stale.join(', ')}. Run "npm run generate" and commit the result.`);
   process.exit(1);

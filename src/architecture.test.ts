@@ -36,6 +36,7 @@ const rooms: Record<string, string[]> = {
   'controllers/imagedistribution': ['*', 'hostedcontainer'],
   'controllers/imagedistribution/rollout': [],
   'controllers/imagedistribution/rollout/gates': ['observed'],
+  'controllers/metrics': ['imagedistribution'],
   'controllers/nodestore': ['*', 'hostedcontainer'],
   'controllers/osimage': ['*'],
   'controllers/osimage/stages': ['facts', 'observed'],

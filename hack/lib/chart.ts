@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
 
-/** A place in a manifest of deploy/ that the values of the chart decide. It must be there exactly `times`; more or fewer is an error. */
+/** A place in a manifest of deploy/ that the values of the chart decide. It must be there exactly `times`, or at all; else it is an error. */
 interface Value {
   from: string | RegExp;
   to: string;
-  times?: number;
+  times?: number | 'any';
 }
 
 const system = 'monoroot-system';
@@ -71,6 +71,8 @@ const values: Record<string, Value[]> = {
       to: 'nodeSelector: {{ toJson (merge (dict "kubernetes.io/os" "linux") .Values.agent.nodeSelector) }}',
     },
   ],
+  // Air-gapped clusters have the runbooks elsewhere.
+  'rules.yaml': [{ from: 'runbook_url: ', to: 'runbook_url: {{ .Values.monitoring.runbookBaseURL }}', times: 'any' }],
   // The chart cannot label the namespace that it is installed into, but it knows its name.
   'policies.yaml': [
     {
@@ -91,8 +93,15 @@ const conditions: Record<string, string> = {
   'policies.yaml': 'policies.enabled',
   'network-policy.yaml': 'networkPolicy.enabled',
   'priority-class-quota.yaml': 'priorityClassQuota.enabled',
+  'pod-monitor.yaml': 'monitoring.enabled',
+  'rules.yaml': 'monitoring.enabled',
 };
-const components = ['network-policy/network-policy.yaml', 'priority-class-quota/priority-class-quota.yaml'];
+const components = [
+  'network-policy/network-policy.yaml',
+  'priority-class-quota/priority-class-quota.yaml',
+  'monitoring/pod-monitor.yaml',
+  'monitoring/rules.yaml',
+];
 
 /**
  * The templates by their names below charts/monoroot/templates. Throws when a manifest no longer has what a value stands for, so that a
@@ -105,7 +114,7 @@ export function chartTemplates(root: string, crds: ReadonlyMap<string, string>):
     files.map((file) => [templateName(file), template(file, readFileSync(join(deploy, file), 'utf8'))]),
   );
   const definitions = [...crds].filter(([name]) => name !== 'kustomization.yaml').map(([, yaml]) => yaml);
-  templates.set('crds.yaml', when('crds.enabled', plain('crds', definitions.join('---\n'))));
+  templates.set('crds.yaml', when('crds.enabled', plain(definitions.join('---\n'))));
   return templates;
 }
 
@@ -123,7 +132,7 @@ const templateName = (file: string): string => file.replace(/^components\/[^/]+\
 
 function template(file: string, manifest: string): string {
   const name = templateName(file);
-  let result = plain(file, manifest);
+  let result = plain(manifest);
   for (const value of values[name] ?? []) result = replace(file, result, value);
   result = result.replaceAll(`namespace: ${system}`, 'namespace: {{ .Release.Namespace }}');
   if (result.includes(system)) throw new Error(`deploy/${file} has ${system} where the chart cannot replace it`);
@@ -135,17 +144,18 @@ const notice = '{{- /* Generated from deploy/ by "npm run generate". Do not edit
 const when = (condition: string, manifest: string) =>
   `${notice}\n{{- if .Values.${condition} }}\n${manifest.trimEnd()}\n{{- end }}\n`;
 
-function plain(file: string, manifest: string): string {
-  if (manifest.includes('{{')) throw new Error(`${file} has {{, which Helm would read as a template`);
+function plain(manifest: string): string {
+  // Templates of alerts are for Prometheus.
+  const literal = manifest.replaceAll('{{', '{{ "{{" }}');
   // Comments would be kept in every release, and name the namespace of deploy/.
-  return manifest.replaceAll(/^ *#.*\n/gm, '');
+  return literal.replaceAll(/^ *#.*\n/gm, '');
 }
 
 function replace(file: string, manifest: string, { from, to, times = 1 }: Value): string {
   const pattern = typeof from === 'string' ? from : new RegExp(from, 'g');
   const found =
     typeof from === 'string' ? manifest.split(from).length - 1 : [...manifest.matchAll(pattern as RegExp)].length;
-  if (found !== times) {
+  if (times === 'any' ? found === 0 : found !== times) {
     throw new Error(
       `deploy/${file} has ${String(from)} ${found} times and not ${times}: change hack/lib/chart.ts with it`,
     );

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
+import type { NodeStoreStatus } from '../api/nodestore.ts';
 import type { FailureReason } from '../image/failure.ts';
 import type { Finding } from './state.ts';
 
@@ -37,6 +38,11 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     labelNames: ['result'],
     registers,
   });
+  const lastVerification = new Gauge({
+    name: 'monoroot_agent_last_verification_timestamp_seconds',
+    help: 'When a published image was last compared with its manifest, in seconds since 1970',
+    registers,
+  });
   observeProcess(registers);
   return {
     countBytes: (count) => bytes.inc(count),
@@ -44,8 +50,40 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
       seconds.observe({ result: failure ? 'error' : 'success' }, duration);
       if (failure) failures.inc({ reason: failure });
     },
-    verified: (finding) => verifications.inc({ result: finding ?? 'unchanged' }),
+    verified: (finding) => {
+      verifications.inc({ result: finding ?? 'unchanged' });
+      lastVerification.setToCurrentTime();
+    },
   };
+}
+
+/** Gauges of what the NodeStore of this node says of its disk and its images. */
+export function observeNodeStore(registry: Registry, readStatus: () => NodeStoreStatus | undefined): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'monoroot_agent_store_bytes',
+    help: 'Disk of the store: used by images (what they share counts once), free, and capacity of the file system',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { usedBytes, freeBytes, capacityBytes } = readStatus()?.store ?? {};
+      for (const [state, bytes] of Object.entries({ used: usedBytes, free: freeBytes, capacity: capacityBytes })) {
+        if (bytes !== undefined) this.set({ state }, bytes);
+      }
+    },
+  });
+  new Gauge({
+    name: 'monoroot_agent_images',
+    help: 'Images of the node by state: Pending, Fetching, Ready, Failed, Deleting; and by reason where they are not Ready',
+    labelNames: ['state', 'reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { state, reason = '' } of readStatus()?.images ?? []) {
+        this.inc({ state, reason: state === 'Ready' ? '' : reason });
+      }
+    },
+  });
 }
 
 /** As seldom as that, because looking keeps an idle process awake. */

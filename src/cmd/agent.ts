@@ -4,7 +4,7 @@ import { proxiesOf } from '../image/download/connect.ts';
 import { ownAddresses, readLocalSources } from '../image/download/reach.ts';
 import { fetchImage } from '../agent/fetch/fetch.ts';
 import { createAgentClient } from '../agent/client.ts';
-import { createAgentMetrics } from '../agent/metrics.ts';
+import { createAgentMetrics, observeNodeStore } from '../agent/metrics.ts';
 import { createAgent } from '../agent/reconcile.ts';
 import { Room } from '../image/disk/reservations.ts';
 import { readSettings } from '../agent/settings.ts';
@@ -27,7 +27,7 @@ import { createMetrics } from '../runtime/metrics.ts';
 import { Reflector } from '../runtime/reflector.ts';
 import { runProgram } from './program.ts';
 import type { Program } from './program.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion, registerBuildInfo } from './version.ts';
 
 /** The agent: one process on each node that keeps the store of the node equal to its NodeStore. */
 
@@ -45,6 +45,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   }
   const paths = storePaths(env.MONOROOT_ROOT ?? hostRoot);
   const metrics = createMetrics();
+  registerBuildInfo(metrics.registry, 'agent');
   const agentMetrics = createAgentMetrics(metrics.registry);
   const connection = createConnection({
     config: loadKubeConfig(),
@@ -58,6 +59,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     logger,
     hooks: metrics.reflector('nodestores'),
   });
+  observeNodeStore(metrics.registry, () => reflector.store.get(nodeName)?.status);
   const { readSecret, ...calls } = createAgentClient(client, nodeName, env.SOURCES_NAMESPACE ?? sourcesNamespace);
   const common = { paths, now: () => new Date(), uniqueId: () => randomUUID().slice(0, 8) };
   const hostIPs = (env.HOST_IPS ?? '').split(',');

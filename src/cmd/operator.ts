@@ -3,6 +3,7 @@ import { systemNamespace, verificationNamespace as usualVerificationNamespace } 
 import { createCaches } from '../controllers/caches.ts';
 import { hostedContainerController } from '../controllers/hostedcontainer/reconcile.ts';
 import { imageDistributionController } from '../controllers/imagedistribution/reconcile.ts';
+import { registerFleetMetrics } from '../controllers/metrics/register.ts';
 import { nodeStoreController } from '../controllers/nodestore/reconcile.ts';
 import { osImageController } from '../controllers/osimage/reconcile.ts';
 import { createClient } from '../kube/client.ts';
@@ -19,7 +20,7 @@ import { runTasks } from '../runtime/lifecycle.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { runProgram } from './program.ts';
 import type { Program } from './program.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion, registerBuildInfo } from './version.ts';
 
 /** The operator: one process that leads, and others that stand by with warm caches. */
 
@@ -28,6 +29,7 @@ const silenceLimitSeconds = 1800;
 
 async function main({ env, logger, signal, required }: Program): Promise<void> {
   const metrics = createMetrics();
+  registerBuildInfo(metrics.registry, 'operator');
   const namespace = env.POD_NAMESPACE ?? systemNamespace;
   const verificationNamespace = env.VERIFICATION_NAMESPACE ?? usualVerificationNamespace;
   const identity = `${env.POD_NAME ?? 'operator'}_${randomUUID()}`;
@@ -50,6 +52,14 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     logger,
   });
   const caches = createCaches(unfenced, logger, metrics, { namespace, verificationNamespace });
+  const { images, distributions, containers, stores } = caches;
+  const fleet = {
+    images: images.store,
+    distributions: distributions.store,
+    containers: containers.store,
+    stores: stores.store,
+  };
+  registerFleetMetrics(metrics.registry, fleet, () => elector.isLeader());
   const reflectors = Object.values(caches);
   const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
   const allowedCapabilities = readAdditionalCapabilities(env.ADDITIONAL_CAPABILITIES);

@@ -32,7 +32,7 @@ function start(answers: (Result | Error | Promise<Result>)[], sources: Source[] 
     sources,
     logger,
     workers: 2,
-    hooks: { queue: queueHooks, reconciled: (outcome) => outcomes.push(outcome) },
+    hooks: { queue: queueHooks, reconciled: (outcome) => outcomes.push(outcome), workers: () => undefined },
     queue: { backoff: { initialMilliseconds: 100, maxMilliseconds: 1000 }, random: () => 0 },
     reconcile: ({ name, namespace }) => {
       runs.push({ at: performance.now() - began, name, namespace });

@@ -76,6 +76,8 @@ export type ReconcileOutcome = 'success' | 'requeue_after' | 'error' | 'terminal
 export interface ControllerHooks {
   queue: QueueHooks;
   reconciled(outcome: ReconcileOutcome, seconds: number): void;
+  /** How many workers there are, and how many of them reconcile now. */
+  workers(most: number, active: number): void;
 }
 
 export interface ControllerOptions {
@@ -103,10 +105,18 @@ export function createController(options: ControllerOptions): Controller {
   const { name, hooks } = options;
   const queue = new WorkQueue({ ...options.queue, ...(hooks && { hooks: hooks.queue }) });
   const logger = options.logger.child({ controller: name });
+  const mostWorkers = options.workers ?? 1;
+  let active = 0;
+  const countWorkers = (change: number) => {
+    active += change;
+    hooks?.workers(mostWorkers, active);
+  };
 
   async function work(signal: AbortSignal): Promise<void> {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+      countWorkers(1);
       await reconcileKey(key, signal);
+      countWorkers(-1);
       queue.done(key);
     }
   }
@@ -147,7 +157,8 @@ export function createController(options: ControllerOptions): Controller {
         source.start((key, behind) => (behind ? queue.addBehind(key) : queue.add(key))),
       );
       await Promise.all(options.sources.map((source) => source.synced(signal)));
-      const workers = signal.aborted ? [] : Array.from({ length: options.workers ?? 1 }, () => work(signal));
+      const workers = signal.aborted ? [] : Array.from({ length: mostWorkers }, () => work(signal));
+      countWorkers(0);
       if (!signal.aborted) logger.info({ workers: workers.length }, 'Started controller');
       await aborted(signal);
       for (const stop of stops) stop();

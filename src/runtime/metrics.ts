@@ -31,6 +31,22 @@ export function createMetrics(): Metrics {
 
   const reconciles = counter('controller_runtime_reconcile_total', 'Runs of reconcile', ['controller', 'result']);
   const reconcileTime = histogram('controller_runtime_reconcile_time_seconds', 'Time of a run', ['controller']);
+  const errors = counter('controller_runtime_reconcile_errors_total', 'Runs that failed', ['controller']);
+  const mostWorkers = gauge('controller_runtime_max_concurrent_reconciles', 'Workers', ['controller']);
+  const activeWorkers = gauge('controller_runtime_active_workers', 'Workers that reconcile now', ['controller']);
+  const unfinished = new Map<string, () => { sum: number; longest: number }>();
+  const ofUnfinished = (name: string, help: string, which: 'sum' | 'longest') =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['name'],
+      registers,
+      collect() {
+        for (const [queueName, ask] of unfinished) this.set({ name: queueName }, ask()[which]);
+      },
+    });
+  ofUnfinished('workqueue_unfinished_work_seconds', 'Time that keys have been worked on, of all together', 'sum');
+  ofUnfinished('workqueue_longest_running_processor_seconds', 'Time that the longest has been worked on', 'longest');
   const depth = gauge('workqueue_depth', 'Keys that wait for a worker', ['name']);
   const adds = counter('workqueue_adds_total', 'Keys added', ['name']);
   const retries = counter('workqueue_retries_total', 'Keys added with back-off', ['name']);
@@ -50,6 +66,9 @@ export function createMetrics(): Metrics {
     retried: () => retries.inc({ name }),
     waited: (seconds) => queueTime.observe({ name }, seconds),
     worked: (seconds) => workTime.observe({ name }, seconds),
+    created: (ask) => {
+      unfinished.set(name, ask);
+    },
   });
   return {
     registry,
@@ -59,6 +78,11 @@ export function createMetrics(): Metrics {
       reconciled: (result, seconds) => {
         reconciles.inc({ controller: name, result });
         reconcileTime.observe({ controller: name }, seconds);
+        if (result === 'error' || result === 'terminal_error') errors.inc({ controller: name });
+      },
+      workers: (most, active) => {
+        mostWorkers.set({ controller: name }, most);
+        activeWorkers.set({ controller: name }, active);
       },
     }),
     reflector: (name) => ({

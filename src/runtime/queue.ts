@@ -8,6 +8,8 @@ export interface QueueHooks {
   retried(): void;
   waited(seconds: number): void;
   worked(seconds: number): void;
+  /** Hands over a way to ask for the work that goes on, in seconds: of all keys together, and of the longest. */
+  created?(unfinished: () => { sum: number; longest: number }): void;
 }
 
 export interface QueueOptions {
@@ -53,6 +55,12 @@ export class WorkQueue {
     this.#hooks = options.hooks;
     this.#now = options.now ?? monotonic;
     this.#random = options.random ?? Math.random;
+    this.#hooks?.created?.(() => this.#unfinished());
+  }
+
+  #unfinished(): { sum: number; longest: number } {
+    const seconds = [...this.#working.values()].map((since) => (this.#now() - since) / 1000);
+    return { sum: seconds.reduce((sum, it) => sum + it, 0), longest: Math.max(0, ...seconds) };
   }
 
   /** Keys that wait for a worker now; delayed keys are not counted. */

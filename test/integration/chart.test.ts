@@ -47,13 +47,16 @@ const kubernetes = ['--kube-version', '1.37.0'];
 const render = (helm: string, namespace: string, ...args: string[]): string =>
   program(helm, ['template', 'monoroot', chart, '--namespace', namespace, '--skip-tests', ...kubernetes, ...args]);
 
-const everything = ['networkPolicy.enabled', 'priorityClassQuota.enabled'].flatMap((name) => ['--set', `${name}=true`]);
+const everything = ['networkPolicy.enabled', 'priorityClassQuota.enabled', 'monitoring.enabled'].flatMap((name) => [
+  '--set',
+  `${name}=true`,
+]);
 
 /** deploy/ with its components, as kubectl builds it. */
 function kustomized(): string {
   const overlay = join(scratch, 'kustomization.yaml');
   const path = (directory: string) => relative(scratch, join(root, 'deploy', directory));
-  const components = ['network-policy', 'priority-class-quota'].map((name) => path(`components/${name}`));
+  const components = ['network-policy', 'priority-class-quota', 'monitoring'].map((name) => path(`components/${name}`));
   writeFileSync(overlay, JSON.stringify({ resources: [path('.')], components }));
   return program('kubectl', ['kustomize', scratch]);
 }
