@@ -72,6 +72,23 @@ describe.skipIf(missing !== undefined)('mount script', { timeout: 30_000 }, () =
     expect(container.run(['true'])).toMatchObject({ status: 0, stdout: 'started\n' });
   });
 
+  test('may leave a process behind that goes on writing, and its lines come too', async () => {
+    await using container = await Container.create({
+      mountScript: `
+        (while ! [ -e /var/go ]; do sleep 0.02; done
+          echo "still there"; sleep 0.1; echo "and there" >&2; echo alive >/var/alive) &
+        echo started`,
+    });
+    const command =
+      'echo command; touch /var/go; i=0; while ! [ -e /var/alive ] && [ $i -lt 500 ]; do sleep 0.02; i=$((i + 1)); done';
+    const { status, stdout } = container.run(['sh', '-c', command]);
+    expect({ status, lines: stdout.trimEnd().split('\n') }).toEqual({
+      status: 0,
+      lines: ['started', 'command', 'still there', 'and there'],
+    });
+    expect(container.read('/var/alive')).toBe('alive\n');
+  });
+
   test('that hangs is ended by SIGTERM', async () => {
     await using container = await Container.create({ mountScript: 'echo hanging; sleep 1000' });
     const running = container.start(['true']);

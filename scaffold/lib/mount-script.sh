@@ -25,7 +25,12 @@ relay() {
     [ -z "$code" ] || break
   done
   case $code in
-    0) return ;;
+    0)
+      # Who still writes to the pipe must not die of that. What runs in the background finds nothing at descriptor 0.
+      exec 3<&0
+      "$launch_busybox" cat <&3 &
+      return
+      ;;
     '') code='was killed' ;;
     timeout) code="did not end within $launch_limit s" ;;
     *) code="exited with code $code" ;;
@@ -64,7 +69,20 @@ run_mount_script() {
   [ "$launch_number" -gt 0 ] ||
     fail MountScriptFailed "MONOROOT_MOUNT_SCRIPT_TIMEOUT is '$launch_limit': set it to whole seconds, more than 0"
   { run_within_limit "$end" 2>&1 | relay "$end"; } &
-  wait $!
+  wait $! || return
+  wait_for_relay
+}
+
+# The command is the only process, unless the script has left one behind: then what passes its output on stays with it. Each
+# try starts a process, and so gives the others time and takes those away that have ended.
+wait_for_relay() {
+  local tries=0
+  while [ "$tries" -lt 200 ]; do
+    set -- /proc/[0-9]*
+    [ $# -gt 1 ] || return 0
+    (:)
+    tries=$((tries + 1))
+  done
 }
 
 # Makes the file that MONOROOT_ENV names, in a directory that was cleared just now.
