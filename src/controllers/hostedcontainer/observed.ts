@@ -73,6 +73,8 @@ export interface Observed {
   trials?: ReadonlyMap<string, Trial> | undefined;
   /** The last lines of the log of the failing container. */
   logTail?: string | undefined;
+  /** A Pod of that name that belongs to somebody else; then `pod` is unset. */
+  stranger?: Pod | undefined;
   /** The Pod, when it is going or gone although this operator has not deleted it. */
   deletedByOthers?: Pod | undefined;
   /** `spec.image` was written back because of the newest attempt already; the status may not say so yet. */

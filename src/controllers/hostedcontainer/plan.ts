@@ -1,4 +1,4 @@
-import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcontainer.ts';
+import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations, labels } from '../../api/names.ts';
 import { imageName } from '../../api/images.ts';
 import { buildPod } from '../../pod/pod.ts';
@@ -7,6 +7,7 @@ import { removeConditions, setConditions } from '../../runtime/conditions.ts';
 import { truncate } from '../../runtime/text.ts';
 import { pauseSeconds, pauseText } from '../interruption.ts';
 import { podEnd } from '../pod-end.ts';
+import { adopt } from './adopt.ts';
 import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
 import { permittedCondition, permittedType } from './permitted.ts';
@@ -20,6 +21,7 @@ import type { Passage } from './preflight.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
 import { notesOf } from './events.ts';
 import { trialOf } from './observed.ts';
+import { whoseIsIt, withoutStranger } from './own-pod.ts';
 import type { Action, Failure, Observed, Plan } from './observed.ts';
 import { closeNewest, findFailure, isOf, newest, recordFailure } from './history.ts';
 import { countDeletion } from './taken-pod.ts';
@@ -33,10 +35,11 @@ import { isSuspended } from '../../pod/suspended.ts';
  * The whole policy of a HostedContainer. Level-based: it may be called in any state, also one that a crash left behind, and
  * does at most one step of an upgrade or revert; the change that the step makes leads to the next call.
  */
-export function planHostedContainer(o: Observed): Plan {
+export function planHostedContainer(seen: Observed): Plan {
+  if (seen.container.metadata.deletionTimestamp !== undefined)
+    return { actions: dataActions(seen), status: seen.container.status ?? {}, notes: [] };
+  const o = adopt(withoutStranger(seen));
   const before = o.container.status ?? {};
-  if (o.container.metadata.deletionTimestamp !== undefined)
-    return { actions: dataActions(o), status: before, notes: [] };
   const course = setCourse(o);
   if (course.image && mustRevertSpec(o, course) && !isRevertTried(o)) return planRevert(o, imageName(course.image));
   const settled = settleRevert(o, course, assign(before, o, course));
@@ -94,8 +97,8 @@ function takeStep(o: Observed, course: Course, status: HostedContainerStatus): S
   });
 
   if (pod?.metadata.deletionTimestamp !== undefined) return still;
-  if (pod && !isOurs(pod, container)) {
-    const message = `A Pod named ${pod.metadata.name} exists and belongs to somebody else: remove it, or choose another name`;
+  if (o.stranger) {
+    const message = whoseIsIt(o.stranger);
     return { ...still, hindrance: { reason: 'PodConflict', message }, requeueAfterSeconds: 30 };
   }
   if (isSuspended(container)) return pod ? remove('The container is suspended') : still;
@@ -107,9 +110,6 @@ function takeStep(o: Observed, course: Course, status: HostedContainerStatus): S
   if (!back || !isOnCourse(pod, back)) return remove(`The Pod ended: ${end.reason}`);
   return replaceEnded(o, back, status, { pod, ...end });
 }
-
-const isOurs = (pod: Pod, container: HostedContainer): boolean =>
-  pod.metadata.ownerReferences?.some((owner) => owner.uid === container.metadata.uid) ?? false;
 
 /** There is no Pod, or one of another shape or image: nothing is touched before everything says that the next one can run. */
 function replacePod(o: Observed, course: Course, before: HostedContainerStatus): Step {

@@ -5,6 +5,7 @@ import { disruptionOf, podEnd } from '../pod-end.ts';
 import { isOnCourse } from './target.ts';
 import type { Course } from './target.ts';
 import type { Observed } from './observed.ts';
+import { isOurs } from './own-pod.ts';
 import { withEnd } from './watch.ts';
 import type { End } from './watch.ts';
 import { wayBackOf } from './way-back.ts';
@@ -16,7 +17,7 @@ import { wayBackOf } from './way-back.ts';
  */
 export function countDeletion(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
   const { deletedByOthers: pod, container } = o;
-  if (!pod || isSuspended(container) || podEnd(pod)) return status;
+  if (!pod || !isOurs(pod, container) || isSuspended(container) || podEnd(pod)) return status;
   const served = [course, wayBackOf(o, course)].find((it) => it?.image !== undefined && isOnCourse(pod, it));
   return served ? withEnd(o, served, status, endOf(pod)) : status;
 }
