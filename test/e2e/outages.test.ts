@@ -117,8 +117,8 @@ test(
     expect(uidsOf(forth.runs)).toHaveLength(2);
     expect(uidsOf(runs)).toHaveLength(3);
     for (const each of [forth.runs, runs]) expectOneAtATime(each);
-    await expectHonest(forth.states, forth.answers);
-    await expectHonest(states, answers);
+    await expectHonest(forth.states, forth.answers, forth.runs);
+    await expectHonest(states, answers, runs);
     expect(await page('walk-back')).toContain(good);
     await operatorsReady();
   },
