@@ -66,7 +66,10 @@ export interface Agent {
 
 /** Makes the store of one node equal to its NodeStore. `prepareStore` must have been called before. */
 export function createAgent(ports: AgentPorts): Agent {
-  const { paths, logger, settings } = ports;
+  const { paths, settings } = ports;
+  /** Of the run that goes on; the lines of a fetch keep that of the run that has started it. */
+  let logger = ports.logger;
+  const loggers = new Map<string, Logger>();
   const tries = new Map<string, Tries>();
   /** Of earlier agents, one after the other, by image; a fetch that ends in order ends it. */
   let deaths = new Map<string, Deaths>();
@@ -81,15 +84,16 @@ export function createAgent(ports: AgentPorts): Agent {
 
   async function timedFetch(...args: Parameters<RunnerPorts['fetch']>): Promise<void> {
     const [image, signal] = args;
+    const log = loggers.get(imageName(image)) ?? ports.logger;
     const started = performance.now();
     const seconds = () => Math.round(performance.now() - started) / 1000;
-    logger.info({ image: imageName(image), digest: image.digest }, 'Started fetching image');
+    log.info({ image: imageName(image), digest: image.digest }, 'Started fetching image');
     try {
       await ports.fetch(...args).finally(() => {
         deaths.delete(imageName(image));
         return end(paths, image);
       });
-      logger.info({ image: imageName(image), seconds: seconds() }, 'Stored image');
+      log.info({ image: imageName(image), seconds: seconds() }, 'Stored image');
       ports.hooks?.fetched(seconds(), undefined);
     } catch (error) {
       if (!signal.aborted) ports.hooks?.fetched(seconds(), toFetchError(error).reason);
@@ -111,6 +115,8 @@ export function createAgent(ports: AgentPorts): Agent {
 
   function remember(image: WantedImage, fingerprint: string, error: unknown): void {
     const key = imageName(image);
+    const log = loggers.get(key) ?? ports.logger;
+    loggers.delete(key);
     const before = tries.get(key);
     tries.delete(key);
     if (error === undefined) return;
@@ -123,7 +129,7 @@ export function createAgent(ports: AgentPorts): Agent {
     // The cause of a foreseen failure is told by its message; of another one every detail may be needed.
     const cause = error instanceof FetchError ? {} : { err: error };
     const level = exhausted(attempts, image.backoffLimit) ? 'error' : 'warn';
-    logger[level]({ ...details, ...cause, message }, 'Failed to fetch image');
+    log[level]({ ...details, ...cause, message }, 'Failed to fetch image');
   }
 
   function verified(image: ImageFile, content: boolean, finding: Finding | undefined): void {
@@ -195,9 +201,11 @@ export function createAgent(ports: AgentPorts): Agent {
         return;
       case 'cancelFetch':
         await runner.cancel(step.key);
+        loggers.delete(step.key);
         break;
       case 'fetch':
         await count(step.image, step.fingerprint);
+        loggers.set(imageName(step.image), logger);
         runner.start(step.image, step.fingerprint);
         return;
       case 'check':
@@ -218,7 +226,8 @@ export function createAgent(ports: AgentPorts): Agent {
     ports.enqueue();
   }
 
-  const reconcile: Reconcile = async (_request, { signal }) => {
+  const reconcile: Reconcile = async (_request, { logger: ofRun, signal }) => {
+    logger = ofRun;
     const nodeStore = ports.readNodeStore();
     // Without a word from the operator nothing is wanted and nothing is unwanted.
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};

@@ -106,7 +106,8 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal),
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
-    logger,
+    // What is told from outside of a run, by a fetch that goes on in the background for instance.
+    logger: logger.child({ controller: 'agent', object: nodeName }),
     hooks: agentMetrics,
   });
   const controller = createController({

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createController } from './controller.ts';
 import type { ReconcileOutcome, Result, Source } from './controller.ts';
-import { ApiError, TerminalError } from './errors.ts';
+import { ApiError } from './errors.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -55,7 +55,6 @@ describe('what comes after a run', () => {
     ['growing delays after errors', [new Error('1'), new Error('2')], [0, 100, 300], ['error', 'error', 'success']],
     ['the time that the server asks for', [busy], [0, 7000], ['error', 'success']],
     ['a retry after a lost race', [conflict], [0, 100], ['error', 'success']],
-    ['nothing after a terminal error', [new TerminalError('Bad', 'bad')], [0], ['terminal_error']],
     [
       'a fresh back-off after a success',
       [new Error('1'), { requeueAfterSeconds: 10 }, new Error('2')],
@@ -69,15 +68,6 @@ describe('what comes after a run', () => {
     expect(run.outcomes).toEqual(outcomes);
     run.stop.abort();
     await run.ended;
-  });
-
-  test('a terminal error is tried again when something changes', async () => {
-    const run = start([new TerminalError('Bad', 'bad')]);
-    await vi.advanceTimersByTimeAsync(1000);
-    run.controller.enqueue('ns/a');
-    await vi.advanceTimersByTimeAsync(0);
-    expect(run.outcomes).toEqual(['terminal_error', 'success']);
-    run.stop.abort();
   });
 });
 
@@ -127,4 +117,35 @@ test('ends when the run under way has ended', async () => {
   await vi.advanceTimersByTimeAsync(5000);
   expect(ended).toBe(true);
   expect(run.runs).toHaveLength(1);
+});
+
+test('a run tells why it was asked for: sources, a wait that is over, a failure', async () => {
+  const told: unknown[] = [];
+  const source = (name: string): Source => ({
+    name,
+    synced: () => Promise.resolve(),
+    start: (add) => {
+      add('ns/b');
+      return () => undefined;
+    },
+  });
+  const stop = new AbortController();
+  const answers = [{ requeueAfterSeconds: 5 }, new Error('bad')];
+  const controller = createController({
+    name: 'test',
+    sources: [source('pods'), source('nodes')],
+    logger,
+    reconcile: (_request, { logger: run }) => {
+      told.push(run.bindings()['because']);
+      const answer = answers.shift() ?? {};
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  });
+  const ended = controller.run(stop.signal);
+  await vi.advanceTimersByTimeAsync(60_000);
+  controller.enqueue('ns/b');
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual([['pods', 'nodes'], ['requeueAfter'], ['retry'], ['enqueued']]);
+  stop.abort();
+  await ended;
 });

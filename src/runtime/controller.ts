@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { TerminalError, isConflict, retryAfterSeconds } from './errors.ts';
+import { isConflict, retryAfterSeconds } from './errors.ts';
 import { keyOf, parseKey } from './object.ts';
 import type { KubeObject } from './object.ts';
 import { WorkQueue } from './queue.ts';
@@ -23,15 +23,15 @@ export interface Result {
 }
 
 export interface ReconcileContext {
-  /** Carries the controller, the object and an id of this run. */
+  /** Carries the controller, the object, an id of this run, and why it was asked for. */
   logger: Logger;
   /** Aborts when the process stops or leadership is lost; hand it to everything that waits. */
   signal: AbortSignal;
 }
 
 /**
- * Brings one object closer to what is desired. Throw TerminalError when a person must act first (not retried until something
- * changes), anything else to be called again with growing delays.
+ * Brings one object closer to what is desired. Whatever it throws is logged, and it is called again with growing delays. That a person
+ * must act first is no error: the status says it.
  */
 export type Reconcile = (request: Request, context: ReconcileContext) => Promise<Result>;
 
@@ -71,7 +71,7 @@ export function watch<T extends KubeObject>(reflector: Reflector<T>, options: Wa
   };
 }
 
-export type ReconcileOutcome = 'success' | 'requeue_after' | 'error' | 'terminal_error';
+export type ReconcileOutcome = 'success' | 'requeue_after' | 'error';
 
 export interface ControllerHooks {
   queue: QueueHooks;
@@ -112,6 +112,12 @@ export function createController(options: ControllerOptions): Controller {
     hooks?.workers(mostWorkers, active);
   };
 
+  /** Why each key that waits is there: the names of sources. Where there are none, its last run asked for another one. */
+  const reasons = new Map<string, Set<string>>();
+  const again = new Map<string, 'requeueAfter' | 'retry'>();
+  const because = (key: string, reason: string): void =>
+    void reasons.set(key, (reasons.get(key) ?? new Set()).add(reason));
+
   async function work(signal: AbortSignal): Promise<void> {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       countWorkers(1);
@@ -125,36 +131,42 @@ export function createController(options: ControllerOptions): Controller {
   async function reconcileKey(key: string, signal: AbortSignal): Promise<void> {
     const now = options.now ?? monotonic;
     const started = now();
-    const run = logger.child({ object: key, reconcileID: randomUUID() });
+    const causes = [...(reasons.get(key) ?? [again.get(key) ?? 'enqueued'])];
+    reasons.delete(key);
+    again.delete(key);
+    const run = logger.child({ object: key, reconcileID: randomUUID(), because: causes });
     let outcome: ReconcileOutcome = 'success';
     try {
       const result = await options.reconcile({ key, ...parseKey(key) }, { logger: run, signal });
       queue.forget(key);
       if (result.requeueAfterSeconds !== undefined) {
         outcome = 'requeue_after';
+        again.set(key, 'requeueAfter');
         queue.addAfter(key, result.requeueAfterSeconds * 1000);
       }
     } catch (error) {
-      if (error instanceof TerminalError) {
-        outcome = 'terminal_error';
-        queue.forget(key);
-        run.error({ err: error, reason: error.reason }, 'Reconciling failed for good');
-      } else {
-        outcome = 'error';
-        queue.addRateLimited(key, (retryAfterSeconds(error) ?? 0) * 1000);
-        // A lost race is ordinary, and what comes of it after the stop interests nobody.
-        run[isConflict(error) || signal.aborted ? 'debug' : 'error']({ err: error }, 'Reconciling failed');
-      }
+      outcome = 'error';
+      again.set(key, 'retry');
+      queue.addRateLimited(key, (retryAfterSeconds(error) ?? 0) * 1000);
+      // A lost race is ordinary, and what comes of it after the stop interests nobody.
+      run[isConflict(error) || signal.aborted ? 'debug' : 'error']({ err: error }, 'Reconciling failed');
     }
     hooks?.reconciled(outcome, (now() - started) / 1000);
   }
 
   return {
     name,
-    enqueue: (key) => queue.add(key),
+    enqueue: (key) => {
+      because(key, 'enqueued');
+      queue.add(key);
+    },
     run: async (signal) => {
       const stops = options.sources.map((source) =>
-        source.start((key, behind) => (behind ? queue.addBehind(key) : queue.add(key))),
+        source.start((key, behind) => {
+          because(key, source.name);
+          if (behind) queue.addBehind(key);
+          else queue.add(key);
+        }),
       );
       await Promise.all(options.sources.map((source) => source.synced(signal)));
       const workers = signal.aborted ? [] : Array.from({ length: mostWorkers }, () => work(signal));

@@ -1,17 +1,3 @@
-/**
- * A failure that trying again cannot mend: a person must change something first. The controller does not retry it.
- * `reason` is one CamelCase word for conditions and events, `message` says what happened and what to do next.
- */
-export class TerminalError extends Error {
-  override readonly name = 'TerminalError';
-  readonly reason: string;
-
-  constructor(reason: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
-
 /** What the API server gave as one cause of a refusal; `field` is a path such as `spec.image`. */
 export interface StatusCause {
   reason?: string | undefined;

@@ -78,7 +78,7 @@ export function createMetrics(): Metrics {
       reconciled: (result, seconds) => {
         reconciles.inc({ controller: name, result });
         reconcileTime.observe({ controller: name }, seconds);
-        if (result === 'error' || result === 'terminal_error') errors.inc({ controller: name });
+        if (result === 'error') errors.inc({ controller: name });
       },
       workers: (most, active) => {
         mostWorkers.set({ controller: name }, most);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import type { Condition } from './conditions.ts';
-import { TerminalError } from './errors.ts';
 import { actThenWriteStatus, expectValidStatus, sameStatus } from './status.ts';
 
 const condition: Condition = {
@@ -30,7 +29,7 @@ describe('actThenWriteStatus', () => {
     }).catch((error: unknown) => error);
     return { written, thrown };
   }
-  const failure = new TerminalError('Broken', 'broken');
+  const failure = new Error('broken');
   const unwritten = new Error('unwritten');
 
   test('writes a status that differs', async () => {
@@ -47,7 +46,7 @@ describe('actThenWriteStatus', () => {
   });
   test('throws both failures as one that is retried', async () => {
     const { thrown } = await run('old', failure, unwritten);
-    expect(thrown).not.toBeInstanceOf(TerminalError);
+    expect(thrown).toBeInstanceOf(AggregateError);
     expect(thrown).toMatchObject({ errors: [failure, unwritten] });
   });
 });

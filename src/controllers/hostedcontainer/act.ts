@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import { fieldManagers } from '../../api/names.ts';
+import { annotations, fieldManagers } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRefusal } from '../../runtime/errors.ts';
@@ -77,7 +77,7 @@ async function act(
   switch (action.type) {
     case 'CreatePod':
       await client.create(pods, action.pod, { fieldManager: fieldManagers.operator, signal });
-      logger.info({ image: action.pod.metadata.annotations }, 'Created Pod');
+      logger.info({ image: action.pod.metadata.annotations?.[annotations.image] }, 'Created Pod');
       return container;
     case 'CreateClaim':
       await client.create(claims, action.claim, { fieldManager: fieldManagers.operator, signal });
