@@ -214,6 +214,19 @@ describe.skipIf(missing !== undefined)('user', { timeout: 30_000 }, () => {
     expect(stdout).toBe('2147483647\n2147483647\n');
   });
 
+  test.each([
+    ['6', '6 60', 'whose name an earlier entry has with another uid'],
+    ['-', '8 80', 'who is called as su calls a login'],
+    ['short', '9 90', 'whose entry lacks fields'],
+  ])('"%s" is who was asked for: %s, %s', async (user, expected) => {
+    const passwd = ['twice:x:5:50::/:/bin/sh', 'twice:x:6:60::/:/bin/sh', '-:x:8:80::/:/bin/sh', 'short:x:9:90', ''];
+    await using container = await Container.create({
+      image: (root) => fs.writeFileSync(join(root, 'etc/passwd'), passwd.join('\n')),
+    });
+    const { stdout } = container.run(['sh', '-c', 'echo "$(id -u) $(id -g)"'], { MONOROOT_USER: user });
+    expect(stdout).toBe(`${expected}\n`);
+  });
+
   test('needs no /etc/passwd when it is a number', async () => {
     await using container = await Container.create({ image: (root) => fs.rmSync(join(root, 'etc/passwd')) });
     expect(container.run(['id', '-u'], { MONOROOT_USER: '7:8' }).stdout).toBe('7\n');
@@ -246,6 +259,26 @@ describe.skipIf(missing !== undefined)('command', { timeout: 30_000 }, () => {
       'MONOROOT_OS',
       'MONOROOT_VERSION',
     ]);
+  });
+
+  test.each([
+    ['-', 'dash'],
+    ['-i', 'an option of env'],
+    ['OPTIND', 'no number'],
+    ['IFS', ':'],
+    ['RANDOM', 'mine'],
+    ['PPID', '77'],
+    ['_', 'mine'],
+  ])('gets the variable %s as the Pod has it', async (name, value) => {
+    await using container = await Container.create();
+    for (const user of ['', 'app']) {
+      const { status, stdout, stderr } = container.run(['cat', '/proc/self/environ'], {
+        [name]: value,
+        MONOROOT_USER: user,
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout.split('\0')).toContain(`${name}=${value}`);
+    }
   });
 
   test('runs in the working directory, as the only process', async () => {

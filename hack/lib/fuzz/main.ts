@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { answers, borders } from '../../../test/fixtures/agent/borders.ts';
 import type { Border, Serve } from '../../../test/fixtures/agent/borders.ts';
+import { launchBorders } from '../../../test/fixtures/launch-borders.ts';
+import { whyNoContainers } from '../../../test/fixtures/scaffold.ts';
 import { dice } from '../../../test/fixtures/agent/random.ts';
 
 /**
@@ -25,7 +27,10 @@ const serve: Serve = async (answer) => {
 };
 
 const [seconds = '60', ...names] = process.argv.slice(2);
-const all: Record<string, Border> = { ...borders, answers: answers(serve) };
+const whyNot = whyNoContainers();
+if (whyNot !== undefined) console.log(`users, environment: left out: ${whyNot}`);
+const launch = whyNot === undefined ? launchBorders() : undefined;
+const all: Record<string, Border> = { ...borders, answers: answers(serve), ...launch?.borders };
 const chosen = Object.entries(all).filter(([name]) => names.length === 0 || names.includes(name));
 if (chosen.length === 0) throw new Error(`There are the borders ${Object.keys(all).join(', ')}`);
 
@@ -48,5 +53,6 @@ for (const [name, border] of chosen) {
   }
   console.log(`${name}: ${probes} probes`);
 }
+await launch?.close();
 console.log(`${findings} findings`);
 process.exitCode = findings > 0 ? 1 : 0;
