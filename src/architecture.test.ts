@@ -189,6 +189,7 @@ const pureFiles = [
   'image/unpack/diagnose.ts',
 ];
 const impure = new Set([
+  'controllers/policy-check.ts',
   'controllers/status.ts',
   'controllers/hostedcontainer/reconcile.ts',
   'controllers/hostedcontainer/observe.ts',

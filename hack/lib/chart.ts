@@ -32,9 +32,14 @@ const workload = (name: 'operator' | 'agent'): Value[] => [
   },
 ];
 
+/** Whoever leaves the policies out has another engine, or knows what they do. */
+const policyCheck = (on: string, off: string) =>
+  `{ name: POLICY_CHECK, value: '{{ if .Values.policies.enabled }}${on}{{ else }}${off}{{ end }}' }`;
+
 const values: Record<string, Value[]> = {
   'operator.yaml': [
     ...workload('operator'),
+    { from: '{ name: POLICY_CHECK, value: Enforce }', to: policyCheck('Enforce', 'Report') },
     { from: 'replicas: 2', to: 'replicas: {{ .Values.operator.replicas }}' },
     { from: "'localhost/monoroot-scaffold-merged:dev'", to: `'${image('scaffoldMerged')}'` },
     { from: "'localhost/monoroot-scaffold-split:dev'", to: `'${image('scaffoldSplit')}'` },
@@ -56,6 +61,7 @@ const values: Record<string, Value[]> = {
   ],
   'agent.yaml': [
     ...workload('agent'),
+    { from: '{ name: POLICY_CHECK, value: Report }', to: policyCheck('Report', 'Off') },
     { from: "{ name: MIN_FREE, value: '15%' }", to: `{ name: MIN_FREE, value: ${text('agent.minFree')} }` },
     {
       from: "{ name: LOCAL_SOURCES, value: '' }",

@@ -5,6 +5,7 @@ import { ownAddresses, readLocalSources } from '../image/download/reach.ts';
 import { fetchImage } from '../agent/fetch/fetch.ts';
 import { createAgentClient } from '../agent/client.ts';
 import { createAgentMetrics, observeNodeStore } from '../agent/metrics.ts';
+import { ownNodePrecondition } from '../agent/policy-check.ts';
 import { createAgent } from '../agent/reconcile.ts';
 import { Room } from '../image/disk/reservations.ts';
 import { readSettings } from '../agent/settings.ts';
@@ -24,6 +25,7 @@ import { createController, watch } from '../runtime/controller.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { runTasks } from '../runtime/lifecycle.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { createPreconditions, readMode } from '../runtime/preconditions.ts';
 import { Reflector } from '../runtime/reflector.ts';
 import { runProgram } from './program.ts';
 import type { Program } from './program.ts';
@@ -118,6 +120,11 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     hooks: metrics.controller('agent'),
   });
 
+  // It only says so: that it stopped would keep nobody else from using such a token.
+  const preconditions =
+    readMode('POLICY_CHECK', env.POLICY_CHECK) === 'Off' ? [] : [ownNodePrecondition(client, nodeName)];
+  const policies = createPreconditions({ preconditions, logger, told: metrics.precondition, recheckSeconds: 3600 });
+
   let locked = false;
   const work = async (workSignal: AbortSignal) => {
     locked = true;
@@ -144,6 +151,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       graceSeconds: 15,
       tasks: [
         { name: 'nodestores', run: (s) => reflector.run(s) },
+        { name: 'policies', run: (s) => policies.run(s) },
         { name: 'agent', run: (s) => withStoreLock(paths, logger, s, work) },
       ],
     });

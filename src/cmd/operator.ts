@@ -6,6 +6,7 @@ import { imageDistributionController } from '../controllers/imagedistribution/re
 import { registerFleetMetrics } from '../controllers/metrics/register.ts';
 import { nodeStoreController } from '../controllers/nodestore/reconcile.ts';
 import { osImageController } from '../controllers/osimage/reconcile.ts';
+import { policyPreconditions } from '../controllers/policy-check.ts';
 import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
 import { eventSink } from '../kube/events.ts';
@@ -18,6 +19,7 @@ import { serveHealth } from '../runtime/health.ts';
 import { LeaderElector } from '../runtime/leader.ts';
 import { runTasks } from '../runtime/lifecycle.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { createPreconditions, readMode } from '../runtime/preconditions.ts';
 import { runProgram } from './program.ts';
 import type { Program } from './program.ts';
 import { packageVersion, registerBuildInfo } from './version.ts';
@@ -78,6 +80,14 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     },
   ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));
 
+  const mode = readMode('POLICY_CHECK', env.POLICY_CHECK);
+  const policies = createPreconditions({
+    // A dry run that should be refused is tried by whoever starts, so it needs no leadership.
+    preconditions: mode === 'Off' ? [] : policyPreconditions(unfenced, { namespace, verificationNamespace }),
+    logger,
+    told: metrics.precondition,
+  });
+
   const health = await serveHealth({
     port: Number(env.HEALTH_PORT ?? 8080),
     registry: metrics.registry,
@@ -86,10 +96,13 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       check: () =>
         reflector.silentSeconds() > silenceLimitSeconds ? `heard nothing for ${silenceLimitSeconds} s` : undefined,
     })),
-    readyz: reflectors.map((reflector) => ({
-      name: `cache-${reflector.name}`,
-      check: () => (reflector.hasSynced() ? undefined : 'not read yet'),
-    })),
+    readyz: [
+      ...reflectors.map((reflector) => ({
+        name: `cache-${reflector.name}`,
+        check: () => (reflector.hasSynced() ? undefined : 'not read yet'),
+      })),
+      { name: 'policies', check: () => (mode === 'Enforce' ? policies.problem() : undefined) },
+    ],
   });
   try {
     await runTasks({
@@ -97,14 +110,18 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       logger,
       tasks: [
         ...reflectors.map((reflector) => ({ name: reflector.name, run: (s: AbortSignal) => reflector.run(s) })),
+        { name: 'policies', run: (s) => policies.run(s) },
         {
           name: 'leader',
-          run: (s) =>
-            elector.run(s, async (leading) => {
+          run: async (s) => {
+            // It makes what only the policies keep from doing harm.
+            if (mode === 'Enforce') await policies.met(s);
+            await elector.run(s, async (leading) => {
               metrics.leading('monoroot-operator', true);
               await runTasks({ signal: leading, logger, tasks: controllers });
               await events.flush();
-            }),
+            });
+          },
         },
       ],
     });

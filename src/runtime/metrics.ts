@@ -12,6 +12,8 @@ export interface Metrics {
   /** For the connection: a call was answered with this status code. */
   onAnswer: (method: string, code: string, seconds: number) => void;
   leading: (name: string, isLeader: boolean) => void;
+  /** Whether something that the process relies on was so when that was last checked. */
+  precondition: (name: string, isMet: boolean) => void;
 }
 
 const secondsBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -60,6 +62,8 @@ export function createMetrics(): Metrics {
   const requestTime = histogram('rest_client_request_duration_seconds', 'Time until the head of an answer', ['verb']);
   const leader = gauge('leader_election_master_status', 'Whether this process leads', ['name']);
 
+  const met = gauge('precondition_met', 'Whether what the process relies on is so', ['name']);
+
   const queue = (name: string): QueueHooks => ({
     depth: (keys) => depth.set({ name }, keys),
     added: () => adds.inc({ name }),
@@ -98,5 +102,6 @@ export function createMetrics(): Metrics {
       requestTime.observe({ verb: method }, seconds);
     },
     leading: (name, isLeader) => leader.set({ name }, isLeader ? 1 : 0),
+    precondition: (name, isMet) => met.set({ name }, isMet ? 1 : 0),
   };
 }
