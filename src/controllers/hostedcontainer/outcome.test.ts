@@ -255,6 +255,21 @@ describe('a Pod that the API server refuses', () => {
     expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
   });
 
+  test('because a quota was lowered does not cost the container that runs, and is told with what to do', () => {
+    const w = attempt('good');
+    const pod = w.pod?.metadata.uid;
+    w.refusal = () => 'pods "web" is forbidden: exceeded quota: pods, requested: pods=1, used: pods=5, limited: pods=4';
+    w.pass(120, 5);
+    expect(w.pod?.metadata.uid).toBe(pod);
+    expect([w.condition('Ready'), w.condition('Upgraded')]).toEqual(['True/Running', 'Unknown/PodForbidden']);
+    expect(messageOf(w, 'Stalled')).toMatch(
+      /^The API server refuses the Pod: .*limited: pods=4\. A Pod of os:v1 would be refused too.*\. Change the quota/,
+    );
+    w.refusal = () => undefined;
+    w.pass(60, 5);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
+  });
+
   test('while one of the last known good would be taken is a failure', () => {
     const w = attempt('good');
     w.refusal = (pod) => (isOf('os:v2')(pod) ? 'not on a Sunday' : undefined);

@@ -135,13 +135,18 @@ function replacePod(o: Observed, course: Course, before: HostedContainerStatus):
   return { actions: [{ type: 'DeletePod', uid: pod.metadata.uid ?? '', why }], status };
 }
 
+const whatToDoAboutRefusal =
+  'Change the quota, policy or object that is named, or the specification; the API server is asked again every 30 s';
+
 /**
  * The gate is shut. That the API server refuses the Pod is a failure of the attempt only if it would take one of the last known
  * good at this moment: a quota, a missing ServiceAccount or a namespace that goes say nothing about the image.
  */
 function refused(o: Observed, course: Course, status: HostedContainerStatus, hindrance: Hindrance): Step {
   const { reason, message } = hindrance;
-  const waits = { hindrance, seconds: lookAgainSeconds(hindrance, o.now) };
+  const told = (text: string) =>
+    reason === 'PodForbidden' ? { ...hindrance, message: `${text}. ${whatToDoAboutRefusal}` } : hindrance;
+  const waits = { hindrance: told(message), seconds: lookAgainSeconds(hindrance, o.now) };
   const back = reason === 'PodForbidden' ? wayBackOf(o, course) : undefined;
   if (!back?.image || !course.image || course.failedWithoutWayBack) return waitFor(o, course, status, waits);
   const pod = buildPod(o.container, back.image, o.scaffolds);
@@ -149,7 +154,7 @@ function refused(o: Observed, course: Course, status: HostedContainerStatus, hin
   if (!trial) return { actions: [], status, need: { type: 'Trial', pod } };
   if (isRefused(o, trial)) {
     const both = `${message}. A Pod of ${imageName(back.image)} would be refused too, so this says nothing about the image`;
-    return waitFor(o, course, status, { ...waits, hindrance: { reason, message: both } });
+    return waitFor(o, course, status, { ...waits, hindrance: told(both) });
   }
   // It has failed before it cost the running container anything.
   const begun = ensureAttempt(status, course, o.now);

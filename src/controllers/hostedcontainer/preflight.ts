@@ -13,6 +13,7 @@ import { trialOf } from './observed.ts';
 import type { ImageDigest, Need, Observed, Trial } from './observed.ts';
 import { lookUp } from './images.ts';
 import { hasSpread } from './first-start.ts';
+import { isQuotaShut } from './quota.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
 export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hindrance } | { need: Need };
@@ -30,7 +31,9 @@ export function gate(o: Observed, image: UsableImage): Passage {
   const pod = buildPod(o.container, image, o.scaffolds, o.now.getTime().toString(36));
   const trial = trialOf(o, pod);
   if (!trial) return { need: { type: 'Trial', pod } };
-  return isRefused(o, trial) ? hindered('PodForbidden', trial.refusal) : { pod, claim: o.data?.toCreate };
+  return isRefused(o, trial)
+    ? hindered('PodForbidden', `The API server refuses the Pod: ${trial.refusal ?? ''}`)
+    : { pod, claim: o.data?.toCreate };
 }
 
 type Check = (o: Observed, image: UsableImage) => { hindrance: Hindrance } | { need: Need } | undefined;
@@ -86,9 +89,9 @@ function withoutPassing(node: Node): Node {
 /** First hit wins. */
 const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
 
-/** Would the API server refuse it? The running Pod still counts against a quota that the next one needs: only its removal will tell. */
-export const isRefused = ({ pod }: Observed, trial: Trial): trial is { refusal: string } =>
-  trial.refusal !== undefined && !(pod !== undefined && /exceeded quota/.test(trial.refusal));
+/** Would the API server refuse it? The running Pod still counts against a quota that the next one needs: mostly only its removal tells. */
+export const isRefused = ({ pod }: Observed, { refusal }: Trial): boolean =>
+  refusal !== undefined && !(pod !== undefined && /exceeded quota/.test(refusal) && !isQuotaShut(refusal));
 
 function noNode(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
   const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';
