@@ -20,7 +20,7 @@ if (missing.length > 0) {
   process.exit(1);
 }
 
-// An older Node, such as that of a distribution, fails somewhere in a library, in words that help nobody.
+// An older Node, such as that of a distribution, fails somewhere in a library, in words that help no one.
 const checkNode =
   "if (parseInt(process.versions.node) < 22) { console.error('monoroot needs Node 22.19 or later, and this is ' + process.version); process.exit(2); }";
 

@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)('mount script', { timeout: 30_000 }, () =
     expect(await once(running, 'exit')).toEqual([143, null]);
   });
 
-  test('that does not end in time is stopped with its children, and its last words are told', async () => {
+  test('that does not end in time is stopped with its children, and its last words are reported', async () => {
     await using container = await Container.create({
       mountScript: `
         echo first

@@ -77,7 +77,7 @@ d /run/%H/x
     expect(stdout).toBe('/run/mine 700\n/run/parent 710\n');
   });
 
-  test('with an owner that the image has not is told, and does not keep the container from starting', async () => {
+  test('with an owner that the image has not is reported, and does not keep the container from starting', async () => {
     await using container = await Container.create({
       image: files({ 'usr/lib/tmpfiles.d/a.conf': 'd /run/a 0750 nowhere\nd /run/b\nf^ /run/c - - - - login.motd\n' }),
     });

@@ -61,7 +61,7 @@ await withCluster(async ({ client, kubectl }) => {
     await removeAll(node);
     return took;
   };
-  // A directory for each: without a journal ext4 is slow to make files where many were deleted minutes ago, and each side shall
+  // A directory for each: without a journal ext4 is slow to make files where many were deleted minutes ago, and each side should
   // suffer from what itself has deleted alone (docs/benchmarks.md).
   const pipe = (name: string, after: string) => async () => {
     const target = `${directory}/${name}`;

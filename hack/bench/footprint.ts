@@ -16,7 +16,7 @@ export interface Footprint {
   pageCache: number;
   /** The processes' shares of the pages of files that they have mapped (Pss). */
   mapped: number;
-  /** Memory that nobody else has: anonymous, and what is in memory overlays (tmpfs). */
+  /** Memory that no one else has: anonymous, and what is in memory overlays (tmpfs). */
   own: number;
 }
 

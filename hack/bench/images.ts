@@ -14,7 +14,7 @@ import { readImage } from '../lib/osimages/oci.ts';
 import type { OciImage } from '../lib/osimages/oci.ts';
 import { run } from '../lib/process.ts';
 
-/** Images that the benches make, store on one node and remove again. Their OS is one that nobody else has. */
+/** Images that the benches make, store on one node and remove again. Their OS is one that no one else has. */
 export const os = 'bench';
 const fieldManager = 'bench';
 

@@ -136,7 +136,7 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
     while ((await condition(image, type)) !== 'True') await delay(200);
   };
   const idle = async (name: string) => {
-    // Numbers of containers are told once a second.
+    // Numbers of containers are reported once a second.
     await delay(3000, undefined, { signal: stop.signal });
     await phase(name, () => delay(idleSeconds * 1000, undefined, { signal: stop.signal }));
   };

@@ -131,7 +131,7 @@ async function good(bench: Bench, image: string): Promise<void> {
   );
 }
 
-/** From the moment that the Pod is told to stop until its successor is Ready. */
+/** From the moment that the Pod is asked to stop until its successor is Ready. */
 async function gapOf(bench: Bench, pod: string, ask: () => Promise<unknown>): Promise<number> {
   const old = bench.pods.get(pod)?.metadata.uid;
   const stopping = bench.pods.when(

@@ -8,7 +8,7 @@ test('a claim that was never checked has failed', () => {
   expect(lines.every((line) => line.startsWith('✗') && line.endsWith('not reached'))).toBe(true);
 });
 
-test('a claim holds when all facts do, and a later good part mends no bad one', () => {
+test('a claim holds when all facts do, and a later good part fixes no bad one', () => {
   const claims = createClaims(silentScreen, () => 0);
   const all = claims.summary().failed;
   claims.check('cluster', { 'three nodes': true, 'two operators': true });

@@ -5,7 +5,7 @@ import type { Screen } from '../lib/terminal.ts';
 const texts = {
   cluster: 'A cluster with nodes that are Ready, Monoroot installed: two operators, an agent on each node',
   served: 'Three versions of Debian 12, made from packages, are served by a web server in the cluster',
-  distributed: 'Every version is wholly stored, verified, on every node',
+  distributed: 'Every version is completely stored, verified, on every node',
   default: 'debian-12:v1 is the default version for new containers',
   running: 'Two containers run on debian-12:v1 and serve pages, each with its own /data',
   readOnly: 'The operating system is read-only, for root too',

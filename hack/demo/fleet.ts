@@ -52,7 +52,7 @@ export async function rollOut(demo: Demo): Promise<void> {
   });
 }
 
-/** A version that does not start costs its canary a restart, and nobody else anything. */
+/** A version that does not start costs its canary a restart, and no one else anything. */
 export async function halt(demo: Demo): Promise<void> {
   const { kubectl, claims } = demo;
   const restarts = new Map((await list(demo)).map((c) => [c.metadata.name, c.status?.podIP]));

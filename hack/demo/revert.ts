@@ -50,7 +50,7 @@ export async function revert(demo: Demo): Promise<void> {
   });
 }
 
-/** Why it failed is told wherever somebody may look. */
+/** Why it failed is reported wherever somebody may look. */
 async function checkExplained(demo: Demo, { status = {} }: HostedContainer): Promise<void> {
   const told = await eventsOf(demo.kubectl, hostedContainers, at);
   const { type, note } = { type: 'No', note: 'UpgradeReverted', ...told.find((e) => e.reason === 'UpgradeReverted') };

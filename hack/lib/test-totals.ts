@@ -16,6 +16,6 @@ const report = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Rep
 // A file that could not even be loaded has no tests to count, and is one failure.
 const broken = report.testResults.filter((it) => it.status === 'failed' && it.assertionResults.length === 0).length;
 const failed = report.numFailedTests + broken;
-// A run can also fail beside all tests: its set-up did, or an error was thrown that nobody caught.
+// A run can also fail beside all tests: its set-up did, or an error was thrown that no one caught.
 const unexplained = exitCode !== '0' && failed === 0 ? 1 : 0;
 console.log(report.numPassedTests, failed + unexplained, report.numPendingTests + report.numTodoTests);

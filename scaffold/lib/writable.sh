@@ -82,7 +82,7 @@ refill() (
   done
   close_shared
   link_mounts
-  # What systemd makes at boot elsewhere: without it nobody can take a lock.
+  # What systemd makes at boot elsewhere: without it no one can take a lock.
   [ ! -L /var/lock ] || [ -e /var/lock ] || mkdir -p -m 1777 /run/lock 2>/dev/null
   make_tmpfiles
   [ -z "${MONOROOT_TIME_ZONE:-}" ] || set_time_zone "$MONOROOT_TIME_ZONE"

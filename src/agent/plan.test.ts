@@ -154,7 +154,7 @@ describe('an image that is wanted', () => {
     expect(fingerprintOf({ ...rest, os })).toBe(fingerprintOf(wantedImage()));
   });
 
-  test('is fetched anew when it changes while it is being fetched', () => {
+  test('is fetched again when it changes while it is being fetched', () => {
     const fetching = { key: v1, fingerprint: 'of another source', downloadedBytes: 7 };
     expect(steps(observed({ wanted: [wantedImage()], fetching: [fetching] }))).toEqual([`cancel ${v1}`]);
   });
@@ -176,7 +176,7 @@ describe('an image that is stored with another digest than wanted', () => {
     expect(plan(it).images[0]?.message).toContain('Pod a/b uses it');
   });
 
-  test('goes when nobody uses it', () => {
+  test('goes when no one uses it', () => {
     const departures = new Map([[v1, { phase: 'Leaving' as const, removeTime: now }]]);
     expect(steps(observed({ ...conflict, departures }))).toEqual(['remove v1']);
   });
@@ -187,7 +187,7 @@ describe('an image that is stored with another digest than wanted', () => {
   });
 });
 
-describe('an image that nobody wants', () => {
+describe('an image that no one wants', () => {
   const unwanted = { stored: [storedImage()] };
   const leaving = (removeTime: number | undefined) => new Map([[v1, { phase: 'Leaving' as const, removeTime }]]);
 
@@ -232,7 +232,7 @@ describe('an image whose tree is not what was published', () => {
   const used = new Map([[v1, { phase: 'Used' as const, checkTime: now + 9, message: 'Pod a/b uses it' }]]);
   const changed = { stored: [storedImage()], verifications: found('changed') };
 
-  test('is not Ready, says so, and goes when nobody uses it', () => {
+  test('is not Ready, says so, and goes when no one uses it', () => {
     const it = observed({ ...changed, wanted: [wantedImage()] });
     expect([steps(it), states(it), plan(it).departing]).toEqual([['check v1'], ['v1 Pending TreeChanged'], [v1]]);
     expect(plan(it).images[0]).toMatchObject({ readyTime: '2026-01-01T00:00:00Z' });
@@ -246,12 +246,12 @@ describe('an image whose tree is not what was published', () => {
     expect(plan(it).images[0]?.message).toMatch(/root\/usr\/bin\/x is missing; .*; Pod a\/b uses it/);
   });
 
-  test('is not Ready either when nobody wants it', () => {
+  test('is not Ready either when no one wants it', () => {
     const it = observed({ ...changed, departures: used });
     expect([steps(it), states(it)]).toEqual([[], ['v1 Failed TreeChanged']]);
   });
 
-  test('is Ready and says so when that cannot be told', () => {
+  test('is Ready and says so when that cannot be known', () => {
     const it = observed({ wanted: [wantedImage()], stored: [storedImage()], verifications: found('unverified') });
     expect([steps(it), states(it)]).toEqual([[], ['v1 Ready NotVerified']]);
   });
@@ -265,12 +265,12 @@ describe('an image whose tree is not what was published', () => {
 describe('an entry of the store that no agent published', () => {
   const broken = [{ os: 'debian-12', version: 'v1', problem: 'Its image.json is not valid' }];
 
-  test('goes when nobody wants it, if no Pod uses it', () => {
+  test('goes when no one wants it, if no Pod uses it', () => {
     const it = observed({ broken });
     expect([steps(it), states(it), plan(it).departing]).toEqual([['check v1'], [], [v1]]);
   });
 
-  test('goes first when it is wanted, and is told of', () => {
+  test('goes first when it is wanted, and is reported', () => {
     const it = observed({ broken, wanted: [wantedImage()] });
     expect([steps(it), states(it)]).toEqual([['check v1'], ['v1 Pending BrokenEntry']]);
   });
@@ -345,7 +345,7 @@ describe('a retained image', () => {
     expect([steps(it), states(it)]).toEqual([[], []]);
   });
 
-  test('that is stored with another digest is an image that nobody wants', () => {
+  test('that is stored with another digest is an image that no one wants', () => {
     const it = observed({ wanted: retained('v1'), stored: [storedImage('v1', { digestOf: 'b' })] });
     expect([steps(it), states(it)]).toEqual([['check v1'], ['v1 Ready']]);
   });
@@ -404,7 +404,7 @@ describe('a retained image', () => {
 
     test('makes room for it', () => expect(steps(it)).toEqual(['check v2']));
 
-    test('makes no room for bytes of which nobody knows whether they are the right ones', () => {
+    test('makes no room for bytes of which no one knows whether they are the right ones', () => {
       expect(steps({ ...it, tries: failed(now + 5000, false) })).toEqual([]);
       const running = { key: 'debian-12:v3', fingerprint: fingerprintOf(wantedImage('v3')), downloadedBytes: 0 };
       expect(steps({ ...it, tries: new Map(), fetching: [running], short: true })).toEqual([]);

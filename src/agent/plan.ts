@@ -69,7 +69,7 @@ interface Eviction {
 /** The whole policy of the agent: which steps bring the store closer to what is wanted, and what to tell meanwhile. */
 export function plan(observed: Observed): Plan {
   const { store, fetching } = observed;
-  // What is only retained is never fetched: once it is not there, nobody wants it.
+  // What is only retained is never fetched: once it is not there, no one wants it.
   const wanted = observed.wanted.filter((image) => !image.retained || storedAs(image, store));
   const wantedKeys = new Set(wanted.map(imageName));
   const next = nextFetches(wanted, observed);
@@ -95,7 +95,7 @@ export function plan(observed: Observed): Plan {
 }
 
 /**
- * Tells one wanted entry from another of the same name: any change of it is a reason to try anew at once. What is only known
+ * Tells one wanted entry from another of the same name: any change of it is a reason to try again at once. What is only known
  * about an image, and why it is wanted, is no such change.
  */
 export function fingerprintOf(image: WantedImage): string {
@@ -175,7 +175,7 @@ function judgeWanted(
 
   if (stored && isSame(image, stored)) return judgeStored(image, stored, observed, eviction);
   if (stored) return replace(image, 'DigestConflict', conflictMessage(image, stored), observed);
-  if (broken) return replace(image, 'BrokenEntry', `${broken.problem}; it is fetched anew`, observed);
+  if (broken) return replace(image, 'BrokenEntry', `${broken.problem}; it is fetched again`, observed);
   const running = fetching.find((it) => isFetching(image, it));
   if (running) return { status: fetchingImage(image, tries, running) };
   if (next.includes(image)) {
@@ -186,12 +186,12 @@ function judgeWanted(
   return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
 }
 
-/** What is stored stays, unless it is no longer what was published: then it goes, and is fetched anew unless it is retained. */
+/** What is stored stays, unless it is no longer what was published: then it goes, and is fetched again unless it is retained. */
 function judgeStored(image: WantedImage, stored: ImageFile, observed: Observed, eviction: Eviction): Verdict {
   const finding = findingOf(stored, observed.verifications);
   if (!finding) return image.retained ? judgeRetained(stored, observed, eviction) : { status: readyImage(stored) };
   if (finding.kind === 'unverified') return { status: doubtfulImage(stored, finding) };
-  const then = image.retained ? 'it goes' : 'it is fetched anew';
+  const then = image.retained ? 'it goes' : 'it is fetched again';
   const message = `${changedMessage(finding.message)}; ${then} as soon as no Pod uses it`;
   const { status, ...rest } = replace(image, treeChanged, message, observed);
   return { ...rest, status: { ...status, readyTime: stored.publishTime } };

@@ -119,7 +119,7 @@ test.each([
   ['is not valid', 422],
   ['is too large for the API server', 413],
   ['is too large for etcd', 500],
-])('a status that %s keeps nothing in the store that nobody wants', async (_name, code) => {
+])('a status that %s keeps nothing in the store that no one wants', async (_name, code) => {
   const refusal = new ApiError({ code, reason: 'Invalid', message: 'NodeStore is invalid' });
   const it = await agentOf([wantedImage('v2')], { writeStatus: () => Promise.reject(refusal) });
   await it.publish(wantedImage());
@@ -214,7 +214,7 @@ describe('an agent that dies while it fetches an image', () => {
   });
 });
 
-test('a fetch that nobody wants any more is cancelled', async () => {
+test('a fetch that no one wants any more is cancelled', async () => {
   const stopped: string[] = [];
   const fetch: AgentPorts['fetch'] = (image, signal) =>
     new Promise((_resolve, reject) => {
@@ -232,7 +232,7 @@ test('a fetch that nobody wants any more is cancelled', async () => {
   expect(stopped).toEqual(['v1', 'v2']);
 });
 
-test('a changed image is announced, removed and fetched anew', async () => {
+test('a changed image is announced, removed and fetched again', async () => {
   const fetched: string[] = [];
   let difference: string | undefined = 'root/etc/x is missing';
   const it = await agentOf([wantedImage()], {
@@ -290,7 +290,7 @@ test('what was found by reading stands until reading finds nothing', async () =>
   await it.settle('v1 Ready');
 });
 
-test('a verification that fails is told and takes nothing away', async () => {
+test('a verification that fails is reported and takes nothing away', async () => {
   const it = await agentOf([wantedImage()], { verify: () => Promise.reject(new Error('Input/output error')) });
   await it.publish(wantedImage());
   await it.settle('v1 Ready NotVerified');

@@ -126,7 +126,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const retryTime = ports.now().getTime() + delay;
     tries.set(key, { fingerprint, attempts, reason, message, retryTime, ...(verified && { verified }) });
     const details = { image: key, reason, attempts, retryAfterSeconds: Math.round(delay / 1000) };
-    // The cause of a foreseen failure is told by its message; of another one every detail may be needed.
+    // The cause of a foreseen failure is reported by its message; of another one every detail may be needed.
     const cause = error instanceof FetchError ? {} : { err: error };
     const level = exhausted(attempts, image.backoffLimit) ? 'error' : 'warn';
     log[level]({ ...details, ...cause, message }, 'Failed to fetch image');
@@ -170,12 +170,12 @@ export function createAgent(ports: AgentPorts): Agent {
     }
   }
 
-  /** The fetch that an agent died in has told nobody. */
+  /** The fetch that an agent died in has told no one. */
   function rememberDeath(image: WantedImage, before: Omit<Tries, 'fingerprint'> | undefined): void {
     const [key, fingerprint] = [imageName(image), fingerprintOf(image)];
     const known = deaths.get(key);
     if (known?.fingerprint !== fingerprint) return;
-    // One that waits for its next try has been told before this agent started.
+    // One that waits for its next try has been reported before this agent started.
     const isTold = before?.reason === agentDied && before.attempts >= known.deaths && before.retryTime > 0;
     if (isTold) return;
     const delay = delayAfterDeath(known.deaths, ports.random);

@@ -26,7 +26,7 @@ export interface Fetching {
 export type Departure =
   { phase: 'Used'; checkTime: number; message: string } | { phase: 'Leaving'; removeTime: number | undefined };
 
-/** What looking at a published tree gave: it is not what was published, or it cannot be told. */
+/** What looking at a published tree gave: it is not what was published, or it cannot be known. */
 export interface Finding {
   kind: 'changed' | 'unverified';
   message: string;

@@ -105,7 +105,7 @@ const podTemplate = z
       .optional()
       .describe('Rights of the container.'),
   })
-  .describe('What the Pod shall have besides; the same fields as in a Pod.');
+  .describe('Additional Pod settings. Field names are those of a PodSpec.');
 
 const data = z
   .object({

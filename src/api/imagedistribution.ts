@@ -89,7 +89,7 @@ const status = z.object({
   activationTime: time.optional().describe('When it did.'),
   nodes: z
     .object({
-      desired: z.int().min(0).describe('Nodes that shall have it.'),
+      desired: z.int().min(0).describe('Nodes that should have it.'),
       ready: z.int().min(0).describe('Nodes that have the whole image.'),
       active: z.int().min(0).describe('Nodes fetching it now.'),
       failed: z.int().min(0).describe('Nodes that could not get it.'),
@@ -151,7 +151,7 @@ export const imageDistributionDefinition: KindDefinition = {
   ],
   columns: [
     { name: 'Image', type: 'string', jsonPath: '.spec.image', description: 'Image' },
-    { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },
+    { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that should have it' },
     {
       name: 'Ready-Nodes',
       type: 'integer',

@@ -33,7 +33,7 @@ export const imageName = (image: { os: string; version: string }): string => `${
 /** `<os>.<version>`, the name of the OSImage. */
 export const imageObjectName = (image: { os: string; version: string }): string => `${image.os}.${image.version}`;
 
-/** The node label that says "this node wholly has this image", with the value that proves which bytes. */
+/** The node label that says "this node has all of this image", with the value that proves which bytes. */
 export const imageLabel = (image: { os: string; version: string; digest: string }): { key: string; value: string } => ({
   key: `${imageLabelPrefix}${imageObjectName(image)}`,
   value: image.digest.replace(/^sha256:/, '').slice(0, 12),

@@ -3,7 +3,7 @@ export const group = 'monoroot.dev';
 export const version = 'v1alpha1';
 export const apiVersion = `${group}/${version}`;
 
-/** Prefix of the node label that says "this node wholly has this image": `image.monoroot.dev/<os>.<version>`. */
+/** Prefix of the node label that says "this node has all of this image": `image.monoroot.dev/<os>.<version>`. */
 export const imageLabelPrefix = `image.${group}/`;
 
 /**

@@ -77,7 +77,7 @@ const spec = z.object({
     .default([])
     .meta({
       ...listMap('os', 'version'),
-      description: 'Images that the node shall store; others are collected when unused.',
+      description: 'Images that the node should store; others are collected when unused.',
     }),
 });
 
@@ -120,12 +120,12 @@ export const nodeStoreDefinition: KindDefinition = {
   shortNames: ['nst'],
   scope: 'Cluster',
   description:
-    'What the master store of one node shall hold (written by the operator) and holds (written by its agent).',
+    'What the master store of one node should hold (written by the operator) and holds (written by its agent).',
   spec,
   status,
   rules: [],
   columns: [
-    { name: 'Desired', type: 'integer', jsonPath: '.status.counts.desired', description: 'Images that it shall hold' },
+    { name: 'Desired', type: 'integer', jsonPath: '.status.counts.desired', description: 'Images that it should hold' },
     {
       name: 'Stored',
       type: 'integer',
@@ -137,7 +137,7 @@ export const nodeStoreDefinition: KindDefinition = {
       name: 'Ready',
       type: 'string',
       jsonPath: '.status.conditions[?(@.type=="Ready")].status',
-      description: 'The store holds what it shall',
+      description: 'The store holds what it should',
     },
     {
       name: 'Reason',

@@ -232,7 +232,7 @@ export const osImageDefinition: KindDefinition = {
     },
     { name: 'Default', type: 'string', jsonPath: '.status.defaultVersion', description: 'Default version of its OS' },
     { name: 'Nodes', type: 'integer', jsonPath: '.status.nodes.ready', description: 'Nodes that have it' },
-    { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that shall have it' },
+    { name: 'Desired', type: 'integer', jsonPath: '.status.nodes.desired', description: 'Nodes that should have it' },
     { name: 'Layout', type: 'string', jsonPath: '.status.layout.kind', description: 'Layout', priority: 1 },
     { name: 'Digest', type: 'string', jsonPath: '.status.digest', description: 'Digest of the bytes', priority: 1 },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age' },

@@ -68,7 +68,12 @@ const gate = z
       .describe('Secret with `ca.crt`, the authorities of the server, and the label `monoroot.dev/gate=true`.'),
     intervalSeconds: z.int().min(1).max(3600).default(30).describe('How often it is asked during a soak.'),
     timeoutSeconds: z.int().min(1).max(60).default(10).describe('Longest time for an answer.'),
-    failureLimit: z.int().min(0).max(100).default(0).describe('Failures in a soak that are borne; one more halts.'),
+    failureLimit: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe('Gate failures tolerated during a soak. One more halts the rollout.'),
   })
   .meta(
     cel({
@@ -101,7 +106,12 @@ export const existingContainers = z
       })
       .prefault({})
       .describe('Who is moved first.'),
-    maxFailures: z.int().min(0).max(10000).default(1).describe('Reverted containers that are borne; one more halts.'),
+    maxFailures: z
+      .int()
+      .min(0)
+      .max(10000)
+      .default(1)
+      .describe('Reverted containers tolerated. One more halts the rollout.'),
     waveSoakSeconds: z
       .int()
       .min(0)

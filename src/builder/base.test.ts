@@ -66,7 +66,7 @@ test('keys may be armored', async () => {
   expect(call.command.at(-1)).toContain('/monoroot.asc]');
 });
 
-test('keys that are not there are told by the name of their Secret', async () => {
+test('keys that are not there are reported by the name of their Secret', async () => {
   const failure = bootstrap({ ...debootstrap, keyringRef: { name: 'keys' } });
   await expect(failure).rejects.toMatchObject({ reason: 'SecretMissing' });
   await expect(failure).rejects.toThrow('Secret keys with the key keyring.gpg');
@@ -78,7 +78,7 @@ test('a mirror is asked through the proxies of the build', async () => {
   expect(call.env).toMatchObject({ http_proxy: 'http://proxy:1', https_proxy: 'http://proxy:1', no_proxy: 'local' });
 });
 
-test('a suite that cannot be made is told with the last lines', async () => {
+test('a suite that cannot be made is reported with the last lines', async () => {
   const { programs } = workshop().ports;
   const run = () => Promise.reject(new FailedProgram('mmdebstrap', 'ended with 25', ['E: no such suite']));
   await expect(bootstrap(debootstrap, {}, { programs: { ...programs, run } })).rejects.toMatchObject({
@@ -88,7 +88,7 @@ test('a suite that cannot be made is told with the last lines', async () => {
   });
 });
 
-test('a base is told without what a URL may hide', () => {
+test('a base is reported without what a URL may hide', () => {
   expect(describeBase({ http: { url: 'https://u:p@example.org/a.tar?token=x', sha256: '' } })).toBe(
     'https://example.org/a.tar',
   );

@@ -240,7 +240,7 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
     expect(existsSync(join(shop.ports.work, 'build'))).toBe(false);
   });
 
-  test('fails with a command, whose last lines are told, and nothing is pushed', async () => {
+  test('fails with a command, whose last lines are reported, and nothing is pushed', async () => {
     const from = await serveBase(baseArchive());
     const failure = build({ from, run: ['true', 'seq 1 50; echo that was it >&2; exit 3'] }, { version: 'v9' });
     await expect(failure).rejects.toMatchObject({

@@ -35,7 +35,7 @@ export interface BuiltTree {
 
 export type BuildSuccess = Extract<BuildAnswer, { digest: string }>;
 
-/** The steps that make a tree, whatever becomes of it. */
+/** The steps that make a tree, for an image or for a directory. */
 const treeSteps = 6;
 
 /** Builds an image and pushes it. Throws. */

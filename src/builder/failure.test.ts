@@ -29,7 +29,7 @@ test('the last line is the last one of the answer', () => {
   });
 });
 
-test('a full disk is told as such, whichever program met it', () => {
+test('a full disk is reported as such, whichever program met it', () => {
   const lines = ['tar: x: Cannot write: No space left on device', 'exiting'];
   const error = thrown(() =>
     because('PackFailed', 'The tree cannot be packed', 'look')(new FailedProgram('tar', 'ended with 2', lines)),
@@ -42,7 +42,7 @@ test('a program that is not there is named', () => {
   expect(error).toMatchObject({ reason: 'ProgramMissing', message: expect.stringContaining('zstd') as unknown });
 });
 
-test('what the agent knows of downloads keeps its reason; what nobody foresaw has one, too', () => {
+test('what the agent knows of downloads keeps its reason; what no one foresaw has one, too', () => {
   expect(toBuildError(new FetchError('DigestMismatch', 'x'))).toMatchObject({ reason: 'DigestMismatch', message: 'x' });
   expect(toBuildError(new Error('x'))).toMatchObject({ reason: 'BuildFailed', message: 'x' });
   expect(toBuildError(Object.assign(new Error('x'), { code: 'ENOSPC' }))).toMatchObject({ reason: 'NoSpace' });

@@ -118,7 +118,7 @@ describe.skipIf(unable)(unable ? `a Job (skipped: ${unable})` : 'a Job', { timeo
 
   test.each([
     ['whose recipe is not valid', {}, ['build'], 'InvalidRecipe'],
-    ['that is told nonsense', {}, ['publish', 'latest'], 'BuildFailed'],
+    ['that is given nonsense', {}, ['publish', 'latest'], 'BuildFailed'],
   ])('%s answers that', async (_name, made, args, reason) => {
     expect(await start(made, args, buildCapabilities).ended).toMatchObject({ code: 1, answer: { reason } });
   });

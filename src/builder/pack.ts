@@ -97,7 +97,7 @@ async function packWith(names: string[], file: string, epoch: number, signal: Ab
       createWriteStream(file),
     ),
   ]);
-  // Why a pipe broke is told by how a program ended.
+  // Why a pipe broke is reported by how a program ended.
   const programs = await Promise.allSettled([tar.ended, compressor.ended]);
   const results = [...programs, ...(await pipes)];
   signal.throwIfAborted();

@@ -60,7 +60,7 @@ describe.skipIf(unable)(unable ? `packages (skipped: ${unable})` : 'packages', (
     expect(existsSync(join(root, 'usr/sbin/policy-rc.d'))).toBe(false);
   });
 
-  test('that cannot be had are told with the last lines, and the tree is cleaned all the same', async () => {
+  test('that cannot be had are reported with the last lines, and the tree is cleaned all the same', async () => {
     const root = treeWith('usr/bin/apt-get');
     const failure: unknown = await change(root, { install: ['broken'] }).catch((error: unknown) => error);
     expect(failure).toMatchObject({
@@ -78,7 +78,7 @@ describe.skipIf(unable)(unable ? `packages (skipped: ${unable})` : 'packages', (
   });
 });
 
-test('what is done to packages is told in a few words', () => {
+test('what is done to packages is reported in a few words', () => {
   expect(describePackages()).toBe('none asked for');
   expect(describePackages({ install: ['a', 'b'], remove: ['c'] })).toBe('installing a, b, removing c');
   expect(describePackages({ install: ['a', 'b', 'c', 'd', 'e'] })).toBe('installing 5 packages');

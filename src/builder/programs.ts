@@ -16,9 +16,9 @@ export interface RunOptions {
 
 /** The port through which a build runs programs. */
 export interface Programs {
-  /** Runs a program to its end; each line that it writes is told. Throws a FailedProgram unless it exits with 0. */
+  /** Runs a program to its end; each line that it writes is reported. Throws a FailedProgram unless it exits with 0. */
   run(command: readonly string[], options?: RunOptions): Promise<void>;
-  /** The same for a program whose output is wanted; only its complaints are told. */
+  /** The same for a program whose output is wanted; only its complaints are reported. */
   read(command: readonly string[], options?: RunOptions): Promise<string>;
 }
 
@@ -69,7 +69,7 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
     const command = nameOf(argv, options);
     const lines: string[] = [];
     const keep = (line: string) => {
-      // What overwrites itself, as progress does, is told as it is in the end.
+      // What overwrites itself, as progress does, is reported as it is in the end.
       const text = line.replace(/\r+$/, '').replace(/^.*\r/, '').trimEnd();
       if (text === '') return;
       lines.push(text);

@@ -73,7 +73,7 @@ describe.skipIf(unable)(unable ? `a publication (skipped: ${unable})` : 'a publi
     );
   });
 
-  test('signs what is published, with the key of the Secret, and asks nobody but the registry', async () => {
+  test('signs what is published, with the key of the Secret, and asks no one but the registry', async () => {
     const { key, publicFile } = keyPair();
     const recipe = fresh({ signKeyRef: { name: 'sign' } });
     const digest = await pushTesting(recipe);

@@ -74,7 +74,7 @@ async function sign(registry: TargetRegistry, target: string, ports: BuilderPort
       'The Secret of source.build.signKeyRef has no key cosign.key; make one with cosign generate-key-pair';
     throw new BuildError('SecretMissing', message);
   }
-  // The password lets nobody do anything without the key, so both are in memory or on the disk of the Pod only.
+  // The password lets no one do anything without the key, so both are in memory or on the disk of the Pod only.
   const keyFile = join(work, 'cosign.key');
   const publicFile = join(work, 'cosign.pub');
   await writeFile(keyFile, key, { mode: 0o600 });

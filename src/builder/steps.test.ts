@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createSteps, lineProgress, seconds } from './steps.ts';
 
-test('steps are counted and timed, and what happens in them is told between', async () => {
+test('steps are counted and timed, and what happens in them is reported between', async () => {
   const lines: string[] = [];
   const progress = lineProgress((line) => lines.push(line));
   let now = 0;

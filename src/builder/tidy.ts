@@ -56,7 +56,7 @@ export async function tidy({ root, recipe }: TreeStep): Promise<void> {
   const logs = await directoryOf(root, '/var/log');
   if (logs !== undefined) await emptyLogs(logs);
   const machineId = join((await directoryOf(root, '/etc')) ?? root, 'machine-id');
-  // An empty one is made anew at each start; one that is not there counts as the first boot of a machine.
+  // An empty one is made again at each start; one that is not there counts as the first boot of a machine.
   if ((await lstat(machineId).catch(() => undefined))?.isFile()) await writeFile(machineId, '');
 }
 

@@ -11,7 +11,7 @@ export interface Target {
 /** The cluster that commands talk to. */
 export interface Cluster {
   client: Client;
-  /** Options for a kubectl that shall talk to the same cluster. */
+  /** Options for a kubectl that should talk to the same cluster. */
   kubectlOptions: readonly string[];
   close: () => Promise<void>;
 }

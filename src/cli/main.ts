@@ -93,7 +93,7 @@ function check(command: Command, { values, positionals }: ReturnType<typeof pars
 const wrong = (command: Command, problem: string) =>
   new UsageError(`${problem}. See ${programName} ${command.name.join(' ')} --help`);
 
-/** One line that says what happened; the stack of what nobody foresaw. */
+/** One line that says what happened; the stack of what no one foresaw. */
 function explain(error: unknown): string {
   if (error instanceof UsageError || error instanceof CommandError) return error.message;
   if (error instanceof ApiError) return `The API server refused it: ${error.message} (${error.reason})`;

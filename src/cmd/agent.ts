@@ -120,7 +120,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     hooks: metrics.controller('agent'),
   });
 
-  // It only says so: that it stopped would keep nobody else from using such a token.
+  // It only says so: that it stopped would keep no one else from using such a token.
   const preconditions =
     readMode('POLICY_CHECK', env.POLICY_CHECK) === 'Off' ? [] : [ownNodePrecondition(client, nodeName)];
   const policies = createPreconditions({ preconditions, logger, told: metrics.precondition, recheckSeconds: 3600 });

@@ -83,7 +83,7 @@ export const transforms = (now: () => number) => ({
   pods: withoutVolumes,
 });
 
-/** With the times since when this process has known each of them as it is, and what it is told. */
+/** With the times since when this process has known each of them as it is, and what it is asked for. */
 function seenStores(now: () => number): (store: SeenNodeStore) => SeenNodeStore {
   const told = new Map<string, { uid: string; generation: number; time: number }>();
   return (store) => {

@@ -162,6 +162,6 @@ describe('an image that is built', () => {
       lastTransitionTime: time,
     };
     expect(whyNotReleased(at({ conditions: [condition] }))?.message).toBe('OSImage os.v1: Building: follow it');
-    expect(whyNotReleased(at({}))?.message).toBe('OSImage os.v1: nobody has looked at it yet');
+    expect(whyNotReleased(at({}))?.message).toBe('OSImage os.v1: no one has looked at it yet');
   });
 });

@@ -37,7 +37,7 @@ export function whyNotReleased(image: OSImage): { reason: string; message: strin
   const { spec, status, metadata } = image;
   const says = (type: string) => {
     const found = findCondition(status?.conditions, type);
-    return `OSImage ${metadata.name}: ${found ? `${found.reason}: ${found.message}` : 'nobody has looked at it yet'}`;
+    return `OSImage ${metadata.name}: ${found ? `${found.reason}: ${found.message}` : 'no one has looked at it yet'}`;
   };
   if (spec.source.build && status?.build?.digest === undefined)
     return { reason: 'ImageNotBuilt', message: says('Built') };

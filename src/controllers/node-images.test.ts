@@ -54,7 +54,7 @@ describe('a distribution selects', () => {
       true,
     ],
     [
-      'a cordoned node, which shall have the image when it is back',
+      'a cordoned node, which should have the image when it is back',
       node('n1', [], { unschedulable: true, ...taint('node.kubernetes.io/unschedulable') }),
       {},
       true,
@@ -100,7 +100,7 @@ describe('a node stands with an image as', () => {
   };
   /** Somebody wrote to it last so many seconds ago. One try may take 900 s, and a pause between two 300 s. */
   const spoke = (seconds: number, ...images: StoredImage[]) => seenAt(asked(...images), now - seconds * 1000);
-  /** It was told so many seconds ago; its agent has just spoken. All tries and pauses take 7200 s, and 600 s are spare. */
+  /** Its spec changed so many seconds ago; its agent has just spoken. All tries and pauses take 7200 s, and 600 s are spare. */
   const told = (seconds: number, ...images: StoredImage[]) => ({
     ...asked(...images),
     seenTime: now - 1000,
@@ -109,7 +109,7 @@ describe('a node stands with an image as', () => {
   test.each<[NodeState, string, NodeStore | undefined]>([
     ['Fetching', 'as long as its tries may take', told(7799, stored('os:v1', 'Fetching'))],
     ['Unreachable', 'when it says so for longer than all its tries may take', told(7801, stored('os:v1', 'Fetching'))],
-    ['Ready', 'when it was told long ago and has it', told(99999, stored('os:v1', 'Ready'))],
+    ['Ready', 'when its spec changed long ago and has it', told(99999, stored('os:v1', 'Ready'))],
     ['Waiting', 'when it has no store', undefined],
     ['Waiting', 'when its store is not asked for it', nodeStore('n1', ['os:v2'])],
     [
@@ -126,9 +126,9 @@ describe('a node stands with an image as', () => {
       'when what it has are other bytes of that name',
       asked(stored('os:v1', 'Ready', { digest: `sha256:${'0'.repeat(64)}` })),
     ],
-    ['Ready', 'when it wholly has it', asked(stored('os:v1', 'Ready'))],
+    ['Ready', 'when it has all of it', asked(stored('os:v1', 'Ready'))],
     ['Failed', 'when its agent gave up', asked(stored('os:v1', 'Failed'))],
-    ['Ready', 'when it wholly has it and only retains it', retaining(stored('os:v1', 'Ready'))],
+    ['Ready', 'when it has all of it and only retains it', retaining(stored('os:v1', 'Ready'))],
     ['Waiting', 'when it only retains it and is about to give it up', retaining(stored('os:v1', 'Deleting'))],
     [
       'Failed',
@@ -139,15 +139,15 @@ describe('a node stands with an image as', () => {
     ['Fetching', 'when its agent spoke within the longest try', spoke(1199, stored('os:v1', 'Fetching'))],
     ['Unreachable', 'when its agent fell silent', spoke(1201, stored('os:v1', 'Fetching'))],
     ['Unreachable', 'when its agent never answered', spoke(1201)],
-    ['Ready', 'when it has it and nobody had anything to say since', spoke(9999, stored('os:v1', 'Ready'))],
-    ['Failed', 'when it failed and nobody had anything to say since', spoke(9999, stored('os:v1', 'Failed'))],
+    ['Ready', 'when it has it and no one had anything to say since', spoke(9999, stored('os:v1', 'Ready'))],
+    ['Failed', 'when it failed and no one had anything to say since', spoke(9999, stored('os:v1', 'Failed'))],
   ])('%s %s', (state, _name, store) => {
     expect(nodeState(node('n1'), store, osImage('os:v1'), now)).toBe(state);
   });
 
   test.each<[NodeState, string, NodeStore | undefined]>([
     ['Unreachable', 'and it was not told', undefined],
-    ['Unreachable', 'and it was told', asked()],
+    ['Unreachable', 'and it was asked for it', asked()],
     ['Unreachable', 'and it was fetching', asked(stored('os:v1', 'Fetching'))],
     ['Ready', 'and it has the image', asked(stored('os:v1', 'Ready'))],
     ['Failed', 'and it had failed', asked(stored('os:v1', 'Failed'))],
@@ -161,7 +161,7 @@ describe('a node stands with an image as', () => {
   });
 });
 
-test('the cache knows since when a node is told what it is told, however often its agent speaks', () => {
+test('the cache knows since when a node is asked for what it is asked for, however often its agent speaks', () => {
   let clock = 1000;
   const { stores } = transforms(() => clock);
   const store = (generation: number) => {

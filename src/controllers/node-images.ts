@@ -8,14 +8,14 @@ import type { Node } from '../api/kubernetes/objects.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from './images.ts';
 import { isFull } from './node-limits.ts';
 
-/** How one node stands with one image. Unreachable: it lacks the image, and nobody there would answer. */
+/** How one node stands with one image. Unreachable: it lacks the image, and no one there would answer. */
 export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';
 
 /** A NodeStore as the cache of the operator has it. */
 export interface SeenNodeStore extends NodeStore {
   /** When this process saw this revision of it first, in milliseconds since 1970; unset where nothing is watched. */
   seenTime?: number;
-  /** The same for what it is told, its spec. */
+  /** The same for what it is asked for, its spec. */
   toldTime?: number;
 }
 
@@ -49,13 +49,13 @@ function selectionOf(distribution: ImageDistribution, image: OSImage): (node: No
   return (node) => digest !== undefined && nodeHasImage(node, { ...image.spec, digest });
 }
 
-/** Like a DaemonSet: a node that is cordoned, under pressure or not ready for a while is still one that shall have the image. */
+/** Like a DaemonSet: a node that is cordoned, under pressure or not ready for a while is still one that should have the image. */
 function withoutPassingTaints(node: Node): Node {
   const taints = (node.spec?.taints ?? []).filter((taint) => !taint.key.startsWith('node.kubernetes.io/'));
   return { ...node, spec: { ...node.spec, taints } };
 }
 
-/** No further node is told to get the image. */
+/** No further node is asked to get the image. */
 export const isPaused = ({ spec }: ImageDistribution): boolean => spec.parallelism === 0 || spec.parallelism === '0%';
 
 /** What the store of the node says of exactly these bytes. */
@@ -136,7 +136,7 @@ function isSilent(store: SeenNodeStore | undefined, { timeoutSeconds }: WantedIm
 const spareSeconds = 600;
 
 /**
- * Whether the node was told so long ago that all tries that it is granted have ended, or should have. An agent that says again and
+ * Whether the spec of the node changed so long ago that all tries that it is granted have ended, or should have. An agent that says again and
  * again that it is fetching holds no place of others for longer than that.
  */
 function isOverdue(

@@ -46,7 +46,7 @@ const namedByKubelet: Rule = ({ pod: { status } }) => (status?.reason === undefi
 
 /**
  * A container that is always restarted ends no Pod by its exit: then the kubelet has ended both. Seen with kubelet 1.37: a
- * container that is evicted and exits with 0 when it is told to leaves a Pod that is Succeeded, without any reason.
+ * container that is evicted and exits with 0 when it is asked to leaves a Pod that is Succeeded, without any reason.
  */
 const exited: Rule = ({ pod, terminated }) =>
   pod.spec.restartPolicy !== 'Always' && terminated && isOwnExit(terminated) ? 'Container' : undefined;
@@ -90,7 +90,7 @@ export const disruptionOf = (status: PodStatus) =>
 export const isDisrupted = ({ status }: Pod): boolean => status !== undefined && disruptionOf(status) !== undefined;
 
 /**
- * Did the process in the container end by itself, or by its probes? Not: it never started (the runtime could not), or nobody
+ * Did the process in the container end by itself, or by its probes? Not: it never started (the runtime could not), or no one
  * knows how it ended because its node went down.
  */
 export function isOwnExit({ reason = '', exitCode }: Terminated): boolean {

@@ -27,7 +27,7 @@ const podOf = (namespace: string, mount: object, spec: object = {}) => ({
 
 /**
  * What the operator relies on and can try itself: the policies of deploy/policies.yaml hold for what it makes. Nothing is stored.
- * A check rejects when also the harmless half is refused, as by a quota: then nothing can be told.
+ * A check rejects when also the harmless half is refused, as by a quota: then nothing can be known.
  */
 export function policyPreconditions(
   client: Client,

@@ -37,7 +37,7 @@ describe('the images that a change of a NodeStore concerns', () => {
     ],
     ['all of a new one', fetching(1), undefined, ['os.v1', 'os.v2', 'os.v3'], ['os.v1', 'os.v2', 'os.v3']],
     [
-      'one that it is told in another way',
+      'one that it is asked for in another way',
       nodeStore('n1', ['os:v1', 'os:v2']),
       { ...nodeStore('n1', ['os:v1', 'os:v2']), spec: { images: nodeStore('n1', ['os:v1']).spec.images } },
       ['os.v2'],
@@ -81,7 +81,7 @@ describe('a node', () => {
   });
 });
 
-describe('what nodes are told', () => {
+describe('what nodes are asked for', () => {
   const image = osImage('os:v1');
   const withStatus = (status: object) => ({ ...image, status: { ...image.status, ...status } });
 

@@ -37,7 +37,7 @@ export function changedLabels(node: Node, other: Node | undefined): string[] {
 type Seen = (image: StoredImage) => unknown;
 
 /**
- * The OSImages by name of which a store says something, or is told something, that it was not before or afterwards. All of
+ * The OSImages by name of which a store says something, or is asked for something, that it was not before or afterwards. All of
  * them when what its agent says is about another generation: then each may count from now on. `seen` is what matters of what
  * is said.
  */
@@ -64,7 +64,7 @@ export function withoutProgress({ downloadedBytes: _bytes, totalBytes: _total, .
   return image;
 }
 
-/** Counts of nodes and containers, and how a rollout stands, concern nobody else. */
+/** Counts of nodes and containers, and how a rollout stands, concern no one else. */
 export function distributionChanged(old: ImageDistribution, current: ImageDistribution): boolean {
   const seen = ({ metadata, spec, status }: ImageDistribution) => [
     metadata.deletionTimestamp,
@@ -77,7 +77,7 @@ export function distributionChanged(old: ImageDistribution, current: ImageDistri
   return !sameStatus(seen(old), seen(current));
 }
 
-/** What nodes are told of an image: how many have it, and what its conditions say, is no part of that. */
+/** What nodes are asked for of an image: how many have it, and what its conditions say, is no part of that. */
 export function imageChanged(old: OSImage, current: OSImage): boolean {
   const seen = ({ metadata, spec, status }: OSImage) => {
     const { nodes: _nodes, conditions: _conditions, observedGeneration: _generation, ...rest } = status ?? {};

@@ -47,7 +47,7 @@ export class FetchError extends Error {
   }
 }
 
-/** Makes a FetchError of whatever was thrown; what nobody foresaw is a failure of this node's own disk or programs. */
+/** Makes a FetchError of whatever was thrown; what no one foresaw is a failure of this node's own disk or programs. */
 export function toFetchError(error: unknown): FetchError {
   if (error instanceof FetchError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -10,7 +10,7 @@ import { serve } from '../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();
 
-/** Runs the probes of these seeds; what one finds is told with its seed. */
+/** Runs the probes of these seeds; what one finds is reported with its seed. */
 async function run(border: Border, seeds: number): Promise<string[]> {
   const findings: string[] = [];
   for (let seed = 1; seed <= seeds; seed++) {

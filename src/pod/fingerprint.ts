@@ -43,8 +43,8 @@ export const fingerprint = (container: HostedContainer, image: UsableImage): str
   });
 
 /**
- * What a Pod is told apart by (16 hex digits): another value means that the Pod must be replaced. It does not depend on how
- * this operator renders a Pod, so that a new operator restarts nobody.
+ * What distinguishes a Pod (16 hex digits): another value means that the Pod must be replaced. It does not depend on how
+ * this operator renders a Pod, so that a new operator restarts no one.
  */
 export const podHash = (container: HostedContainer, image: UsableImage): string =>
   hash({ ...shape(container, image), name: imageName(image), restartToken: container.spec.restartToken });

@@ -14,7 +14,7 @@ const askedNodeAffinity = (container: HostedContainer): NodeAffinity =>
   (container.spec.podTemplate?.affinity as { nodeAffinity?: NodeAffinity } | undefined)?.nodeAffinity ?? {};
 
 /**
- * The affinity of the user with the image made a requirement: the scheduler can then choose only a node that wholly has
+ * The affinity of the user with the image made a requirement: the scheduler can then choose only a node that completely has
  * the image. Terms are alternatives, so each of them must ask for it. With a `nonce`, which must be another one for each Pod,
  * there is one more alternative, which no node meets when the Pod is scheduled: see {@link runningRequirement}.
  */
@@ -67,7 +67,7 @@ export function runningRequirement({
 export interface Placement {
   /** Nodes that could run the container, image or not. */
   candidates: string[];
-  /** Those of them that wholly have the image and all stored software. */
+  /** Those of them that have all of the image and all stored software. */
   withImage: string[];
   /** `<os>:<version>` of each stored image that some candidate lacks, with the candidates that do. */
   missing: { image: string; nodes: string[] }[];
@@ -109,7 +109,7 @@ export function placementOf(
 
 const namesOf = (nodes: readonly Node[]): string[] => nodes.map((node) => node.metadata.name);
 
-/** Does the node wholly have these bytes of the image? Only the label with the right digest says so. */
+/** Does the node have all of these bytes of the image? Only the label with the right digest says so. */
 export function nodeHasImage(node: Node, image: { os: string; version: string; digest: string }): boolean {
   const { key, value } = imageLabel(image);
   return node.metadata.labels?.[key] === value;

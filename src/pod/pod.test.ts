@@ -324,7 +324,7 @@ test.each<[string, Pick<HostedContainerSpec, 'command' | 'args'>, Defaults, stri
     ['/c', 'd'],
   ],
   ['the defaults of the image', {}, { command: ['/c'], args: ['d'] }, ['/c', 'd']],
-  ['nothing when nobody says what', {}, {}, []],
+  ['nothing when no one says what', {}, {}, []],
 ])('a container runs %s', (_name, asked, defaults, expected) => {
   const { command: _fixture, ...bare } = container({ image: 'debian-12:v35' }).spec;
   const object = { ...container({ image: 'debian-12:v35' }), spec: { ...bare, ...asked } };
@@ -335,7 +335,7 @@ test.each<[string, Pick<HostedContainerSpec, 'command' | 'args'>, Defaults, stri
 test.each([
   ['those of the image', {}, { user: 'nginx', stopSignal: 'SIGQUIT' }, 'nginx', 'QUIT'],
   ['its own first', { user: '0', stopSignal: 'SIGINT' }, { user: 'nginx', stopSignal: 'SIGQUIT' }, '0', 'INT'],
-  ['SIGTERM needs nobody to pass it on', { stopSignal: 'SIGTERM' }, { stopSignal: 'SIGQUIT' }, undefined, undefined],
+  ['SIGTERM needs no one to pass it on', { stopSignal: 'SIGTERM' }, { stopSignal: 'SIGQUIT' }, undefined, undefined],
   ['services are stopped by their supervisor', { services: true }, { stopSignal: 'SIGQUIT' }, undefined, undefined],
 ])('user and stop signal: %s', (_name, spec, defaults, user, signal) => {
   const object = container({ image: 'debian-12:v35', command: [], data: { claimName: 'x' }, ...spec });

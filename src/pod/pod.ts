@@ -94,7 +94,7 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
 }
 
 /**
- * The cluster autoscaler removes no node with a Pod that has local volumes, unless it is told that they may go: those of the
+ * The cluster autoscaler removes no node with a Pod that has local volumes, unless it is informed that they may go: those of the
  * store are on each node that has the image. Ephemeral data is not named: it is for the user to say that it may go.
  */
 function safeToEvict(volumes: readonly Volume[]): Record<string, string> {
@@ -134,7 +134,7 @@ function mainContainer(
     command: launch,
     args: effectiveCommand(container, image),
     env: environment(container, image),
-    // A service that dies without a word is told by the end of its log.
+    // A service that dies without a word is reported by the end of its log.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {
       runAsUser: 0,

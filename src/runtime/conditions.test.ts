@@ -66,7 +66,7 @@ test.each([
   ['Done', { Reconciling: 'False/Settled', Stalled: 'False/Settled' }],
   ['Going', { Reconciling: 'True/Waits', Stalled: 'False/Settled' }],
   ['Failed', { Reconciling: 'False/Settled', Stalled: 'True/Waits' }],
-] as const)('what is %s is told as kstatus wants it', (progress, expected) => {
+] as const)('what is %s is reported as kstatus wants it', (progress, expected) => {
   const stated = kstatus({ ...ready, status: 'False', reason: 'Waits' }, progress);
   expect(Object.fromEntries(stated.map(({ type, status, reason }) => [type, `${status}/${reason}`]))).toEqual(expected);
 });

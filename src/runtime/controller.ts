@@ -9,7 +9,7 @@ import type { Reflector } from './reflector.ts';
 import { aborted, monotonic } from './time.ts';
 import type { Monotonic } from './time.ts';
 
-/** What to reconcile: only a name. The state of the object is read anew by every run, so no event can be missed. */
+/** What to reconcile: only a name. The state of the object is read again by every run, so no event can be missed. */
 export interface Request {
   key: string;
   /** '' for what lives in no namespace. */
@@ -148,7 +148,7 @@ export function createController(options: ControllerOptions): Controller {
       outcome = 'error';
       again.set(key, 'retry');
       queue.addRateLimited(key, (retryAfterSeconds(error) ?? 0) * 1000);
-      // A lost race is ordinary, and what comes of it after the stop interests nobody.
+      // A lost race is ordinary, and what comes of it after the stop interests no one.
       run[isConflict(error) || signal.aborted ? 'debug' : 'error']({ err: error }, 'Reconciling failed');
     }
     hooks?.reconciled(outcome, (now() - started) / 1000);

@@ -44,7 +44,7 @@ export interface EventRecorderOptions {
   /** The process: usually the name of its Pod. */
   reportingInstance: string;
   logger: Logger;
-  /** The same (object, reason, note) is told once in this time. */
+  /** The same (object, reason, note) is reported once in this time. */
   dedupeSeconds?: number;
   /** Events about one object: this many at once, then one each `refillSeconds`. */
   burst?: number;

@@ -42,7 +42,7 @@ test('a failing task stops the others and is what the caller hears of', async ()
 test('a task that ends by itself is a failure', async () => {
   const task = { name: 'short', run: () => Promise.resolve() };
   const running = runTasks({ tasks: [task], signal: new AbortController().signal, logger });
-  await expect(running).rejects.toThrow('Task short ended although nobody stopped it');
+  await expect(running).rejects.toThrow('Task short ended although no one stopped it');
 });
 
 test('does not wait longer than the grace time, and says for whom', async () => {

@@ -31,7 +31,7 @@ export async function runTasks(options: LifecycleOptions): Promise<void> {
     running.add(name);
     try {
       await run(stop.signal);
-      if (!stop.signal.aborted) throw new Error(`Task ${name} ended although nobody stopped it`);
+      if (!stop.signal.aborted) throw new Error(`Task ${name} ended although no one stopped it`);
     } catch (error) {
       failures.push(error);
       if (failures.length > 1) logger.error({ err: error, task: name }, 'Task failed while stopping');

@@ -39,20 +39,20 @@ test('what is broken keeps the process from being ready until it is repaired, an
   ]);
 });
 
-test('what cannot be told is not wrong, and is said', async () => {
+test('what cannot be known is not wrong, and is said', async () => {
   const { preconditions, lines, holds, stop } = start(new Error('away'));
   await preconditions.met(stop.signal);
   expect([preconditions.problem(), holds]).toEqual([undefined, []]);
   expect(lines).toMatchObject([{ msg: 'Could not check a precondition', problem: 'Error: away' }]);
 });
 
-test('what was wrong stays so while it cannot be told', async () => {
+test('what was wrong stays so while it cannot be known', async () => {
   const { preconditions, checks } = start('it is open', new Error('away'));
   await expect.poll(checks).toBeGreaterThan(5);
   expect(preconditions.problem()).toBe('it is open');
 });
 
-test('what breaks later is told later', async () => {
+test('what breaks later is reported later', async () => {
   const { preconditions, stop } = start(undefined, undefined, 'it is open');
   await preconditions.met(stop.signal);
   await expect.poll(preconditions.problem).toBe('it is open');

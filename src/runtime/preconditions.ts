@@ -4,16 +4,16 @@ import { aborted, sleep } from './time.ts';
 /** Something outside of the process that must be so. */
 export interface Precondition {
   name: string;
-  /** What is wrong; undefined when nothing is. Rejects when that cannot be told now. */
+  /** What is wrong; undefined when nothing is. Rejects when that cannot be known now. */
   check: (signal: AbortSignal) => Promise<string | undefined>;
 }
 
 export interface PreconditionOptions {
   preconditions: readonly Precondition[];
   logger: Logger;
-  /** After each check: 1 it is so, 0 it is not; not called when it cannot be told. */
+  /** After each check: 1 it is so, 0 it is not; not called when it cannot be known. */
   told: (name: string, holds: boolean) => void;
-  /** Between checks while something is wrong or cannot be told, doubled each time up to `longestRetrySeconds`. */
+  /** Between checks while something is wrong or cannot be known, doubled each time up to `longestRetrySeconds`. */
   retrySeconds?: number;
   longestRetrySeconds?: number;
   /** Between checks while all is well. */
@@ -23,7 +23,7 @@ export interface PreconditionOptions {
 export interface Preconditions {
   /** Checks all, again and again, until the signal aborts. Never rejects. */
   run: (signal: AbortSignal) => Promise<void>;
-  /** Resolves after the first check that found nothing wrong, or when the signal aborts. What cannot be told is not wrong. */
+  /** Resolves after the first check that found nothing wrong, or when the signal aborts. What cannot be known is not wrong. */
   met: (signal: AbortSignal) => Promise<void>;
   /** What is wrong, as of the last check; `not checked yet` before it. */
   problem: () => string | undefined;

@@ -71,7 +71,7 @@ describe('keys that are added behind', () => {
     expect(await order(fill)).toBe('a b x y');
   });
 
-  test('come at once when nobody else does', async () => {
+  test('come at once when no one else does', async () => {
     const queue = createQueue();
     const keys = taken(queue, 1);
     queue.addBehind('x');
@@ -177,7 +177,7 @@ describe('back-off', () => {
     return seen;
   }
 
-  test('doubles up to its maximum and starts anew when the key is forgotten', async () => {
+  test('doubles up to its maximum and starts again when the key is forgotten', async () => {
     const queue = createQueue();
     expect(await delays(queue, 6)).toEqual([100, 200, 400, 800, 1000, 1000]);
     expect(queue.retries('a')).toBe(6);

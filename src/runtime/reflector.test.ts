@@ -139,7 +139,7 @@ describe('watching', () => {
     expect(reflector.silentSeconds()).toBe(1);
   });
 
-  test('of a revision that is gone leads to a new list, whose differences are told', async () => {
+  test('of a revision that is gone leads to a new list, whose differences are reported', async () => {
     const { after, names, watchEnds } = start([page('ab', '5'), page('bc', '8')], [[gone]]);
     expect(await after(10)).toEqual(['0 list', '0 watch 5', '0 list', '0 watch 8']);
     expect(names()).toBe('bc');

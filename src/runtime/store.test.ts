@@ -81,7 +81,7 @@ describe('a store', () => {
     expect(errors).toMatchObject([{ message: 'stumbled' }]);
   });
 
-  test('holds objects that nobody can change', () => {
+  test('holds objects that no one can change', () => {
     const store = createStore();
     store.set(thing('a', 'red'));
     expect(() => store.get('ns/a')?.colours.push('blue')).toThrow(TypeError);
@@ -107,7 +107,7 @@ describe('an index', () => {
     expect(() => createStore().byIndex('colour', 'red')).toThrow('no index colour');
   });
 
-  test('is up to date when subscribers are told', () => {
+  test('is up to date when subscribers are called', () => {
     const store = createStore();
     store.addIndex('colour', ({ colours }) => colours);
     const seen: string[][] = [];

@@ -81,7 +81,7 @@ export class Store<T extends KubeObject> implements ReadonlyStore<T> {
     return () => this.#handlers.delete(handler);
   }
 
-  /** Stores one object. An object in the same revision as the known one changes nothing and tells nobody. */
+  /** Stores one object. An object in the same revision as the known one changes nothing and tells no one. */
   set(object: T): void {
     const key = keyOf(object.metadata);
     const old = this.#objects.get(key);

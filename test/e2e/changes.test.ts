@@ -201,7 +201,7 @@ async function refusePodsOf(name: string, image: string): Promise<void> {
 }
 
 test.concurrent(
-  'a failed upgrade is held where spec shall not be touched; a token or another command is a new attempt',
+  'a failed upgrade is held where spec must not be touched; a token or another command is a new attempt',
   { timeout: 180_000 },
   async () => {
     const upgrade = { onFailure: 'Hold' as const };
@@ -225,7 +225,7 @@ test.concurrent(
     expect(has(first, 'Stalled', 'True/Held')).toBe(true);
     expect(await page('held')).toContain(good);
 
-    await applyContainer('held', { image: broken, upgrade: { ...upgrade, retryToken: 'mended' } });
+    await applyContainer('held', { image: broken, upgrade: { ...upgrade, retryToken: 'fixed' } });
     const second = await held(2);
     expect(second.status?.history?.map((h) => [h.image, h.outcome])).toEqual([
       [broken, 'Reverted'],

@@ -175,7 +175,7 @@ test('writing the failed version again starts no second attempt', async () => {
   expect((await kubectl.get(pods, here))?.metadata.uid).toBe(before?.metadata.uid);
 });
 
-test('a mount script that fails is told with its words, and reverted', async () => {
+test('a mount script that fails is reported with its words, and reverted', async () => {
   const fails = { env: [{ name: 'MOUNT_SCRIPT_FAILS', value: 'the disk of /data is not mine' }] };
   await ask(better);
   await upToDate(name, better);

@@ -17,7 +17,7 @@ import {
 } from './lib/objects.ts';
 import { hack, has, killOperators, kubectl, namespace, until } from './lib/system.ts';
 
-/** What goes wrong around an image and its containers, and what a person is told of it. */
+/** What goes wrong around an image and its containers, and what a person hears of it. */
 
 let archive: Archive;
 let certificate: string;
@@ -60,7 +60,7 @@ const failures: [string, string, () => Parameters<typeof distribute>[2], string]
   ['a bundle of another version', 'BundleMismatch', () => ({}), 'fault1'],
 ];
 
-test.each(failures)('%s is told as %s, and nothing of it is stored', async (_what, reason, http, words) => {
+test.each(failures)('%s is reported as %s, and nothing of it is stored', async (_what, reason, http, words) => {
   await distribute('tiny:bad', archive, http());
   const image = await until(
     osImages,
@@ -149,7 +149,7 @@ test('an operator that is killed in mid-upgrade is replaced by one that goes on'
   expect(await page('steady')).toContain('tiny:fault2');
 });
 
-test('an image in use stays on its node when its distribution is deleted, and goes when nobody uses it', async () => {
+test('an image in use stays on its node when its distribution is deleted, and goes when no one uses it', async () => {
   await kubectl.run(['delete', 'imagedistribution', 'tiny.fault2']);
   const { status } = await upToDate('steady', 'tiny:fault2');
   await hack(

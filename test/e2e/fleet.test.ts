@@ -100,7 +100,7 @@ test('a build that fails says so with its last words, and is no image', async ()
   const failed = await until(
     osImages,
     named('unbuilt'),
-    'is told that its build failed',
+    'is informed that its build failed',
     (i) => findCondition(i.status?.conditions, 'Built')?.status === 'False',
     240,
   );

@@ -115,14 +115,14 @@ test.concurrent.for(Object.entries(tools))(
     expect(uidsOf(runs)).toHaveLength(4);
 
     git.manifest = manifest(name, better);
-    const mended = await untilContainer(
+    const fixed = await untilContainer(
       name,
       'is in order',
       (c) => c.spec.image === better && has(c, 'Upgraded', 'True/UpToDate') && has(c, 'Stalled', 'False/NotStalled'),
     );
-    expect(has(mended, 'Ready', 'True/Running')).toBe(true);
-    // As created, better, broken, reverted, broken again, and mended.
-    expect(mended.metadata.generation).toBe(6);
+    expect(has(fixed, 'Ready', 'True/Running')).toBe(true);
+    // As created, better, broken, reverted, broken again, and fixed.
+    expect(fixed.metadata.generation).toBe(6);
     expect(uidsOf(runs)).toHaveLength(4);
 
     const asked = await answers();

@@ -201,7 +201,7 @@ test('a kubelet and a containerd that restart disturb nobody', async (context) =
 });
 
 test(
-  'a node that loses its power is told within a minute, and its container comes back with it: data kept, overlays as new',
+  'a node that loses its power is reported within a minute, and its container comes back with it: data kept, overlays as new',
   { timeout: 240_000 },
   async () => {
     // Right after a restart of containerd the first exec may be refused.

@@ -71,7 +71,7 @@ test.concurrent('no Pod is made while the node that has the data has not the ima
   expect(await podOf('at-data')).toBeUndefined();
 });
 
-test.concurrent('a container keeps serving while the version that it shall go to is not on its node', async () => {
+test.concurrent('a container keeps serving while the version that it should go to is not on its node', async () => {
   await applyContainer('moving', { image: everywhere, podTemplate: { nodeSelector: on(there) } });
   await upToDate('moving', everywhere);
   const before = await podOf('moving');

@@ -115,7 +115,7 @@ test('a container of it runs what its configuration says, on the sum of its laye
   expect((await inside('oci-plain', 'ls -a /opt')).split('\n').sort()).toEqual(['.', '..', 'kept', 'turns']);
 });
 
-test('a wrong password is told as such, and the right one is used as soon as the Secret has it', async () => {
+test('a wrong password is reported as such, and the right one is used as soon as the Secret has it', async () => {
   await login(secrets.wrong, 'mistaken');
   await distribute(refused, { plainHTTP: true, pullSecretRef: { name: secrets.wrong } });
   const look = async () => {

@@ -17,7 +17,7 @@ import {
 } from './lib/objects.ts';
 import { hack, has, kubectl, namespace, until } from './lib/system.ts';
 
-/** The master store on real nodes: what is kept, shared, found out and mended. */
+/** The master store on real nodes: what is kept, shared, found out and fixed. */
 
 const [watched, early, late, cut] = ['tiny:watched', 'tiny:early', 'tiny:late', 'tiny:cut'] as const;
 /** A node on which nothing is that the tests themselves need. */
@@ -64,7 +64,7 @@ async function agentOn(node: string): Promise<string> {
 }
 
 test.concurrent(
-  'a file that was changed is found; who runs goes on, and the tree is mended when nobody uses it',
+  'a file that was changed is found; who runs goes on, and the tree is fixed when no one uses it',
   async ({ expect }) => {
     await applyContainer('watched', { image: watched });
     const node = (await upToDate('watched', watched)).status?.nodeName ?? '';
@@ -83,14 +83,14 @@ test.concurrent(
     expect(has(await untilContainer('watched', 'is there', () => true), 'Ready', 'True/Running')).toBe(true);
 
     await remove({ containers: ['watched'] });
-    await stored(node, watched, 'is mended', (it) => it?.state === 'Ready' && it.reason === undefined, 120);
+    await stored(node, watched, 'is fixed', (it) => it?.state === 'Ready' && it.reason === undefined, 120);
     expect(await onNode(node, 'cat', file)).toBe(before);
     await expect.poll(() => labelOf(node, watched), { timeout: 10_000 }).not.toBeUndefined();
   },
 );
 
 test.concurrent(
-  'an earlier version is kept as a warm way back, shares its files with the next, and goes when it is told to',
+  'an earlier version is kept as a warm way back, shares its files with the next, and goes when it is asked to',
   async ({ expect }) => {
     const archive = await tinyArchive('late');
     await distribute(late, archive);
@@ -143,7 +143,7 @@ test(
     expect(without.status?.nodes).toMatchObject({ desired: 2, ready: 2 });
 
     await hack('cluster', 'node', 'start', far);
-    // It was whole before and is found again; nobody fetches it twice.
+    // It was whole before and is found again; no one fetches it twice.
     const again = await stored(far, watched, 'is there', (it) => it?.state === 'Ready', 120);
     const others = await kubectl.get(nodeStores, { name: 'node-1' });
     expect(again?.digest).toBe(others?.status?.images?.find(({ version }) => version === 'watched')?.digest);

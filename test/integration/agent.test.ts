@@ -120,7 +120,7 @@ const exited = (agent: ChildProcess) =>
   new Promise((resolve) => agent.once('exit', (code, signal) => resolve(code ?? signal)));
 
 describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent', () => {
-  test('stores what is wanted, tells of it, and stops when it is told to', { timeout: 90_000 }, async () => {
+  test('stores what is wanted, tells of it, and stops when it is asked to', { timeout: 90_000 }, async () => {
     const origin = await serve((_request, response) => response.end(archive));
     const node = createNode();
     const agent = node.start();
@@ -146,7 +146,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(await end).toBe(0);
   });
 
-  test('tells what is wrong, and goes on when it is mended', { timeout: 90_000 }, async () => {
+  test('tells what is wrong, and goes on when it is fixed', { timeout: 90_000 }, async () => {
     const origin = await serve((request, response) => {
       if (request.headers.authorization === 'Bearer geheim') response.end(archive);
       else response.writeHead(401).end();
@@ -202,7 +202,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     writeFileSync(node.policyFile, JSON.stringify({ repositories: [everything, { prefix: origin, unsigned: true }] }));
     await node.want(wanted(origin, { timeoutSeconds: 62 }));
     await node.told({ state: 'Ready' });
-    // What is stored stays, whatever becomes of the policy.
+    // What is stored stays when the policy changes.
     writeFileSync(node.policyFile, 'repositories: nonsense');
     await node.want(wanted(origin, { timeoutSeconds: 63 }), wanted(origin, { version: 'v2' }));
     await eventually(async () => {
@@ -212,7 +212,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(asked).toHaveLength(1);
   });
 
-  test('that is killed in the middle of a download begins anew', { timeout: 90_000 }, async () => {
+  test('that is killed in the middle of a download begins again', { timeout: 90_000 }, async () => {
     const waiting: ServerResponse[] = [];
     let stall = true;
     const origin = await serve((_request, response) => {

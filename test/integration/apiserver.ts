@@ -64,7 +64,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     run('kube-apiserver', [
       `--etcd-servers=${etcdUrl}`,
       '--bind-address=127.0.0.1',
-      // It may not be of the loopback interface; nobody ever connects to it.
+      // It may not be of the loopback interface; no one ever connects to it.
       '--advertise-address=192.0.2.1',
       '--endpoint-reconciler-type=none',
       `--secure-port=${apiPort}`,
@@ -142,7 +142,7 @@ async function waitUntilReady(kubeconfig: string, exitCode: () => number | null,
   throw new Error(`kube-apiserver did not become ready: ${String(last)}\n${log}`, { cause: last });
 }
 
-/** A TCP port of the loopback interface that nobody uses at the moment. */
+/** A TCP port of the loopback interface that no one uses at the moment. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

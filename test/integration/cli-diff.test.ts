@@ -159,7 +159,7 @@ describe.skipIf(whyNoUnpacking())('diff', () => {
       'debian-12:v2',
       /is too old/,
     ],
-    ['an image that nobody knows', 'inspect', 'debian-12:v3', /^Error: There is no OSImage debian-12\.v3/],
+    ['an image that no one knows', 'inspect', 'debian-12:v3', /^Error: There is no OSImage debian-12\.v3/],
     ['what is no image', 'inspect', 'debian-12', /^Error: debian-12 is no image: it must be <os>:<version>/],
   ])('one clear line, and exit code 2, for %s', async (_case, script, image, told) => {
     const { diff } = await openNodes({ one: ['v1', 'v2'] });

@@ -230,7 +230,7 @@ describe('rollout status', () => {
     const { code, stdout } = await following;
     expect(code).toBe(1);
     expect(stdout).toContain(
-      '2 containers were reverted, such as shop/web\nWhen the cause is mended: kubectl monoroot rollout retry',
+      '2 containers were reverted, such as shop/web\nWhen the cause is fixed: kubectl monoroot rollout retry',
     );
   });
 

@@ -14,15 +14,15 @@ const recorder = createEventRecorder({
   logger,
 });
 
-test('stores an event about an object once, however often it is told', async () => {
+test('stores an event about an object once, however often it is reported', async () => {
   const namespace = await createNamespace(client);
   const object = await client.create(configMaps, { metadata: { namespace, name: 'subject' } });
-  const notice = { type: 'Warning', reason: 'TestFailed', note: 'The test failed; mend it' } as const;
+  const notice = { type: 'Warning', reason: 'TestFailed', note: 'The test failed; fix it' } as const;
   for (let i = 0; i < 5; i++) recorder.record(object, notice);
-  recorder.record(object, { ...notice, note: 'The test failed again; mend it' });
+  recorder.record(object, { ...notice, note: 'The test failed again; fix it' });
   await recorder.flush();
   const stored = await client.list(events, { namespace });
-  expect(stored.map(({ note }) => note).sort()).toEqual(['The test failed again; mend it', 'The test failed; mend it']);
+  expect(stored.map(({ note }) => note).sort()).toEqual(['The test failed again; fix it', 'The test failed; fix it']);
   expect(stored[0]).toMatchObject({
     type: 'Warning',
     reason: 'TestFailed',
@@ -46,6 +46,6 @@ test('stores events about what lives in no namespace, with as long a note as the
 
 test('does not fail when an event cannot be stored', async () => {
   const nowhere = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'nowhere', name: 'subject' } };
-  recorder.record(nowhere, { type: 'Normal', reason: 'TestPassed', note: 'Nobody will read this' });
+  recorder.record(nowhere, { type: 'Normal', reason: 'TestPassed', note: 'No one will read this' });
   await expect(recorder.flush()).resolves.toBeUndefined();
 });

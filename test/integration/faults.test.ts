@@ -60,7 +60,7 @@ async function expectChanged(): Promise<void> {
   expect([...follower.changes].sort()).toEqual(['+added', '-removed', '~changed']);
 }
 
-test('notices that a connection is dead although nobody closed it', async () => {
+test('notices that a connection is dead although no one closed it', async () => {
   await start(2);
   const before = proxy.accepted;
   proxy.freeze();
@@ -75,7 +75,7 @@ test('comes back by itself after a network that was gone', async () => {
   proxy.cut();
   await Promise.all([put('changed', '2'), put('added', '1'), remove('removed')]);
   await eventually(() => expect(follower.watchEnds.length).toBeGreaterThan(2));
-  proxy.mend();
+  proxy.fix();
   await expectChanged();
 });
 
@@ -94,7 +94,7 @@ test('lists again when its place in history is gone, and tells the differences',
   await cluster.killApiServer();
   await compactEtcd();
   await cluster.startApiServer();
-  proxy.mend();
+  proxy.fix();
   await expectChanged();
   expect(follower.watchEnds).toContain('gone');
   expect(follower.lists).toHaveLength(2);

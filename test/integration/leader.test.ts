@@ -101,6 +101,6 @@ test('a leader that is cut off stops before the other starts', async () => {
   expect(one.leadSignal()?.aborted).toBe(true);
   await expectLeader(two);
   clearInterval(watching);
-  proxy.mend();
+  proxy.fix();
   expect(both).toBe(false);
 });

@@ -653,7 +653,7 @@ describe('an agent', () => {
   });
 
   test.each<[string, () => Promise<unknown>]>([
-    ['what its node shall store', () => agent.mergePatch(nodeStores, { name: ownNode }, { spec: { images: [] } })],
+    ['what its node should store', () => agent.mergePatch(nodeStores, { name: ownNode }, { spec: { images: [] } })],
     [
       'a NodeStore of its own making',
       () => agent.create(nodeStores, { metadata: { name: 'new' }, spec: { images: [] } }),

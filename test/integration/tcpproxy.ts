@@ -6,12 +6,12 @@ export interface TcpProxy {
   port: number;
   /** Connections accepted so far. */
   readonly accepted: number;
-  /** Existing connections pass nothing on any more, and nobody is told; new ones work. */
+  /** Existing connections pass nothing on any more, and no one learns of it; new ones work. */
   freeze(): void;
   /** Breaks all connections and refuses new ones. */
   cut(): void;
   /** Ends a cut. */
-  mend(): void;
+  fix(): void;
   close(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       isCut = true;
       breakAll();
     },
-    mend() {
+    fix() {
       isCut = false;
     },
     close() {

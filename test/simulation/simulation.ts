@@ -206,7 +206,7 @@ class Simulation {
     try {
       await chosen?.[2]();
     } catch (error) {
-      // A person is told that, and goes on.
+      // A person is informed that, and goes on.
       if (!(error instanceof ApiError)) throw error;
     }
   }

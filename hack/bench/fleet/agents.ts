@@ -7,7 +7,7 @@ import { createController, watch } from '../../../src/runtime/controller.ts';
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { sameStatus } from '../../../src/runtime/status.ts';
 
-/** Plays the agents of all nodes: what a node is told to store is being fetched for a while, and then it is there. */
+/** Plays the agents of all nodes: what a node is asked to store is being fetched for a while, and then it is there. */
 export async function runAgents(
   client: Client,
   fetchSeconds: number,
@@ -34,7 +34,7 @@ export async function runAgents(
   await Promise.all([reflector.run(signal), agents.run(signal)]);
 }
 
-/** As an agent tells of the images that its node shall have. `began` keeps when each fetch was first seen. */
+/** As an agent tells of the images that its node should have. `began` keeps when each fetch was first seen. */
 function statusOf(store: NodeStore, milliseconds: number, began: Map<string, number>) {
   const layout = { kind: 'merged' as const, directories: ['etc', 'home', 'opt', 'root', 'usr', 'var'] };
   const images = store.spec.images.map(({ os, version, digest }): StoredImage => {

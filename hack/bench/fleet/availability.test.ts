@@ -23,18 +23,18 @@ const figures = (changes: PodChange[], before = allServing()) => {
   return [mostDown, mostTakenDown, mostDownAtTakeDown];
 };
 
-describe('the most that are down: for any cause, told to stop, for any cause when one was told to stop', () => {
+describe('the most that are down: for any cause, told to stop, for any cause when one was asked to stop', () => {
   test.each<[string, () => PodChange[], number[]]>([
     ['nothing happens', () => [], [0, 0, 0]],
     ['two one after the other', () => [stop('a'), gone('a'), made('a'), ready('a'), stop('b'), gone('b')], [1, 1, 1]],
     ['two at once', () => [stop('a'), stop('b'), gone('a'), made('a'), ready('a')], [2, 2, 2]],
     ['one that is only told to stop is down already', () => [stop('a')], [1, 1, 1]],
-    ['one that is killed without being told', () => [gone('a')], [1, 1, 1]],
-    ['one that fails by itself is nobody that was taken down', () => [fails('a'), ready('a', 'os:v1')], [1, 0, 0]],
+    ['one that is killed without a warning', () => [gone('a')], [1, 1, 1]],
+    ['one that fails by itself was not taken down', () => [fails('a'), ready('a', 'os:v1')], [1, 0, 0]],
     ['one fails while another is taken down: that is bad luck', () => [stop('a'), fails('b')], [2, 1, 1]],
     ['another is taken down while one has failed: that counts', () => [fails('b'), stop('a')], [2, 1, 2]],
     ['to be taken down is no news for one that has failed', () => [fails('a'), stop('a'), gone('a')], [1, 0, 0]],
-    ['a container that nobody selected does not count', () => [stop('z'), gone('z')], [0, 0, 0]],
+    ['a container that no one selected does not count', () => [stop('z'), gone('z')], [0, 0, 0]],
   ])('%s', (_name, changes, expected) => {
     expect(figures(changes())).toEqual(expected);
   });
@@ -60,7 +60,7 @@ test('the mean is taken over the time in which anybody was taken down', () => {
   expect(availability(names, allServing(), changes).meanDown).toBe(6000 / 4000);
 });
 
-test('departures are counted once a container, when its Pod is told to stop, also of those that had failed', () => {
+test('departures are counted once a container, when its Pod is asked to stop, also of those that had failed', () => {
   const changes = [fails('b'), stop('a'), gone('a'), ready('a'), stop('b'), stop('a')];
   expect(departures(changes)).toEqual([changes[1]?.time, changes[4]?.time]);
 });

@@ -12,12 +12,12 @@ export interface PodChange {
   /** `<os>:<version>`. */
   image: string;
   ready: boolean;
-  /** It has been told to stop. */
+  /** It has been asked to stop. */
   deleting: boolean;
   gone: boolean;
 }
 
-/** Taken down: its Pod was told to stop. Failed: a Pod stopped being Ready by itself. */
+/** Taken down: its Pod was asked to stop. Failed: a Pod stopped being Ready by itself. */
 export type Cause = 'TakenDown' | 'Failed';
 
 export interface Outage {
@@ -35,10 +35,10 @@ export interface Availability {
   /** The most containers without a Ready Pod at any revision, and at which one first. */
   mostDown: number;
   mostDownRevision: number;
-  /** The most of them that were so because their Pod had been told to stop. */
+  /** The most of them that were so because their Pod had been asked to stop. */
   mostTakenDown: number;
   /**
-   * The most that were down, for any cause, right after a Pod was told to stop that was serving: whatever fails by itself, no
+   * The most that were down, for any cause, right after a Pod was asked to stop that was serving: whatever fails by itself, no
    * more may be taken down while this many are down already.
    */
   mostDownAtTakeDown: number;
@@ -125,7 +125,7 @@ function meanOf(outages: readonly Outage[]): number {
 
 export const isServing = ({ ready, deleting, gone }: PodChange): boolean => ready && !deleting && !gone;
 
-/** When the Pod of the first, second, … container was told to stop, whether it was serving or not. */
+/** When the Pod of the first, second, … container was asked to stop, whether it was serving or not. */
 export function departures(changes: readonly PodChange[]): number[] {
   const times = new Map<string, number>();
   for (const { name, time, deleting, gone } of changes) {

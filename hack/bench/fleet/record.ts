@@ -44,7 +44,7 @@ export async function keepRecord(client: Client, namespace: string, signal: Abor
   async function watch(): Promise<never> {
     let resourceVersion = start.resourceVersion;
     for (;;) {
-      // A watch goes on exactly where the last one ended, or fails: nothing is ever listed anew.
+      // A watch goes on exactly where the last one ended, or fails: nothing is ever listed again.
       for await (const event of await source.watch({ resourceVersion, timeoutSeconds: 1800, signal })) {
         if (event.type === 'BOOKMARK') {
           resourceVersion = event.resourceVersion;

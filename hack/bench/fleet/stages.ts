@@ -12,7 +12,7 @@ export interface Delay {
 export interface Life {
   /** From a node being chosen to Ready. */
   start: Delay;
-  /** From being told to stop to being gone. */
+  /** From being asked to stop to being gone. */
   stop: Delay;
   /** `<os>.<version>` whose containers exit again and again and never become Ready. */
   bad: string;

@@ -3,9 +3,9 @@ import type { PodChange } from './availability.ts';
 
 /** How a rollout went, by the record of Pods. */
 export interface Waves {
-  /** From the first canary being told to stop until the last of them serves the new image. */
+  /** From the first canary being asked to stop until the last of them serves the new image. */
   canarySeconds: number;
-  /** From there until another container is told to stop. */
+  /** From there until another container is asked to stop. */
   soakSeconds: number;
   /** From the end of one wave to that of the next; where places are filled as they become free, of so many arrivals. */
   waveSeconds: number[];

@@ -8,7 +8,7 @@ REGISTRY_IMAGE=localhost/monoroot-registry:1
 
 ensure_images() {
   mkdir -p "$IMAGES" "$STATE/registries"
-  # The parent of a Pod's processes: waits, reaps, and ends when it is told to. A shell does all that.
+  # The parent of a Pod's processes: waits, reaps, and ends when it is asked to. A shell does all that.
   [ -f "$IMAGES/pause.oci.tar" ] || pack_program pause "$PAUSE_IMAGE" "$(command -v busybox)" \
     '["/busybox", "sh", "-c", "trap \"exit 0\" TERM INT; while :; do /busybox sleep 1000000 & wait $!; done"]'
   [ "$IMAGES/coredns.oci.tar" -nt "$(readlink -f "$BIN/coredns")" ] || pack_program coredns "$COREDNS_IMAGE" "$BIN/coredns" '["/coredns"]'

@@ -68,7 +68,7 @@ conntrack: {maxPerCore: 0}
 END
 }
 
-# Without this capability (number 24) nobody may lower an OOM score, and containerd must not try.
+# Without this capability (number 24) no one may lower an OOM score, and containerd must not try.
 lacks_sys_resource() {
   local effective
   effective=$(sed -n 's/^CapEff:\s*//p' /proc/self/status)

@@ -32,7 +32,7 @@ test.for([
   { args: ['controllers', '7'], problem: 'unknown argument 7' },
   { args: ['60s'], problem: 'unknown argument 60s' },
   { args: ['agents'], problem: 'unknown argument agents' },
-])('$args is refused, and the usage is told', ({ args, problem }) => {
+])('$args is refused, and the usage is reported', ({ args, problem }) => {
   const { status, stdout, stderr } = fuzz(...args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(problem);

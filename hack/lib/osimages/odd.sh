@@ -85,7 +85,7 @@ odd_alpine_like() {
 }
 
 # As Red Hat's: merged /usr with the libraries in lib64, which Debian's loader finds through /etc/ld.so.cache only;
-# directories that their owner may not write; a shadow file that nobody may read; links in /etc and /var.
+# directories that their owner may not write; a shadow file that no one may read; links in /etc and /var.
 odd_rhel_like() {
   local kit=$1 name
   odd_root rhel-like 1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Mount script of the tiny image. Fails if it is told to, for tests.
+# Mount script of the tiny image. Fails if it is asked to, for tests.
 set -eu
 if [ -n "${MOUNT_SCRIPT_FAILS:-}" ]; then
   echo "$MOUNT_SCRIPT_FAILS" >&2

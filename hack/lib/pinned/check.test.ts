@@ -13,7 +13,7 @@ test('everything that ships is pinned with integrity', () => {
   expect(pinned()).toEqual({ status: 0, stderr: '' });
 });
 
-test('another Node than the pinned one is refused, and so is one that nobody pinned', () => {
+test('another Node than the pinned one is refused, and so is one that no one pinned', () => {
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-pinned-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'node');

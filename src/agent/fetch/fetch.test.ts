@@ -230,7 +230,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       expect(message).not.toContain('trust');
     });
 
-    test('of another digest is not stored, and both digests are told', async () => {
+    test('of another digest is not stored, and both digests are reported', async () => {
       const other = wantedImage().digest;
       const { reason, message } = await failure(await wantedBytes(bigTar, { digest: other }), await fetchPorts());
       expect(reason).toBe('DigestMismatch');
@@ -238,7 +238,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       expect(message).toContain(sha256(bigTar));
     });
 
-    test('that the server cuts off is told as truncated', async () => {
+    test('that the server cuts off is reported as truncated', async () => {
       const origin = await serve((_request, response) => {
         response.writeHead(200, { 'content-length': bigTar.length });
         response.write(bigTar.subarray(0, 2_000_000), () => response.destroy());
@@ -248,7 +248,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       expect((await failure(image, await fetchPorts())).reason).toBe('TruncatedArchive');
     });
 
-    test('that takes too long is told as such', async () => {
+    test('that takes too long is reported as such', async () => {
       const origin = await serve((_request, response) => response.writeHead(200).write(bigTar.subarray(0, 2_000_000)));
       const http = { url: `${origin}/image`, sha256: sha256(bigTar) };
       const image = wantedImage('v1', { source: { http }, timeoutSeconds: 0.5 });

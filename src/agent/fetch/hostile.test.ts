@@ -198,7 +198,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
       () => tar([...rootEntries().filter(({ name }) => name !== 'dev/'), { name: 'dev', type: 'block' }]),
       'UnsafeArchive',
     ],
-    // Names that nobody can use
+    // Names that no one can use
     [
       'a path that is too long as a whole',
       rootAnd(() => ({ name: `usr/${'d'.repeat(239)}/`.concat(`${'e'.repeat(239)}/`.repeat(16)), type: 'directory' })),
@@ -267,7 +267,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
       [`a link as ${name}`, bundleAnd({ name, type: 'symlink', link: '/etc/hostname' }), 'BundleMismatch'],
       [`a link to itself as ${name}`, bundleAnd({ name, type: 'symlink', link: name }), 'BundleMismatch'],
       [`a directory as ${name}`, bundleAnd({ name: `${name}/`, type: 'directory' }), 'BundleMismatch'],
-      [`a fifo as ${name}, which nobody ever writes to`, bundleAnd({ name, type: 'fifo' }), 'BundleMismatch'],
+      [`a fifo as ${name}, which no one ever writes to`, bundleAnd({ name, type: 'fifo' }), 'BundleMismatch'],
       [`a device as ${name}`, bundleAnd({ name, type: 'character', device: [1, 5] }), 'BundleMismatch'],
       [`a huge ${name}`, bundleAnd({ name, content: Buffer.alloc(2 ** 20 + 1, ' ') }), 'TooLarge'],
     ]),

@@ -222,7 +222,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       expect(await readdir(join(root, 'bin'))).toEqual([]);
     });
 
-    test('may be emptied as a whole and filled anew', async () => {
+    test('may be emptied as a whole and filled again', async () => {
       const { root } = await fetched({
         layers: [lower, tar([file('.wh..wh..opq', ''), directory('bin/'), directory('etc/')])],
       });
@@ -368,7 +368,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
     ['without a root', { layers: [tar([file('readme')])] }, 'NoRootFileSystem'],
   ])('%s is refused', async (_name, image, reason) => expect(await reasonFor(image)).toBe(reason));
 
-  test('that is not there is told as such, and so is a registry that is not there', async () => {
+  test('that is not there is reported as such, and so is a registry that is not there', async () => {
     const { host } = shared;
     const { ports } = await portsWith();
     const { digest } = wantedImage();
@@ -510,7 +510,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
     test('that mirrors it is asked, and the registry is not', async () => {
       const { host, digest, relay } = await behind();
       const registry = await startRelay(host);
-      // A registry that the mirror knows and nobody else.
+      // A registry that the mirror knows and no one else.
       const { ports, warnings } = await portsWith({ mirrors: { [registry.host]: [`http://${relay.host}`] } });
       await fetchImage(wantedOci({ reference: `${registry.host}/os`, digest, plainHTTP: true }), ports, signal);
       expect(warnings).toEqual([]);
@@ -554,7 +554,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       expect(await readdir(join(root, 'usr'))).toEqual(['big', 'bin', 'lib']);
     });
 
-    test('that gives other bytes and is the registry itself is told as such', async () => {
+    test('that gives other bytes and is the registry itself is reported as such', async () => {
       const { digest, relay } = await behind((request, response) => {
         if (!request.url?.includes(digestOf(image().layers[1] ?? Buffer.alloc(0)))) return false;
         const other = Buffer.from(image().layers[1] ?? '').fill(7, 1000, 1001);
@@ -566,7 +566,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       expect((await failure(wantedOci(source), ports)).reason).toBe('DigestMismatch');
     });
 
-    test('is not sought when the list of mirrors is not valid, which is told', async () => {
+    test('is not sought when the list of mirrors is not valid, which is reported', async () => {
       const { host, digest } = await behind();
       const { result, warnings } = await get(host, digest, ['ftp://mirror']);
       expect(result.digest).toBe(digest);

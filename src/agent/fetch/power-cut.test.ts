@@ -100,9 +100,9 @@ describe.skipIf(unable)(unable ? `a power cut (skipped: ${unable})` : 'a power c
         expect(killed).toBe(true);
         outcomes.push(`${steps.at(-1)} (${found.join(' ')})`);
         const published = after(steps, publication);
-        // It was there when the power went, but nobody had been told so.
+        // It was there when the power went, but no status said so.
         if (published?.length === 0 && !found.includes('v2')) lost += 1;
-        // It was told, as the agent had gone on to something else.
+        // It was reported, as the agent had gone on to something else.
         if (published?.some((step) => step !== 'agent fsync')) expect(found).toContain('v2');
         if (!found.includes('v2')) expect(found).toContain('v1');
         if (after(steps, nextRemoval)) expect(found).not.toContain('v1');

@@ -35,7 +35,7 @@ test('cancelling one fetch leaves the others alone', async () => {
   await runner.cancel('debian-12:v9');
 });
 
-test('a stop ends all of them, and none is told as ended', async () => {
+test('a stop ends all of them, and none is reported as ended', async () => {
   const { runner, log, keys } = runnerOf();
   await runner.stop();
   expect([keys(), log]).toEqual([[], ['v1 stopped', 'v2 stopped', 'v3 stopped']]);

@@ -8,7 +8,7 @@ const reportMilliseconds = 5_000;
 
 export interface RunnerPorts {
   fetch: (image: WantedImage, signal: AbortSignal, onProgress: (progress: Progress) => void) => Promise<unknown>;
-  /** Told how a fetch that nobody cancelled ended; `error` is undefined when it succeeded. */
+  /** Told how a fetch that no one cancelled ended; `error` is undefined when it succeeded. */
   ended: (image: WantedImage, fingerprint: string, error: unknown) => void;
   /** Told when `current` has changed. */
   changed: () => void;
@@ -21,7 +21,7 @@ interface Running {
   done: Promise<void>;
 }
 
-/** Runs fetches in the background, so that a long one keeps nobody from looking at what is wanted. */
+/** Runs fetches in the background, so that a long one keeps no one from looking at what is wanted. */
 export class FetchRunner {
   readonly #ports: RunnerPorts;
   readonly #running = new Map<string, Running>();

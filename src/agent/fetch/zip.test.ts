@@ -131,7 +131,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     ],
   ])('%s is refused', async (_name, bytes, reason) => expect(await reasonOf(bytes)).toBe(reason));
 
-  test.skipIf(noZip)('that is encrypted is refused, and asks nobody for a password', async () => {
+  test.skipIf(noZip)('that is encrypted is refused, and asks no one for a password', async () => {
     const path = join(temporaryDirectory(), 'a.zip');
     execFileSync('zip', ['-q', '-r', '-y', '-P', 'geheim', path, '.'], { cwd: rootOnDisk() });
     expect(await reasonOf(readFileSync(path))).toBe('CorruptArchive');

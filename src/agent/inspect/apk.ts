@@ -1,6 +1,6 @@
 import type { InstalledPackage } from '../../api/inspection.ts';
 
-/** The packages of /lib/apk/db/installed of Alpine; `onFile` is told the files of each, which belong to its name. */
+/** The packages of /lib/apk/db/installed of Alpine; `onFile` receives the files of each, which belong to its name. */
 export async function* parseInstalled(
   lines: AsyncIterable<string>,
   onFile: (path: string, name: string) => void,

@@ -50,7 +50,7 @@ test.skipIf(whyNoUnpacking())(
     expect(files.get('/bin')).toMatchObject({ type: 'link', target: 'usr/bin', mode: '0777' });
     expect(files.get('/usr/sbin/ping')?.attributes).toEqual([expect.stringMatching(/^security\.capability=0x/)]);
     expect(files.get('/etc/copy')).not.toHaveProperty('package');
-    // What no terminal shall obey stays as the manifest has it.
+    // What no terminal should obey stays as the manifest has it.
     expect([...files.keys()].filter((path) => path.includes('space'))).toEqual([
       String.raw`/etc/with\040space\012and\040line\377`,
     ]);

@@ -58,7 +58,7 @@ const pathOf = (path: string) => readable(path.replace(/^\.\/root$/, '/').replac
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** A name as text where it is UTF-8 without control characters, else as the manifest has it: no terminal shall obey it. */
+/** A name as text where it is UTF-8 without control characters, else as the manifest has it: no terminal should obey it. */
 function readable(escaped: string): string {
   if (!escaped.includes('\\')) return escaped;
   try {

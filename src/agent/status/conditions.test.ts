@@ -62,7 +62,7 @@ test('what is said of the disk changes with the images, and when a twentieth of 
   expect(storeSpace(told, 11, disk(501))).toEqual({ usedBytes: 11, freeBytes: 501, capacityBytes: 1000 });
 });
 
-test('retained images are not counted among those that it shall hold', () => {
+test('retained images are not counted among those that it should hold', () => {
   const wanted = [wantedImage(), wantedImage('v0', { retained: true })];
   const images = [readyImage(storedImage()), readyImage(storedImage('v0'))];
   const made = nodeStoreStatus({ generation: 3, before: undefined, wanted, images, store, now: new Date(0) });

@@ -51,7 +51,7 @@ export function storeSpace(
   return { usedBytes, freeBytes, capacityBytes: totalBytes };
 }
 
-/** Retained images are extra: nobody is missing anything when one is gone. */
+/** Retained images are extra: no one is missing anything when one is gone. */
 function countsOf({ wanted: all, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
   const wanted = all.filter(({ retained }) => !retained);
   const keys = new Set(wanted.map(imageName));
@@ -103,5 +103,5 @@ function stalled(input: StatusInput): Case {
   if (failed) return { status: 'True', reason: 'FetchFailed', message: told(failed) };
   const left = untold(input);
   if (left) return { status: 'True', ...left };
-  return { status: 'False', reason: 'Done', message: 'Nobody has to act' };
+  return { status: 'False', reason: 'Done', message: 'No action required' };
 }

@@ -46,7 +46,7 @@ export const agentDied = 'AgentDied';
 export const deathMessage = (deaths: number) =>
   `The agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it fetched this image, so other images go first; see the last log of the agent (kubectl logs --previous) and its memory limit, and check the image`;
 
-/** What {@link failedImage} and {@link fetchingImage} were told, read back from a status; undefined when nothing had failed. */
+/** What {@link failedImage} and {@link fetchingImage} were given, read back from a status; undefined when nothing had failed. */
 export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {
   const { attempts, reason, message = '', retryTime } = image;
   if (!attempts || reason === undefined) return undefined;
@@ -67,7 +67,7 @@ export function readyImage(stored: ImageFile): StoredImage {
   };
 }
 
-/** Nobody asks for it by name; it stays as long as nothing needs its room. */
+/** No one asks for it by name; it stays as long as nothing needs its room. */
 export function retainedImage(stored: ImageFile): StoredImage {
   const message = 'An earlier version that is kept as a way back; it goes when its room is needed and no Pod uses it';
   return { ...readyImage(stored), reason: 'Retained', message };
@@ -87,7 +87,7 @@ export const changedMessage = (difference: string) =>
   truncate(`The tree in the store is not what was published: ${difference}`, longestMessage - 300);
 
 export function deletingImage(stored: ImageFile): StoredImage {
-  const message = 'Nobody wants it any more and no Pod uses it';
+  const message = 'No one wants it any more and no Pod uses it';
   return { ...readyImage(stored), state: 'Deleting', reason: 'NotWanted', message };
 }
 

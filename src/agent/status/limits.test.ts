@@ -11,7 +11,7 @@ const versions = (count: number, prefix = 'v') => Array.from({ length: count }, 
 const bytes = (images: readonly StoredImage[]) => Buffer.byteLength(JSON.stringify(images));
 const long = (size: number) => ({ defaults: { args: Array.from({ length: size / 1024 }, () => 'x'.repeat(1024)) } });
 
-test('as many images as are wanted are told, also while another one goes, and that one may go untold', () => {
+test('as many images as are wanted are reported, also while another one goes, and that one may go untold', () => {
   const wanted = versions(mostImages).map((version) => wantedImage(version));
   const all = [...wanted.map(({ version }) => readyImage(storedImage(version))), deletingImage(storedImage('gone'))];
   const { images, left } = fittingImages(all, wanted);
@@ -44,7 +44,7 @@ test('long messages are cut before an image is left out', () => {
   expect(bytes(images)).toBeLessThan(mostBytes);
 });
 
-test('of too much that is wanted the longest is left out, and a person is told', () => {
+test('of too much that is wanted the longest is left out, and a person learns of it', () => {
   const wanted = versions(10).map((version) => wantedImage(version));
   const images = wanted.map(({ version }, i) => readyImage(storedImage(version, i < 8 ? {} : long(300 * 1024))));
   expect(fittingImages(images, wanted).left).toEqual(['debian-12:v9']);

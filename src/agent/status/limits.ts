@@ -16,7 +16,7 @@ const bytesOf = (image: StoredImage): number =>
   Buffer.byteLength(JSON.stringify(image).replace(/[<>&\u2028\u2029]/g, '\\u0000'));
 
 /**
- * As many images as a status can hold, in their order, and the keys of those left out. What nobody wants is left out first, then
+ * As many images as a status can hold, in their order, and the keys of those left out. What no one wants is left out first, then
  * what is only retained, then what takes most. An image that is not told counts as one that the node has not, so that no Pod
  * comes to it, and it may go.
  */

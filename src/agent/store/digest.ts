@@ -29,7 +29,7 @@ export async function addDigested(entry: string, files: Sorter, to: Sorter, sign
     child.once('close', resolve);
   });
   ended.catch(() => undefined);
-  // Why it does not read any more is told by its end.
+  // Why it does not read any more is reported by its end.
   child.stdin.on('error', () => undefined);
   try {
     await together(ask(files, child.stdin, ended), collect(files, child.stdout.setEncoding('latin1'), to));

@@ -92,7 +92,7 @@ test('a holder that is killed leaves nothing behind', async () => {
   await other.done;
 });
 
-test('a lock that is lost stops the work and is told', async () => {
+test('a lock that is lost stops the work and is reported', async () => {
   const { events, lock, seen, holder } = locks();
   const one = lock('one');
   const failed = expect(one.done).rejects.toThrow('Lost the lock');

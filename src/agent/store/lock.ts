@@ -7,7 +7,7 @@ import { sleep } from '../../runtime/time.ts';
 import { programEnvironment, readLines } from '../../system/programs.ts';
 import type { StorePaths } from './paths.ts';
 
-/** How long it may take to get a lock that nobody has. */
+/** How long it may take to get a lock that no one has. */
 const soonMilliseconds = 1_000;
 
 /**
@@ -27,7 +27,7 @@ export async function withStoreLock(
   await mkdir(root, { recursive: true, mode: 0o700 });
   const file = join(root, 'lock');
   const child = spawn('flock', ['--no-fork', file, 'cat'], { stdio: 'pipe', env: programEnvironment });
-  // Why it does not read any more is told by its end.
+  // Why it does not read any more is reported by its end.
   child.stdin.on('error', () => undefined);
   let complaint = '';
   const lines = readLines(child.stderr, (line) => (complaint = line)).catch(() => undefined);

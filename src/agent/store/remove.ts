@@ -51,7 +51,7 @@ export async function prepareStore(paths: StorePaths): Promise<Place> {
 
 /**
  * Ends what a removal that failed, or an agent that was killed, has left. What was being deleted goes on being deleted, but a
- * whole image is put back: nobody had made sure yet that no Pod uses it. Not to be called during a removal.
+ * whole image is put back: no one had made sure yet that no Pod uses it. Not to be called during a removal.
  */
 export async function settleTrash(paths: StorePaths): Promise<void> {
   for (const name of await readdir(paths.trash)) {

@@ -44,7 +44,7 @@ test('who sorts can be stopped', async () => {
   await sorter.close();
 });
 
-test('a directory that is not there is told', async () => {
+test('a directory that is not there is reported', async () => {
   const scratch = `${temporaryDirectory()}/nowhere`;
   const sorter = new Sorter({ scratch, signal: new AbortController().signal, mostCharacters: 0 });
   sorter.add('a');

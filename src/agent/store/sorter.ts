@@ -125,7 +125,7 @@ class Spilled {
     this.#ended = this.#follow();
     // Told when it is asked for.
     this.#ended.catch(() => undefined);
-    // Why it does not read any more is told by its end.
+    // Why it does not read any more is reported by its end.
     this.#input.on('error', () => undefined);
   }
 

@@ -71,7 +71,7 @@ test('a start removes what was being made or deleted, and keeps the store', asyn
   expect((await listStore(paths)).images).toEqual([storedImage()]);
 });
 
-test('a start puts back a whole image of which nobody knew yet whether a Pod uses it', async () => {
+test('a start puts back a whole image of which no one knew yet whether a Pod uses it', async () => {
   const { paths } = await fetchPorts();
   await publish(paths, await prepared(paths), storedImage(), signal);
   await moveToTrash(paths, image, 'x');

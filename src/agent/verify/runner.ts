@@ -6,7 +6,7 @@ import { imageName } from '../../api/images.ts';
 export interface VerifyPorts {
   /** How the tree of an image differs from what was published; undefined when it does not. Throws when it cannot tell. */
   verify: (image: ImageFile, content: boolean, signal: AbortSignal) => Promise<string | undefined>;
-  /** Told what was found by a verification that nobody cancelled. */
+  /** Told what was found by a verification that no one cancelled. */
   verified: (image: ImageFile, content: boolean, finding: Finding | undefined) => void;
   /** Told when `current` has changed. */
   changed: () => void;

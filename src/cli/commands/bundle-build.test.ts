@@ -147,7 +147,7 @@ test.each<[string, unknown[], Partial<Host>, RegExp]>([
     {},
     /must not have \. or \.\. in it/,
   ],
-])('%s is told before anything is done', async (_name, documents, changes, said) => {
+])('%s is reported before anything is done', async (_name, documents, changes, said) => {
   const ran = await run([write(...documents), '--output', '/proc/nowhere'], changes);
   expect(ran).toMatchObject({ code: 2, stdout: '' });
   expect(ran.stderr).toMatch(said);

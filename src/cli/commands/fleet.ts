@@ -12,7 +12,7 @@ export const fleet = defineCommand({
     namespace: { type: 'string', short: 'n', value: 'NAME', help: 'count only containers of this namespace' },
     ...outputOption,
   },
-  description: `NODES: that wholly have the version, of those that shall. RUNNING: containers that run it now. TARGET: that are on their way to
+  description: `NODES: that have all of the version, of those that should. RUNNING: containers that run it now. TARGET: that are on their way to
 it. FAILED: that have it in their list of failed images, whatever they run now.`,
   async run({ out, err, cluster, now }, { values }) {
     const { client } = cluster();

@@ -95,7 +95,7 @@ describe('an image in a registry', { timeout: 30_000 }, () => {
     expect(image?.spec).toMatchObject({ os: '12', version: '1.0', source: { oci: { digest } } });
   });
 
-  test('that is not there, or not for nodes, is told with what to do', async () => {
+  test('that is not there, or not for nodes, is reported with what to do', async () => {
     const given = ['--os', 'nginx', '--version', 'v1', '--plain-http'];
     expect(await run(`${registry.host}/os/nginx:none`, ...given)).toEqual({
       code: 2,
@@ -106,7 +106,7 @@ describe('an image in a registry', { timeout: 30_000 }, () => {
     expect(stderr).toContain('ArchitectureMismatch: The index has no manifest for linux/arm64 but for linux/amd64');
   });
 
-  test('of a registry that wants a login is told so', async () => {
+  test('of a registry that wants a login is reported as such', async () => {
     const closed = await startRegistry(binaryDirectory(), temporaryDirectory(), { basic: true });
     const ran = await run(`${closed.host}/os/nginx:1`, '--os', 'nginx', '--version', 'v1', '--plain-http');
     await closed.stop();

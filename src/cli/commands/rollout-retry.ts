@@ -11,7 +11,7 @@ import { changeSpec, getDistribution, requireRollout } from '../rollout/change.t
 /** Lets a rollout that halted try again what failed. */
 export const rolloutRetry = defineCommand({
   name: ['rollout', 'retry'],
-  summary: 'Try again what failed, after its cause was mended',
+  summary: 'Try again what failed, after its cause was fixed',
   positionals: ['NAME'],
   options: {
     lift: { type: 'boolean', help: 'also lift the condemnation of the image, whose evidence is shown' },
@@ -28,7 +28,7 @@ containers that were reverted are moved again. An image that a halt has condemne
       out.line(`${distribution.spec.image} is condemned: ${printable(condemned)}`);
       if (values.lift !== true) {
         throw new CommandError(
-          `${distribution.spec.image} stays condemned, so a retry would move nothing; add --lift when the cause is mended`,
+          `${distribution.spec.image} stays condemned, so a retry would move nothing; add --lift when the cause is fixed`,
         );
       }
       await lift(client, distribution.spec.image);

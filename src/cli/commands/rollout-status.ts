@@ -58,7 +58,7 @@ function showText({ out, stdout }: Context): Show {
       out.line(out.paint('red', line));
       if (progress.standing === 'Halted' || findCondition(status?.conditions, 'Stalled')?.reason === 'ImageCondemned') {
         out.line(
-          `When the cause is mended: kubectl monoroot rollout retry ${name}, with --lift when the image is condemned`,
+          `When the cause is fixed: kubectl monoroot rollout retry ${name}, with --lift when the image is condemned`,
         );
       }
     }

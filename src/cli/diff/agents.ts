@@ -30,7 +30,7 @@ export function chooseAgents(before: string, after: string, fleet: Fleet): { bef
   return { before: one, after: other };
 }
 
-/** Agents that answer, of nodes that wholly have the image as it is now. */
+/** Agents that answer, of nodes that have all of the image as it is now. */
 function holders(image: string, { osImages, nodeStores, pods }: Fleet): Agent[] {
   const digest = osImages.find((it) => imageName(it.spec) === image)?.status?.digest;
   const nodes = nodeStores

@@ -39,7 +39,7 @@ export async function* askAgent(agent: Agent, image: string, ports: AskPorts): A
     const text = child.stdout.pipe(createGunzip()).setEncoding('utf8') as AsyncIterable<string>;
     for await (const line of linesOf(text)) yield inspectionLine.parse(JSON.parse(line));
   } catch (error) {
-    // Nobody reads the rest; the program shall not wait for that.
+    // No one reads the rest; the program must not wait for that.
     child.stdout.resume();
     await explain(ended, complaints, agent);
     throw new LostOutput(`The answer of the agent on node ${agent.node} was cut short`, { cause: error });

@@ -46,7 +46,7 @@ export async function compareImages(before: Inspection, after: Inspection): Prom
   return { before: before.head, after: after.head, packages, files, byContents };
 }
 
-/** All that makes a file another one; a time alone does not, as every build sets it anew. */
+/** All that makes a file another one; a time alone does not, as every build sets it again. */
 const facts = (
   { kind: _kind, path: _path, package: _package, time, sha256, ...rest }: InspectedFile,
   byContents: boolean,

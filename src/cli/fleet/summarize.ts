@@ -10,7 +10,7 @@ import type { Standing } from '../rollout/describe.ts';
 /** One version of an operating system, as the whole fleet has it. */
 export interface VersionSummary {
   version: string;
-  /** Nodes that wholly have it, and nodes that shall. */
+  /** Nodes that have all of it, and nodes that should. */
   nodes: { ready: number; desired: number };
   /** Containers that run it now, that are on their way to it, and that have failed with it. */
   running: number;

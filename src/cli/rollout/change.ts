@@ -19,7 +19,7 @@ export function unknownDistribution(name: string): never {
 
 /**
  * Changes spec of a distribution as `decide` says of what it is now: a patch, or undefined to leave it alone. When somebody else
- * changes it meanwhile it is read and decided anew, so that no field comes back that was just removed. Gives what it was.
+ * changes it meanwhile it is read and decided again, so that no field comes back that was just removed. Gives what it was.
  */
 export async function changeSpec(
   client: Client,

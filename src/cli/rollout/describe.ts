@@ -96,7 +96,7 @@ const isOutdated = ({ metadata, status }: ImageDistribution) =>
 
 const said = (condition: Condition | undefined) => condition && printable(condition.message || condition.reason);
 
-/** Everything that is to be told, in lines. */
+/** Everything that is to be reported, in lines. */
 export const inLines = ({ nodes, containers, wave, why }: Progress): string[] =>
   [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)].filter((part) => part !== undefined);
 

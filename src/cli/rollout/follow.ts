@@ -11,7 +11,7 @@ const tickMilliseconds = 1000;
 
 const selection = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
 
-/** The distribution, asked for as `follow` does: whoever may not do that is told now. Throws an error for users when there is none. */
+/** The distribution, asked for as `follow` does: whoever may not do that is reported now. Throws an error for users when there is none. */
 export async function readToFollow(client: Client, name: string): Promise<ImageDistribution> {
   const [distribution] = await client.list(imageDistributions, selection(name));
   return distribution ?? unknownDistribution(name);

@@ -12,7 +12,7 @@ import type { Action, Failure, Observed } from './observed.ts';
 export interface Deeds {
   /** In its newest revision. */
   container: HostedContainer;
-  /** What did not work, and is told in the status. */
+  /** What did not work, and is reported in the status. */
   failures: Failure[];
   /** What must be tried again. */
   error?: Error;

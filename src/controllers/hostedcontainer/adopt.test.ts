@@ -111,7 +111,7 @@ describe('a container that comes without status while its Pod runs', () => {
     expect(w.object.status?.lastKnownGoodImage).toBeUndefined();
   });
 
-  test('a Pod of an earlier container of that name is not taken over: who must act, if anybody, is told', () => {
+  test('a Pod of an earlier container of that name is not taken over: who must act, if anybody, is reported', () => {
     const w = running();
     loseStatus(w);
     w.object = { ...w.object, metadata: { ...w.object.metadata, uid: 'another' } };

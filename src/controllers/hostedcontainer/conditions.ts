@@ -77,7 +77,7 @@ function revertedFrom({ course, status, observed }: Situation) {
   return findFailed(status, last);
 }
 
-/** The good image is asked for, and no Pod of another shape is left: whoever waits for a change must not be told too early. */
+/** The good image is asked for, and no Pod of another shape is left: whoever waits for a change must not learn of it too early. */
 const isThere = ({ course, observed: { pod } }: Situation): boolean =>
   !course.isAttempt && (pod === undefined || isOnCourse(pod, course));
 
@@ -178,7 +178,7 @@ const launchGaveUp: ReadyRule = ({ observed }) => {
   return failure && named(failure, 'LaunchFailed');
 };
 
-/** With the reason that is told, if that is one of ours; else with another, and what is told in the message. */
+/** With the reason that is reported, if that is one of ours; else with another, and what is reported in the message. */
 function named({ reason, message }: { reason: string; message: string }, other: Reason) {
   return isReason(reason) ? { reason, message } : { reason: other, message: `${reason}: ${message}` };
 }

@@ -26,9 +26,9 @@ const goes: Data = { claimTemplate, whenDeleted: 'Delete' };
 const stays: Data = { claimTemplate, whenDeleted: 'Retain' };
 
 test.each<[string, Data, object, Claim | undefined, string[]]>([
-  ['a container whose claim shall go waits for it from the start', goes, {}, undefined, ['Hold']],
+  ['a container whose claim should go waits for it from the start', goes, {}, undefined, ['Hold']],
   ['and goes on waiting', goes, held, claim(), []],
-  ['one whose claim shall stay never waits', stays, {}, claim(), []],
+  ['one whose claim should stay never waits', stays, {}, claim(), []],
   ['nor one with a claim of somebody else', { claimName: 'web-data' }, {}, claim(), []],
   ['Retain that is written later ends the wait', stays, held, claim(), ['Release']],
   ['a claim of somebody else instead of the template does, too', { claimName: 'other' }, held, claim(), ['Release']],
@@ -51,7 +51,7 @@ test.each<[string, Data, object, Claim | undefined, string[]]>([
     ['Release'],
   ],
   ['one that goes already is not deleted again', goes, { ...held, ...deleting }, claim(deleting), ['Release']],
-  ['one that is gone already keeps nobody waiting', goes, { ...held, ...deleting }, undefined, ['Release']],
+  ['one that is gone already keeps no one waiting', goes, { ...held, ...deleting }, undefined, ['Release']],
   [
     'a container that waits for other things only is left alone',
     goes,

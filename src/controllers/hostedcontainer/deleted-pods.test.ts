@@ -80,7 +80,7 @@ describe('after a Pod was deleted', () => {
     expect(after(...seen).deletedByOthers?.metadata.uid).toBe('b');
   });
 
-  test('one that is there, or that nobody saw, was deleted by nobody else', () => {
+  test('one that is there, or that no one saw, was deleted by no one else', () => {
     expect(after(pod('b')).deletedByOthers).toBeUndefined();
     expect(new DeletedPods().mark(observed(undefined)).deletedByOthers).toBeUndefined();
   });

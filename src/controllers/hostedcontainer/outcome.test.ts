@@ -39,7 +39,7 @@ describe('what says nothing about the image', () => {
     ['lost-exit', 'exits that only the loss of the node explains', /CrashLoopBackOff/],
   ];
 
-  test.each(rows)('%s: %s is no failure, the reason is told and v1 serves meanwhile', (behaviour, _name, why) => {
+  test.each(rows)('%s: %s is no failure, the reason is reported and v1 serves meanwhile', (behaviour, _name, why) => {
     const w = attempt(behaviour);
     let served = 0;
     let told = false;
@@ -255,7 +255,7 @@ describe('a Pod that the API server refuses', () => {
     expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
   });
 
-  test('because a quota was lowered does not cost the container that runs, and is told with what to do', () => {
+  test('because a quota was lowered does not cost the container that runs, and is reported with what to do', () => {
     const w = attempt('good');
     const pod = w.pod?.metadata.uid;
     w.refusal = () => 'pods "web" is forbidden: exceeded quota: pods, requested: pods=1, used: pods=5, limited: pods=4';
@@ -290,7 +290,7 @@ describe('a Pod that the API server refuses', () => {
   });
 });
 
-describe('what is told of the past', () => {
+describe('what is reported of the past', () => {
   test('a shape that failed once and runs well now is UpToDate', () => {
     const w = attempt('crashes', { upgrade: { ...upgrade, onFailure: 'Hold' } });
     w.pass(20);

@@ -45,7 +45,7 @@ describe('start', () => {
     expectValidStatus(w.object);
   });
 
-  test('success is told at once, with all that follows from it', () => {
+  test('success is reported at once, with all that follows from it', () => {
     const w = world();
     w.settle();
     const before = w.statusWrites;
@@ -295,7 +295,7 @@ describe('revert', () => {
     expect(w.statusWrites).toBe(writes);
   });
 
-  test('when Git is mended to the good version everything is in order again', () => {
+  test('when Git is fixed to the good version everything is in order again', () => {
     const w = running({}, { 'os:v3': 'crashes' });
     w.edit({ image: 'os:v3' });
     w.pass(20);
@@ -317,7 +317,7 @@ describe('revert', () => {
     expect(w.object.status?.failedImages?.[0]?.attempts).toBe(2);
     expect(w.specWrites).toBe(2);
     w.behaviours.set('os:v3', 'good');
-    w.edit({ image: 'os:v3', upgrade: { ...w.object.spec.upgrade, retryToken: 'mended' } });
+    w.edit({ image: 'os:v3', upgrade: { ...w.object.spec.upgrade, retryToken: 'fixed' } });
     w.pass(20);
     expect(w.object.status?.lastKnownGoodImage).toBe('os:v3');
   });
@@ -327,12 +327,12 @@ describe('revert', () => {
     w.edit({ image: 'os:v3' });
     w.pass(20);
     w.behaviours.set('os:v3', 'good');
-    w.edit({ image: 'os:v3', args: ['--mended'] });
+    w.edit({ image: 'os:v3', args: ['--fixed'] });
     w.pass(20);
     expect(w.object.status?.lastKnownGoodImage).toBe('os:v3');
   });
 
-  test('a follower is reverted in status, where nobody undoes it', () => {
+  test('a follower is reverted in status, where no one undoes it', () => {
     const w = world({ image: 'os' });
     w.defaults.set('os', 'v1');
     w.settle();
@@ -506,7 +506,7 @@ describe('changes', () => {
     expect(w.condition('Upgraded')).toBe('True/UpToDate');
   });
 
-  test('while the Pod of the earlier shape is there, nobody is told that the change is done', () => {
+  test('while the Pod of the earlier shape is there, no one is informed that the change is done', () => {
     const w = running();
     w.edit({ restartToken: 'again' });
     w.reconcile();
@@ -769,7 +769,7 @@ describe('a container that follows the default version', () => {
     assign('');
     w.pass(30);
     expect(w.image).toBe('os:v1');
-    assign('mended');
+    assign('fixed');
     w.pass(30);
     expect(w.image).toBe('os:v2');
     expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
@@ -787,7 +787,7 @@ describe('a container that follows the default version', () => {
   });
 });
 
-test('what an earlier version let through is told, and runs on, but no other Pod is made of it', () => {
+test('what an earlier version let through is reported, and runs on, but no other Pod is made of it', () => {
   const w = running();
   const uid = w.pod?.metadata.uid;
   const podTemplate = {

@@ -69,7 +69,7 @@ function planRevert(o: Observed, image: string): Plan {
 const revertFailure = (o: Observed): Failure | undefined => o.failures?.find(({ action }) => action === 'RevertSpec');
 const isRevertTried = (o: Observed): boolean => o.isSpecReverted === true || revertFailure(o) !== undefined;
 
-/** An attempt that has succeeded is none any more: that is told at once, not by a second write. */
+/** An attempt that has succeeded is none any more: that is reported at once, not by a second write. */
 function afterStep(o: Observed, course: Course, { status }: Step): Course {
   const { lastKnownGoodImage: image, lastKnownGoodDigest: digest } = o.container.status ?? {};
   if (status.lastKnownGoodImage === image && status.lastKnownGoodDigest === digest) return course;

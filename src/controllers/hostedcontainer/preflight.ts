@@ -20,7 +20,7 @@ export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hin
 
 /**
  * Everything that must hold before the Pod that runs now is touched, cheapest first: the specification makes sense for this
- * image, the software and the data are there, a node that can run the container wholly has all images, and the API server
+ * image, the software and the data are there, a node that can run the container has all images, and the API server
  * takes the Pod.
  */
 export function gate(o: Observed, image: UsableImage): Passage {

@@ -257,7 +257,7 @@ describe('each state ends by waiting, or a person must act, or a person wants it
 });
 
 describe('an edit after a revert', () => {
-  test('is under way until the Pod of the earlier shape is gone, and the revert is told all the time', () => {
+  test('is under way until the Pod of the earlier shape is gone, and the revert is reported all the time', () => {
     const w = running();
     w.behaviours.set('os:v2', 'crashes');
     w.edit({ image: 'os:v2' });

@@ -43,7 +43,7 @@ const notWritten: Rule = ({ situation: { observed } }) => {
 const unresolved: Rule = ({ situation: { course } }) =>
   course.resolution.status === 'False' ? course.resolution : undefined;
 
-/** Under way, or ended by a failure that a person must answer. What depends on others is told by the two before. */
+/** Under way, or ended by a failure that a person must answer. What depends on others is reported by the two before. */
 const notUpgraded: Rule = ({ upgraded }) =>
   ['Waiting', 'Person'].includes(endOf(upgraded.reason)) ? upgraded : undefined;
 

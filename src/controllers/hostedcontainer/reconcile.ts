@@ -93,7 +93,7 @@ export function hostedContainerController(
           if (action.type === 'RevertSpec') reverts.add(container);
         },
       });
-      // What was refused is told; the Pod was brought back all the same.
+      // What was refused is reported; the Pod was brought back all the same.
       const told = deeds.failures.length > 0 ? planHostedContainer(withFailures(observed, deeds.failures)) : plan;
       if (!told.need) plan = told;
       const { status, notes, requeueAfterSeconds } = plan;
@@ -123,7 +123,7 @@ function usabilityChanged(old: OSImage, current: OSImage): boolean {
   return !sameStatus(seen(old), seen(current));
 }
 
-/** What is told of an object that others wait for. */
+/** What is reported of an object that others wait for. */
 const progressOf = (conditions: readonly Condition[] | undefined) => [
   findCondition(conditions, 'Ready')?.reason,
   isTrue(conditions, 'Reconciling'),
@@ -133,7 +133,7 @@ const progressOf = (conditions: readonly Condition[] | undefined) => [
 const whatFollowersSee = ({ metadata, spec, status }: ImageDistribution) => [
   metadata.deletionTimestamp,
   status?.activeImage,
-  // Until there is a default version it is told what keeps it.
+  // Until there is a default version its followers learn what keeps it.
   ...(status?.activeImage === undefined ? progressOf(status?.conditions) : []),
   spec.activate.newContainers,
   spec.activate.existingContainers && { selector: spec.activate.existingContainers.selector },

@@ -42,7 +42,7 @@ describe('spec.image is written back once', () => {
 describe('spec.image that may not be written back', () => {
   const message = 'hostedcontainers "web" is forbidden: only Flux may write spec';
 
-  test('because a policy says so: the last known good runs all the same, and the refusal is told and stays told', () => {
+  test('because a policy says so: the last known good runs all the same, and the refusal is reported and stays reported', () => {
     const w = failing();
     w.specRefusal = { message, isFinal: true };
     w.pass(30);
@@ -58,7 +58,7 @@ describe('spec.image that may not be written back', () => {
     expect(messageOf(w, 'Stalled')).toContain(message);
   });
 
-  test('for the moment: the last known good runs, the failure is told, and it is written when that is over', () => {
+  test('for the moment: the last known good runs, the failure is reported, and it is written when that is over', () => {
     const w = failing();
     w.specRefusal = { message: 'failed calling webhook "flux": connection refused', isFinal: false };
     for (let i = 0; i < 30; i++) {

@@ -104,7 +104,7 @@ describe.each([
   });
 });
 
-test('who is preempted again and again is told so, in the words of Kubernetes', () => {
+test('who is preempted again and again gets a message, in the words of Kubernetes', () => {
   const w = running();
   const message = 'default-scheduler: preempting to accommodate a higher priority pod';
   for (let n = 0; n < 3; n++) {

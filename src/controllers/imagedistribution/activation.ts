@@ -12,7 +12,7 @@ type Activation = Pick<ImageDistributionStatus, 'activeImage' | 'previousActiveI
 
 /**
  * It becomes a default version when all its nodes have the image, and stays so while nodes come and go. Until then, and when
- * it is condemned, the image that was the default before it is: an operating system shall not be without one.
+ * it is condemned, the image that was the default before it is: an operating system must not be without one.
  */
 export function activate(o: Observed, distributed: boolean): Activation {
   const { distribution, find, now } = o;

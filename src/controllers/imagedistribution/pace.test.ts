@@ -40,7 +40,7 @@ describe('the pace', () => {
     expect(pace.rest('a')).toBe(0);
   });
 
-  test('of looks has a limit: nobody waits longer than a second', () => {
+  test('of looks has a limit: no one waits longer than a second', () => {
     let now = 0;
     const pace = new Pace(() => now);
     pace.look('a', () => (now += 5000));

@@ -135,12 +135,12 @@ describe('conditions', () => {
       { Distributed: 'True', Ready: 'True' },
     ],
     [
-      'it shall be the default and is not everywhere yet',
+      'it should be the default and is not everywhere yet',
       { states: ['Ready', 'Fetching'], distribution: activating() },
       { Activated: 'False/WaitingForNodes', Ready: 'False/InProgress', Reconciling: 'True/InProgress' },
     ],
     [
-      'it shall be the default and is everywhere',
+      'it should be the default and is everywhere',
       { distribution: activating() },
       { Activated: 'True/NewContainers', Ready: 'True', Reconciling: 'False/Settled', Stalled: 'False/Settled' },
     ],
@@ -215,7 +215,7 @@ describe('activation', () => {
     expect(condition(status, 'Activated')).toBe('False/NotRequested');
   });
 
-  test('of an edited distribution begins anew with the new image', () => {
+  test('of an edited distribution begins again with the new image', () => {
     const edited: ImageDistribution = {
       ...activating({ activeImage: 'os:v0', activationTime: '2026-01-01T00:00:00Z' }),
     };
@@ -300,7 +300,7 @@ describe('nodes that do not answer', () => {
     );
   });
 
-  test('are told of while others are on their way', () => {
+  test('are reported while others are on their way', () => {
     const status = plan({ states: ['Fetching', 'none'], nodes: [node('n1'), away('n2')] });
     expect(condition(status, 'Distributed')).toBe('False/InProgress');
     expect(findCondition(status.conditions, 'Distributed')?.message).toBe(

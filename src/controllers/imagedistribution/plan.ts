@@ -70,7 +70,7 @@ function count(o: Observed): Counted {
     const store = stores.get(node.metadata.name);
     const state = nodeState(node, store, image, now.getTime());
     const stored = storedImage(store, image);
-    // It must still answer what it is told now.
+    // It must still answer what it is asked for now.
     return [
       { name: node.metadata.name, stored, state: state === 'Ready' && !isUpToDate(o, store) ? 'Fetching' : state },
     ];
@@ -91,7 +91,7 @@ function count(o: Observed): Counted {
 }
 
 /**
- * Whether what an agent says is about what it is told now. Once all have answered, a change of something else that it is told
+ * Whether what an agent says is about what it is asked for now. Once all have answered, a change of something else that it is asked for
  * makes no node one that lacks the image.
  */
 function isUpToDate({ distribution: { metadata, spec, status } }: Observed, store: NodeStore | undefined): boolean {

@@ -106,7 +106,7 @@ export function imageDistributionController({
           await writer.assign(rollout?.assign ?? [], signal);
           if (rollout?.assign.length) logger.info({ containers: rollout.assign.length }, 'Assigned image');
         },
-        // A halt is told when its evidence is written: whoever finds no evidence then has lifted it.
+        // A halt is reported when its evidence is written: whoever finds no evidence then has lifted it.
         status: (error) =>
           pause > 0 || (error !== undefined && rollout?.condemn !== undefined) ? distribution.status : status,
         write: async (next = {}) => {

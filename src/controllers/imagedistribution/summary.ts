@@ -68,7 +68,7 @@ function missingOf(o: Observed, { distributed, activated, rollout }: Parts): New
   return asked.find((condition) => condition && condition.status !== 'True');
 }
 
-/** Existing containers shall be moved to what is not to become a default version. */
+/** Existing containers should be moved to what is not to become a default version. */
 const isNeverActive = (o: Observed, { reason }: NewCondition): boolean =>
   reason === 'NotActivated' && !o.distribution.spec.activate.newContainers;
 

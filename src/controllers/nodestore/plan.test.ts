@@ -40,7 +40,7 @@ const fleet = (o: Partial<Omit<Fleet, 'stores'>> & { stores?: readonly NodeStore
   ...o,
   stores: new Map((o.stores ?? []).map((store) => [store.metadata.name, store])),
 });
-/** By node the names of the images that it is told to store. */
+/** By node the names of the images that it is asked to store. */
 const wanted = (f: Fleet) =>
   Object.fromEntries(planFleet(f).map((plan) => [plan.node.metadata.name, plan.images.map(imageName)]));
 const nodesTold = (f: Fleet, image = 'os:v1') =>
@@ -117,7 +117,7 @@ describe('distributions', () => {
     ['50M', 50_000_000],
     ['1Mi', 1_048_576],
     ['1000500m', 1000],
-  ])('%s bytes per second are told as %d', (bytesPerSecond, expected) => {
+  ])('%s bytes per second are reported as %d', (bytesPerSecond, expected) => {
     const distributions = [
       distribution('os:v1', { download: { timeoutSeconds: 60, backoffLimit: 1, bytesPerSecond } }),
     ];
@@ -155,10 +155,10 @@ describe('an image that is tested first', () => {
     ['no node before one is chosen, whatever distributes it', external(), distributions, []],
     ['the chosen node alone', external({ node: 'n002' }), distributions, ['n002']],
     ['the chosen node, also when nothing distributes it', external({ node: 'n002' }), [], ['n002']],
-    ['nobody when it has failed', external({ node: 'n002', outcome: 'Failed' }), distributions, []],
+    ['no one when it has failed', external({ node: 'n002', outcome: 'Failed' }), distributions, []],
     ['all when it has passed', external(passed), distributions, names(3)],
-    ['nobody when it has passed and nothing distributes it', external(passed), [], []],
-    ['nobody while it is not built', built({}), distributions, []],
+    ['no one when it has passed and nothing distributes it', external(passed), [], []],
+    ['no one while it is not built', built({}), distributions, []],
     ['the chosen node when it is built', built({ build, verification: { node: 'n002' } }), distributions, ['n002']],
     [
       'the chosen node, which keeps it while it is being published',
@@ -167,7 +167,7 @@ describe('an image that is tested first', () => {
       ['n002'],
     ],
     ['all when it is published', built({ build, verification: passed, publication }), distributions, names(3)],
-  ])('is told to %s', (_name, image, distributions, expected) => {
+  ])('is asked to %s', (_name, image, distributions, expected) => {
     expect(nodesTold(fleet({ nodes, images: [image], distributions }))).toEqual(expected);
   });
 
@@ -197,7 +197,7 @@ describe('an image that is tested first', () => {
     expect([before?.digest, after?.digest]).toEqual([build.digest, build.digest]);
   });
 
-  test('and that a container pins stays as it was told when its OSImage is made anew and is not built', () => {
+  test('and that a container pins stays as it was asked for when its OSImage is made again and is not built', () => {
     const stores = [nodeStore('n001', ['os:v1'], [stored('os:v1', 'Ready')])];
     const containers = [runs('n001', { image: 'os:v1' })];
     expect(nodesTold(fleet({ nodes, stores, containers, images: [built({})], distributions }))).toEqual(['n001']);
@@ -227,11 +227,11 @@ describe('parallelism', () => {
 
   test.each<[string, number | string, NodeStore[], number]>([
     ['only so many nodes begin', 3, [], 3],
-    ['nobody begins while it is paused', 0, [], 0],
-    ['nobody begins while it is paused by 0%', '0%', [], 0],
+    ['no one begins while it is paused', 0, [], 0],
+    ['no one begins while it is paused by 0%', '0%', [], 0],
     ['a percentage of the selected nodes begins', '40%', [], 4],
     ['no further node begins while the first ones fetch', 3, first(3, 'Fetching'), 3],
-    ['nodes that were told and have not answered hold their places', 3, first(3, undefined), 3],
+    ['nodes that were asked and have not answered hold their places', 3, first(3, undefined), 3],
     ['nodes that are done make room', 3, first(3, 'Ready'), 6],
     ['nodes that failed make room, so that one bad disk does not stop a fleet', 3, first(3, 'Failed'), 6],
     ['lowering it takes nothing from those that have begun', 1, first(3, 'Fetching'), 3],
@@ -270,7 +270,7 @@ describe('nodes that do not answer', () => {
     expect(wanted(fleet({ nodes: [away('n1'), node('n2')], distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
   });
 
-  test('hold no place of others, and keep what they were told', () => {
+  test('hold no place of others, and keep what they were asked for', () => {
     const f = { nodes: [away('n1'), node('n2')], stores: [fetching('n1')], distributions, now: at };
     expect(wanted(fleet(f))).toEqual({ n1: ['os:v1'], n2: ['os:v1'] });
   });
@@ -435,7 +435,7 @@ describe('retained versions', () => {
     expect(kept({ stores: [store], distributions: [distribution('os:v3', { parallelism: 0 })] })).toEqual([]);
   });
 
-  test('are told the same again', () => {
+  test('are asked for the same again', () => {
     const [first] = planFleet(f({}));
     const store = nodeStore('n1', [], has('v1', 'v2', 'v3'));
     store.spec.images = first?.images ?? [];
@@ -512,7 +512,7 @@ describe('pins', () => {
     );
   });
 
-  test('an image whose OSImage is deleted is told as before while it is pinned, and gone after', () => {
+  test('an image whose OSImage is deleted is reported as before while it is pinned, and gone after', () => {
     const images = [osImage('os:v2')];
     const pinned = planFleet(fleet({ images, stores: [store], containers: [runs('n1', { image: 'os:v1' })] }))[0]
       ?.images;
@@ -520,7 +520,7 @@ describe('pins', () => {
     expect(wanted(fleet({ images, stores: [store] }))).toEqual({ n1: [] });
   });
 
-  test('a pin for an image that nobody knows any more tells nothing that the API server would refuse', () => {
+  test('a pin for an image that no one knows any more tells nothing that the API server would refuse', () => {
     expect(wanted(fleet({ images: [], containers: [runs('n1', { image: 'os:v1' })] }))).toEqual({ n1: [] });
   });
 
@@ -538,7 +538,7 @@ describe('labels', () => {
   const withStore = (...images: StoredImage[]) =>
     fleet({ distributions, stores: [nodeStore('n1', ['os:v1'], images)] });
 
-  test('a node says of itself what it is told to store and wholly has', () => {
+  test('a node says of itself what it is asked to store and completely has', () => {
     expect(labelsOf(withStore(stored('os:v1', 'Ready')))).toEqual({ [key]: value });
   });
 

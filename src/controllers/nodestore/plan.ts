@@ -31,22 +31,22 @@ export interface Fleet {
 
 export interface NodePlan {
   node: Node;
-  /** What the store shall hold; the same as now when nothing changes. */
+  /** What the store should hold; the same as now when nothing changes. */
   images: WantedImage[];
-  /** The labels of images and of running Pods that the node shall have, all of them. */
+  /** The labels of images and of running Pods that the node should have, all of them. */
   labels: Record<string, string>;
   /** What it would store too, if a NodeStore could hold so much. */
   cut: WantedImage[];
-  /** It has all that it shall get: only then time alone changes nothing. */
+  /** It has all that it should get: only then time alone changes nothing. */
   done: boolean;
 }
 
 const keyOf = (image: { os: string; version: string }) => imageName(image);
 
-/** For every node what it shall store and what it may say of itself. */
+/** For every node what it should store and what it may say of itself. */
 export function planFleet(fleet: Fleet): NodePlan[] {
   const images = new Map(fleet.images.map((image) => [keyOf(image.spec), image]));
-  // In an order that does not depend on who asks, or what a node is told would change with it.
+  // In an order that does not depend on who asks, or what a node is asked for would change with it.
   const distributions = fleet.distributions
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
@@ -114,7 +114,7 @@ function grantSlots(
     });
     let free = slots(parallelism, selected.length) - states.filter(({ state }) => state === 'Fetching').length;
     for (const { name, state, told } of states) {
-      // What a node was told is not taken back.
+      // What a node was asked for is not taken back.
       if (!told && (state === 'Unreachable' || state === 'Failed')) continue;
       if (!told && state === 'Waiting' && free-- <= 0) continue;
       const limits = granted.get(name) ?? new Map<string, Limits>();
@@ -220,7 +220,7 @@ function testsByNode(images: readonly OSImage[]): Map<string, string[]> {
   return tests;
 }
 
-/** How the store is told to hold an image. One whose OSImage is gone is told as before, as long as something pins it. */
+/** How the store is asked to hold an image. One whose OSImage is gone is reported as before, as long as something pins it. */
 function wantedEntry(
   image: OSImage | undefined,
   key: string,
@@ -249,7 +249,7 @@ function wantedEntry(
 
 const usualLimits: Limits = { timeoutSeconds: 900, backoffLimit: 5 };
 
-/** As a node is told them. */
+/** As a node gets them. */
 function limitsOf({ timeoutSeconds, backoffLimit, bytesPerSecond }: Limits) {
   const bytes = bytesPerSecond === undefined ? undefined : parseQuantity(bytesPerSecond);
   return { timeoutSeconds, backoffLimit, ...(bytes !== undefined && { bytesPerSecond: Math.floor(bytes) }) };
@@ -264,7 +264,7 @@ const isStored = (wanted: WantedImage, store: NodeStore | undefined): boolean =>
     (s) => keyOf(s) === keyOf(wanted) && s.digest === wanted.digest && s.state === 'Ready',
   );
 
-/** Only what is wanted and wholly there is advertised; so an image loses its label before the agent may remove it. */
+/** Only what is wanted and completely there is advertised; so an image loses its label before the agent may remove it. */
 function imageLabels(wanted: readonly WantedImage[], store: NodeStore | undefined): Record<string, string> {
   const there = wanted.filter((w) => isStored(w, store));
   return Object.fromEntries(there.map((w) => [imageLabel(w).key, imageLabel(w).value]));

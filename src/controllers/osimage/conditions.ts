@@ -13,7 +13,7 @@ import { progressOf } from './reasons.ts';
 
 /** What the conditions are computed from besides what was seen. */
 export interface Counts {
-  /** Nodes that wholly have it. */
+  /** Nodes that have all of it. */
   ready: number;
   desired: number;
   facts: Facts;
@@ -75,5 +75,5 @@ function whyNotStored(o: Observed, desired: number): { reason: string; message: 
       };
     }
   }
-  return { reason: 'Distributing', message: `${desired} nodes shall have it; the first is fetching it` };
+  return { reason: 'Distributing', message: `${desired} nodes should have it; the first is fetching it` };
 }

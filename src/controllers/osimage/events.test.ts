@@ -13,7 +13,7 @@ test.each<[string, OSImageStatus | undefined, OSImageStatus, string[]]>([
   ['a build that is done', building, status('Built', 'True', 'Pushed'), ['Normal Built']],
   ['a build that failed', building, status('Built', 'False', 'PackagesFailed'), ['Warning BuildFailed']],
   [
-    'a build that failed, and is told in other words',
+    'a build that failed, and is reported in other words',
     status('Built', 'False', 'BuildFailed'),
     status('Built', 'False', 'TimedOut'),
     [],

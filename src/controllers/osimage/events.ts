@@ -2,7 +2,7 @@ import type { OSImageStatus } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { EventNotice } from '../../runtime/events.ts';
 
-/** What a person is told of each step, by the status that its condition has come to. */
+/** What a person reads of each step, by the status that its condition has come to. */
 const reasons = {
   Built: { True: 'Built', False: 'BuildFailed', Unknown: 'BuildStarted' },
   Verified: { True: 'VerificationPassed', False: 'VerificationFailed', Unknown: undefined },

@@ -12,7 +12,7 @@ const now = new Date('2026-02-03T04:05:06Z');
 const layout: Layout = { kind: 'split', directories: ['bin', 'etc', 'usr'] };
 const ready = stored('os:v1', 'Ready', { layout, defaults: { command: ['/bundle'] }, hasMountScript: true });
 
-/** An image that nobody has looked at yet. */
+/** An image that no one has looked at yet. */
 function fresh(spec: Partial<OSImageSpec> = {}): OSImage {
   const { status: _status, ...image } = osImage('os:v1', { spec });
   return image;
@@ -65,7 +65,7 @@ describe('Ready', () => {
       'nodes that are fetching it',
       { stores: [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Fetching')])] },
       'False/Distributing',
-      /1 nodes shall have it/,
+      /1 nodes should have it/,
     ],
     [
       'the first failure, in the words of the agent',
@@ -81,7 +81,7 @@ describe('Ready', () => {
       'False/DigestMismatch',
       /n1: got sha256:1/,
     ],
-    ['one node that wholly has it', { stores: [nodeStore('n1', ['os:v1'], [ready])] }, 'True/Stored', /1 nodes/],
+    ['one node that has all of it', { stores: [nodeStore('n1', ['os:v1'], [ready])] }, 'True/Stored', /1 nodes/],
     [
       'other bytes under this name do not count',
       { stores: [nodeStore('n1', ['os:v1'], [{ ...ready, digest: `sha256:${'0'.repeat(64)}` }])] },
@@ -117,7 +117,7 @@ describe('what is known of the image', () => {
     expect(status).toMatchObject({ layout, defaults: { command: ['/bundle'] }, hasMountScript: true });
   });
 
-  test('a variable that names a Secret counts from nobody, and spec is told so', () => {
+  test('a variable that names a Secret counts from no one, and the message says so', () => {
     const env = [
       { name: 'KEY', valueFrom: { secretKeyRef: { name: 'os-signing', key: 'cosign.key' } } },
       { name: 'A', value: '1' },
@@ -208,7 +208,7 @@ describe('counts', () => {
     expect(plan({ nodes, distributions: [gone] }).nodes).toEqual({ ready: 0, desired: 0 });
   });
 
-  test('nodes that have it count, also beyond those that shall', () => {
+  test('nodes that have it count, also beyond those that should', () => {
     const stores = ['n1', 'n2', 'n3'].map((name) => nodeStore(name, ['os:v1'], [ready]));
     const distributions = [distribution('os:v1', { selector: { matchLabels: { pool: 'a' } } })];
     expect(plan({ nodes, distributions, stores }).nodes).toEqual({ ready: 3, desired: 2 });

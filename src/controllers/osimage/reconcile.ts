@@ -62,7 +62,7 @@ export function osImageController(
           for (const action of plan.actions)
             await act({ client, namespace: settings.namespace, image, logger, signal }, action);
         },
-        // What the API server would not have is told; it is tried again all the same.
+        // What the API server would not have is reported; it is tried again all the same.
         status: (error) =>
           isRefusal(error) ? planOSImage({ ...observed, refusal: error.message }).status : plan.status,
         write: async (next) => {

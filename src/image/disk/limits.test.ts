@@ -79,7 +79,7 @@ describe('while it is unpacked', () => {
 
   test.each<[string, Partial<Consumption>, string | undefined]>([
     ['goes on while the disk has room and it packs like a root file system', {}, undefined],
-    ['goes on where nobody counts', { downloadedBytes: 0, unpackedBytes: undefined }, undefined],
+    ['goes on where no one counts', { downloadedBytes: 0, unpackedBytes: undefined }, undefined],
     ['stops before the disk is full', { space: disk(255) }, 'NoSpace'],
     ['stops before it takes what is promised to others', { space: disk(300), promisedBytes: 45 * mib }, 'NoSpace'],
     ['stops before the inodes are used up', { space: disk(256, { freeInodes: 49 }) }, 'NoSpace'],

@@ -19,7 +19,7 @@ export interface Need {
   unpackedBytes: number | undefined;
 }
 
-/** Bytes that a fetch must be granted before it begins; 0 when nobody knows. */
+/** Bytes that a fetch must be granted before it begins; 0 when no one knows. */
 export const neededBytes = ({ archiveBytes = 0, unpackedBytes = 0 }: Need): number =>
   Math.max(archiveBytes, unpackedBytes);
 

@@ -56,7 +56,7 @@ test('a fetch that takes more than it was promised stops before it takes what is
   expect(await guard(stranger, 81)).toBe('NoSpace');
 });
 
-test('a fetch may take what it was promised, but nobody may take what must stay free', async () => {
+test('a fetch may take what it was promised, but no one may take what must stay free', async () => {
   const { room, disk } = roomOf(300);
   const claim = await room.claim(needs(120), noFiles);
   await room.claim(needs(60), noFiles);

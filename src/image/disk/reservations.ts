@@ -11,7 +11,7 @@ type Progress = () => Promise<Pick<Consumption, 'downloadedBytes' | 'unpackedByt
 export interface Claim {
   /**
    * Looks again and again at what the fetch takes, which `progress` tells, and rejects with a FetchError when it must stop, or
-   * with the reason of the signal. Of several at once only those count what is unpacked that are told it.
+   * with the reason of the signal. Of several at once only those that are given it count what is unpacked.
    */
   guard(progress: Progress, signal: AbortSignal): Promise<never>;
   /** Throws a FetchError unless so many bytes more find room, besides what was taken. */

@@ -97,7 +97,7 @@ describe('a proxy', () => {
       async () => (await startProxy({ login: 'user:geheim' })).url.replace('geheim', 'x'),
     ],
     ['that is not there', () => Promise.resolve('http://user:geheim@127.0.0.1:1')],
-  ])('%s makes the source unreachable; no password is told', async (_name, url) => {
+  ])('%s makes the source unreachable; no password is reported', async (_name, url) => {
     const proxies = { ...none, httpProxy: await url() };
     const plain = await failure(await serveBytes(content), { proxies });
     const secure = await failure(await serve((_request, response) => response.end(content), tls), { proxies });

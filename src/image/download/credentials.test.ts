@@ -36,14 +36,14 @@ test.each([
   ['that does not exist', { ca }, 'no Secret login'],
   ['without the keys', { login: { pass: 'geheim' }, ca }, 'Secret login has neither'],
   ['without a certificate', { login: { token: 't' }, ca: { 'tls.crt': 'x' } }, 'Secret ca has no key ca.crt'],
-])('a Secret %s is told by name', async (_name, secrets, said) => {
+])('a Secret %s is reported by name', async (_name, secrets, said) => {
   const failure = await read(secrets);
   expect(failure).toContain('SecretMissing');
   expect(failure).toContain(said);
   expect(failure).not.toContain('geheim');
 });
 
-test('a Secret that may not be read is told as such', async () => {
+test('a Secret that may not be read is reported as such', async () => {
   const failure = readCredentials(source, () => Promise.reject(new Error('forbidden')));
   await expect(failure).rejects.toThrow('Secret login cannot be read: forbidden');
 });

@@ -35,7 +35,7 @@ export function isPassing(failure: FetchError): boolean {
 /** The bytes so far are not of the file that the server has now. */
 export function sourceChanged(host: string, received: number): FetchError {
   const message = `${host} has another file than when its first ${received} bytes were downloaded`;
-  return new FetchError('SourceChanged', `${message}; it is downloaded anew`);
+  return new FetchError('SourceChanged', `${message}; it is downloaded again`);
 }
 
 const certificate =
@@ -44,7 +44,7 @@ const idle = ['UND_ERR_BODY_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_CONNEC
 
 /** What else is known about a connection that failed. */
 interface Circumstances {
-  /** The agent was told to use proxies. */
+  /** The agent was configured to use proxies. */
   proxied?: boolean;
   /** How far the answer had come. */
   progress?: { received: number; totalBytes: number | undefined };

@@ -145,7 +145,7 @@ function read({ statusCode, headers, body }: Response, part: Part, from: URL): O
   if (statusCode === 206 && start !== undefined && start <= part.start) return { body, totalBytes, start, validator };
   if (statusCode !== 416 || totalBytes === undefined) throw statusFailure(statusCode, from);
   if (totalBytes !== part.start) throw sourceChanged(from.host, part.start);
-  // All that there is had come already; only that this was the end had not been told.
+  // All that there is had come already; only that this was the end had not been reported.
   return { body: Readable.from([]), totalBytes, start: totalBytes, validator };
 }
 

@@ -92,7 +92,7 @@ test('a file without ETag and date is resumed all the same: the digest decides',
   expect(asked[1]).toMatchObject({ range: 'bytes=3-', ifRange: undefined });
 });
 
-test('of what a server sends anew, what is had already is skipped', async () => {
+test('of what a server sends again, what is had already is skipped', async () => {
   const { origin } = await script(whole(10, { etag: '"v1"' }), whole(7), whole(20), whole());
   expect(await get(`${origin}/a.tar`)).toBe(content.toString());
 });
@@ -178,7 +178,7 @@ function rotating() {
   return { credentials: () => Promise.resolve({ authorization: `Bearer ${++reads}` }) };
 }
 
-test('credentials are read anew when a resume is refused with them', async () => {
+test('credentials are read again when a resume is refused with them', async () => {
   const { origin, asked } = await script(whole(3), part(2), status(401), part(2), status(403), part());
   expect(await get(`${origin}/a.tar`, rotating())).toBe(content.toString());
   expect(asked.map(({ authorization }) => authorization?.replace('Bearer ', ''))).toEqual([
@@ -197,7 +197,7 @@ test('credentials that are refused after that, too, are wrong', async () => {
   expect(asked.map(({ authorization }) => authorization)).toEqual(['Bearer 1', 'Bearer 1', 'Bearer 2']);
 });
 
-test('a resume follows the redirects anew, and still gives credentials to the first origin only', async () => {
+test('a resume follows the redirects again, and still gives credentials to the first origin only', async () => {
   const signed = await script(whole(3), part(4), part());
   const { origin, asked } = await script(
     status(302, { location: `${signed.origin}/?signature=1` }),

@@ -95,7 +95,7 @@ function tokenRequest(url: URL, service: string, scope: string, login: Login | u
   return [url, login ? { headers: { authorization: basic(login) } } : {}];
 }
 
-/** The registry does not let this login, or nobody, read. */
+/** The registry does not let this login, or no one, read. */
 export function refused(host: string, status: number | string, login: Login | undefined): FetchError {
   const what = login ? 'refused the login' : 'wants a login';
   return new FetchError('Unauthorized', `${host} ${what} (${status}); check source.oci.pullSecretRef and its Secret`);

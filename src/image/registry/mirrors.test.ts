@@ -34,7 +34,7 @@ test.each([
   ['an unknown field', 'registries: {a.b: {mirrors: [], order: 1}}'],
   ['no URL', 'registries: {a.b: {mirrors: ["127.0.0.1:5000"]}}'],
   ['credentials in a URL', 'registries: {a.b: {mirrors: ["http://u:p@127.0.0.1:5000"]}}'],
-])('a file with %s is told, and gives no mirrors', async (_name, text) => {
+])('a file with %s is reported, and gives no mirrors', async (_name, text) => {
   const { found, warnings } = await mirrors(text);
   expect(found).toEqual([]);
   expect(warnings).toEqual([expect.stringContaining('ConfigMap monoroot-registries')]);

@@ -13,8 +13,8 @@ const configuration = z.strictObject({
 });
 
 /**
- * The mirrors of a registry, in the order in which they are to be asked. The file is read anew each time, so that a change is
- * in force at once. A file that is not there is no mirror; one that is not valid is told to `warn`, and is none either.
+ * The mirrors of a registry, in the order in which they are to be asked. The file is read again each time, so that a change is
+ * in force at once. A file that is not there is no mirror; one that is not valid is reported to `warn`, and is none either.
  */
 export async function readMirrors(file: string, registry: string, warn: (message: string) => void): Promise<string[]> {
   try {

@@ -180,7 +180,7 @@ test('a manifest or a configuration without end is read up to its limit', async 
   expect(await read((it) => it.readBlob(digest, 1e12))).toMatch(/^DigestMismatch: .* more than the 4194304 bytes/);
 });
 
-test('a manifest that is not there, or is another one, is told as such', async () => {
+test('a manifest that is not there, or is another one, is reported as such', async () => {
   const server = await start(serveBlobs);
   const digest = `sha256:${'0'.repeat(64)}`;
   expect(await use(server.host, (it) => refusal(it.readManifest(digest)))).toMatch(/^ManifestUnknown: /);

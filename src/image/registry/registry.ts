@@ -39,7 +39,7 @@ export interface Registry {
   readManifest(digest: string): Promise<Buffer>;
   /** The bytes of a small blob, verified. */
   readBlob(digest: string, size: number): Promise<Buffer>;
-  /** Downloads a blob. `use` must verify it, and is called again, to begin anew, when a mirror has failed. */
+  /** Downloads a blob. `use` must verify it, and is called again, to begin again, when a mirror has failed. */
   download<T>(digest: string, use: (download: Download) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** Ends all connections; to be called in any case. */
   close(): Promise<void>;

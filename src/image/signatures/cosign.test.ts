@@ -211,7 +211,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     expect(await outcome({ reference, digest }, { policy })).toBe('CertificateUntrusted');
   });
 
-  test('in a registry that is not there, is told as such', async () => {
+  test('in a registry that is not there, is reported as such', async () => {
     const source = sourceOf({ name: 'os/production/a', digest: wantedImage().digest }, '127.0.0.1:1');
     expect(await outcome(source, { policy: [{ prefix: '*', keys: [us.publicKey] }] })).toBe('UnreachableSource');
   });
@@ -244,7 +244,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     expect(warnings.join('\n')).toContain('SignatureMissing');
   });
 
-  test('makes the agent ask nobody but the registry', async () => {
+  test('makes the agent ask no one but the registry', async () => {
     const image = await push();
     us.sign(image.target);
     const asked: string[] = [];
@@ -260,7 +260,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
 
   test.each<[string, RegExp, number, string]>([
     ['gives no list of signatures', /sha256-|referrers/, 400, 'HTTPStatus'],
-    ['lets nobody read that list', /sha256-|referrers/, 403, 'Unauthorized'],
+    ['lets no one read that list', /sha256-|referrers/, 403, 'Unauthorized'],
     ['has lost a signature', /blobs/, 404, 'SignatureMissing'],
   ])('in a registry that %s, is refused', async (_name, path, status, reason) => {
     const image = await push();

@@ -23,7 +23,7 @@ export interface CosignOptions extends CraneOptions {
 const mostMemory = 224 * 1024 * 1024;
 const secondsToAnswer = 60;
 
-/** No authority but the keys: with this, nobody is asked for any. */
+/** No authority but the keys: with this, no one is asked for any. */
 const trustedRoot = JSON.stringify({ mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1' });
 
 /** What is signed by `cosign sign`, now and before version 3; anything else about an image is no word that it may be used. */

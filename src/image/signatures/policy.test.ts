@@ -145,7 +145,7 @@ describe('the file of the policy', () => {
     expect(await read(join(directory, 'policy.yaml'))).toBe('SignaturePolicyInvalid');
   });
 
-  test('is read anew each time', async () => {
+  test('is read again each time', async () => {
     const file = join(temporaryDirectory(), 'policy.yaml');
     writeFileSync(file, policyOf(...signed('*')));
     expect(await read(file)).toMatchObject({ prefix: '*' });
@@ -167,7 +167,7 @@ test('a policy whose aliases make a billion values of a few is refused at once',
   );
 });
 
-test('what is wrong with a policy is told of its first fault, however many it has', () => {
+test('only the first fault of a policy is reported, however many it has', () => {
   const repositories = Array.from({ length: 3_000 }, () => ({ no: 1 }));
   expect(() => parsePolicy(JSON.stringify({ repositories }))).toThrow(/^.{1,500}, and \d+ more$/);
 });

@@ -7,7 +7,7 @@ import { parsePolicy, ruleFor } from './policy.ts';
 import type { Rule } from './policy.ts';
 
 /**
- * What the policy in a file says about a source; undefined when it says nothing, or there is no policy. The file is read anew
+ * What the policy in a file says about a source; undefined when it says nothing, or there is no policy. The file is read again
  * each time, so that a change is in force at once. It is alone in its directory, which is a ConfigMap: one without that key is a
  * mistake, and no leave to do without signatures. Throws SignaturePolicyInvalid.
  */

@@ -110,7 +110,7 @@ function failureOf(endings: readonly Ending[], found: FetchError | undefined): F
 }
 const ofTheNode = new Set(['StoreFailed', 'NoSpace', 'TooLarge']);
 
-/** Input of a program that may end before it has read all. Why it does is told by how it ended. */
+/** Input of a program that may end before it has read all. Why it does is reported by how it ended. */
 class Sink {
   readonly #stream: Writable;
   isBroken = false;

@@ -82,4 +82,4 @@ async function checkDirectory(file: FileHandle, size: number): Promise<void> {
 }
 
 const corrupt = (why: string) =>
-  new FetchError('CorruptArchive', `The zip archive cannot be unpacked: ${why}; build and upload it anew`);
+  new FetchError('CorruptArchive', `The zip archive cannot be unpacked: ${why}; build and upload it again`);

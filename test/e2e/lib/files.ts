@@ -23,7 +23,7 @@ export const url = (
   tls = false,
 ): string => `${tls ? `https://${host}:8443` : `http://${host}:8080`}/${fault}/${archive.file}`;
 
-/** Starts the server anew, without files; gives the certificate that it shows over TLS. */
+/** Starts the server again, without files; gives the certificate that it shows over TLS. */
 export async function serveFiles(): Promise<{ certificate: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-e2e-'));
   const [crt, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')];

@@ -53,7 +53,7 @@ export async function activated(image: string): Promise<void> {
   await until(osImages, { name }, 'knows it', (i) => i.status?.defaultVersion === true);
 }
 
-/** A tiny image whose bundle does not say which OS it is: an OS of the test's own, whose default version is nobody else's. */
+/** A tiny image whose bundle does not say which OS it is: an OS of the test's own, whose default version is no one else's. */
 async function archiveOfAnyOS(version: string): Promise<Archive> {
   const bundle = (await hack('osimages', 'tiny', version)).trim();
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-e2e-'));

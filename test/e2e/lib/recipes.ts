@@ -15,7 +15,7 @@ import { fieldManager, hack, kubectl } from './system.ts';
 
 const secrets = { push: 'e2e-push', pull: 'e2e-pull', sign: 'e2e-sign' } as const;
 
-/** What a version shall be like besides the root that all are built from. */
+/** What a version should be like besides the root that all are built from. */
 export interface Version {
   /** What `/bin/serve` does; that of the base when unset. */
   serve?: string;

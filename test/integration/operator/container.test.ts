@@ -75,7 +75,7 @@ describe('a container', () => {
     expect(first?.metadata.ownerReferences?.[0]).toMatchObject({ kind: 'HostedContainer', name: 'web' });
     expect(await eventsOf('web')).toEqual(expect.arrayContaining(['StartBegan', 'Started']));
 
-    // Nobody has v2 yet: the old Pod goes on serving.
+    // No one has v2 yet: the old Pod goes on serving.
     await ask('web', 'site:v2');
     await until(hostedContainers, 'web', {
       ImageResolved: 'False/ImageNotReady',
@@ -140,7 +140,7 @@ describe('a container', () => {
     expect(await owners(hostedContainers, 'held', 'f:spec', 'f:image')).toEqual(['gitops Apply']);
   });
 
-  test('is tried again with another retryToken, and is good when the version has been mended', async () => {
+  test('is tried again with another retryToken, and is good when the version has been fixed', async () => {
     await reverted('retried');
     await failedBefore('retried');
     behaviours.clear();

@@ -15,7 +15,7 @@ afterEach(() => stage.reset());
 afterAll(() => stage.close());
 
 describe('from an image to a default version', () => {
-  test('nodes are told one after the other, are labelled when they have it, and then it is the default', async () => {
+  test('nodes are asked one after the other, are labelled when they have it, and then it is the default', async () => {
     for (const node of ['n1', 'n2', 'n3']) states.set(`${node} base:v1`, 'Fetching');
     await createImage('base:v1');
     await until(osImages, 'base.v1', { Ready: 'False/NotDistributed' });
@@ -121,7 +121,7 @@ describe('from an image to a default version', () => {
     await eventually(async () => expect(await labelsOf('n1')).not.toContainEqual(expect.stringContaining('base.v2')));
   });
 
-  test('an image loses its label before its node is told to drop it', async () => {
+  test('an image loses its label before its node is asked to drop it', async () => {
     await createImage('passing:v1');
     await distribute('passing:v1');
     await until(imageDistributions, 'passing.v1', { Ready: 'True/AllNodes' });
@@ -157,7 +157,7 @@ describe('from an image to a default version', () => {
 describe('an edited distribution', () => {
   const edit = (image: string, spec: object = {}) =>
     client.mergePatch(imageDistributions, { name: 'fleet' }, { spec: { image, ...spec } });
-  /** What the nodes are told of this OS, in parentheses when it is only retained. */
+  /** What the nodes are asked to store of this OS, in parentheses when it is only retained. */
   const kept = async (node: string) =>
     (await client.get(nodeStores, { name: node }))?.spec.images
       .filter(({ os }) => os === 'fleet')
@@ -167,7 +167,7 @@ describe('an edited distribution', () => {
       for (const node of nodeNames) expect(await kept(node)).toEqual(expected);
     });
 
-  test('keeps the images before as a way back, and no more of them than it is told to', async () => {
+  test('keeps the images before as a way back, and no more of them than it is asked to', async () => {
     for (const version of ['v1', 'v2', 'v3', 'v4']) await createImage(`fleet:${version}`);
     await client.create(imageDistributions, { metadata: { name: 'fleet' }, spec: { image: 'fleet:v1' } } as never);
     for (const expected of [['v1'], ['(v1)', 'v2'], ['(v1)', '(v2)', 'v3']]) {
@@ -249,7 +249,7 @@ describe('nodes', () => {
     reports.set('large:v1', { downloadedBytes: 10, totalBytes: 30 });
     await createImage('large:v1');
     await distribute('large:v1');
-    // The progress that was told first may be that of the first node alone; it is told anew after ten seconds.
+    // The progress that was reported first may be that of the first node alone; it is reported again after ten seconds.
     const progress = await eventually(async () => {
       const found = (await client.get(imageDistributions, { name: 'large.v1' }))?.status?.progress;
       expect(found).toMatchObject({ downloadedBytes: 30, totalBytes: 90 });

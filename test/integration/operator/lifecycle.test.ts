@@ -208,7 +208,7 @@ describe('an image that is built', () => {
 });
 
 describe('a Job that cannot be made', () => {
-  test('because the API server refuses it is told of, in its words', async () => {
+  test('because the API server refuses it is reported, in its words', async () => {
     const resources = { limits: { cpu: 'a lot' } };
     await createImage('refused:v1', { source: { build: { ...recipe, resources } } });
     await until(osImages, 'refused.v1', {
@@ -273,7 +273,7 @@ describe('an image that is tested', () => {
     expect([...record.nodes]).toEqual([node]);
 
     ends.set(`verify ${image}`, passed);
-    await retry(image, 'mended');
+    await retry(image, 'fixed');
     await until(osImages, 'bad.v1', { Verified: 'True/Passed', Ready: 'True/Stored' });
     await until(imageDistributions, 'bad.v1', { Distributed: 'True/AllNodes' });
     await eventually(async () => expect(await ofStep('verify', image)).toEqual([]));
@@ -298,7 +298,7 @@ describe('an image that is tested', () => {
     expect(await nodesTold(image)).toEqual([]);
   });
 
-  test('is tested on another node when the first one goes away, and starts anew there', async () => {
+  test('is tested on another node when the first one goes away, and starts again there', async () => {
     const image = 'moving:v1';
     await createImage(image, { verification });
     const running = await until(osImages, 'moving.v1', { Verified: 'Unknown/Running' });
@@ -339,7 +339,7 @@ test('an operator that is ended at any step is followed by one that goes on, wit
     await stage.operator.start();
   };
   const step = async (end: string, how: { exitCode: number; message: string }, wanted: Record<string, string>) => {
-    // It ends while nobody looks.
+    // It ends while no one looks.
     await stage.operator.stop();
     ends.set(`${end} ${image}`, how);
     await stage.operator.start();

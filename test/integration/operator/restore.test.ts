@@ -33,7 +33,7 @@ describe('a restore without status', () => {
       await until(imageDistributions, objectName(image), { Ready: 'True/AllNodes' });
   });
 
-  test('restarts nobody: what runs is what it was, also when another version is the default by now', async () => {
+  test('restarts no one: what runs is what it was, also when another version is the default by now', async () => {
     await ask('fixed', 'app:v1');
     await ask('follows', 'app');
     await good('fixed', 'app:v1');

@@ -108,7 +108,7 @@ describe('twenty followers', () => {
     expect(await recorder.most()).toBeLessThanOrEqual(4);
     const times = (await followers()).map(({ status }) => Date.parse(status?.assignedTime ?? '')).sort((a, b) => a - b);
     expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThanOrEqual(1000);
-    // Nobody takes back what another has written.
+    // No one takes back what another has written.
     expect(recorder.assigned()).toEqual(['fleet:v1 fleet:v2']);
     const path = ['f:status', 'f:assignedImage'];
     expect(await owners(hostedContainers, 'f-07', ...path)).toEqual([
@@ -202,11 +202,11 @@ describe('twenty followers', () => {
     await until(imageDistributions, 'fleet.v3', { Activated: 'True/NewContainers', Ready: 'False/RolloutHalted' });
     await eventually(async () =>
       expect(await message('fleet.v3', 'Ready')).toMatch(
-        /is mended, change spec.activate.existingContainers.retryToken/,
+        /is fixed, change spec.activate.existingContainers.retryToken/,
       ),
     );
     expect(await imagesOf()).toEqual(['fleet:v2']);
-    await set('fleet.v3', { retryToken: 'mended' });
+    await set('fleet.v3', { retryToken: 'fixed' });
     await until(imageDistributions, 'fleet.v3', rolledOut, 60);
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await until(imageDistributions, 'fleet.v2', { RolledOut: 'False/Superseded', Ready: 'True/AllNodes' });

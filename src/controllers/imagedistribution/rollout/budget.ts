@@ -27,8 +27,8 @@ export const fitting = (candidates: readonly Follower[], { free }: Room): Follow
   candidates.filter(({ available }) => available).slice(0, Math.max(0, free));
 
 /**
- * Those that are down anyway. They come last, or when they themselves take up all the room: moving them makes nobody else
- * unavailable, and may be what mends them. No more at once than may be unavailable.
+ * Those that are down anyway. They come last, or when they themselves take up all the room: moving them makes no one else
+ * unavailable, and may be what fixes them. No more at once than may be unavailable.
  */
 export function downAnyway(candidates: readonly Follower[], fleet: Fleet, { most }: Room): Follower[] {
   const onTheWay = fleet.awake.filter(({ state }) => state === 'Moving').length;

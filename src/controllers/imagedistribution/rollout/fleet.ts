@@ -17,7 +17,7 @@ import { isSuspended } from '../../../pod/suspended.ts';
  * not good yet. `Blocked`: it was moved, could not take the image, and got its earlier version back until it is tried again.
  * `Leaving`: it runs it well and was sent back; it is moved again when that has an end, because until then its status does not
  * tell what has become of its Pod. `Reverted`: it failed and went back, or goes. `Failed`: it failed and has nothing to go back
- * to. `New`: it has never been good on anything, so nobody has moved it.
+ * to. `New`: it has never been good on anything, so no one has moved it.
  */
 export type State = 'Waiting' | 'Moving' | 'Blocked' | 'Leaving' | 'Updated' | 'Reverted' | 'Failed' | 'New';
 
@@ -41,7 +41,7 @@ export interface Follower {
 export interface Fleet {
   image: string;
   all: readonly Follower[];
-  /** Without those that are suspended: these cost nobody anything, and prove nothing. */
+  /** Without those that are suspended: these cost no one anything, and prove nothing. */
   awake: readonly Follower[];
 }
 

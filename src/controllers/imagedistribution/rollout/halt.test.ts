@@ -12,7 +12,7 @@ describe('a halt', () => {
     return f;
   }
 
-  test('comes when more went back than are borne, with evidence, and nobody is moved after it', () => {
+  test('comes when more went back than are tolerated, with evidence, and no one is moved after it', () => {
     const f = halted();
     const { rollout } = f.distribution.status ?? {};
     expect(rollout).toMatchObject({
@@ -57,7 +57,7 @@ describe('a halt', () => {
     expect(f.plan().condemn).toBeUndefined();
   });
 
-  test('is told also when its evidence was written and a crash came between', () => {
+  test('is reported also when its evidence was written and a crash came between', () => {
     const f = new Followers(2);
     f.fates.set('f-00', 'fails');
     past(f);
@@ -91,7 +91,7 @@ describe('a halt', () => {
     f.set({ retryToken: '' });
     f.condemn('os:v2', undefined);
     f.settle();
-    expect(f.plan().message).toMatch(/is mended, change spec.activate.existingContainers.retryToken/);
+    expect(f.plan().message).toMatch(/is fixed, change spec.activate.existingContainers.retryToken/);
     expect(f.plan().condemn).toBeUndefined();
 
     const tried = f.assigned.length;
@@ -141,7 +141,7 @@ describe('a halt', () => {
     expect(f.plan().assign).toEqual([]);
   });
 
-  test('with RevertAll, sends nobody to a version that it may not run', () => {
+  test('with RevertAll, sends no one to a version that it may not run', () => {
     const f = new Followers(3, { maxUnavailable: 1, onHalt: 'RevertAll' });
     f.fates.set('f-01', 'fails');
     f.condemn('os:v1', 'it ate data');
@@ -153,7 +153,7 @@ describe('a halt', () => {
     expect(f.on('os:v2')).toEqual(['f-00']);
   });
 
-  test('that is resumed while containers go back lets these arrive first: nobody knows how their Pods are', () => {
+  test('that is resumed while containers go back lets these arrive first: no one knows how their Pods are', () => {
     const f = new Followers(6, { maxUnavailable: 1, onHalt: 'RevertAll' });
     f.fates.set('f-03', 'fails');
     for (let i = 0; f.steps().reason !== 'RolloutHalted'; i++) {
@@ -172,7 +172,7 @@ describe('a halt', () => {
     expect(f.on('os:v2')).toHaveLength(6);
   });
 
-  test('with RevertAll, takes nobody back once another version was activated', () => {
+  test('with RevertAll, takes no one back once another version was activated', () => {
     const f = new Followers(3, { maxUnavailable: 1, onHalt: 'RevertAll' });
     f.fates.set('f-01', 'fails');
     past(f).steps();

@@ -29,7 +29,7 @@ export function haltForFailures({ observed, spec, rollout }: Situation, fleet: F
 }
 
 /**
- * A gate failed more often in a soak than is borne. The image is not condemned for that: containers run it well, and what a
+ * A gate failed more often in a soak than is tolerated. The image is not condemned for that: containers run it well, and what a
  * gate asks about may have other causes.
  */
 export const haltForGate = (
@@ -50,7 +50,7 @@ function halted(observed: Observed, rollout: RolloutStatus, haltReason: string, 
   return { rollout: next, reason: 'RolloutHalted', message: haltText(observed, next) };
 }
 
-/** A halted rollout moves nobody on. It goes on when the image is not condemned (any more) and the retry token was changed. */
+/** A halted rollout moves no one on. It goes on when the image is not condemned (any more) and the retry token was changed. */
 export function stayHalted(situation: Situation, fleet: Fleet): Step {
   const { observed, spec, rollout } = situation;
   const isLifted = condemnation(imageOf(observed)) === undefined;
@@ -65,7 +65,7 @@ export function stayHalted(situation: Situation, fleet: Fleet): Step {
 
 /**
  * Those that run the image well go back to what they ran before, with no more unavailable at once than else. One that is on
- * its way is let arrive, or fail: what has become of its Pod is known to nobody here.
+ * its way is let arrive, or fail: what has become of its Pod is known to no one here.
  */
 function takeBack({ observed, spec, rollout }: Situation, fleet: Fleet): NonNullable<Step['assign']> {
   const retryToken = rollout.retryToken ?? '';
@@ -96,7 +96,7 @@ function haltText(observed: Observed, rollout: RolloutStatus): string {
   // The annotation is written before the status that tells of it for the first time.
   const isNew = rollout !== observed.distribution.status?.rollout && haltReason === 'TooManyFailures';
   const how = isNew || condemnation(imageOf(observed)) !== undefined ? lift : `change ${token}`;
-  return `Halted at ${since}: ${haltReason}: ${haltMessage}. No further container is moved. To go on when the cause is mended, ${how}; or distribute another version`;
+  return `Halted at ${since}: ${haltReason}: ${haltMessage}. No further container is moved. To go on when the cause is fixed, ${how}; or distribute another version`;
 }
 
 const imageOf = ({ distribution, find }: Observed) => {

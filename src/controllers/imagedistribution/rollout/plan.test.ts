@@ -132,7 +132,7 @@ describe('whom it moves', () => {
     expect(plan.reason).toBe('RolledOut');
   });
 
-  test('not those that have it already, and nobody anew when it is done', () => {
+  test('not those that have it already, and no one again when it is done', () => {
     const f = new Followers(3);
     f.add('new', 'os:v2');
     const done = f.settle();
@@ -157,7 +157,7 @@ describe('whom it moves', () => {
     expect(f.settle().reason).toBe('RolledOut');
   });
 
-  test('those that are suspended cost nothing, and are told after the canaries', () => {
+  test('those that are suspended cost nothing, and are reported after the canaries', () => {
     const f = new Followers(2, { maxUnavailable: 1 });
     for (const name of ['a-0', 'a-1', 'a-2']) f.add(name, 'os:v1', { conditions: [] }, { suspend: true });
     f.steps();
@@ -172,14 +172,14 @@ describe('whom it moves', () => {
 });
 
 describe('another version in the middle', () => {
-  test('of the same distribution: all go to it, canaries anew', () => {
+  test('of the same distribution: all go to it, canaries again', () => {
     const f = new Followers(6, { canary: { count: 1, soakSeconds: 60 } });
     past(f).steps();
     f.distribution = {
       ...f.distribution,
       spec: { ...f.distribution.spec, image: 'os:v3' },
     };
-    // Until it is everywhere nobody is moved.
+    // Until it is everywhere no one is moved.
     expect(f.steps().reason).toBe('NotActivated');
     f.distribution = { ...f.distribution, status: { ...f.distribution.status, activeImage: 'os:v3' } };
     f.pass(1);

@@ -139,7 +139,7 @@ const otherHalted: Rule = ({ o }) => {
   );
   if (!holder) return undefined;
   const { name } = holder.metadata;
-  const message = `No container is moved while the rollout of ImageDistribution ${name} is halted: mend it, change its image, or delete it`;
+  const message = `No container is moved while the rollout of ImageDistribution ${name} is halted: fix it, change its image, or delete it`;
   return { reason: 'OtherHalted', message };
 };
 

@@ -46,7 +46,7 @@ describe('gates', () => {
     expect(f.distribution.status?.rollout?.gates).toBeUndefined();
   });
 
-  test('that fail more often than is borne halt it, and the image is not condemned', () => {
+  test('that fail more often than is tolerated halt it, and the image is not condemned', () => {
     const f = soaking(1);
     f.answers = [answer('a', true), answer('b', false)];
     expect(f.step().reason).toBe('RollingOut');

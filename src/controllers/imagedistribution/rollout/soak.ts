@@ -44,7 +44,7 @@ export function soak({ observed, spec, rollout }: Situation, seconds: number): S
   };
 }
 
-/** Nothing of it is left when not all run well any more: it begins anew. */
+/** Nothing of it is left when not all run well any more: it begins again. */
 export function withoutSoak({ soakStartTime: _start, gates: _gates, ...rollout }: RolloutStatus): RolloutStatus {
   return rollout;
 }

@@ -57,7 +57,7 @@ export function timeOf(now: Date, { startTime }: RolloutStatus): string {
   return time < startTime ? startTime : time;
 }
 
-/** When nobody can say any more that waiting for this one helps: it has been down for longer than two attempts may last. */
+/** When no one can say any more that waiting for this one helps: it has been down for longer than two attempts may last. */
 export function hopelessTime(it: Follower): number {
   const changed = Date.parse(readyOf(it.container)?.lastTransitionTime ?? '') || 0;
   return Math.max(changed, assignedAt(it)) + 2 * deadlineOf(it);

@@ -43,7 +43,7 @@ describe('canaries', () => {
     expect(f.distribution.status?.rollout).toMatchObject({ wave: 1 });
   });
 
-  test('that do not run well for a while soak anew', () => {
+  test('that do not run well for a while soak again', () => {
     const f = new Followers(4, { canary: { count: 1, soakSeconds: 600 } });
     past(f).steps();
     f.pass(500);
@@ -71,7 +71,7 @@ describe('canaries', () => {
     expect(f.assigned).toEqual(['f-00 os:v2', 'f-01 os:v2', 'f-02 os:v2']);
   });
 
-  test('that fail are replaced, until more have failed than are borne', () => {
+  test('that fail are replaced, until more have failed than are tolerated', () => {
     const f = new Followers(6, { maxFailures: 1, canary: { count: 1, soakSeconds: 60 } });
     f.fates.set('f-00', 'fails');
     past(f).steps();
@@ -299,7 +299,7 @@ describe('maxUnavailable', () => {
     expect(f.onTheWay()).toEqual(['f-01', 'f-03', 'f-04']);
   });
 
-  test('those that are down anyway go when they themselves take up all the room: it may be what mends them', () => {
+  test('those that are down anyway go when they themselves take up all the room: it may be what fixes them', () => {
     const f = new Followers(6, { maxUnavailable: 2 });
     past(f);
     for (const name of ['f-03', 'f-04', 'f-05']) f.ready(name, false);
@@ -354,7 +354,7 @@ describe('one of an earlier wave that breaks', () => {
   });
 });
 
-describe('nobody is moved', () => {
+describe('no one is moved', () => {
   test('while it is paused; those that are on their way arrive', () => {
     const f = new Followers(6);
     past(f).steps();

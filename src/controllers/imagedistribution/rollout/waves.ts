@@ -27,7 +27,7 @@ export function advance(situation: Situation, fleet: Fleet): Step {
     return complete(turn);
   const step = rollout.wave === 0 ? canaries(turn) : laterWaves(turn);
   if (step.reason === 'RolledOut' || step.reason === 'RolloutHalted') return step;
-  // What it else waits for matters to nobody then.
+  // What it else waits for matters to no one then.
   if (situation.spec.paused) return { ...step, ...stop(turn) };
   const told = stuckOr(turn, step);
   return { ...told, ...soonest(told, nextOf(moving.map(giveBackTime), observed.now)) };
@@ -149,7 +149,7 @@ function placesFor(candidates: readonly Follower[], fleet: Fleet, room: Room): F
   return fit.length > 0 ? fit : downAnyway(candidates, fleet, room);
 }
 
-/** Moves these, unless nobody may be moved now. */
+/** Moves these, unless no one may be moved now. */
 function move(turn: Turn, next: readonly Follower[], candidates: readonly Follower[]): Step {
   const { observed, spec } = turn;
   const { completionTime: _done, ...rollout } = turn.rollout;
@@ -170,7 +170,7 @@ function move(turn: Turn, next: readonly Follower[], candidates: readonly Follow
   return { rollout, assign, ...going(turn, names) };
 }
 
-/** Why nobody may be moved now, whoever it would be. */
+/** Why no one may be moved now, whoever it would be. */
 function stop({ observed, spec, fleet, rollout }: Turn): Pick<Step, 'reason' | 'message' | 'lookAgain'> | undefined {
   const done = progress(fleet, rollout.image);
   if (spec.paused) {

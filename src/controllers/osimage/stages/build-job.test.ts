@@ -109,7 +109,7 @@ describe('the Jobs', () => {
     });
   });
 
-  test('the build is root with what a chroot takes, and never SYS_ADMIN; publishing is nobody with nothing', () => {
+  test('the build is root with what a chroot takes, and never SYS_ADMIN; publishing runs without privileges', () => {
     const { build, publish } = jobs();
     expect(podOf(build).securityContext).toMatchObject({ runAsUser: 0 });
     expect(containerOf(build).securityContext.capabilities).toEqual({
@@ -156,7 +156,7 @@ describe('the Jobs', () => {
     expect(work(jobs().build)).toEqual({ sizeLimit: '20Gi' });
   });
 
-  test('do as they are told', () => {
+  test('do what their recipe says', () => {
     const { build, publish } = jobs();
     expect([containerOf(build).args, containerOf(publish).args]).toEqual([['build'], ['publish', digest]]);
     expect(containerOf(build).image).toBe('builder');

@@ -69,7 +69,7 @@ export const ownedBy = (image: OSImage): OwnerReference => ({
   blockOwnerDeletion: true,
 });
 
-/** What the Jobs shall do, as they read it; the same for all tries, as spec never changes. */
+/** What the Jobs should do, as they read it; the same for all tries, as spec never changes. */
 export function recipeConfigMap(image: OSImage, build: Build, { namespace }: JobSettings): ConfigMap {
   const { os, version, architecture, mountScript, defaults } = image.spec;
   const recipe: Recipe = {

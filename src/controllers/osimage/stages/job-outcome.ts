@@ -62,7 +62,7 @@ const podTimedOut: Rule = ({ job, pod, container, answer }) => {
   return { reason: 'TimedOut', message: `Job ${job.metadata.name} was ended after ${activeDeadlineSeconds} s${lines}` };
 };
 
-/** It used more than it may of the disk; for the sake of the node it would have been made anew. */
+/** It used more than it may of the disk; for the sake of the node it would have been made again. */
 const evicted: Rule = ({ job, pod }) => {
   if (pod?.status?.reason !== 'Evicted') return undefined;
   return { reason: 'Evicted', message: `The node ended Job ${job.metadata.name}: ${pod.status.message ?? 'Evicted'}` };
@@ -94,7 +94,7 @@ const lostPod = ({ job, end, pod }: Ended): Failure => {
   return { reason: '', message: `Job ${job.metadata.name} ended without an answer: ${why}` };
 };
 
-/** First hit wins; no reason where nobody gave one. */
+/** First hit wins; no reason where no one gave one. */
 function whyFailed(ended: Ended): Failure {
   for (const rule of [podTimedOut, evicted, answered, jobTimedOut, fellSilent]) {
     const failure = rule(ended);

@@ -25,7 +25,7 @@ export interface JobStage<Status extends JobStatus, Answer extends object> {
   /** The Job of this name, and what it reads. */
   make: (name: string) => { configMap: ConfigMap; job: Job };
   schema: z.ZodType<Answer | { reason: string; message: string }>;
-  /** The reason when nobody gives one. */
+  /** The reason when no one gives one. */
   failed: string;
   /** What the Job answered, in the status. */
   answered: (status: { job: string; startTime: string }, answer: Answer) => Status;

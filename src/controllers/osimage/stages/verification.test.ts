@@ -121,7 +121,7 @@ describe('a test', () => {
       [`delete Pod ${name}`],
     ],
     [
-      'ends with its node, so that nobody knows how',
+      'ends with its node, so that no one knows how',
       {
         phase: 'Failed',
         containerStatuses: [

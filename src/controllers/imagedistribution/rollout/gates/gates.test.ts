@@ -146,7 +146,7 @@ describe('a webhook', () => {
     expect(seen).toEqual(['POST', 'application/json', basic, question]);
   });
 
-  test('that answers 500 does not hold, and its words are told on one short line', async () => {
+  test('that answers 500 does not hold, and its words are reported on one short line', async () => {
     const url = await serve((_request, response) =>
       response.writeHead(500).end(`too many\n\u0007 errors ${'x'.repeat(5000)}`),
     );
@@ -204,11 +204,11 @@ describe('a server that cannot be asked does not hold:', () => {
     expect((await ask(prometheus(url, { timeoutSeconds: 1 }))).message).toMatch(/no answer within 1 s/);
   });
 
-  test('nobody listens', async () => {
+  test('no one listens', async () => {
     expect((await ask(webhook('http://127.0.0.1:1/'))).message).toMatch(/^127\.0\.0\.1:1: .*ECONNREFUSED/);
   });
 
-  test('its certificate is of nobody that is known', async () => {
+  test('the authority of its certificate is unknown', async () => {
     const url = await serve((_request, response) => response.end(vector('1')), trusted);
     const { holds, message } = await ask(prometheus(url));
     expect([holds, message]).toEqual([false, expect.stringMatching(/SELF_SIGNED|self-signed/)]);
