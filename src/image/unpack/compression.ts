@@ -38,7 +38,8 @@ export function detectCompression(start: Uint8Array): Decompressor {
     if (magic.test(bytes.toString('hex', 0, magicBytes))) return decompressor;
   }
   // Also archives of the seventh edition, which have nothing but a checksum, and one without entries.
-  if (hasMagic(bytes) || isHeader(bytes) || (bytes.length === sniffBytes && isZero(bytes))) return undefined;
+  if (hasMagic(bytes) || isHeader(bytes) || (bytes.length >= sniffBytes && isZero(bytes.subarray(0, sniffBytes))))
+    return undefined;
   const what =
     bytes.length === 0 ? 'it is empty' : `it starts with ${JSON.stringify(printable(bytes.subarray(0, 16)))}`;
   const message = `The archive is neither a tar file, plain or compressed with zstd, gzip or xz, nor a zip file: ${what}; build it again as .tar.zst`;

@@ -10,7 +10,7 @@ import type { Decompressor } from './compression.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
 import type { Ending } from './diagnose.ts';
 import { filterTar, streamEnd, streamStart } from './tar/filter.ts';
-import type { FilterOptions } from './tar/filter.ts';
+import type { FilterOptions, TarFilter } from './tar/filter.ts';
 import { toFetchError } from '../failure.ts';
 import type { FetchError } from '../failure.ts';
 
@@ -95,9 +95,26 @@ export function startUnpacking(
   async function end(before: readonly Ending[], last: Promise<Ending>): Promise<void> {
     const endings = [...before, await last];
     signal.throwIfAborted();
-    const failure = failureOf(endings, filtering.failure);
+    const failure =
+      failureOf(endings, filtering.failure) ?? (await restoreAgain(directory, filtering.repeated(), signal));
+    signal.throwIfAborted();
     if (failure) throw failure;
   }
+}
+
+/** Restores what came twice once more, as it came last. */
+async function restoreAgain(
+  directory: string,
+  stream: Buffer | undefined,
+  signal: AbortSignal,
+): Promise<FetchError | undefined> {
+  if (!stream) return undefined;
+  const tar = start(unpack, restoring(directory), 'pipe', 'ignore', signal);
+  const restored = follow(tar, 'bsdtar');
+  const input = new Sink(tar.stdin as Writable);
+  await input.write(streamStart, stream, streamEnd);
+  input.end();
+  return diagnose([await restored]);
 }
 
 /** What went wrong: what a program lacks counts for most, then what the decompressor says, then what the filter has found. */
@@ -139,7 +156,7 @@ class Sink {
 /** The filter of one archive, between what comes and bsdtar. After a failure it takes bytes and does nothing. */
 class Filtering {
   readonly #output: Sink;
-  readonly #reader: ReturnType<typeof filterTar>;
+  readonly #filter: TarFilter;
   #start: Buffer[] = [streamStart];
   #finished = false;
   failure: FetchError | undefined;
@@ -148,21 +165,31 @@ class Filtering {
 
   constructor(output: Sink, options: FilterOptions) {
     this.#output = output;
-    this.#reader = filterTar(options);
+    this.#filter = filterTar(options);
   }
 
   async push(chunk: Uint8Array): Promise<void> {
     this.bytes += chunk.length;
     if (this.failure) return;
-    await this.#give(() => this.#reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
+    await this.#give(() => this.#filter.reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
   }
 
   async finish(): Promise<void> {
     if (this.#finished) return;
     this.#finished = true;
-    if (!this.failure) await this.#give(() => this.#reader.end());
-    if (!this.failure && this.#reader.isWhole) await this.#output.write(...this.#start, streamEnd);
+    if (!this.failure) await this.#give(() => this.#filter.reader.end());
+    if (!this.failure && this.#filter.reader.isWhole) await this.#output.write(...this.#start, streamEnd);
     this.#output.end();
+  }
+
+  /** See `TarFilter`. */
+  repeated(): Buffer | undefined {
+    try {
+      return this.#filter.repeated();
+    } catch (error) {
+      this.failure ??= toFetchError(error);
+      return undefined;
+    }
   }
 
   async #give(read: () => Buffer[]): Promise<void> {

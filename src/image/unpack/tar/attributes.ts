@@ -37,32 +37,35 @@ const rules: Rule[] = [
  * The records of an entry with its attributes as they are stored; the same list when nothing changes. Throws UnsupportedArchive,
  * with the entry and a way out, where dropping one could give somebody more rights.
  */
-export function storedRecords(path: string, records: readonly PaxRecord[]): readonly PaxRecord[] {
+export function storedRecords(
+  path: string,
+  records: readonly PaxRecord[],
+  kind: 'archive' | 'layer',
+): readonly PaxRecord[] {
   if (!records.some(({ key }) => mayMatter.test(key))) return records;
-  let isChanged = false;
-  const stored: PaxRecord[] = [];
-  const texts = new Map<string, PaxRecord>();
-  for (const record of records) {
-    if (record.key === 'SCHILY.acl.ace') refuse({ ...record, name: 'NFSv4 ACL', path }, 'which Linux does not have');
-    const attribute = decode(record);
-    const rule = attribute && rules.find(({ matches }) => matches.test(attribute.name));
-    if (!attribute || !rule) {
-      stored.push(record);
-      continue;
-    }
-    const instead = rule.store({ ...attribute, key: record.key, path });
-    const [only] = instead;
-    if (only?.key === record.key) {
-      stored.push(record);
-      continue;
-    }
-    isChanged = true;
-    for (const text of instead) texts.set(text.key, text);
-  }
+  const stored = records.flatMap((record) => storedRecord(path, record, kind));
+  const made = new Set(stored.filter((record) => !records.includes(record)).map(({ key }) => key));
   // Both forms of an ACL: the attribute has the numbers.
-  const all = [...stored.filter(({ key }) => !texts.has(key)), ...texts.values()];
+  const all = stored.filter((record) => !(isAcl(record.key) && made.has(record.key) && records.includes(record)));
   for (const key of Object.values(aclKeys)) checkNames(path, valueOf(all, key)?.toString());
-  return isChanged ? all : records;
+  const isSame = all.length === records.length && all.every((record, index) => record === records[index]);
+  return isSame ? records : all;
+}
+
+const isAcl = (key: string): boolean => key === aclKeys.access || key === aclKeys.default;
+
+/** What one record becomes; itself when nothing changes. */
+function storedRecord(path: string, record: PaxRecord, kind: 'archive' | 'layer'): PaxRecord[] {
+  if (record.key === 'SCHILY.acl.ace') refuse({ ...record, name: 'NFSv4 ACL', path }, 'which Linux does not have');
+  const attribute = decode(record);
+  const rule = attribute && rules.find(({ matches }) => matches.test(attribute.name));
+  if (!attribute || !rule) return [record];
+  const instead = rule.store({ ...attribute, key: kind === 'archive' ? writtenKey(record.key) : record.key, path });
+  if (instead[0]?.key === record.key) return [record];
+  // Of another key than its own is an ACL as a text, or bsdtar's own kind of record, with its value in base 64.
+  return instead.map(({ key, value }) =>
+    isAcl(key) ? { key, value } : { key, value: Buffer.from(value.toString('base64')) },
+  );
 }
 
 const mayMatter = /^(?:SCHILY\.(?:xattr\.|acl\.)|LIBARCHIVE\.xattr\.)/;
@@ -73,6 +76,10 @@ function decode({ key, value }: PaxRecord): Pick<Attribute, 'name' | 'value'> | 
   if (!key.startsWith('LIBARCHIVE.xattr.')) return undefined;
   return { name: unquote(key.slice(17)), value: Buffer.from(value.toString('latin1'), 'base64') };
 }
+
+/** GNU tar quotes `=` and `%` of names, which bsdtar takes for a part of the name in this kind of record, and not in its own. */
+const writtenKey = (key: string): string =>
+  /^SCHILY\.xattr\..*%(?:3D|25)/.test(key) ? `LIBARCHIVE.xattr.${key.slice(13)}` : key;
 
 const unquote = (name: string): string =>
   name.replace(/%([0-9A-Fa-f]{2})/g, (_all, code: string) => String.fromCharCode(parseInt(code, 16)));

@@ -16,7 +16,7 @@ const records = (type: 'x' | 'g', all: Record<string, string | Buffer>) =>
 
 /** What comes out, however the bytes come in; the end mark is left out. */
 function filtered(bytes: Buffer, step: number, kind: 'archive' | 'layer' = 'archive'): Buffer {
-  const filter = filterTar({ kind });
+  const filter = filterTar({ kind }).reader;
   const out: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += step)
     out.push(...filter.push(bytes.subarray(at, at + step)).map((it) => Buffer.from(it)));

@@ -1,6 +1,7 @@
 import { FetchError } from '../../failure.ts';
 import { storedRecords } from './attributes.ts';
 import { withoutBody } from './header.ts';
+import { Directories } from './directories.ts';
 import { Links, partsOf } from './links.ts';
 import { valueOf, writeRecords } from './pax.ts';
 import type { PaxRecord } from './pax.ts';
@@ -26,18 +27,32 @@ export const streamEnd = Buffer.alloc(1024);
  * global records count, paths through links lead to where the links do. Entries to which none of this applies pass as they
  * are. Throws UnsupportedArchive for what would be lost otherwise.
  */
-export function filterTar({ kind, below, leaveOut = () => false }: FilterOptions): TarReader {
+export function filterTar({ kind, below, leaveOut = () => false }: FilterOptions): TarFilter {
   const links = new Links(kind, below);
-  return new TarReader({
+  const directories = new Directories();
+  const reader = new TarReader({
     kind,
     entry(entry) {
       const place = placeOf(entry, links);
       if (leaveOut(place.path) || entry.type === 'V') return undefined;
       checkType(entry);
-      return rewritten(entry, place);
+      // It says nothing but that the file has its name.
+      if (entry.type === '1' && samePath(place.path, place.link)) return undefined;
+      const pieces = rewritten(entry, place, kind);
+      directories.note(place.path, entry.isDirectory ? pieces : undefined);
+      return pieces;
     },
   });
+  return { reader, repeated: () => directories.repeated() };
 }
+
+export interface TarFilter {
+  reader: TarReader;
+  /** Another stream, to be restored after the first: of directories that came twice, as bsdtar gives them the times of the first. */
+  repeated: () => Buffer | undefined;
+}
+
+const samePath = (one: string, other: string) => partsOf(one).join('/') === partsOf(other).join('/');
 
 /** Where an entry and the target of a hard link are stored, with all links followed that are in their way. */
 export function placeOf(entry: TarEntry, links: Links): { path: string; link: string; isMoved: boolean } {
@@ -74,8 +89,9 @@ function checkType(entry: TarEntry): void {
 function rewritten(
   entry: TarEntry,
   { path, link, isMoved }: { path: string; link: string; isMoved: boolean },
+  kind: FilterOptions['kind'],
 ): readonly Buffer[] {
-  const records = storedRecords(entry.path, entry.records);
+  const records = restorableTimes(storedRecords(entry.path, entry.records, kind));
   const header = !hasBody(entry) && entry.size > 0 ? withoutBody(entry.header) : entry.header;
   if (records === entry.records && !isMoved && !entry.isGlobal)
     return header === entry.header ? entry.head : [...entry.head.slice(0, -1), header];
@@ -99,4 +115,22 @@ function named(
     ...(isSparse ? [{ key: 'GNU.sparse.name', value }] : []),
     ...(type === '1' || type === '2' ? [{ key: 'linkpath', value: Buffer.from(link, 'latin1') }] : []),
   ];
+}
+
+/** bsdtar counts the parts of a second forward from the whole seconds, also before 1970: -7.5 is -7 and a half forward to it. */
+function restorableTimes(records: readonly PaxRecord[]): readonly PaxRecord[] {
+  const isOdd = ({ key, value }: PaxRecord) =>
+    (key === 'mtime' || key === 'atime') && value[0] === 0x2d && beforeEpoch.test(value.toString('latin1'));
+  if (!records.some(isOdd)) return records;
+  return records.map((record) =>
+    isOdd(record) ? { ...record, value: forward(record.value.toString('latin1')) } : record,
+  );
+}
+const beforeEpoch = /^-([0-9]{1,15})\.([0-9]*[1-9][0-9]*)$/;
+
+function forward(time: string): Buffer {
+  const [, seconds = '', parts = ''] = beforeEpoch.exec(time) ?? [];
+  const nanoseconds = 1_000_000_000 - Number(parts.slice(0, 9).padEnd(9, '0'));
+  const carried = nanoseconds === 1_000_000_000;
+  return Buffer.from(`-${Number(seconds) + (carried ? 0 : 1)}.${String(carried ? 0 : nanoseconds).padStart(9, '0')}`);
 }

@@ -77,7 +77,8 @@ export function paxHeader(type: 'x' | 'g', size: number): Buffer {
 /** How many zeros follow a body. */
 export const paddingOf = (size: number): number => (blockBytes - (size % blockBytes)) % blockBytes;
 
-function sign(block: Buffer): Buffer {
+/** Writes the checksum of a header. */
+export function sign(block: Buffer): Buffer {
   block.write(`${checksum(block).toString(8).padStart(6, '0')}\0 `, sumAt, 'latin1');
   return block;
 }
