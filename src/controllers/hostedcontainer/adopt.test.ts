@@ -111,26 +111,46 @@ describe('a container that comes without status while its Pod runs', () => {
     expect(w.object.status?.lastKnownGoodImage).toBeUndefined();
   });
 
-  test('a Pod of an earlier container of that name is not taken over: who must act, if anybody, is reported', () => {
-    const w = running();
-    loseStatus(w);
-    w.object = { ...w.object, metadata: { ...w.object.metadata, uid: 'another' } };
-    w.pass(20);
-    const message = w.object.status?.conditions?.find(({ type }) => type === 'Ready')?.message;
-    expect(w.condition('Ready')).toBe('False/PodConflict');
-    expect(message).toMatch(/was left by an earlier HostedContainer of this name\. Kubernetes removes it/);
-    const { image, digest, nodeName, podIP, restarts, replicas } = w.object.status ?? {};
-    expect([image, digest, nodeName, podIP, restarts, replicas]).toEqual([
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      0,
-    ]);
-    w.deletePod(true);
-    w.pass(20);
-    expect(w.condition('Ready')).toBe('True/Running');
+  describe('and is another container of that name', () => {
+    const another = (w: World) => {
+      loseStatus(w);
+      w.object = { ...w.object, metadata: { ...w.object.metadata, uid: 'another' } };
+    };
+    const message = (w: World) => w.object.status?.conditions?.find(({ type }) => type === 'Ready')?.message;
+
+    test('waits until Kubernetes has removed the Pod, and takes nothing from it', () => {
+      const w = running();
+      another(w);
+      w.pass(20);
+      expect([w.condition('Ready'), w.condition('Reconciling')]).toEqual(['False/Starting', 'True/InProgress']);
+      expect(message(w)).toBe('A Pod of this name, of an earlier container, is being removed');
+      const { image, digest, nodeName, podIP, restarts, replicas } = w.object.status ?? {};
+      expect([image, digest, nodeName, podIP, restarts, replicas]).toEqual([undefined, undefined, undefined, undefined, undefined, 0]); // prettier-ignore
+      w.deletePod();
+      w.reconcile();
+      expect(w.condition('Stalled')).toBe('False/NotStalled');
+      w.pass(20);
+      expect([w.condition('Ready'), w.condition('Upgraded')]).toEqual(['True/Running', 'True/UpToDate']);
+    });
+
+    test.each<[string, Record<string, string>, RegExp]>([
+      [
+        'a Pod that lost its owner',
+        { 'monoroot.dev/hosted-container': 'web' },
+        /left by an earlier HostedContainer.*delete it/,
+      ],
+      ['a Pod of somebody else', {}, /belongs to somebody else: remove it/],
+    ])('asks a person to see to %s', (_whose, labels, text) => {
+      const w = running();
+      another(w);
+      if (w.pod) w.pod = { ...w.pod, metadata: { ...w.pod.metadata, ownerReferences: [], labels } };
+      w.pass(20);
+      expect([w.condition('Ready'), w.condition('Stalled')]).toEqual(['False/PodConflict', 'True/PodConflict']);
+      expect(message(w)).toMatch(text);
+      w.deletePod(true);
+      w.pass(20);
+      expect(w.condition('Ready')).toBe('True/Running');
+    });
   });
 });
 

@@ -139,6 +139,11 @@ const serving: ReadyRule = ({ observed, status }) =>
       }
     : undefined;
 
+const earlierPod: ReadyRule = ({ observed: { stranger }, hindrance }) =>
+  stranger && !hindrance
+    ? { reason: 'Starting', message: 'A Pod of this name, of an earlier container, is being removed' }
+    : undefined;
+
 const noPodYet: ReadyRule = ({ observed, course, hindrance }) => {
   if (observed.pod) return undefined;
   if (!course.image) return { reason: course.resolution.reason, message: course.resolution.message };
@@ -210,6 +215,7 @@ const readyRules: readonly ReadyRule[] = [
   podConflict,
   suspended,
   serving,
+  earlierPod,
   noPodYet,
   nodeLost,
   stopping,

@@ -21,7 +21,7 @@ import type { Passage } from './preflight.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
 import { notesOf } from './events.ts';
 import { trialOf } from './observed.ts';
-import { whoseIsIt, withoutStranger } from './own-pod.ts';
+import { isLeaving, whoseIsIt, withoutStranger } from './own-pod.ts';
 import type { Action, Failure, Observed, Plan } from './observed.ts';
 import { closeNewest, findFailure, isOf, newest, recordFailure } from './history.ts';
 import { countDeletion } from './taken-pod.ts';
@@ -97,6 +97,7 @@ function takeStep(o: Observed, course: Course, status: HostedContainerStatus): S
   });
 
   if (pod?.metadata.deletionTimestamp !== undefined) return still;
+  if (o.stranger && isLeaving(o.stranger)) return { ...still, requeueAfterSeconds: 30 };
   if (o.stranger) {
     const message = whoseIsIt(o.stranger);
     return { ...still, hindrance: { reason: 'PodConflict', message }, requeueAfterSeconds: 30 };
