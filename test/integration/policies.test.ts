@@ -356,6 +356,32 @@ const forbidden: [string, object, string][] = [
     { containers: [{ name: 'c', image: 'x', ...it }] },
     'must not be privileged, unconfined',
   ]),
+  ...(
+    [
+      ['a type of SELinux that confines nothing', { seLinuxOptions: { type: 'spc_t' } }],
+      ['a user of SELinux', { seLinuxOptions: { user: 'system_u' } }],
+      ['a role of SELinux', { seLinuxOptions: { role: 'system_r' } }],
+    ] as [string, object][]
+  ).flatMap(([name, securityContext]): [string, object, string][] => [
+    [
+      `${name}, of a container`,
+      { containers: [{ name: 'c', image: 'x', securityContext }] },
+      'no SELinux user or role',
+    ],
+    [`${name}, of all`, { securityContext }, 'no SELinux user or role'],
+  ]),
+  ['a sysctl of the node', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'no sysctl but'],
+  ...(
+    [
+      ['a liveness probe', { livenessProbe: { httpGet: { port: 80, host: '127.0.0.1' } } }],
+      ['a readiness probe', { readinessProbe: { tcpSocket: { port: 80, host: '169.254.169.254' } } }],
+      ['a hook', { lifecycle: { preStop: { httpGet: { port: 80, host: '127.0.0.1' } } } }],
+    ] as [string, object][]
+  ).map(([name, it]): [string, object, string] => [
+    `${name} of another host`,
+    { containers: [{ name: 'c', image: 'x', ...it }] },
+    'must name no host',
+  ]),
   ...['SYS_ADMIN', 'DAC_READ_SEARCH', 'SYS_PTRACE', 'ALL'].map((name): [string, object, string] => [
     name,
     { initContainers: [{ name: 'i', image: 'x', securityContext: { capabilities: { add: [name] } } }] },
@@ -384,6 +410,30 @@ describe('a Pod of tenants, who may create Pods', () => {
   test.each(forbidden)('must not have %s where their namespace says that it is one', async (_name, spec, message) => {
     expect(await refusal(tryIn(tenants, spec))).toContain(message);
     await tryIn(namespace, spec).catch((error: unknown) => expect(String(error)).not.toContain('monoroot-tenant-pods'));
+  });
+
+  test('must not have AppArmor taken away by an annotation', async () => {
+    const annotations = { 'container.apparmor.security.beta.kubernetes.io/c': 'unconfined' };
+    const spec = { containers: [{ name: 'c', image: 'x' }] };
+    const pod = { metadata: { name: 'attack', namespace: tenants, annotations }, spec };
+    expect(await refusal(client.create(pods, pod, { dryRun: true }))).toMatch(/unconfined|annotation/i);
+  });
+
+  test('may have what Pod Security baseline allows', async () => {
+    await tryIn(tenants, {
+      securityContext: {
+        seLinuxOptions: { level: 's0:c1,c2', type: 'container_t' },
+        sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }],
+      },
+      containers: [
+        {
+          name: 'c',
+          image: 'x',
+          livenessProbe: { httpGet: { port: 80, path: '/' } },
+          lifecycle: { preStop: { exec: { command: ['true'] } } },
+        },
+      ],
+    });
   });
 
   test('may have what a hosted container has', async () => {
