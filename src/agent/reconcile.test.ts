@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { expectValidStatus } from '../runtime/status.ts';
@@ -297,11 +297,53 @@ test('a verification that fails is reported and takes nothing away', async () =>
   expect(it.store.status?.images?.[0]?.message).toContain('Input/output error');
 });
 
+test('an agent that dies while it verifies an image tells so, and the next one looks at others first', async () => {
+  const first = await agentOf([wantedImage(), wantedImage('v2')]);
+  await first.settle('v1 Ready', 'v2 Ready');
+  await first.agent.stop();
+  const { paths, clock, store } = first;
+  const looked: string[] = [];
+  const dead = Promise.withResolvers<undefined>();
+  /** An agent over the same store that dies of v1; gives the next one. */
+  const next = async (dies: boolean) => {
+    const it = await agentOf(
+      store.spec.images,
+      {
+        paths,
+        verify: (image) => {
+          looked.push(image.version);
+          if (!dies || image.version !== 'v1') return Promise.resolve(undefined);
+          dead.resolve(undefined);
+          return new Promise(() => undefined);
+        },
+      },
+      store.status,
+    );
+    it.clock.now = clock.now + 1000;
+    return it;
+  };
+  const dying = await next(true);
+  await dying.settle('v1 Ready', 'v2 Ready');
+  await dead.promise;
+  looked.length = 0;
+  const last = await next(false);
+  await vi.waitFor(async () => {
+    await last.settle('v1 Ready NotVerified', 'v2 Ready');
+    expect(looked).toEqual(['v2']);
+  }, 10_000);
+  expect(last.store.status?.images?.[0]?.message).toContain('the agent of this node died once while it');
+  last.clock.now += 5_000;
+  await last.settle('v1 Ready', 'v2 Ready');
+  expect(looked).toEqual(['v2', 'v1']);
+});
+
 test('a stop ends a verification', async () => {
   let stopped = false;
+  const begun = Promise.withResolvers<undefined>();
   const it = await agentOf([wantedImage()], {
     verify: (_image, _content, signal) =>
       new Promise((_resolve, reject) => {
+        begun.resolve(undefined);
         signal.addEventListener('abort', () => {
           stopped = true;
           reject(new Error('stopped'));
@@ -310,6 +352,7 @@ test('a stop ends a verification', async () => {
   });
   await it.publish(wantedImage());
   await it.settle('v1 Ready');
+  await begun.promise;
   await it.agent.stop();
   expect(stopped).toBe(true);
 });

@@ -5,15 +5,15 @@ import { ApiError } from '../runtime/errors.ts';
 import { sameStatus } from '../runtime/status.ts';
 import type { Random } from '../runtime/time.ts';
 import { delayAfterDeath, exhausted, retryDelay } from './fetch/backoff.ts';
-import { begin, end, readDeaths } from './fetch/begun.ts';
-import type { Deaths } from './fetch/begun.ts';
+import { begin, end, readDeaths } from './store/begun.ts';
+import type { Deaths } from './store/begun.ts';
 import { checkDeparture, graceMilliseconds, removeImage } from './removal/removal.ts';
 import type { DeparturePorts } from './removal/removal.ts';
 import { FetchRunner } from './fetch/runner.ts';
 import type { RunnerPorts } from './fetch/runner.ts';
 import { FetchError, toFetchError } from '../image/failure.ts';
 import type { FailureReason } from '../image/failure.ts';
-import { agentDied, deathMessage, lastFailure, treeChanged } from './status/image-status.ts';
+import { agentDied, deathMessage, lastFailure, treeChanged, verificationDeathMessage } from './status/image-status.ts';
 import type { Departure, Finding, Tries, Verification } from './state.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
@@ -27,6 +27,8 @@ import { imageName } from '../api/images.ts';
 import { isShort, readSpace } from '../image/disk/space.ts';
 import { together } from '../runtime/together.ts';
 import { UsedBytes } from './status/used-bytes.ts';
+import { countVerifications } from './verify/deaths.ts';
+import { afterVerification } from './verify/result.ts';
 import { planVerification } from './verify/plan.ts';
 import type { VerifyIntervals, VerifyStep } from './verify/plan.ts';
 import { VerifyRunner } from './verify/runner.ts';
@@ -76,7 +78,12 @@ export function createAgent(ports: AgentPorts): Agent {
   const departures = new Map<string, Departure>();
   const runner = new FetchRunner({ ...ports, ended: remember, changed: ports.enqueue, fetch: timedFetch });
   const verifications = new Map<string, Verification>();
-  const verifier = new VerifyRunner({ ...ports, verified, changed: ports.enqueue });
+  const counted = countVerifications({
+    ...ports,
+    delay: (count) => delayAfterDeath(count, ports.random),
+    message: verificationDeathMessage,
+  });
+  const verifier = new VerifyRunner({ ...ports, verify: counted.verify, verified, changed: ports.enqueue });
   const startTime = ports.now().getTime();
   const used = new UsedBytes(ports);
   let recalled = false;
@@ -91,7 +98,7 @@ export function createAgent(ports: AgentPorts): Agent {
     try {
       await ports.fetch(...args).finally(() => {
         deaths.delete(imageName(image));
-        return end(paths, image);
+        return end(paths, 'fetch', image);
       });
       log.info({ image: imageName(image), seconds: seconds() }, 'Stored image');
       ports.hooks?.fetched(seconds(), undefined);
@@ -106,7 +113,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const known = deaths.get(imageName(image));
     const before = known?.fingerprint === fingerprint ? known : { fingerprint, deaths: 0 };
     try {
-      await begin(paths, image, before);
+      await begin(paths, 'fetch', image, before);
     } catch (error) {
       // A full disk, which the fetch itself tells of.
       logger.warn({ image: imageName(image), err: error }, 'Failed to count a fetch before it begins');
@@ -133,26 +140,17 @@ export function createAgent(ports: AgentPorts): Agent {
   }
 
   function verified(image: ImageFile, content: boolean, finding: Finding | undefined): void {
+    const known = verifications.get(imageName(image));
     const { publishTime } = image;
-    const before = verifications.get(imageName(image));
-    const known = before?.publishTime === publishTime ? before : undefined;
-    const time = ports.now().getTime();
-    // What was found stands until a look at everything finds nothing.
-    const stands = finding?.kind !== 'changed' && known?.finding?.kind === 'changed' && (finding ?? !content);
-    const contentTime = content ? time : known?.contentTime;
-    verifications.set(imageName(image), {
-      publishTime,
-      time,
-      ...(contentTime !== undefined && { contentTime }),
-      finding: stands ? known.finding : finding,
-    });
+    const result = { publishTime, time: ports.now().getTime(), content, finding };
+    verifications.set(imageName(image), afterVerification(known, result));
     ports.hooks?.verified(finding?.kind);
   }
 
   /** After a restart the status is the memory: a crash must not turn back-off into a storm. */
   async function recall(nodeStore: NodeStore, { images }: StoreContent): Promise<void> {
     if (recalled) return;
-    deaths = await readDeaths(paths);
+    deaths = await readDeaths(paths, 'fetch');
     recalled = true;
     for (const image of nodeStore.spec.images) {
       const known = nodeStore.status?.images?.find(
@@ -163,6 +161,11 @@ export function createAgent(ports: AgentPorts): Agent {
       rememberDeath(image, failure);
     }
     for (const image of images) {
+      const died = await counted.recall(image, ports.now().getTime());
+      if (died) {
+        verifications.set(imageName(image), died);
+        logger.error({ image: imageName(image), message: died.finding?.message }, 'Found that an agent died');
+      }
       const known = nodeStore.status?.images?.find((it) => imageName(it) === imageName(image));
       if (known?.reason !== treeChanged || known.readyTime !== image.publishTime) continue;
       const message = 'so it was found before the agent started, and it is looked at again';

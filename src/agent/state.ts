@@ -39,4 +39,7 @@ export interface Verification {
   time?: number;
   contentTime?: number;
   finding?: Finding | undefined;
+  /** Agents have died of looking at it, or of reading it: not before. */
+  retryTime?: number;
+  contentRetryTime?: number;
 }

@@ -46,6 +46,10 @@ export const agentDied = 'AgentDied';
 export const deathMessage = (deaths: number) =>
   `The agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it fetched this image, so other images go first; see the last log of the agent (kubectl logs --previous) and its memory limit, and check the image`;
 
+/** The same of a stored image that it looked at, or read to compare it with its digests. */
+export const verificationDeathMessage = (deaths: number, content: boolean) =>
+  `the agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it ${content ? 'read' : 'looked at'} the files, so it waits before it does so again; see the last log of the agent (kubectl logs --previous) and its memory limit`;
+
 /** What {@link failedImage} and {@link fetchingImage} were given, read back from a status; undefined when nothing had failed. */
 export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {
   const { attempts, reason, message = '', retryTime } = image;

@@ -25,6 +25,7 @@ const planned = (changes: Partial<VerifyObserved>) => {
 };
 const seen = (time: number, contentTime?: number) =>
   new Map([[v1, { publishTime, time, ...(contentTime !== undefined && { contentTime }) }]]);
+const died = (of: { retryTime?: number; contentRetryTime?: number }) => new Map([[v1, { publishTime, ...of }]]);
 const finding = (kind: 'changed' | 'unverified') =>
   new Map([[v1, { publishTime, time: startTime, finding: { kind, message: '' } }]]);
 
@@ -32,6 +33,26 @@ test.each<[string, Partial<VerifyObserved>, string]>([
   ['after a start each image is looked at', {}, 'v1'],
   ['one at a time', { verifying: v1 }, 'nothing'],
   ['then again at its next full hour', { verifications: seen(startTime) }, 'wake after 101 h'],
+  [
+    'an image that a look died of is not looked at before its time',
+    { verifications: died({ retryTime: published + 101 * hour }) },
+    'wake after 101 h',
+  ],
+  [
+    'nor read',
+    { verifications: died({ retryTime: published + 121 * hour }), now: published + 120.5 * hour },
+    'wake after 121 h',
+  ],
+  [
+    'others go on first',
+    { images: [storedImage(), storedImage('v2')], verifications: died({ retryTime: published + 101 * hour }) },
+    'v2',
+  ],
+  [
+    'one that a read died of is looked at, and not read before its time',
+    { verifications: died({ contentRetryTime: published + 200 * hour }), now: published + 120 * hour },
+    'v1',
+  ],
   ['and not before', { verifications: seen(startTime), now: published + 101 * hour - 1 }, 'wake after 101 h'],
   ['but then', { verifications: seen(startTime), now: published + 101 * hour }, 'v1'],
   ['once a day it is read', { verifications: seen(startTime), now: published + 120 * hour }, 'v1 content'],

@@ -60,15 +60,21 @@ function verificationOf(image: ImageFile, verifications: ReadonlyMap<string, Ver
 
 function dueTimes(image: ImageFile, { verifications, intervals, startTime }: VerifyObserved) {
   const known = verificationOf(image, verifications);
+  const { time, contentTime, finding, retryTime, contentRetryTime } = known ?? ({} as Partial<Verification>);
   const published = Date.parse(image.publishTime);
   const fresh = published > startTime ? published : undefined;
   const nextAfter = (last: number, seconds: number) =>
     seconds === 0 ? Infinity : published + (Math.floor((last - published) / (seconds * 1000)) + 1) * seconds * 1000;
-  const last = known?.time ?? fresh;
-  const statDue = last === undefined && intervals.seconds > 0 ? startTime : nextAfter(last ?? 0, intervals.seconds);
+  const last = time ?? fresh;
+  const looked = last === undefined && intervals.seconds > 0 ? startTime : nextAfter(last ?? 0, intervals.seconds);
+  const statDue = latest(looked, retryTime);
   const isNew = fresh !== undefined && known === undefined && intervals.contentSeconds > 0;
-  const readDue = isNew ? fresh : nextAfter(known?.contentTime ?? startTime, intervals.contentSeconds);
+  const readDue = isNew ? fresh : nextAfter(contentTime ?? startTime, intervals.contentSeconds);
   // Only a look at everything can tell that what was found is no longer so.
-  const contentDue = known?.finding?.kind === 'changed' ? Math.min(statDue, readDue) : readDue;
+  const wantedTime = finding?.kind === 'changed' ? Math.min(statDue, readDue) : readDue;
+  // Who dies of a look would die of a read, too.
+  const contentDue = latest(wantedTime, contentRetryTime, retryTime);
   return { due: Math.min(statDue, contentDue), contentDue };
 }
+
+const latest = (time: number, ...others: (number | undefined)[]) => Math.max(time, ...others.map((it) => it ?? 0));

@@ -1,37 +1,41 @@
 import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { WantedImage } from '../../api/nodestore.ts';
 import { errorCode } from '../../system/errors.ts';
 import { imageName } from '../../api/images.ts';
 import type { ImageName } from '../../api/images.ts';
-import type { StorePaths } from '../store/paths.ts';
-import { syncDirectory } from '../store/sync.ts';
+import type { StorePaths } from './paths.ts';
+import { syncDirectory } from './sync.ts';
 
 /**
- * Fetches that were begun, on the disk: one file each, which is written before a fetch and removed when it ends in order, however
- * it ends. What is there when an agent starts is what the one before died of, or with.
+ * Work that was begun, on the disk: one file each, which is written before the work and removed when it ends in order, however it
+ * ends. What is there when an agent starts is what the one before died of, or with.
  */
+
+/** To fetch an image, to look at a stored one, to read all of it, to delete one. */
+export type Work = 'fetch' | 'look' | 'read' | 'delete';
 
 const record = z.object({ os: z.string(), version: z.string(), fingerprint: z.string(), deaths: z.int().min(1) });
 
-/** How often an agent died while it fetched an image, one time after the other. */
+/** How often an agent died at the same work, one time after the other. `fingerprint` tells it from other work at an image of this name. */
 export interface Deaths {
   fingerprint: string;
   deaths: number;
 }
 
-const directoryOf = ({ root }: StorePaths) => join(root, 'begun');
-const fileOf = (paths: StorePaths, { os, version }: ImageName) => join(directoryOf(paths), `${os}.${version}.json`);
+const directoryOf = ({ root }: StorePaths, work: Work) => join(root, work === 'fetch' ? 'begun' : `begun-${work}`);
+const fileOf = (paths: StorePaths, work: Work, { os, version }: ImageName) =>
+  join(directoryOf(paths, work), `${os}.${version}.json`);
 
-/** Counts a fetch as one that the agent dies of, which is on the disk when this resolves. */
+/** Counts work as what the agent dies of, which is on the disk when this resolves. */
 export async function begin(
   paths: StorePaths,
-  { os, version }: WantedImage,
+  work: Work,
+  { os, version }: ImageName,
   { fingerprint, deaths }: Deaths,
 ): Promise<void> {
-  await mkdir(directoryOf(paths), { recursive: true, mode: 0o700 });
-  const path = fileOf(paths, { os, version });
+  await mkdir(directoryOf(paths, work), { recursive: true, mode: 0o700 });
+  const path = fileOf(paths, work, { os, version });
   const file = await open(`${path}.new`, 'w', 0o600);
   try {
     await file.writeFile(JSON.stringify({ os, version, fingerprint, deaths: deaths + 1 }));
@@ -40,19 +44,19 @@ export async function begin(
     await file.close();
   }
   await rename(`${path}.new`, path);
-  await syncDirectory(directoryOf(paths));
+  await syncDirectory(directoryOf(paths, work));
 }
 
 /** Takes it back. */
-export async function end(paths: StorePaths, image: ImageName): Promise<void> {
-  await rm(fileOf(paths, image), { force: true });
+export async function end(paths: StorePaths, work: Work, image: ImageName): Promise<void> {
+  await rm(fileOf(paths, work, image), { force: true });
 }
 
 /** What agents before this one died of, by image. Records that cannot be read are removed: a crash may leave such. */
-export async function readDeaths(paths: StorePaths): Promise<Map<string, Deaths>> {
+export async function readDeaths(paths: StorePaths, work: Work): Promise<Map<string, Deaths>> {
   const found = new Map<string, Deaths>();
-  for (const name of await namesIn(directoryOf(paths))) {
-    const path = join(directoryOf(paths), name);
+  for (const name of await namesIn(directoryOf(paths, work))) {
+    const path = join(directoryOf(paths, work), name);
     try {
       const { fingerprint, deaths, ...image } = record.parse(JSON.parse(await readFile(path, 'utf8')));
       found.set(imageName(image), { fingerprint, deaths });
