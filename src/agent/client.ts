@@ -10,7 +10,12 @@ import type { StoreUser } from './removal/users.ts';
 
 /** What an agent asks of the API server besides watching its own NodeStore. Every answer is live, none from a cache. */
 export interface AgentClient {
-  writeStatus: (status: NodeStoreStatus, signal: AbortSignal) => Promise<unknown>;
+  /** Gives the revision that it is then; a Conflict when the NodeStore is not in this one any more, or is another one. */
+  writeStatus: (
+    status: NodeStoreStatus,
+    revision: string | undefined,
+    signal: AbortSignal,
+  ) => Promise<string | undefined>;
   listPods: () => Promise<readonly StoreUser[]>;
   /** The values of a Secret of image sources. Rejects with SecretMissing when there is none of this name. */
   readSecret: (name: string) => Promise<Record<string, string>>;
@@ -20,9 +25,11 @@ export interface AgentClient {
 export function createAgentClient(client: Client, nodeName: string, sourcesNamespace: string): AgentClient {
   const readSecret = secretReader(client, sourcesNamespace);
   return {
-    writeStatus: (status, signal) => {
-      const applied = { metadata: { name: nodeName }, status } as unknown as Applied<NodeStore>;
-      return client.applyStatus(nodeStores, applied, { fieldManager: fieldManagers.agent, signal });
+    writeStatus: async (status, resourceVersion, signal) => {
+      // The API server looks at no uid here, but no other object ever has the same revision.
+      const applied = { metadata: { name: nodeName, resourceVersion }, status } as unknown as Applied<NodeStore>;
+      const written = await client.applyStatus(nodeStores, applied, { fieldManager: fieldManagers.agent, signal });
+      return written.metadata.resourceVersion;
     },
     listPods: () => client.list(pods, { fieldSelector: `spec.nodeName=${nodeName}` }),
     readSecret: async (name) => {

@@ -49,7 +49,7 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
       store.status = written;
       writes.push(written);
       expectValidStatus(store);
-      return Promise.resolve();
+      return Promise.resolve(undefined);
     },
     listPods: () => Promise.resolve([]),
     fetch: publish,

@@ -41,8 +41,12 @@ export interface AgentPorts extends DeparturePorts {
   settings: AgentSettings;
   /** The NodeStore of this node as last seen; undefined when there is none. */
   readNodeStore: () => NodeStore | undefined;
-  /** Writes the whole status; what it returns is not used. */
-  writeStatus: (status: NodeStoreStatus, signal: AbortSignal) => Promise<unknown>;
+  /** Writes the whole status of the NodeStore in this revision, and gives the one that it is then. */
+  writeStatus: (
+    status: NodeStoreStatus,
+    revision: string | undefined,
+    signal: AbortSignal,
+  ) => Promise<string | undefined>;
   fetch: RunnerPorts['fetch'];
   verify: VerifyPorts['verify'];
   verifyIntervals: VerifyIntervals;
@@ -87,7 +91,7 @@ export function createAgent(ports: AgentPorts): Agent {
   const startTime = ports.now().getTime();
   const used = new UsedBytes(ports);
   let recalled = false;
-  let written: { over: string | undefined; status: NodeStoreStatus } | undefined;
+  let written: { over: string | undefined; revision: string | undefined; status: NodeStoreStatus } | undefined;
 
   async function timedFetch(...args: Parameters<RunnerPorts['fetch']>): Promise<void> {
     const [image, signal] = args;
@@ -229,6 +233,13 @@ export function createAgent(ports: AgentPorts): Agent {
     ports.enqueue();
   }
 
+  /** The watch may not have brought back yet what was written last. */
+  function asLastWritten({ metadata: { resourceVersion }, status }: NodeStore) {
+    return written && written.over === resourceVersion
+      ? { before: written.status, revision: written.revision }
+      : { before: status, revision: resourceVersion };
+  }
+
   const reconcile: Reconcile = async (_request, { logger: ofRun, signal }) => {
     logger = ofRun;
     const nodeStore = ports.readNodeStore();
@@ -265,16 +276,16 @@ export function createAgent(ports: AgentPorts): Agent {
     for (const key of departures.keys()) if (!departing.includes(key)) departures.delete(key);
 
     const { generation, resourceVersion } = nodeStore.metadata;
-    // The watch may not have brought back yet what was written last.
-    const before = written && written.over === resourceVersion ? written.status : nodeStore.status;
+    const { before, revision } = asLastWritten(nodeStore);
     const told = storeSpace(before?.store, used.of(store.images), space);
     const status = nodeStoreStatus({ generation, before, wanted, images, store: told, now });
     // Before the steps, not after: an image may go only when its going has been announced.
     let refused: ApiError | undefined;
     if (!sameStatus(before, status)) {
-      refused = await refusalOf(() => ports.writeStatus(status, signal));
+      let next: string | undefined;
+      refused = await refusalOf(async () => (next = await ports.writeStatus(status, revision, signal)));
       if (refused) failures.push(refused);
-      else written = { over: resourceVersion, status };
+      else written = { over: resourceVersion, revision: next, status };
     }
     const allSteps = [...steps, ...(verification.step ? [verification.step] : [])];
     const possible = refused ? allSteps.filter((step) => frees(step, wanted)) : allSteps;

@@ -46,7 +46,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     identity,
     logger,
   });
-  const client = createClient(connection, { mayWrite: () => elector.isLeader() });
+  const client = createClient(connection, { writeSeconds: () => elector.writeSeconds() });
   const events = createEventRecorder({
     sink: eventSink(client),
     reportingController: 'monoroot.dev/operator',

@@ -59,8 +59,14 @@ export type Caches = {
   /** Those that were made from templates. */
   claims: Reflector<Claim>;
   /** Those that make images, in the namespace of the operator. */
-  jobs: Reflector<Job>;
+  jobs: Reflector<SeenJob>;
 };
+
+/** A Job as the cache of the operator has it. */
+export interface SeenJob extends Job {
+  /** When this process saw this revision of it first, in milliseconds since 1970; unset where nothing is watched. */
+  seenTime?: number;
+}
 
 /** Index of HostedContainers by the OSes that they ask for, as root and as software. */
 export const byOS = 'os';
@@ -81,6 +87,7 @@ export const transforms = (now: () => number) => ({
   containers: withoutLastApplied<HostedContainer>,
   nodes: onlyWhatPlacementNeeds,
   pods: withoutVolumes,
+  jobs: (job: SeenJob): SeenJob => ({ ...job, seenTime: now() }),
 });
 
 /** With the times since when this process has known each of them as it is, and what it is asked for. */
@@ -130,7 +137,8 @@ export function createCaches(
     }),
     jobs: new Reflector({
       ...common('jobs'),
-      source: client.listWatcher(jobs, { namespace, labelSelector: `${labels.managedBy}=monoroot` }),
+      source: client.listWatcher<SeenJob>(jobs, { namespace, labelSelector: `${labels.managedBy}=monoroot` }),
+      transform: transform.jobs,
     }),
   };
   const imageOfStep = ({ metadata: { labels: its, namespace: at } }: KubeObject) =>

@@ -1,7 +1,8 @@
-import { isConflict, isNotFound } from '../runtime/errors.ts';
+import { ApiError, isConflict, isInvalid, isNotFound } from '../runtime/errors.ts';
 import type { KubeObject, ObjectName } from '../runtime/object.ts';
 import type { ListWatcher } from '../runtime/reflector.ts';
 import { encodeBody } from './body.ts';
+import { defaultTimeoutSeconds } from './connection.ts';
 import type { CallOptions, Connection, Query } from './connection.ts';
 import { apiVersionOf, pathOf, pods } from './resources.ts';
 import type { Resource } from './resources.ts';
@@ -65,6 +66,16 @@ export interface Client {
     patch: object,
     options?: WriteOptions & { subresource?: 'status' },
   ): Promise<T>;
+  /**
+   * JSON patch of the object as it is now, in one step with its `test` operations; a Conflict when one of these does not hold. So a
+   * write can depend on some fields only, such as `/metadata/generation`, whatever others write meanwhile.
+   */
+  jsonPatch<T extends KubeObject>(
+    resource: Resource<T>,
+    name: ObjectName,
+    operations: readonly JsonPatchOperation[],
+    options?: WriteOptions,
+  ): Promise<T>;
   /** True when the object was there and its deletion has begun; false when it was gone already (or has another uid). */
   delete<T extends KubeObject>(resource: Resource<T>, name: ObjectName, options?: DeleteOptions): Promise<boolean>;
   podLog(name: ObjectName, options?: LogOptions): Promise<string>;
@@ -72,16 +83,23 @@ export interface Client {
   listWatcher<T extends KubeObject>(resource: Resource<T>, selection?: Selection): ListWatcher<T>;
 }
 
+/** RFC 6902; `path` is a JSON pointer. */
+export type JsonPatchOperation =
+  { op: 'test' | 'add' | 'replace'; path: string; value: unknown } | { op: 'remove'; path: string };
+
 /** An object to send whole; group, version and kind are filled in when absent. */
 export type NewObject<T extends KubeObject> = Omit<T, 'apiVersion' | 'kind'> & { apiVersion?: string; kind?: string };
 
 export interface ClientOptions {
-  /** Asked before every write, which throws when the answer is false: a former leader must not write any more. */
-  mayWrite?: () => boolean;
+  /**
+   * Asked before every write: the seconds within which it must be over; it throws when they are 0. So a former leader neither
+   * begins a write nor has one under way when another process may lead.
+   */
+  writeSeconds?: () => number;
 }
 
 export function createClient(connection: Connection, options: ClientOptions = {}): Client {
-  const mayWrite = options.mayWrite ?? (() => true);
+  const writeSeconds = options.writeSeconds ?? (() => Infinity);
 
   /** Every change goes through here. */
   async function write<T>(
@@ -90,10 +108,13 @@ export function createClient(connection: Connection, options: ClientOptions = {}
     body: object,
     call: WriteOptions & { query?: Query; contentType?: string },
   ): Promise<T> {
-    if (!mayWrite()) throw new Error(`Did not ${method} ${path}: this process is not the leader`);
+    const most = writeSeconds();
+    if (most <= 0) throw new Error(`Did not ${method} ${path}: this process is not the leader`);
     const { fieldManager, dryRun, query, ...rest } = call;
+    const timeoutSeconds = Math.min(rest.timeoutSeconds ?? defaultTimeoutSeconds, most);
     const answer = await connection.request({
       ...rest,
+      timeoutSeconds,
       method,
       path,
       query: { ...query, fieldManager, dryRun: dryRun ? 'All' : undefined },
@@ -150,6 +171,19 @@ export function createClient(connection: Connection, options: ClientOptions = {}
       const path = pathOf(resource, { ...name, subresource });
       return write('PATCH', path, patch, { ...call, query: strict, contentType: 'application/merge-patch+json' });
     },
+    async jsonPatch<T extends KubeObject>(
+      resource: Resource<T>,
+      name: ObjectName,
+      operations: readonly JsonPatchOperation[],
+      call: WriteOptions = {},
+    ) {
+      const contentType = 'application/json-patch+json';
+      try {
+        return await write<T>('PATCH', pathOf(resource, name), operations, { ...call, query: strict, contentType });
+      } catch (error) {
+        throw hasFailedTest(error) ? conflictOf(resource, name, operations) : error;
+      }
+    },
     async delete(resource, name, { uid, gracePeriodSeconds, propagationPolicy, ...call } = {}) {
       const body = { gracePeriodSeconds, propagationPolicy, ...(uid !== undefined && { preconditions: { uid } }) };
       try {
@@ -170,3 +204,16 @@ export function createClient(connection: Connection, options: ClientOptions = {}
 }
 
 const strict: Query = { fieldValidation: 'Strict' };
+
+/** The API server gives no cause when an operation does not fit the object; what the new object lacks it names. */
+const hasFailedTest = (error: unknown): boolean => isInvalid(error) && error.causes.length === 0;
+
+function conflictOf(
+  { kind }: Resource<KubeObject>,
+  { name }: ObjectName,
+  operations: readonly JsonPatchOperation[],
+): ApiError {
+  const tested = operations.filter(({ op }) => op === 'test').map(({ path }) => path);
+  const message = `${kind} ${name} is not as it was when this was decided: ${tested.join(', ')}`;
+  return new ApiError({ code: 409, reason: 'Conflict', message });
+}

@@ -42,7 +42,7 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-const defaultTimeoutSeconds = 15;
+export const defaultTimeoutSeconds = 15;
 
 export function createConnection(options: ConnectionOptions): Connection {
   const sessions = createSessions(options.config);

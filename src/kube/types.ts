@@ -51,7 +51,8 @@ export type DeepPartial<T> = T extends readonly (infer Item)[]
 
 /**
  * What server-side apply takes: the fields that the caller owns. Group, version and kind are filled in by the client. With a
- * uid or a resourceVersion it is a Conflict when the object is another one or has changed, and nothing is created.
+ * uid or a resourceVersion it is a Conflict when the object is another one or has changed, and nothing is created. A uid is not
+ * looked at in a write of the status of a custom resource.
  */
 export type Applied<T extends KubeObject> = Omit<DeepPartial<T>, keyof KubeObject> & {
   metadata: Omit<Metadata, 'generation' | 'creationTimestamp' | 'deletionTimestamp'>;

@@ -121,6 +121,20 @@ describe('staying the leader', () => {
     expect(lease.record?.renewTime).not.toBe(first?.renewTime);
   });
 
+  test('with less time for a write the longer the last renewal is ago, and none for a former leader', async () => {
+    const { lease, port } = leaseInMemory();
+    const { elector } = start(port);
+    expect(elector.writeSeconds()).toBe(0);
+    await seconds(0);
+    expect(elector.writeSeconds()).toBe(13.5);
+    lease.reachable = false;
+    await seconds(9);
+    // Others may lead 15 s after the renewal.
+    expect(elector.writeSeconds()).toBe(4.5);
+    await seconds(2);
+    expect(elector.writeSeconds()).toBe(0);
+  });
+
   test('through a failure shorter than the renew deadline', async () => {
     const { lease, port } = leaseInMemory();
     const { elector, state } = start(port);

@@ -46,6 +46,8 @@ export class LeadershipLostError extends Error {
 
 /** A single request may take half of the renew deadline at most, so that a lost answer alone loses no leadership. */
 const attemptsPerDeadline = 2;
+/** Of a lease: clocks may run at different speeds, and a server needs a moment to give up a call that has ended. */
+const safeShare = 0.9;
 
 /**
  * Leader election over a Lease by the rules of client-go: whether a lease has expired is judged by how long ago it was last
@@ -77,6 +79,15 @@ export class LeaderElector {
   /** Whether this process may write as the leader now. Ask before every write: a stalled process does not notice its loss. */
   isLeader(): boolean {
     return this.#renewedAt !== undefined && this.#now() - this.#renewedAt < this.#deadlineMilliseconds;
+  }
+
+  /**
+   * Seconds within which a write that begins now must be over, because another process may lead then; 0 when this one does not
+   * lead. Others wait for the whole lease from when they saw the last renewal, which is after it was sent.
+   */
+  writeSeconds(): number {
+    if (this.#renewedAt === undefined || !this.isLeader()) return 0;
+    return this.#leaseSeconds * safeShare - (this.#now() - this.#renewedAt) / 1000;
   }
 
   /**

@@ -94,6 +94,20 @@ describe('expectValidStatus', () => {
     ['no status', { metadata: { name: 'one' } }],
     ['no condition Ready', object({ type: 'Stalled' })],
     ['is there twice', { ...object(), status: { observedGeneration: 2, conditions: [condition, condition] } }],
+    [
+      'both Reconciling and Stalled',
+      {
+        ...object(),
+        status: {
+          observedGeneration: 2,
+          conditions: ['Reconciling', 'Stalled', 'Ready'].map((type) => ({
+            ...condition,
+            type,
+            status: 'True' as const,
+          })),
+        },
+      },
+    ],
     ['reason', object({ reason: 'not camel case' })],
     ['without a message', object({ status: 'False', message: '' })],
     ['is no time', object({ lastTransitionTime: 'yesterday' })],

@@ -1,3 +1,4 @@
+import { isTrue } from './conditions.ts';
 import type { Condition } from './conditions.ts';
 
 export interface StatusReport<S> {
@@ -82,6 +83,9 @@ function statusProblems({ metadata, status }: WithStatus): string[] {
   return [
     ...(types.includes('Ready') ? [] : ['there is no condition Ready']),
     ...types.filter((type, i) => types.indexOf(type) !== i).map((type) => `condition ${type} is there twice`),
+    ...(['Reconciling', 'Stalled'].every((type) => isTrue(conditions, type))
+      ? ['it is both Reconciling and Stalled']
+      : []),
     ...(status.observedGeneration === undefined ? ['observedGeneration is missing'] : []),
     ...generations.flatMap((it) =>
       it !== undefined && it > newest ? [`observedGeneration ${it} is of the future`] : [],

@@ -63,6 +63,22 @@ describe('reading and writing', () => {
     expect(patched.data).toEqual({ b: '2', c: '3' });
   });
 
+  test('patches by operations when all tests hold, and else tells a lost race', async () => {
+    const { metadata } = await client.create(configMaps, { metadata: at('tested'), data: { a: '1' } });
+    const whenUid = (uid: string | undefined, value: unknown) =>
+      client.jsonPatch(configMaps, at('tested'), [
+        { op: 'test', path: '/metadata/uid', value: uid },
+        { op: 'add', path: '/data', value },
+      ]);
+    expect((await whenUid(metadata.uid, { b: '2' })).data).toEqual({ b: '2' });
+    const lost = await failure(whenUid('another', { c: '3' }));
+    expect([isConflict(lost), String(lost)]).toEqual([true, expect.stringContaining('/metadata/uid')]);
+    // What is wrong with the new object is no race, and is said.
+    const wrong = await failure(whenUid(metadata.uid, 5));
+    expect([isConflict(wrong), isInvalid(wrong)]).toEqual([false, true]);
+    expect((await client.get(configMaps, at('tested')))?.data).toEqual({ b: '2' });
+  });
+
   test('checks without storing on a dry run', async () => {
     await client.create(configMaps, { metadata: at('dry') }, { dryRun: true });
     expect(await client.get(configMaps, at('dry'))).toBeUndefined();
@@ -80,13 +96,24 @@ describe('reading and writing', () => {
     silent.close();
   });
 
+  test('is over with a write before another process may lead', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const leader = connect(inject('kubeconfig'), { url, writeSeconds: () => 0.2 });
+    const error = await failure(leader.client.create(configMaps, { metadata: at('late') }));
+    expect(String(error)).toMatch(/No answer to POST .*configmaps within 0.2 s/);
+    await leader.connection.close();
+    silent.close();
+  });
+
   test('ends with its signal', async () => {
     const error = await failure(client.get(configMaps, at('one'), { signal: AbortSignal.abort(new Error('stopped')) }));
     expect(String(error)).toContain('stopped');
   });
 
   test('writes nothing when it may not, but still reads', async () => {
-    const fenced = connect(inject('kubeconfig'), { mayWrite: () => false });
+    const fenced = connect(inject('kubeconfig'), { writeSeconds: () => 0 });
     const error = await failure(fenced.client.create(configMaps, { metadata: at('fenced') }));
     expect(String(error)).toContain('not the leader');
     expect(await fenced.client.get(configMaps, at('fenced'))).toBeUndefined();

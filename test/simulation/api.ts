@@ -4,13 +4,13 @@ import { hostedContainerDefinition } from '../../src/api/hostedcontainer.ts';
 import { imageDistributionDefinition } from '../../src/api/imagedistribution.ts';
 import { nodeStoreDefinition } from '../../src/api/nodestore.ts';
 import { osImageDefinition } from '../../src/api/osimage.ts';
-import type { Client } from '../../src/kube/client.ts';
+import type { Client, JsonPatchOperation } from '../../src/kube/client.ts';
 import type { Resource } from '../../src/kube/resources.ts';
 import { ApiError } from '../../src/runtime/errors.ts';
 import { keyOf } from '../../src/runtime/object.ts';
 import type { KubeObject, ObjectName } from '../../src/runtime/object.ts';
 import type { ListWatcher, WatchEvent } from '../../src/runtime/reflector.ts';
-import { applyFields, leavesOf, mergePatch } from './fields.ts';
+import { applyFields, jsonPatch, leavesOf, mergePatch } from './fields.ts';
 import type { Json } from './fields.ts';
 
 /**
@@ -75,6 +75,18 @@ interface Feed {
   released: number;
   wake: () => void;
   closed: boolean;
+}
+
+/** What a patch of any kind comes to. */
+interface Patched {
+  who: string;
+  resource: Resource<KubeObject>;
+  entry: Entry;
+  merged: KubeObject & Json;
+  body: Json;
+  fieldManager: string;
+  subresource: 'status' | undefined;
+  dryRun: boolean;
 }
 
 export class SimulatedApi {
@@ -166,6 +178,13 @@ export class SimulatedApi {
           'patch',
           resource.kind,
           () => this.#patch(who, resource, name, patch as Json, options) as never,
+          options.dryRun,
+        ),
+      jsonPatch: (resource, name, operations, options = {}) =>
+        write(
+          'patch',
+          resource.kind,
+          () => this.#jsonPatch(who, resource, name, operations, options) as never,
           options.dryRun,
         ),
       delete: (resource, name, options = {}) =>
@@ -293,8 +312,30 @@ export class SimulatedApi {
     if (!entry) throw notFound(`${resource.kind} ${key}`);
     const { uid, resourceVersion } = (patch['metadata'] ?? {}) as { uid?: string; resourceVersion?: string };
     this.#check(entry, uid, resourceVersion);
+    const merged = mergePatch(structuredClone(entry.object), patch) as KubeObject & Json;
+    return this.#patched({ who, resource, entry, merged, body: patch, fieldManager, subresource, dryRun });
+  }
+
+  #jsonPatch(
+    who: string,
+    resource: Resource<KubeObject>,
+    name: ObjectName,
+    operations: readonly JsonPatchOperation[],
+    { fieldManager = who, dryRun = false }: { fieldManager?: string; dryRun?: boolean },
+  ) {
+    const key = keyOf(name);
+    const entry = this.#of(resource).get(key);
+    if (!entry) throw notFound(`${resource.kind} ${key}`);
+    const merged = jsonPatch(structuredClone(entry.object), operations) as (KubeObject & Json) | undefined;
+    if (!merged) throw conflict(`${key} is not as it was`);
+    const body = Object.fromEntries(operations.map((it) => [it.path, 'value' in it ? it.value : undefined]));
+    return this.#patched({ who, resource, entry, merged, body, fieldManager, subresource: undefined, dryRun });
+  }
+
+  /** The end of every patch: stores the object, and who owns what has changed. */
+  #patched({ who, resource, entry, merged, body, fieldManager, subresource, dryRun }: Patched) {
+    const key = keyOf(entry.object.metadata);
     const before = entry.object;
-    const merged = mergePatch(structuredClone(before), patch) as KubeObject & Json;
     // Each endpoint changes its part only.
     const next: KubeObject & Json =
       subresource === 'status' ? { ...before, status: merged['status'] } : { ...merged, status: before['status'] };
@@ -313,7 +354,7 @@ export class SimulatedApi {
       leaves: changed,
     });
     entry.managers = entry.managers.filter((it) => it.leaves.size > 0);
-    this.hooks.wrote?.({ who, verb: 'patch', kind: resource.kind, key, before, body: patch, changed: result.changed });
+    this.hooks.wrote?.({ who, verb: 'patch', kind: resource.kind, key, before, body, changed: result.changed });
     return result.object;
   }
 

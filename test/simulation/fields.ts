@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { JsonPatchOperation } from '../../src/kube/client.ts';
 
 /** Ownership of fields as server-side apply keeps it: a field is a leaf of the object, and a list is one leaf. */
 
@@ -97,4 +98,18 @@ export function applyFields<O extends Owner>(
     if (!isEmptyMap || !isThere(next, leaf)) setLeaf(next, leaf, value);
   }
   return { object: next, leaves: new Set(leaves.keys()), taken };
+}
+
+/** RFC 6902, as far as the operator uses it; undefined when a test does not hold. Changes `object`. */
+export function jsonPatch(object: Json, operations: readonly JsonPatchOperation[]): Json | undefined {
+  for (const operation of operations) {
+    const names = operation.path.slice(1).split('/');
+    const last = names.pop() ?? '';
+    const parent = names.reduce<Json>((at, name) => (at[name] ?? {}) as Json, object);
+    if (operation.op === 'test' && !isDeepStrictEqual(parent[last], operation.value)) return undefined;
+    if (operation.op === 'remove') Reflect.deleteProperty(parent, last);
+    if (operation.op === 'add' || operation.op === 'replace')
+      parent[last] = JSON.parse(JSON.stringify(operation.value)) as unknown;
+  }
+  return object;
 }

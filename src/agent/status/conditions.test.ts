@@ -41,7 +41,45 @@ test.each([
     ['False FetchFailed', 'False Done', 'True FetchFailed'],
   ],
   ['one goes', [deletingImage(storedImage())], ['True AllStored', 'True Deleting', 'False Done']],
+  [
+    'one failed, and another is fetched',
+    [failedImage(wantedImage(), { ...tries, attempts: 9 }), fetchingImage(wantedImage('v2'), undefined)],
+    ['False FetchFailed', 'False Done', 'True FetchFailed'],
+  ],
+  [
+    'one failed, another waits, and a third goes',
+    [
+      pendingImage(wantedImage('v2'), 'Queued', 'Waits'),
+      failedImage(wantedImage(), { ...tries, attempts: 9 }),
+      deletingImage(storedImage('v3')),
+    ],
+    ['False FetchFailed', 'False Done', 'True FetchFailed'],
+  ],
+  [
+    'one is fetched, and another goes',
+    [deletingImage(storedImage('v3')), fetchingImage(wantedImage(), undefined)],
+    ['False Fetching', 'True Fetching', 'False Done'],
+  ],
 ])('conditions when %s', (_name, images, expected) => expect(told(images)).toEqual(expected));
+
+test('of all states of three images none is both Reconciling and Stalled, and none that is not Ready is neither', () => {
+  const make: ((version: string) => StoredImage)[] = [
+    (version) => readyImage(storedImage(version)),
+    (version) => deletingImage(storedImage(version)),
+    (version) => fetchingImage(wantedImage(version), undefined),
+    ...['Queued', 'DigestConflict', 'BrokenEntry', 'TreeChanged'].map(
+      (reason) => (version: string) => pendingImage(wantedImage(version), reason, 'Waits'),
+    ),
+    ...[1, 9].map((attempts) => (version: string) => failedImage(wantedImage(version), { ...tries, attempts })),
+  ];
+  for (const a of make)
+    for (const b of make)
+      for (const c of make) {
+        const [ready, reconciling, stalled] = told([a('v1'), b('v2'), c('v3')]).map((it) => it.split(' ')[0]);
+        expect([reconciling, stalled]).not.toEqual(['True', 'True']);
+        if (ready !== 'True') expect([reconciling, stalled]).toContain('True');
+      }
+});
 
 test('the message of a failure names the image, the reason and what to do', () => {
   const ready = findCondition(status([failedImage(wantedImage(), { ...tries, attempts: 3 })]).conditions, 'Ready');

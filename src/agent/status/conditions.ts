@@ -1,6 +1,7 @@
 import type { NodeStoreStatus, StoredImage } from '../../api/nodestore.ts';
 import { setConditions } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
+import { endOf } from './reasons.ts';
 import { fittingImages } from './limits.ts';
 import { imageName } from '../../api/images.ts';
 import type { ImageName } from '../../api/images.ts';
@@ -22,12 +23,7 @@ type Case = Pick<NewCondition, 'status' | 'reason' | 'message'>;
 export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
   const { generation, before, now } = input;
   const observedGeneration = generation !== undefined ? { observedGeneration: generation } : {};
-  const stated = [
-    { type: 'Reconciling', ...reconciling(input) },
-    { type: 'Stalled', ...stalled(input) },
-    { type: 'Ready', ...ready(input) },
-  ];
-  const conditions = setConditions(before?.conditions, stated, generation, now);
+  const conditions = setConditions(before?.conditions, statedOf(input), generation, now);
   return {
     ...observedGeneration,
     conditions,
@@ -90,18 +86,28 @@ function ready(input: StatusInput): Case {
   return { status: 'True', reason: 'AllStored', message: `Stores all ${count} wanted images` };
 }
 
-function reconciling({ images }: StatusInput): Case {
-  const busy = first(images, 'Fetching') ?? first(images, 'Pending');
-  if (busy) return { status: 'True', reason: 'Fetching', message: `Is about to store ${imageName(busy)}` };
-  const deleting = first(images, 'Deleting');
-  if (deleting) return { status: 'True', reason: 'Deleting', message: `Is about to delete ${imageName(deleting)}` };
-  return { status: 'False', reason: 'Done', message: 'Nothing is to be done' };
+/** What is done of itself, Reconciling or Stalled, follows from why it is not Ready; so never both. */
+function statedOf(input: StatusInput): NewCondition[] {
+  const state = ready(input);
+  const end = endOf(state.reason);
+  const stalled: Case =
+    end === 'Person'
+      ? { ...state, status: 'True' }
+      : { status: 'False', reason: 'Done', message: 'No action required' };
+  return [
+    { type: 'Reconciling', ...(end === 'Person' ? waitsForPerson : reconciling(input)) },
+    { type: 'Stalled', ...stalled },
+    { type: 'Ready', ...state },
+  ];
 }
 
-function stalled(input: StatusInput): Case {
-  const failed = first(input.images, 'Failed');
-  if (failed) return { status: 'True', reason: 'FetchFailed', message: told(failed) };
-  const left = untold(input);
-  if (left) return { status: 'True', ...left };
+/** What else is under way then is told of each image. */
+const waitsForPerson: Case = { status: 'False', reason: 'Done', message: 'A person must act: see Stalled' };
+
+function reconciling({ images }: StatusInput): Case {
+  const busy = first(images, 'Fetching') ?? first(images, 'Pending');
+  if (busy) return { status: 'True', reason: 'Fetching', message: `Fetching ${imageName(busy)}` };
+  const deleting = first(images, 'Deleting');
+  if (deleting) return { status: 'True', reason: 'Deleting', message: `Deleting ${imageName(deleting)}` };
   return { status: 'False', reason: 'Done', message: 'No action required' };
 }

@@ -14,4 +14,10 @@ export const reasons = {
   TreeChanged: 'Waiting',
   FetchFailed: 'Person',
   TooManyImages: 'Person',
-} as const satisfies Record<string, 'Done' | 'Waiting' | 'Person'>;
+} as const satisfies Record<string, End>;
+
+type End = 'Done' | 'Waiting' | 'Person';
+
+/** One that the table lacks is waited for; a test finds that. */
+export const endOf = (reason: string): End =>
+  Object.hasOwn(reasons, reason) ? reasons[reason as keyof typeof reasons] : 'Waiting';

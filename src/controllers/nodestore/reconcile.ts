@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { fieldManagers } from '../../api/names.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
-import type { Node, Pod } from '../../api/kubernetes/objects.ts';
+import type { Node, OwnerReference, Pod } from '../../api/kubernetes/objects.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../kube/client.ts';
 import type { Client } from '../../kube/client.ts';
 import { nodeStores } from '../../kube/kinds.ts';
 import { watch } from '../../runtime/controller.ts';
@@ -11,9 +12,12 @@ import { nodes } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { distributionChanged, imageChanged, placementChanged } from '../predicates.ts';
 import { watchPins } from './pins.ts';
-import { concernsLabels, currentLabels } from './labels.ts';
+import type { SeenNodeStore } from '../node-images.ts';
+import { concernsLabels } from './labels.ts';
 import { planFleet } from './plan.ts';
 import type { NodePlan } from './plan.ts';
+import { ownershipOf, writesFor } from './writes.ts';
+import type { NodeWrite } from './writes.ts';
 
 /** One key for the whole fleet: how many nodes fetch at once is a rule over all of them. */
 const fleetKey = 'fleet';
@@ -22,6 +26,8 @@ const byNode = 'node';
 const writesAtOnce = 8;
 /** While a node is getting something: its agent may fall silent, and that makes no event. */
 const lookAgainSeconds = 60;
+/** A heartbeat of a node makes no event, and yet a new revision. */
+const lostRaceSeconds = 1;
 
 /** Tells every node what to store, and labels it with what it has. */
 export function nodeStoreController(
@@ -42,80 +48,86 @@ export function nodeStoreController(
       watch(caches.pods, { keys: (pod) => (concernsLabels(pod, nodeOf(pod)) ? [fleetKey] : []) }),
     ],
     reconcile: async (_request, { logger, signal }) => {
-      const stores = new Map(caches.stores.store.list().map((store) => [store.metadata.name, store]));
       const all = caches.nodes.store.list();
+      const known = new Map(caches.stores.store.list().map((store) => [store.metadata.name, store]));
       const plans = planFleet({
         nodes: all,
         pods: new Map(all.map(({ metadata: { name } }) => [name, caches.pods.store.byIndex(byNode, name)])),
-        stores,
+        stores: ownStores(all, known),
         images: caches.images.store.list(),
         distributions: caches.distributions.store.list(),
         containers: caches.containers.store.list(),
         now: Date.now(),
       });
-      const writes = plans.flatMap((plan) =>
-        writesFor(client, plan, stores.get(plan.node.metadata.name), logger, signal),
-      );
-      await allOf(writes, writesAtOnce);
+      const latest = (node: Node) => {
+        const found = caches.nodes.store.get(node.metadata.name);
+        return found?.metadata.uid === node.metadata.uid ? (found ?? node) : node;
+      };
+      const writes = plans.map((plan) => async () => {
+        const { node } = plan;
+        for (const write of writesFor(plan, latest(node), known.get(node.metadata.name)))
+          await make(write, plan, { client, logger, signal });
+      });
+      const failures = await allOf(writes, writesAtOnce);
+      const faults = failures.filter((error) => !isLostRace(error));
+      if (faults.length > 0) throw faults[0];
+      if (failures.length > 0) return { requeueAfterSeconds: lostRaceSeconds };
       return { requeueAfterSeconds: plans.every(({ done }) => done) ? undefined : lookAgainSeconds };
     },
   };
 }
 
-/** What must be written for one node, as one thing to do, because its parts have an order; empty when all is as planned. */
-function writesFor(
-  client: Client,
-  plan: NodePlan,
-  store: NodeStore | undefined,
-  logger: Logger,
-  signal: AbortSignal,
-): (() => Promise<void>)[] {
-  const { name, uid } = plan.node.metadata;
-  const node = { name, ...(uid !== undefined && { uid }) };
-  const relabel = !sameStatus(currentLabels(plan.node), plan.labels);
-  const retell = !store || !sameStatus(store.spec.images, plan.images);
-  if (!relabel && !retell) return [];
-  return [
-    async () => {
-      // Labels first: no Pod may be sent any more to an image that the node is about to drop.
-      if (relabel) {
-        const asked = { metadata: { ...node, labels: plan.labels } };
-        const labelled = await client.apply(nodes, asked, { fieldManager: fieldManagers.nodeLabels, signal });
-        await removeForeignLabels(client, labelled, plan, signal);
-        logger.info({ node: name, labels: Object.keys(plan.labels) }, 'Labelled node');
-      }
-      if (retell) {
-        const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name, uid: uid ?? '' }];
-        const told = { metadata: { name, ownerReferences }, spec: { images: plan.images } };
-        await client.apply(nodeStores, told, { fieldManager: fieldManagers.operator, signal });
-        logger.info({ node: name, images: plan.images.map((i) => `${i.os}:${i.version}`) }, 'Told node what to store');
-      }
-    },
-  ];
+/** What is told of a node that was deleted and came back under its name is not told of this one. */
+const ownStores = (nodes: readonly Node[], stores: ReadonlyMap<string, SeenNodeStore>): Map<string, SeenNodeStore> =>
+  new Map(
+    nodes.flatMap((node) => {
+      const store = stores.get(node.metadata.name);
+      return store && ownershipOf(store, node) !== 'Former' ? [[node.metadata.name, store] as const] : [];
+    }),
+  );
+
+/** The object has changed, or has come or gone, since it was looked at: what is to be written then is another question. */
+const isLostRace = (error: unknown): boolean => isConflict(error) || isAlreadyExists(error) || isNotFound(error);
+
+interface Maker {
+  client: Client;
+  logger: Logger;
+  signal: AbortSignal;
 }
 
-/**
- * What others have labelled in our place stays after an apply: it would send Pods to an image that is not there. It is removed
- * from the revision that the apply has left, so that nothing newer is lost.
- */
-async function removeForeignLabels(client: Client, node: Node, plan: NodePlan, signal: AbortSignal): Promise<void> {
-  const foreign = Object.keys(currentLabels(node)).filter((key) => plan.labels[key] === undefined);
-  if (foreign.length === 0) return;
-  const { name, uid, resourceVersion } = node.metadata;
-  const labels = Object.fromEntries(foreign.map((key) => [key, null]));
-  const patch = { metadata: { uid, resourceVersion, labels } };
-  await client.mergePatch(nodes, { name }, patch, { fieldManager: fieldManagers.nodeLabels, signal });
+async function make(write: NodeWrite, { node, images }: NodePlan, { client, logger, signal }: Maker): Promise<void> {
+  const { name } = node.metadata;
+  const operator = { fieldManager: fieldManagers.operator, signal };
+  switch (write.type) {
+    case 'PatchLabels':
+      await client.mergePatch(nodes, { name }, write.patch, { fieldManager: fieldManagers.nodeLabels, signal });
+      logger.info({ node: name, labels: write.labels }, 'Labelled node');
+      return;
+    case 'AdoptStore':
+      await client.mergePatch(nodeStores, { name }, write.patch, operator);
+      logger.info({ node: name }, 'Made the node the owner of its NodeStore');
+      return;
+    case 'CreateStore':
+      await client.create(nodeStores, { metadata: { name, ...owned(write) }, spec: { images } }, operator);
+      break;
+    case 'ReplaceImages':
+      await client.jsonPatch(nodeStores, { name }, write.operations, operator);
+  }
+  logger.info({ node: name, images: images.map((i) => `${i.os}:${i.version}`) }, 'Told node what to store');
 }
 
-/** Makes all writes, so many at once, also when some fail; then throws the first failure. */
-async function allOf(writes: readonly (() => Promise<void>)[], atOnce: number): Promise<void> {
+/** Owners are no part of the metadata that the runtime knows of. */
+const owned = ({ ownerReferences }: { ownerReferences: OwnerReference[] }): object => ({ ownerReferences });
+
+/** Makes all writes, so many at once, also when some fail, and gives what these have failed with. */
+async function allOf(writes: readonly (() => Promise<void>)[], atOnce: number): Promise<unknown[]> {
   const failures: unknown[] = [];
   const waiting = writes.values();
   const worker = async () => {
     for (const write of waiting) await write().catch((error: unknown) => failures.push(error));
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, writes.length) }, worker));
-  if (failures.length > 0) throw failures[0];
+  return failures;
 }
 
 /** Progress in bytes changes no plan. */

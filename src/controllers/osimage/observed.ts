@@ -2,6 +2,7 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
+import type { SeenJob } from '../caches.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { truncateStart } from '../../runtime/text.ts';
@@ -19,7 +20,7 @@ export interface Observed {
   nodes: readonly Node[];
   stores: readonly NodeStore[];
   /** Of this image, of whatever try. */
-  jobs: readonly Job[];
+  jobs: readonly SeenJob[];
   /** Those that test this image, and those of its Jobs. */
   pods: readonly Pod[];
   settings: Settings;

@@ -7,7 +7,7 @@ import { osImageController } from '../../../src/controllers/osimage/reconcile.ts
 import { createClient, isConflict, isNotFound } from '../../../src/kube/client.ts';
 import { eventSink } from '../../../src/kube/events.ts';
 import { secretReader } from '../../../src/kube/secrets.ts';
-import type { Connection } from '../../../src/kube/connection.ts';
+import type { Call, Connection } from '../../../src/kube/connection.ts';
 import { createController } from '../../../src/runtime/controller.ts';
 import { createEventRecorder } from '../../../src/runtime/events.ts';
 import { createMetrics } from '../../../src/runtime/metrics.ts';
@@ -24,6 +24,9 @@ export interface RunningOperator {
   stop(): Promise<void>;
 }
 
+/** The network between the operator and the API server: sends a call, now or later. */
+export type Network = (call: Call, send: () => Promise<string>) => Promise<string>;
+
 /**
  * Starts it with the rights that deploy/operator-rbac.yaml gives to its service account. `seenSecondsAgo`: it takes all that it
  * sees for so old.
@@ -31,7 +34,7 @@ export interface RunningOperator {
 export async function startOperator(
   kubeconfig: string,
   admin: Connection,
-  seenSecondsAgo = 0,
+  { seenSecondsAgo = 0, network }: { seenSecondsAgo?: number; network?: Network | undefined } = {},
 ): Promise<RunningOperator> {
   const metrics = createMetrics();
   let [writes, refusals] = [0, 0];
@@ -40,7 +43,8 @@ export async function startOperator(
     ...connection,
     request: (call) => {
       if (call.method !== 'GET' && call.query?.['dryRun'] === undefined) writes += 1;
-      return connection.request(call).catch((error: unknown) => {
+      const send = () => connection.request(call);
+      return (network ? network(call, send) : send()).catch((error: unknown) => {
         if (!isConflict(error) && !isNotFound(error)) refusals += 1;
         throw error;
       });

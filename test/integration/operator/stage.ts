@@ -218,7 +218,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
       reconcileAll: () => operator.reconcileAll(),
       stop: () => operator.stop(),
       start: async (seenSecondsAgo = 0) => {
-        operator = await startOperator(cluster.kubeconfig, connection, seenSecondsAgo);
+        operator = await startOperator(cluster.kubeconfig, connection, { seenSecondsAgo });
       },
     },
     /** Everybody behaves again. */

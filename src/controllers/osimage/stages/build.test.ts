@@ -16,6 +16,7 @@ import {
   message,
   did,
 } from '../../../../test/fixtures/image-life.ts';
+import { seenAt } from '../../../../test/fixtures/cached.ts';
 import type { Observed } from '../plan.ts';
 
 describe('a build', () => {
@@ -127,12 +128,22 @@ describe('a build', () => {
     expect(condition(it, 'Stalled')).toBe(expected.startsWith('False') ? `True/${expected.slice(6)}` : 'False/Settled');
   });
 
-  test('is awaited for a moment when the Job is seen to have ended before its Pod is', () => {
-    const late = job('build', 'Complete');
-    late.status?.conditions?.forEach((c) => (c.lastTransitionTime = '2026-02-03T04:05:00Z'));
-    const it = plan(built(), { jobs: [late], pods: [pod('build', 'p', { phase: 'Running' }, late)] });
-    expect([condition(it, 'Built'), it.requeueAfterSeconds]).toEqual(['Unknown/Building', 24]);
-  });
+  test.each([
+    ['as that of the operator', 0],
+    ['ten minutes behind', -600],
+    ['ten minutes ahead', 600],
+  ])(
+    'is awaited for a moment when its Pod is not seen to have ended, the clock of Kubernetes being %s',
+    (_name, skew) => {
+      const late = job('build', 'Complete');
+      const ended = now.getTime() + (skew - 6) * 1000;
+      late.status?.conditions?.forEach((c) => (c.lastTransitionTime = new Date(ended).toISOString()));
+      const pods = [pod('build', 'p', { phase: 'Running' }, late)];
+      const seconds = (ago: number) => plan(built(), { jobs: [seenAt(late, now.getTime() - ago * 1000)], pods });
+      expect([condition(seconds(6), 'Built'), seconds(6).requeueAfterSeconds]).toEqual(['Unknown/Building', 24]);
+      expect(condition(seconds(30), 'Built')).toBe('False/BuildFailed');
+    },
+  );
 
   test('is judged by the Pod that took the place of one that was evicted', () => {
     const it = job('build', 'Complete');

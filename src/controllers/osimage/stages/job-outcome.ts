@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { ContainerState, Job, Pod } from '../../../api/kubernetes/objects.ts';
+import type { SeenJob } from '../../caches.ts';
 import type { Observed } from '../observed.ts';
 
 /** How a Job stands, from it and its Pod. */
@@ -13,13 +14,13 @@ interface Failure {
   message: string;
 }
 
-/** The watch of Pods may be behind that of Jobs for so long. */
+/** The watch of Pods may be behind that of Jobs for so long. Counted by the clock of this process alone. */
 const answerSeconds = 30;
 
 /** Judges a Job whose Pod answers with `schema` in its termination message. `failed` is the reason when it gives none. */
 export function judgeJob<Answer extends object>(
   o: Observed,
-  job: Job,
+  job: SeenJob,
   schema: z.ZodType<Answer | Failure>,
   failed: string,
 ): Outcome<Answer> {
@@ -30,7 +31,7 @@ export function judgeJob<Answer extends object>(
   const container = terminated(pod);
   const answer = container && readAnswer(container.message, schema);
   if (end.type === 'Complete' && answer && !('reason' in answer)) return { state: 'Succeeded', answer, time };
-  const seconds = (o.now.getTime() - Date.parse(time)) / 1000;
+  const seconds = job.seenTime === undefined ? answerSeconds : (o.now.getTime() - job.seenTime) / 1000;
   if (!container && end.reason !== 'DeadlineExceeded' && seconds < answerSeconds) {
     const message = 'it has ended; its answer is awaited';
     return { state: 'Running', message, requeueAfterSeconds: answerSeconds - seconds };
