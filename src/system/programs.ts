@@ -100,3 +100,45 @@ async function ending(child: ChildProcess, command: string): Promise<void> {
   const [code] = await Promise.all([ended, readLines(child.stderr as Readable, (line) => (last = line))]);
   if (code !== 0) throw new Error(`${command} ended with ${code ?? child.signalCode ?? 'an error'}: ${last}`);
 }
+
+/** More is kept of no program. */
+const largest = 4 * 1024 * 1024;
+
+export interface ToolResult {
+  code: number | null;
+  output: Buffer;
+  /** The last line that it wrote about what is wrong. */
+  complaint: string;
+  /** What ended a program that is written in Go, if something did: a trace of where it was follows. */
+  fatal: string | undefined;
+}
+
+/** Runs a program that asks a registry, to its end. Aborting, or more than 4 MiB of output, kills it. */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  signal: AbortSignal,
+): Promise<ToolResult> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, signal, killSignal: 'SIGKILL' });
+  let complaint = '';
+  let fatal: string | undefined;
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', (error) => (complaint = error.message));
+    child.once('close', resolve);
+  });
+  const pieces: Buffer[] = [];
+  let size = 0;
+  child.stdout.on('data', (piece: Buffer) => {
+    size += piece.length;
+    if (size <= largest) pieces.push(piece);
+    else child.kill('SIGKILL');
+  });
+  const lines = readLines(child.stderr, (line) => {
+    complaint = line.trim() || complaint;
+    fatal ??= /^(fatal error|panic): .*/.exec(line)?.[0];
+  });
+  const [code] = await Promise.all([ended, lines]);
+  if (size > largest) complaint = `it wrote more than ${largest} bytes`;
+  return { code, output: Buffer.concat(pieces), complaint, fatal };
+}

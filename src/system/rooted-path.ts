@@ -1,16 +1,24 @@
-import { lstat, mkdir, readFile, readlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readFile, readdir, readlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from './errors.ts';
 
-/** Links in a tree lead where they would in a system that has the tree as its root: never out of it. */
-
-const mostLinks = 40;
-
 /**
- * Where an absolute path of the tree at `root` really is. Links on the way are followed inside of the tree; the last part is not
- * followed unless asked for, and need not exist. Nothing else may write to the tree meanwhile.
+ * Paths in a tree that somebody else has made. Links lead where they would in a system that has the tree as its root: an absolute one
+ * begins at the root of the tree, and none leads out of it. Nothing else may write to the tree meanwhile.
  */
-export async function resolveInside(root: string, path: string, { follow = false } = {}): Promise<string> {
+
+/** As many as the kernel follows. */
+const mostLinks = 40;
+const absent = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
+
+/** The one walk: undefined when it leads through too many links, or to nothing though it must exist. */
+async function lead(
+  root: string,
+  path: string,
+  { follow, mustExist }: { follow: boolean; mustExist: boolean },
+): Promise<string | undefined> {
   const todo = parts(path);
   const done: string[] = [];
   let links = 0;
@@ -20,13 +28,15 @@ export async function resolveInside(root: string, path: string, { follow = false
       continue;
     }
     const here = join(root, ...done, part);
-    const target = todo.length > 0 || follow ? await linkTarget(here) : undefined;
-    if (target === undefined) {
+    const isFollowed = todo.length > 0 || follow;
+    const stat = isFollowed || mustExist ? await orAbsent(lstat(here)) : undefined;
+    if (!stat && mustExist) return undefined;
+    if (!isFollowed || stat?.isSymbolicLink() !== true) {
       done.push(part);
       continue;
     }
-    links += 1;
-    if (links > mostLinks) throw new Error(`${path} leads through more than ${mostLinks} links`);
+    if (++links > mostLinks) return undefined;
+    const target = await readlink(here);
     if (target.startsWith('/')) done.length = 0;
     todo.unshift(...parts(target));
   }
@@ -35,13 +45,45 @@ export async function resolveInside(root: string, path: string, { follow = false
 
 const parts = (path: string) => path.split('/').filter((part) => part !== '' && part !== '.');
 
-async function linkTarget(path: string): Promise<string | undefined> {
+async function orAbsent<T>(result: Promise<T>): Promise<T | undefined> {
   try {
-    return (await lstat(path)).isSymbolicLink() ? await readlink(path) : undefined;
+    return await result;
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return undefined;
+    if (absent.has(errorCode(error))) return undefined;
     throw error;
   }
+}
+
+/**
+ * Where a path of the tree at `root` really is. Links on the way are followed inside of the tree; the last part is not followed unless
+ * asked for, and need not exist. Throws when it leads through more than 40 links.
+ */
+export async function resolveInside(root: string, path: string, { follow = false } = {}): Promise<string> {
+  const found = await lead(root, path, { follow, mustExist: false });
+  if (found === undefined) throw new Error(`${path} leads through more than ${mostLinks} links`);
+  return found;
+}
+
+/** Where a path of the tree leads, with all links followed; undefined when nothing is there. */
+export const findInside = (root: string, path: string): Promise<string | undefined> =>
+  lead(root, path, { follow: true, mustExist: true });
+
+/** A regular file of the tree, open for reading; undefined when there is none. The caller closes it. */
+export async function openInside(root: string, path: string): Promise<FileHandle | undefined> {
+  const found = await findInside(root, path);
+  if (found === undefined) return undefined;
+  // A pipe would be waited for.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await orAbsent(open(found, flags));
+  if (!file || (await file.stat()).isFile()) return file;
+  await file.close();
+  return undefined;
+}
+
+/** Names in a directory of the tree, sorted; none when there is no such directory. */
+export async function namesInside(root: string, path: string): Promise<string[]> {
+  const found = await findInside(root, path);
+  return found === undefined ? [] : ((await orAbsent(readdir(found))) ?? []).sort();
 }
 
 /** The directory of this path in the tree, made with all above it where it is not there. */

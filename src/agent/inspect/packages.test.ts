@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { shell } from '../../../test/fixtures/agent/trees.ts';
 import { readPackages } from './packages.ts';
-import { openWithin, resolveWithin } from './within.ts';
+import { openInside, findInside } from '../../system/rooted-path.ts';
 
 function tree(script: string): string {
   const root = join(temporaryDirectory(), 'root');
@@ -77,12 +77,12 @@ test.each([
   ['a directory is no file', 'mkdir link', undefined],
   ['a file in a file is nothing', 'printf x >x; ln -s x/y link', undefined],
 ])('hostile or odd: %s', async (_case, script, content) => {
-  const file = await openWithin(tree(script), 'link');
+  const file = await openInside(tree(script), 'link');
   expect(await file?.readFile('utf8')).toBe(content);
   await file?.close();
 });
 
 test('nothing leads out of the root', async () => {
   const root = tree('ln -s / up');
-  expect(await resolveWithin(root, 'up/../..')).toBe(root);
+  expect(await findInside(root, 'up/../..')).toBe(root);
 });

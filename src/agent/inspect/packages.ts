@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { linesOf } from '../../runtime/lines.ts';
 import { parseInstalled } from './apk.ts';
 import { packageOfList, parseStatus } from './dpkg.ts';
-import { namesWithin, openWithin, resolveWithin } from './within.ts';
+import { namesInside, openInside, findInside } from '../../system/rooted-path.ts';
 import type { InstalledPackage } from '../../api/inspection.ts';
 
 /** What the package managers of an image say of it. */
@@ -41,13 +41,13 @@ export async function readPackages(root: string): Promise<Packages> {
 type Found = Packages & { owners: Map<string, string> };
 
 async function readDpkg(root: string, found: Found): Promise<void> {
-  const parts = (await namesWithin(root, `${dpkg}/status.d`)).filter((name) => !name.endsWith('.md5sums'));
+  const parts = (await namesInside(root, `${dpkg}/status.d`)).filter((name) => !name.endsWith('.md5sums'));
   for (const path of [`${dpkg}/status`, ...parts.map((name) => `${dpkg}/status.d/${name}`)]) {
     for await (const one of parseStatus(linesWithin(root, path))) addPackage(found, one);
   }
   if (found.packages.length > 0) found.records.push(dpkg);
   const links = await topLinks(root);
-  for (const name of await namesWithin(root, `${dpkg}/info`)) {
+  for (const name of await namesInside(root, `${dpkg}/info`)) {
     const owner = packageOfList(name);
     if (owner === undefined) continue;
     for await (const path of linesWithin(root, `${dpkg}/info/${name}`)) setOwner(found, links(path), owner);
@@ -77,7 +77,7 @@ async function readApk(root: string, found: Found): Promise<void> {
 
 async function noteRpm(root: string, found: Found): Promise<void> {
   for (const path of rpm.flatMap((directory) => rpmFiles.map((name) => `${directory}/${name}`))) {
-    if ((await resolveWithin(root, path)) === undefined) continue;
+    if ((await findInside(root, path)) === undefined) continue;
     found.notes.push(`${path} is a database of rpm, which is not read: its packages are missing here, files are not`);
     return;
   }
@@ -86,8 +86,8 @@ async function noteRpm(root: string, found: Found): Promise<void> {
 /** Makes /usr/bin/ls of /bin/ls where /bin is a link to usr/bin: packages record what they were built with. */
 async function topLinks(root: string): Promise<(path: string) => string> {
   const targets = new Map<string, string>();
-  for (const name of await namesWithin(root, '/')) {
-    const target = await resolveWithin(root, name);
+  for (const name of await namesInside(root, '/')) {
+    const target = await findInside(root, name);
     if (target !== undefined && target !== `${root}/${name}`) targets.set(name, target.slice(root.length));
   }
   return (path) => {
@@ -98,7 +98,7 @@ async function topLinks(root: string): Promise<(path: string) => string> {
 }
 
 async function* linesWithin(root: string, path: string): AsyncGenerator<string> {
-  const file = await openWithin(root, path);
+  const file = await openInside(root, path);
   if (file) yield* linesOf(textOf(file), longestLine);
 }
 
