@@ -1,5 +1,6 @@
 import { containerName } from '../pod/pod.ts';
 import type { ContainerState, ContainerStatus, Node, Pod, PodStatus } from '../api/kubernetes/objects.ts';
+import { firstHit } from '../runtime/rules.ts';
 
 /**
  * What the end of a Pod says about the image that it ran; the one place for HostedContainers and for tests of images.
@@ -59,14 +60,7 @@ export function podEnd(pod: Pod): PodEnd | undefined {
   const { phase } = pod.status ?? {};
   if (phase !== 'Failed' && phase !== 'Succeeded') return undefined;
   const ended = { pod, terminated: containerStatusOf(pod)?.state?.terminated };
-  let cause: PodEnd['cause'] = 'Cluster';
-  for (const rule of rules) {
-    const hit = rule(ended);
-    if (hit === undefined) continue;
-    cause = hit;
-    break;
-  }
-  return { cause, ...wordsOf(ended, phase) };
+  return { cause: firstHit(rules, ended) ?? 'Cluster', ...wordsOf(ended, phase) };
 }
 
 /** The words of the kubelet, else of who wanted the Pod to end, else of the runtime. */

@@ -1,6 +1,7 @@
 import type { Layout } from '../api/osimage.ts';
 import type { Writable } from '../api/kubernetes/podfields.ts';
 import { defaultsRoot, notFromImage } from './paths.ts';
+import { firstHit } from '../runtime/rules.ts';
 
 /** How a container gets a link on top of its image. Its root is read-only, so it cannot be a link there (ADR 27). */
 export type LinkMount =
@@ -55,13 +56,7 @@ const rules: readonly Rule[] = [isOverlayItself, standsOnOurs, leadsIntoOverlay,
 
 /** What each link on top of an image becomes. `writable` has parents before children. */
 export const linkMounts = ({ links = [], directories }: Layout, writable: readonly Writable[]): LinkMount[] =>
-  links.map((link) => {
-    for (const rule of rules) {
-      const mount = rule(link, writable, directories);
-      if (mount) return mount;
-    }
-    return { kind: 'None', name: link.name };
-  });
+  links.map((link) => firstHit(rules, link, writable, directories) ?? { kind: 'None', name: link.name });
 
 /** What `launch` has to know of the links, as environment. */
 export function linkEnvironment(mounts: readonly LinkMount[]): Record<string, string> {

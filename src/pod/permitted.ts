@@ -1,5 +1,6 @@
 import { additionalCapabilities, baselineCapabilities } from '../api/kubernetes/podfields.ts';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
+import { firstHit } from '../runtime/rules.ts';
 
 /**
  * What a HostedContainer must not ask for: the operator would make the Pod with its own rights, in a namespace that has to allow
@@ -55,11 +56,7 @@ const rules: readonly Rule[] = [capabilities, annotations, probeHosts];
 
 /** Why the container may not run as it is; undefined when it may. First hit wins. */
 export function notPermitted(container: HostedContainer, allowed: AllowedCapabilities = []): string | undefined {
-  for (const rule of rules) {
-    const message = rule(container, allowed);
-    if (message !== undefined) return message;
-  }
-  return undefined;
+  return firstHit(rules, container, allowed);
 }
 
 /** Reads the setting, a list with commas. Throws when it names what no cluster may allow. */

@@ -5,6 +5,7 @@ import type { AllowedCapabilities } from './permitted.ts';
 import { effectiveCommand } from './pod.ts';
 import { parseQuantity } from '../api/kubernetes/quantity.ts';
 import { effectiveWritable } from './volumes.ts';
+import { firstHit } from '../runtime/rules.ts';
 
 type Rule = (container: HostedContainer, image: UsableImage, allowed: AllowedCapabilities) => string | undefined;
 
@@ -60,9 +61,5 @@ export function invalidity(
   image: UsableImage,
   allowed: AllowedCapabilities = [],
 ): string | undefined {
-  for (const rule of rules) {
-    const message = rule(container, image, allowed);
-    if (message !== undefined) return message;
-  }
-  return undefined;
+  return firstHit(rules, container, image, allowed);
 }

@@ -15,6 +15,7 @@ import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError 
 import { truncateStart } from '../../runtime/text.ts';
 import { howToStart, isSuspended, whySuspended } from '../../pod/suspended.ts';
 import type { Situation, Stated } from './situation.ts';
+import { firstHit } from '../../runtime/rules.ts';
 
 /** All conditions; Ready is computed last. */
 export function conditionsOf(s: Situation): Stated[] {
@@ -225,10 +226,8 @@ const readyRules: readonly ReadyRule[] = [
 ];
 
 function readyCondition(s: Situation): Stated {
-  for (const rule of readyRules) {
-    const hit = rule(s);
-    if (hit) return { type: 'Ready', status: hit.status ?? 'False', reason: hit.reason, message: hit.message };
-  }
+  const hit = firstHit(readyRules, s);
+  if (hit) return { type: 'Ready', status: hit.status ?? 'False', reason: hit.reason, message: hit.message };
   const interruption = interruptionOf(s.status, s.course);
   const before = interruption ? `. ${interruptionText(interruption)}` : '';
   const message = `${notReadyBecause(s.observed.pod)}${before}`;

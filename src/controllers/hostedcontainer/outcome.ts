@@ -3,6 +3,7 @@ import { containerName } from '../../pod/pod.ts';
 import type { ContainerState, ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
 import { podEnd } from '../pod-end.ts';
 import { elapsedSeconds, secondsSince } from './clock.ts';
+import { firstHit } from '../../runtime/rules.ts';
 
 /**
  * How an attempt to run an image stands. Only what its container did makes it `Failed`. `Inconclusive`: its Pod has ended, or
@@ -151,10 +152,8 @@ const rules: readonly Rule[] = [good, launchGaveUp, tooManyExits, tooManyEvictio
 
 /** Judges an attempt by the rules of `spec.upgrade`, from what its Pod tells now and what its Pods told before. */
 export function judge(judged: Judged): Verdict {
-  for (const rule of rules) {
-    const verdict = rule(judged);
-    if (verdict) return verdict;
-  }
+  const verdict = firstHit(rules, judged);
+  if (verdict) return verdict;
   const { container, attempt, hasWayBack, now } = judged;
   const { minReadySeconds, progressDeadlineSeconds } = container.spec.upgrade;
   const due = [

@@ -14,6 +14,7 @@ import type { ImageDigest, Need, Observed, Trial } from './observed.ts';
 import { lookUp } from './images.ts';
 import { hasSpread } from './first-start.ts';
 import { isQuotaShut } from './quota.ts';
+import { firstHit } from '../../runtime/rules.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
 export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hindrance } | { need: Need };
@@ -24,10 +25,8 @@ export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hin
  * takes the Pod.
  */
 export function gate(o: Observed, image: UsableImage): Passage {
-  for (const check of checks) {
-    const stop = check(o, image);
-    if (stop) return stop;
-  }
+  const stop = firstHit(checks, o, image);
+  if (stop) return stop;
   const pod = buildPod(o.container, image, o.scaffolds, o.now.getTime().toString(36));
   const trial = trialOf(o, pod);
   if (!trial) return { need: { type: 'Trial', pod } };

@@ -11,6 +11,7 @@ import { isLastKnownGood } from '../../hostedcontainer/last-known-good.ts';
 import { readyOf } from './observed.ts';
 import type { Counts, Observed } from './observed.ts';
 import { isSuspended } from '../../../pod/suspended.ts';
+import { firstHit } from '../../../runtime/rules.ts';
 
 /**
  * How one follower stands with the image. `Waiting`: it runs something else and is to be moved. `Moving`: it was moved and is
@@ -135,11 +136,7 @@ function stateOf(container: HostedContainer, failure: FailedImage | undefined, c
   const { lastKnownGoodImage: good, assignedImage: assigned } = status;
   const isGood = context.usable ? isLastKnownGood(status, context.usable) : good === context.image;
   const subject = { ...context, container, good, isGood, assigned, failure };
-  for (const rule of stateRules) {
-    const state = rule(subject);
-    if (state) return state;
-  }
-  return 'Waiting';
+  return firstHit(stateRules, subject) ?? 'Waiting';
 }
 
 const isSince = (time: string | undefined, since: string | undefined): boolean =>

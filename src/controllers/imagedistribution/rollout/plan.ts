@@ -12,6 +12,7 @@ import { haltForFailures, stayHalted } from './halt.ts';
 import type { Observed, RolloutPlan, Step } from './observed.ts';
 import { startOf } from './stuck.ts';
 import { advance } from './waves.ts';
+import { firstHit } from '../../../runtime/rules.ts';
 
 /**
  * The whole policy of a rollout, over all containers that follow the default version and are selected; undefined when the
@@ -179,9 +180,5 @@ const rules: readonly Rule[] = [
 ];
 
 function decide(context: Context): Step {
-  for (const rule of rules) {
-    const step = rule(context);
-    if (step) return step;
-  }
-  return { reason: 'NotActivated', message: 'There is no rollout' };
+  return firstHit(rules, context) ?? { reason: 'NotActivated', message: 'There is no rollout' };
 }

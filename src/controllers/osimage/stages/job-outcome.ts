@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ContainerState, Job, Pod } from '../../../api/kubernetes/objects.ts';
 import type { SeenJob } from '../../caches.ts';
 import type { Observed } from '../observed.ts';
+import { firstHit } from '../../../runtime/rules.ts';
 
 /** How a Job stands, from it and its Pod. */
 export type Outcome<Answer> =
@@ -97,11 +98,7 @@ const lostPod = ({ job, end, pod }: Ended): Failure => {
 
 /** First hit wins; no reason where no one gave one. */
 function whyFailed(ended: Ended): Failure {
-  for (const rule of [podTimedOut, evicted, answered, jobTimedOut, fellSilent]) {
-    const failure = rule(ended);
-    if (failure) return failure;
-  }
-  return lostPod(ended);
+  return firstHit([podTimedOut, evicted, answered, jobTimedOut, fellSilent], ended) ?? lostPod(ended);
 }
 
 /** The end of a log, as a part of a message. */

@@ -13,6 +13,7 @@ import { lastLines, podProblem, terminated } from './job-outcome.ts';
 import { shorten, tryAgain } from '../observed.ts';
 import type { Action, Observed, Stage, Stated } from '../observed.ts';
 import { chooseNode } from './verification-node.ts';
+import { firstHit } from '../../../runtime/rules.ts';
 
 type VerificationStatus = NonNullable<OSImageStatus['verification']>;
 type TestedImage = VerificationPod['image'];
@@ -121,10 +122,8 @@ const endedOtherwise: Rule = (test) => (podEnd(test.pod) ? replace(test) : undef
 
 /** First hit wins. */
 function judgePod(test: Test): Result {
-  for (const rule of [isGoing, timedOut, commandPassed, disturbed, commandFailed, endedOtherwise]) {
-    const result = rule(test);
-    if (result) return result;
-  }
+  const result = firstHit([isGoing, timedOut, commandPassed, disturbed, commandFailed, endedOtherwise], test);
+  if (result) return result;
   const { status, pod } = test;
   const startTime = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt;
   return running({ ...status, ...(startTime !== undefined && { startTime }) }, podProblem(pod));
