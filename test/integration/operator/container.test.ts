@@ -115,14 +115,15 @@ describe('a container', () => {
     expect(await owners(hostedContainers, 'owned', 'f:spec', 'f:command')).toEqual(['gitops Apply']);
     expect(await owners(hostedContainers, 'owned', 'f:status')).toEqual(['monoroot Apply status']);
     expect(await owners(pods, 'owned', 'f:spec', 'f:containers')).toEqual(['monoroot Update']);
-    expect(await owners(nodeStores, 'n1', 'f:spec')).toEqual(['monoroot Apply']);
+    // Patched, because an apply depends on no generation (ADR 29).
+    expect(await owners(nodeStores, 'n1', 'f:spec')).toEqual(['monoroot Update']);
     expect(await owners(nodeStores, 'n1', 'f:status')).toEqual(['monoroot-agent Apply status']);
     expect(await owners(osImages, 'app.v1', 'f:status')).toEqual(['monoroot Apply status']);
     expect(await owners(imageDistributions, 'app.v1', 'f:status')).toEqual(['monoroot Apply status']);
     const label = 'f:image.monoroot.dev/app.v1';
-    expect(await owners(nodes, 'n1', 'f:metadata', 'f:labels', label)).toEqual(['monoroot-node-labels Apply']);
+    expect(await owners(nodes, 'n1', 'f:metadata', 'f:labels', label)).toEqual(['monoroot-node-labels Update']);
     expect(await owners(nodes, 'n1', 'f:metadata', 'f:labels', 'f:kubernetes.io/arch')).not.toContain(
-      'monoroot-node-labels Apply',
+      'monoroot-node-labels Update',
     );
   });
 
