@@ -108,7 +108,7 @@ class Below {
   }
 
   #stat = (path: string): Stats | undefined => lstatSync(this.#bytes(path), { throwIfNoEntry: false });
-  #bytes = (path: string): Buffer => Buffer.concat([Buffer.from(`${this.#root}/`), Buffer.from(path, 'latin1')]);
+  #bytes = (path: string): Buffer => bytesOf(this.#root, path);
 }
 
 const join = (parent: string, name: string) => (parent === '' ? name : `${parent}/${name}`);
@@ -184,13 +184,14 @@ const isWhiteout = (path: string): boolean => path.split('/').some((part) => par
 
 /** What of a layer is restored: a layer that is not the lowest goes over what the others have made. */
 export function layerFilter(tree?: string): FilterOptions {
-  const below = tree === undefined ? undefined : linksOf(tree);
-  return {
-    kind: 'layer',
-    leaveOut: isWhiteout,
-    ...(below && { below }),
-  };
+  const lowest: FilterOptions = { kind: 'layer', leaveOut: isWhiteout };
+  if (tree === undefined) return lowest;
+  const isBelow = (path: string) => lstatSync(bytesOf(tree, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return { ...lowest, below: linksOf(tree), isBelow };
 }
+
+const bytesOf = (tree: string, path: string): Buffer =>
+  Buffer.concat([Buffer.from(`${tree}/`), Buffer.from(path, 'latin1')]);
 
 /** Where the link at a path of a tree leads; names have one character a byte. It remembers the last ones. */
 function linksOf(tree: string): (path: string) => string | undefined {
@@ -198,7 +199,7 @@ function linksOf(tree: string): (path: string) => string | undefined {
   return (path) => {
     if (known.has(path)) return known.get(path);
     if (known.size >= mostKnown) known.clear();
-    const target = readLink(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from(path, 'latin1')]));
+    const target = readLink(bytesOf(tree, path));
     known.set(path, target);
     return target;
   };

@@ -1,33 +1,39 @@
-import { FetchError } from '../../failure.ts';
 import { partsOf } from './links.ts';
 
 /** Bits of what was seen: with a million directories, one in a thousand is taken for another one, which costs a little and no more. */
 const bits = 2 ** 26;
+/** Of their headers. Beyond it directories have the time of the unpacking, and nothing else is wrong with them. */
 const mostBytes = 16 * 1024 * 1024;
 
 /**
- * Finds directories that an archive has twice, or after something in them. bsdtar sets their times in the end, and of two entries
- * those of the first; so the last ones are kept, to be restored again.
+ * Finds directories that an archive has twice, or after something in them, or that are in the layers below. bsdtar sets times of
+ * directories in the end, of two entries those of the first, and not those of a directory that was there; so the last ones are kept, to be restored
+ * again.
  */
 export class Directories {
   readonly #seen = new Uint8Array(bits / 8);
   readonly #again = new Map<string, readonly Buffer[]>();
+  readonly #isBelow: (path: string) => boolean;
   #bytes = 0;
 
-  /** Notes an entry, and for a directory the blocks that restore it. Throws UnsupportedArchive when too many came twice. */
+  constructor(isBelow: (path: string) => boolean = () => false) {
+    this.#isBelow = isBelow;
+  }
+
+  /** Notes an entry, and for a directory the blocks that restore it. */
   note(path: string, directory: readonly Buffer[] | undefined): void {
     const parts = partsOf(path);
     const key = parts.join('/');
     for (let length = parts.length - 1; length > 0; length--) if (this.#add(parts.slice(0, length).join('/'))) break;
-    if (!directory || key === '' || !this.#add(key)) return;
+    if (!directory || key === '') return;
+    const isThere = this.#add(key);
+    if (!isThere && !this.#isBelow(key)) return;
+    const bytes = key.length + 100 + directory.reduce((sum, { length }) => sum + length, 0);
+    if (this.#bytes + bytes > mostBytes) return;
+    this.#bytes += bytes;
+    // Copies: what they are cut from is much larger.
     const copies = directory.map((block) => Buffer.from(block));
-    this.#bytes += key.length + 100 + copies.reduce((sum, { length }) => sum + length, 0);
-    if (this.#bytes > mostBytes) {
-      const message = `The archive has too many directories twice, or after what is in them, ${this.#again.size} so far`;
-      throw new FetchError('UnsupportedArchive', `${message}; unpack it and pack the tree`);
-    }
-    // A body follows the header of a dump of a directory; without it nothing is lost.
-    if (directory.length > 0) this.#again.set(key, copies);
+    this.#again.set(key, copies);
   }
 
   /** The last entries of those that came twice. */

@@ -13,6 +13,8 @@ export interface FilterOptions {
   kind: TarReaderOptions['kind'];
   /** Where a link of the layers below leads. */
   below?: (path: string) => string | undefined;
+  /** Whether a directory is there already. */
+  isBelow?: (path: string) => boolean;
   /** Whether an entry is left out. */
   leaveOut?: (path: string) => boolean;
 }
@@ -27,9 +29,9 @@ export const streamEnd = Buffer.alloc(1024);
  * global records count, paths through links lead to where the links do. Entries to which none of this applies pass as they
  * are. Throws UnsupportedArchive for what would be lost otherwise.
  */
-export function filterTar({ kind, below, leaveOut = () => false }: FilterOptions): TarFilter {
+export function filterTar({ kind, below, isBelow, leaveOut = () => false }: FilterOptions): TarFilter {
   const links = new Links(kind, below);
-  const directories = new Directories();
+  const directories = new Directories(isBelow);
   const reader = new TarReader({
     kind,
     entry(entry) {
@@ -39,7 +41,7 @@ export function filterTar({ kind, below, leaveOut = () => false }: FilterOptions
       // It says nothing but that the file has its name.
       if (entry.type === '1' && samePath(place.path, place.link)) return undefined;
       const pieces = rewritten(entry, place, kind);
-      directories.note(place.path, entry.isDirectory ? pieces : undefined);
+      directories.note(place.path, entry.type === '5' ? pieces : undefined);
       return pieces;
     },
   });
@@ -48,7 +50,7 @@ export function filterTar({ kind, below, leaveOut = () => false }: FilterOptions
 
 export interface TarFilter {
   reader: TarReader;
-  /** Another stream, to be restored after the first: of directories that came twice, as bsdtar gives them the times of the first. */
+  /** Another stream, to be restored after the first: see `Directories`. */
   repeated: () => Buffer | undefined;
 }
 
