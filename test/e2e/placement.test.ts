@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { apiVersion } from '../../src/api/names.ts';
 import { nodes, persistentVolumeClaims } from '../../src/kube/resources.ts';
+import { parseReference } from '../../src/api/images.ts';
 import { expectValidStatus } from '../../src/runtime/status.ts';
-import { serveFiles } from './lib/files.ts';
+import { serveFiles, tinyArchive, url } from './lib/files.ts';
 import { provide, spread, store } from './lib/images.ts';
 import {
   applyContainer,
@@ -19,6 +21,7 @@ import { claimSpec, makeClaim, makeVolume, removeVolumes } from './lib/volumes.t
 /** Where containers run: `everywhere` is on all nodes, `here` first on one node only, and `there` is another node. */
 
 const [everywhere, rare] = ['tiny:place1', 'tiny:place2'] as const;
+const fleets = ['tiny:place3', 'tiny:place4'] as const;
 const containers = ['at-image', 'wanting', 'at-data', 'moving', 'template', 'software', 'keeps', 'drops'];
 const volumes = ['at-data', 'keeps-data', 'drops-data'];
 let here = '';
@@ -38,10 +41,48 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await remove({ containers, images: [everywhere, rare] });
+  await remove({ containers, images: [everywhere, rare, ...fleets] });
   await removeVolumes(...volumes);
   await kubectl.run(['delete', 'priorityclass', '--ignore-not-found', namespace]);
 });
+
+test.each([
+  { images: 'all nodes at once', name: 'at-once', image: fleets[0], parallelism: 10 },
+  { images: 'one node after the other', name: 'by-turns', image: fleets[1], parallelism: 1 },
+])(
+  'no node gets more than twice the mean of six containers that are created with their image, which comes to $images',
+  { timeout: 180_000 },
+  async ({ name, image, parallelism }) => {
+    const { os, version = '' } = parseReference(image);
+    const archive = await tinyArchive(version);
+    const object = (kind: string, objectName: string, spec: object) => ({
+      apiVersion,
+      kind,
+      metadata: { name: objectName, ...(kind === 'HostedContainer' && { namespace }) },
+      spec,
+    });
+    const source = { http: { url: url(archive), sha256: archive.sha256 } };
+    const six = ['1', '2', '3', '4', '5', '6'].map((n) => `${name}-${n}`);
+    await kubectl.apply(
+      [
+        object('OSImage', `${os}.${version}`, { os, version, source, defaults: { command: ['/bin/serve'] } }),
+        object('ImageDistribution', `${os}.${version}`, { image, parallelism }),
+        ...six.map((it) => object('HostedContainer', it, { image, podTemplate: { terminationGracePeriodSeconds: 1 } })),
+      ],
+      fieldManager,
+    );
+    const started = await Promise.all(
+      six.map((it) =>
+        untilContainer(it, 'runs', (c) => has(c, 'Ready', 'True/Running') && c.status?.image === image, 120),
+      ),
+    );
+    const perNode = Map.groupBy(started, ({ status }) => status?.nodeName);
+    const mean = six.length / (await kubectl.list(nodes)).length;
+    const counts = [...perNode].map(([node, on]) => `${node ?? 'no node'}: ${on.length}`).join(', ');
+    expect(Math.max(...[...perNode.values()].map((on) => on.length)), counts).toBeLessThanOrEqual(2 * mean);
+    await remove({ containers: six, images: [image] });
+  },
+);
 
 test.concurrent('a container runs where its image is', async () => {
   await applyContainer('at-image', { image: rare });
