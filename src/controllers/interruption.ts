@@ -57,7 +57,7 @@ export function pauseSeconds(interruption: Interruption | undefined, now: Date):
 
 /** What happened, in a sentence. */
 export const interruptionText = ({ count, reason, message }: Interruption): string =>
-  `${count === 1 ? 'Its Pod' : `${count} Pods in a row`} ended without telling anything about the image, last: ${reason}: ${message}`;
+  `${count === 1 ? 'Its Pod' : `${count} Pods in a row`} ended without a verdict on the image, last: ${reason}: ${message.replace(/[\s.]+$/, '')}`;
 
 /** Why there is no Pod at the moment, and when the next one comes. */
 export const pauseText = (interruption: Interruption): string =>

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { nodes } from '../../src/kube/resources.ts';
+import type { Pod } from '../../src/api/kubernetes/objects.ts';
 import { serveFiles } from './lib/files.ts';
 import { provide } from './lib/images.ts';
 import {
   applyContainer,
   hostedContainers,
+  messageOf,
   patchContainer,
   pods,
   remove,
@@ -12,7 +14,8 @@ import {
   upToDate,
 } from './lib/objects.ts';
 import { hack, has, kubectl, namespace } from './lib/system.ts';
-import { record, uidsOf } from './lib/watch.ts';
+import { record, sighted, uidsOf } from './lib/watch.ts';
+import type { Sighting } from './lib/watch.ts';
 
 /** What ends the Pods of an upgrade without being a fault of the image. */
 
@@ -26,7 +29,37 @@ beforeAll(async () => {
   const names = (await kubectl.list(nodes)).map(({ metadata }) => metadata.name);
   far = names.find((name) => name !== server?.spec.nodeName) ?? '';
 }, 240_000);
-afterAll(() => remove({ containers: ['cut-off'], images: [good, better] }));
+afterAll(() => remove({ containers: ['cut-off', 'pushed'], images: [good, better] }));
+
+test(
+  'Pods of an upgrade that others evict again and again are no evidence against the image',
+  { timeout: 240_000 },
+  async (context) => {
+    await applyContainer('pushed', { image: good, podTemplate: { terminationGracePeriodSeconds: 1 } });
+    await upToDate('pushed', good);
+    const runs = record(context, pods, { name: 'pushed', namespace });
+    await patchContainer('pushed', { image: better, upgrade: { minReadySeconds: 20 } });
+    const isBetter = ({ object }: Sighting<Pod>) => object.metadata.annotations?.['monoroot.dev/image'] === better;
+    const evict = async (seen: readonly string[]) => {
+      const { object } = await sighted(runs, 'a Pod of the better version', (it) => isBetter(it) && !seen.includes(it.object.metadata.uid ?? '')); // prettier-ignore
+      const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'pushed', namespace } };
+      const path = `/api/v1/namespaces/${namespace}/pods/pushed/eviction`;
+      await kubectl.run(['create', '--raw', path, '-f', '-'], { input: JSON.stringify(eviction) });
+      return [...seen, object.metadata.uid ?? ''];
+    };
+    await evict(await evict([]));
+    const paused = await untilContainer(
+      'pushed',
+      'is on the good version in the pause',
+      (c) => has(c, 'Upgraded', 'Unknown/Interrupted') && has(c, 'Ready', 'True/Running') && c.status?.image === good,
+    );
+    expect(messageOf(paused, 'Upgraded')).toContain('EvictionByEvictionAPI');
+    expect(paused.status?.failedImages ?? []).toEqual([]);
+    await patchContainer('pushed', { restartToken: 'now' });
+    const done = await upToDate('pushed', better);
+    expect(done.status?.failedImages ?? []).toEqual([]);
+  },
+);
 
 test('a node that dies in mid-upgrade is no evidence against the image', { timeout: 420_000 }, async (context) => {
   await applyContainer('cut-off', {
