@@ -69,23 +69,34 @@ export async function requestFile(
     if (settings.dispatcher) body?.on('error', () => undefined).destroy();
     else await dispatcher.destroy();
   };
-  const ask = (to: URL, headers: Record<string, string>) =>
-    request(to.href, {
+  const { connectTimeoutSeconds = 15, headersTimeoutSeconds = 30, idleTimeoutSeconds = 30 } = settings;
+  const ask = async (to: URL, headers: Record<string, string>) => {
+    // Provisional answers count for the library as a sign of life.
+    const late = new AbortController();
+    const headSeconds = connectTimeoutSeconds + headersTimeoutSeconds;
+    const timer = setTimeout(() => late.abort(new Error(`no answer within ${headSeconds} s`)), headSeconds * 1000);
+    return request(to.href, {
       dispatcher,
-      signal,
-      headersTimeout: (settings.headersTimeoutSeconds ?? 30) * 1000,
-      bodyTimeout: (settings.idleTimeoutSeconds ?? 30) * 1000,
+      signal: AbortSignal.any([signal, late.signal]),
+      headersTimeout: headersTimeoutSeconds * 1000,
+      bodyTimeout: idleTimeoutSeconds * 1000,
       headers,
-    }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw connectionFailure(error, to.host, { proxied: settings.proxies !== undefined });
-    });
+    })
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw connectionFailure(error, to.host, { proxied: settings.proxies !== undefined });
+      })
+      .finally(() => clearTimeout(timer));
+  };
   try {
     const headers = { ...headersOf(part), ...(settings.accept !== undefined && { accept: settings.accept }) };
     const { authorization } = credentials;
     const first = new URL(url);
-    const { response, from } = await follow(first, (to) =>
-      ask(to, authorization !== undefined && to.origin === first.origin ? { ...headers, authorization } : headers),
+    const { response, from } = await follow(
+      first,
+      (to) =>
+        ask(to, authorization !== undefined && to.origin === first.origin ? { ...headers, authorization } : headers),
+      Math.min(idleTimeoutSeconds, 5),
     );
     try {
       return { ...read(response, part, from), host: from.host, close: () => close(response.body) };
@@ -111,15 +122,19 @@ function headersOf({ start, validator }: Part): Record<string, string> {
 
 type Response = Dispatcher.ResponseData;
 
-async function follow(first: URL, ask: (url: URL) => Promise<Response>): Promise<{ response: Response; from: URL }> {
+async function follow(
+  first: URL,
+  ask: (url: URL) => Promise<Response>,
+  dumpSeconds: number,
+): Promise<{ response: Response; from: URL }> {
   let from = first;
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     const response = await ask(from);
     const { statusCode, headers, body } = response;
     const location = String(headers.location ?? '');
     if (![301, 302, 303, 307, 308].includes(statusCode) || location === '') return { response, from };
-    // Read to the end, so that the connection can be used again; a long answer is not worth it.
-    await body.dump({ limit: 65536 }).catch(() => undefined);
+    // Read to the end, so that the connection can be used again; a long answer, or a slow one, is not worth it.
+    await body.dump({ limit: 65536, signal: AbortSignal.timeout(dumpSeconds * 1000) }).catch(() => undefined);
     from = redirected(from, location);
   }
   const message = `${first.host} redirected more than ${maxRedirects} times; point the source to where the archive is`;

@@ -24,13 +24,17 @@ export async function authorize(
   login: Login | undefined,
   { dispatcher, signal }: { dispatcher: Dispatcher; signal: AbortSignal },
 ): Promise<string | undefined> {
+  const milliseconds = secondsToAnswer * 1000;
+  // All of it, and not only a sign of life in that time.
+  const late = AbortSignal.timeout(2 * milliseconds);
   const ask: Ask = async (url, details = {}) => {
-    const milliseconds = secondsToAnswer * 1000;
     const timeouts = { headersTimeout: milliseconds, bodyTimeout: milliseconds };
-    return request(url, { dispatcher, signal, ...timeouts, ...details }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw connectionFailure(error, url.host);
-    });
+    return request(url, { dispatcher, signal: AbortSignal.any([signal, late]), ...timeouts, ...details }).catch(
+      (error: unknown) => {
+        signal.throwIfAborted();
+        throw connectionFailure(error, url.host);
+      },
+    );
   };
   const { statusCode, headers, body } = await ask(new URL(`${originOf(repository)}/v2/`));
   await body.dump({ limit: 65536 }).catch(() => undefined);
