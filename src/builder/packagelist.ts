@@ -38,7 +38,10 @@ export async function listPackages({ root, recipe, ports }: TreeStep): Promise<P
 export function settle(text: string, { os, version, build }: TreeStep['recipe']): PackageList {
   const parsed = document.safeParse(JSON.parse(text));
   if (!parsed.success) {
-    throw new BuildError('PackageListFailed', `syft wrote no SPDX: ${z.prettifyError(parsed.error)}`);
+    throw new BuildError(
+      'PackageListFailed',
+      `syft wrote no SPDX: ${z.prettifyError(parsed.error)}; look at the image of the builder`,
+    );
   }
   const { creationInfo, packages, files, relationships, ...rest } = parsed.data;
   const sorted = {

@@ -22,4 +22,5 @@ export function parseRecipe(json: unknown): Recipe {
   return parsed.data;
 }
 
-const invalid = (why: string) => new BuildError('InvalidRecipe', `The recipe is not valid: ${why}`);
+const invalid = (why: string) =>
+  new BuildError('InvalidRecipe', `The recipe is not valid: ${why}; correct source.build`);

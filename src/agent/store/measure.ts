@@ -154,5 +154,5 @@ function device(path: string): FetchError {
 }
 
 function tooLong(): FetchError {
-  return new FetchError('UnsafeArchive', 'A path is longer than 4096 bytes; no program could use it');
+  return new FetchError('UnsafeArchive', 'A path is longer than 4096 bytes, so no program could use it; shorten it');
 }

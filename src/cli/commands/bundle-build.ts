@@ -75,7 +75,11 @@ async function build(recipe: Recipe, { push, secrets, output, work }: Options, c
   try {
     return await buildLocally(local.recipe, output, push, ports);
   } catch (error) {
-    throw explain(signal.aborted ? new BuildError('Stopped', 'It was stopped') : toBuildError(error));
+    throw explain(
+      signal.aborted
+        ? new BuildError('Stopped', 'It was stopped before it was done; run it again')
+        : toBuildError(error),
+    );
   }
 }
 
