@@ -262,6 +262,32 @@ describe.skipIf(unable)(unable ? `a build (skipped: ${unable})` : 'a build', { t
     await expect(failure).rejects.toMatchObject({ reason: 'ArchitectureMismatch' });
   });
 
+  test('ends what a command has left running, before the next command and before the tree is packed', async () => {
+    const from = await serveBase(baseArchive());
+    const daemon = (path: string) => `sh -c 'while :; do : >${path}; done'`;
+    const started = (path: string) => `until [ -e ${path} ]; do :; done`;
+    const run = [
+      // In the group of the command; in a session of its own; as another user, without a parent.
+      `${daemon('/srv/one')} & ${started('/srv/one')}`,
+      `busybox setsid ${daemon('/srv/two')} </dev/null >/dev/null 2>&1 & ${started('/srv/two')}`,
+      `mkdir /srv/www && chown 33 /srv/www && echo "busybox setsid ${daemon('/srv/www/three')} &" >/srv/start`,
+      `(su -s /bin/sh www -c "sh /srv/start" &); ${started('/srv/www/three')}`,
+      'rm /srv/one /srv/two /srv/www/three /srv/start; i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done',
+    ];
+    const { digest } = await build({ from, run });
+    const root = await unpacked(digest);
+    expect(readdirSync(join(root, 'srv'))).toEqual(['www']);
+    expect(readdirSync(join(root, 'srv/www'))).toEqual([]);
+  });
+
+  test('fails as a command does that a signal has ended', async () => {
+    const from = await serveBase(baseArchive());
+    await expect(build({ from, run: ['kill -9 $$'] })).rejects.toThrow(/Command 1 of 1 failed .*SIGKILL/);
+    await expect(build({ from, run: ['while :; do :; done & exit 7'] })).rejects.toThrow(
+      /Command 1 of 1 failed .*ended with 7/,
+    );
+  });
+
   test('runs commands that cannot get out of the tree', async () => {
     const outside = temporaryDirectory();
     const base = baseArchive((root) => symlinkSync(outside, join(root, 'srv/out')));

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { Proxies } from '../image/download/connect.ts';
 import { directoryInside, placeInside, resolveInside } from '../system/rooted-path.ts';
 import type { BuilderPorts } from './ports.ts';
+import { reaping } from './reap.ts';
 
 /** Running programs of the tree in the tree. */
 
 export interface Chroot {
-  /** Runs a program of the tree there, as root. */
+  /** Runs a program of the tree there, as root. Nothing that it has started runs any more when this resolves or rejects. */
   run(command: readonly string[]): Promise<void>;
 }
 
@@ -69,7 +70,10 @@ export async function withChroot<T>(
       'exec "$@"',
       'sh',
     ];
-    return await use({ run: (command) => programs.run([...enter, ...command], { env, name: command[0] ?? '' }) });
+    return await use({
+      run: (command) =>
+        programs.run(reaping([...enter, ...command]), { env, name: command[0] ?? '', endsItsOwn: true }),
+    });
   } finally {
     for (const undo of restore.reverse()) await undo();
   }

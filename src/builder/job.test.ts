@@ -132,6 +132,19 @@ describe.skipIf(unable)(unable ? `a Job (skipped: ${unable})` : 'a Job', { timeo
     expect(existsSync(join(job.work, 'build'))).toBe(false);
   });
 
+  test('that is stopped leaves no daemon of a command, whoever runs it', async () => {
+    const run = [
+      `mkdir /srv/www && chown 33 /srv/www && echo "busybox setsid sh -c 'while :; do : >/srv/www/alive; done' &" >/srv/start`,
+      '(su -s /bin/sh www -c "sh /srv/start" &); until [ -e /srv/www/alive ]; do :; done; echo sleeping; while :; do :; done',
+    ];
+    const job = start(recipe({ from: await serveBase(baseArchive()), run }), ['build'], buildCapabilities);
+    await job.said('    sleeping');
+    job.stop();
+    expect(await job.ended).toMatchObject({ code: 1, answer: { reason: 'Stopped' } });
+    // It would have made the directory's removal fail, or its file again.
+    expect(existsSync(join(job.work, 'build'))).toBe(false);
+  });
+
   describe('the rights of a build', () => {
     const archive = () => baseArchive((root) => void execFileSync('bash', ['-euc', base], { cwd: root }));
     const build = async (capabilities: readonly string[]) => {

@@ -12,6 +12,8 @@ export interface RunOptions {
   name?: string;
   /** Its lines are not told; they are kept all the same. */
   quiet?: boolean;
+  /** It ends what it has started when it gets SIGTERM. */
+  endsItsOwn?: boolean;
 }
 
 /** The port through which a build runs programs. */
@@ -76,7 +78,7 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
       if (lines.length > keptLines) lines.shift();
       if (options.quiet !== true) tell(text);
     };
-    const kill = () => killGroup(child);
+    const kill = () => (options.endsItsOwn ? child.kill('SIGTERM') : killGroup(child));
     signal.addEventListener('abort', kill);
     try {
       const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
