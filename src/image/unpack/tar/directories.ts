@@ -25,6 +25,8 @@ export class Directories {
     const parts = partsOf(path);
     const key = parts.join('/');
     for (let length = parts.length - 1; length > 0; length--) if (this.#add(parts.slice(0, length).join('/'))) break;
+    // What has taken the place of a directory stays.
+    if (!directory) this.#again.delete(key);
     if (!directory || key === '') return;
     const isThere = this.#add(key);
     if (!isThere && !this.#isBelow(key)) return;

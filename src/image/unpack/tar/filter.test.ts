@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { FetchError } from '../../failure.ts';
 import { tar } from '../../../../test/fixtures/agent/archive.ts';
 import { filterTar } from './filter.ts';
+import { sign } from './header.ts';
 import { writeRecords } from './pax.ts';
 import { TarReader } from './reader.ts';
 import type { TarEntry as Entry } from './reader.ts';
@@ -171,6 +172,28 @@ describe('the filter before bsdtar', () => {
       ['h', 0],
       ['b', 0],
     ]);
+  });
+
+  test.each([100, 108, 116, 124, 136])('refuses a header with no number at %d, with the entry', (at) => {
+    const header = Buffer.from(file('usr/a'));
+    header[at + 1] = 0x41;
+    sign(header);
+    expect(refusal(header).message).toMatch(/of "usr\/a": its (?:mode|user|group|size|time) is no number/);
+  });
+
+  test('refuses a link without a target', () => {
+    const link = tar([{ name: 'h', type: 'hardlink', link: '' }]);
+    expect(refusal(link).message).toContain('of "h": it is a link to nothing');
+  });
+
+  test('has directories restored again that came twice or late, unless something else has taken their place', () => {
+    const directories = (...names: string[]) =>
+      names.map((name) => tar([{ name, type: 'directory' }]).subarray(0, 512));
+    const filter = filterTar({ kind: 'archive' });
+    filter.reader.push(
+      Buffer.concat([...directories('a/', 'b/', 'a/', 'b/'), file('b'), file('c/d'), ...directories('c/', 'e/')]),
+    );
+    expect(entriesOf(filter.repeated() ?? end).map(({ path }) => path)).toEqual(['a/', 'c/']);
   });
 
   test('takes the size of a pax header, also one beyond eight gigabytes', () => {

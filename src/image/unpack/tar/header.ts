@@ -10,6 +10,8 @@ export interface Header {
   type: string;
   /** Bytes of the body; undefined when the field holds no number that can be one. */
   size: number | undefined;
+  /** A field that holds no number where one must be, in words; undefined when there is none. */
+  broken: string | undefined;
   /** Whether another block that describes holes follows, as old versions of GNU tar write them. */
   isExtended: boolean;
 }
@@ -27,6 +29,7 @@ export function readHeader(block: Buffer): Header {
     link: text(block, linkAt, 100),
     type,
     size: readNumber(block.subarray(sizeAt, sizeAt + 12)),
+    broken: numbers.find(({ at, length }) => !isNumber(block.subarray(at, at + length)))?.name,
     isExtended: type === 'S' && block[482] !== 0,
   };
 }
@@ -90,6 +93,18 @@ function checksum(block: Buffer): number {
   for (let at = sumAt + 8; at < blockBytes; at++) sum += block[at] ?? 0;
   return sum;
 }
+
+const numbers = [
+  { name: 'mode', at: 100, length: 8 },
+  { name: 'user', at: 108, length: 8 },
+  { name: 'group', at: 116, length: 8 },
+  { name: 'size', at: 124, length: 12 },
+  { name: 'time', at: 136, length: 12 },
+];
+
+/** Blank, octal digits up to a space or a zero byte, or a number in base 256. */
+const isNumber = (field: Buffer): boolean =>
+  ((field[0] ?? 0) & 0x80) !== 0 || /^[ \0]*(?:[0-7]+(?:[ \0].*)?)?$/s.test(field.toString('latin1'));
 
 /** Octal digits, or a large number in base 256, of which the first bit is set. */
 function readNumber(field: Buffer): number | undefined {

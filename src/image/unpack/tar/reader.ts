@@ -182,7 +182,9 @@ export class TarReader {
     const link = named('linkpath') ?? this.#longLink ?? header.link;
     const told = named('size');
     const size = told === undefined ? header.size : readDigits(told);
+    if (header.broken !== undefined) throw this.#corrupt(`its ${header.broken} is no number`, path);
     if (size === undefined) throw this.#corrupt('its size cannot be read', path);
+    if (link === '' && ['1', '2'].includes(header.type)) throw this.#corrupt('it is a link to nothing', path);
     if (`${path}${link}`.includes('\0')) throw this.#corrupt('a name has a zero byte', path);
     return {
       type: header.type,
