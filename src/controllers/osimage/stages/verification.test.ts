@@ -170,10 +170,29 @@ describe('a test', () => {
       status = it.status.verification;
       const again = plan(external({ verification: status }), { stores: [has()], pods: [rejected(uid)] });
       expect([again.status.verification, did(again)]).toEqual([status, did(it)]);
+      // The Pod is gone, and the next one is made.
+      if (did(it).length > 0)
+        status = plan(external({ verification: status }), { stores: [has()] }).status.verification;
       return did(it).length > 0 ? 0 : it.requeueAfterSeconds;
     });
     expect(waits).toEqual([0, 10, 20, 40]);
     expect(status?.interruption).toMatchObject({ count: 4, reason: 'OutOfmemory', message: 'No room' });
+  });
+
+  test('that somebody deletes is made again at once, then after pauses that grow, also when it is seen going for long', () => {
+    let status: OSImageStatus['verification'];
+    const waits = ['a', 'b', 'c', 'd'].map((uid) => {
+      const it = pod('verify', name, { phase: 'Running' });
+      const going = { ...it, metadata: { ...it.metadata, uid, deletionTimestamp: earlier } };
+      for (let looks = 0; looks < 3; looks++)
+        status = plan(external({ verification: status ?? chosen }), { stores: [has()], pods: [going] }).status
+          .verification;
+      const next = plan(external({ verification: status }), { stores: [has()] });
+      expect(next.status.verification).toEqual(status);
+      return did(next).length > 0 ? 0 : next.requeueAfterSeconds;
+    });
+    expect(waits).toEqual([0, 10, 20, 40]);
+    expect(status?.interruption).toMatchObject({ count: 4, reason: 'Deleted' });
   });
 
   test('whose Pod is being removed waits for the next one', () => {

@@ -5,7 +5,7 @@ import type { Pod } from '../../../api/kubernetes/objects.ts';
 import { verificationPod } from './verification-pod.ts';
 import type { VerificationPod } from './verification-pod.ts';
 import { formatTime } from '../../../runtime/time.ts';
-import { interrupt, pauseSeconds, pauses } from '../../interruption.ts';
+import { interrupt, pauseSeconds, pauseText, pauses } from '../../interruption.ts';
 import { isDisrupted, isOwnExit, podEnd } from '../../pod-end.ts';
 import { storedImage } from '../../node-images.ts';
 import { factsOf } from '../facts.ts';
@@ -46,20 +46,24 @@ export function planVerification(
   const name = kept?.pod ?? stepName('verify', image.spec, `${node} ${token}`);
   const pod = testNamed(o, name);
   if (pod) return judgePod({ o, image, status: { node, ...kept, pod: name }, pod });
-  return planPod(o, image, node, name);
+  return planPod(o, image, { node, ...(kept?.interruption && { interruption: kept.interruption }) }, name);
 }
 
-/** The Pod is made when the node has the image. */
-function planPod(o: Observed, image: TestedImage, node: string, name: string): Result {
+/** The Pod is made when the node has the image, and when the pause after those before it is over. */
+function planPod(o: Observed, image: TestedImage, status: VerificationStatus, name: string): Result {
+  const { node, interruption } = status;
+  const pause = pauseSeconds(interruption, o.now);
+  if (interruption && pause > 0)
+    return { ...running({ ...status, pod: name }, pauseText(interruption)), requeueAfterSeconds: pause };
   const stored = storedImage(o.stores.find(({ metadata }) => metadata.name === node), image); // prettier-ignore
-  if (stored?.state !== 'Ready') return fetching({ node }, stored);
+  if (stored?.state !== 'Ready') return fetching(status, stored);
   const { verificationNamespace: namespace, scaffolds } = o.settings;
   // Once they are frozen, containers will have these, whatever a node says.
   const facts = image.status?.factsFrom?.digest === stored.digest ? factsOf(o, image) : undefined;
   const pod = verificationPod({ image, stored: { ...stored, ...facts }, node, name, namespace, scaffolds });
-  if (!pod) return fetching({ node }, undefined);
-  if (o.refusal !== undefined) return stage('Failed', { node }, 'False', 'PodRefused', o.refusal);
-  return { ...running({ node, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };
+  if (!pod) return fetching(status, undefined);
+  if (o.refusal !== undefined) return stage('Failed', status, 'False', 'PodRefused', o.refusal);
+  return { ...running({ ...status, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };
 }
 
 /** The Pod of a test by its name; never one in another namespace, where Secrets may be. */
@@ -81,9 +85,13 @@ interface Test {
 }
 type Rule = (test: Test) => Result | undefined;
 
-/** It did not get to answer; the next one has its name. */
-const isGoing: Rule = ({ status, pod }) =>
-  pod.metadata.deletionTimestamp === undefined ? undefined : running(status, 'the Pod is being replaced');
+/** It did not get to answer; the next one has its name. One that somebody else deletes counts as one that was ended. */
+const isGoing: Rule = ({ o, status, pod }) => {
+  if (pod.metadata.deletionTimestamp === undefined) return undefined;
+  const [reason, message] = ['Deleted', 'Somebody deleted the Pod before it could answer'] as const;
+  const ending = { pod, reason, message, ended: true, deleted: true, pause: pauses.down, now: o.now };
+  return running({ ...status, interruption: interrupt(status.interruption, ending) }, 'the Pod is being replaced');
+};
 
 /** Time in which the container could not start, as its scaffold could not be pulled, says nothing about the image. */
 const timedOut: Rule = (test) => {
