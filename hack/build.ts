@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
-const required = ['operator', 'agent', 'builder', 'inspect', 'digest'];
+const required = ['operator', 'agent', 'builder', 'inspect', 'digest', 'links'];
 const optional = ['cli'];
 
 const source = (name: string): string => join(root, 'src/cmd', `${name}.ts`);

@@ -8,15 +8,27 @@ import { fixedImage } from '../api/meta.ts';
 import { hostRoot } from '../api/names.ts';
 import { inspectEntry } from '../agent/inspect/inspect.ts';
 import { entryPath, storePaths } from '../agent/store/paths.ts';
+import { removeTree } from '../system/files.ts';
+import { makeScratch } from '../agent/store/scratch.ts';
 
-/** `inspect <os>:<version>`: tells `kubectl monoroot` about an image in the store of this node, which it only reads. */
+/**
+ * `inspect <os>:<version>`: tells `kubectl monoroot` about an image in the store of this node. It changes nothing but a directory of its own for
+ * lists that find no room in memory, which is gone at the end.
+ */
 
 async function* inspect(image: string): AsyncGenerator<string> {
   if (!fixedImage.safeParse(image).success) throw new Error(`${image} is no image: it must be <os>:<version>`);
   const [os = '', version = ''] = image.split(':');
-  const entry = entryPath(storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot), { os, version });
+  const paths = storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot);
+  const entry = entryPath(paths, { os, version });
   if (!existsSync(entry)) throw new Error(`${image} is not in the store of this node`);
-  for await (const line of inspectEntry(entry)) yield `${JSON.stringify(line)}\n`;
+  const scratch = await makeScratch(paths);
+  try {
+    const options = { scratch, signal: new AbortController().signal, idle: true };
+    for await (const line of inspectEntry(entry, options)) yield `${JSON.stringify(line)}\n`;
+  } finally {
+    await removeTree(scratch);
+  }
 }
 
 try {

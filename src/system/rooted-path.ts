@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, readdir, readlink } from 'node:fs/promises';
+import { lstat, mkdir, open, opendir, readFile, readlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from './errors.ts';
@@ -80,10 +80,18 @@ export async function openInside(root: string, path: string): Promise<FileHandle
   return undefined;
 }
 
-/** Names in a directory of the tree, sorted; none when there is no such directory. */
-export async function namesInside(root: string, path: string): Promise<string[]> {
+/** Up to so many names in a directory of the tree, sorted; none when there is no such directory. */
+export async function namesInside(root: string, path: string, most: number): Promise<string[]> {
   const found = await findInside(root, path);
-  return found === undefined ? [] : ((await orAbsent(readdir(found))) ?? []).sort();
+  const directory = found === undefined ? undefined : await orAbsent(opendir(found));
+  const names: string[] = [];
+  if (!directory) return names;
+  // Whoever stops reading closes it.
+  for await (const { name } of directory) {
+    names.push(name);
+    if (names.length >= most) break;
+  }
+  return names.sort();
 }
 
 /** The directory of this path in the tree, made with all above it where it is not there. */

@@ -46,7 +46,7 @@ describe.skipIf(unable)(unable ? `limits (skipped: ${unable})` : 'limits', () =>
         const life = { root: join(disk, 'monoroot'), images, verifications };
         const deployed = readDeployed();
         const { steps, ended, stderr, peakBytes = 0 } = await runLimits(program, life, deployed);
-        console.log(steps.map(({ step, outcome, seconds, longest }) => `${step}: ${outcome}; ${seconds} s, ${longest} ms`).join('\n')); // prettier-ignore
+        console.log(steps.map(({ step, outcome, seconds, delays }) => `${step}: ${outcome}; ${seconds} s, ${delays.longest} ms`).join('\n')); // prettier-ignore
         expect({ ended, stderr }).toEqual({ ended: true, stderr: '' });
         expect(peakBytes).toBeLessThan(deployed.memoryBytes);
         const outcomeOf = (name: string) => steps.find(({ step }) => step === name)?.outcome;

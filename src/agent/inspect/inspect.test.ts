@@ -21,7 +21,8 @@ const debian = String.raw`
 
 const inspect = async (entry: string) => {
   const lines: InspectionLine[] = [];
-  for await (const line of inspectEntry(entry)) lines.push(inspectionLine.parse(line));
+  const options = { scratch: temporaryDirectory(), signal };
+  for await (const line of inspectEntry(entry, options)) lines.push(inspectionLine.parse(line));
   return lines;
 };
 const filesOf = (lines: readonly InspectionLine[]) =>

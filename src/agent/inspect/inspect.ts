@@ -1,33 +1,117 @@
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import { join } from 'node:path';
 import type { InspectedFile, InspectionLine } from '../../api/inspection.ts';
 import { readImageFile } from '../store/image-file.ts';
 import { readAttributes } from '../store/attributes.ts';
-import { hasDigests, nameOf, readManifest } from '../store/manifest.ts';
+import { hasDigests, nameOf, readSortedManifest, sortedLines } from '../store/manifest.ts';
 import { unescaped } from '../store/names.ts';
 import { imageName } from '../../api/images.ts';
-import { readPackages } from './packages.ts';
+import type { SorterOptions } from '../store/sorter.ts';
+import { Packages } from './packages.ts';
 
-/** Tells all about an entry of the store, without changing anything; throws when it is no whole image. */
-export async function* inspectEntry(entry: string): AsyncGenerator<InspectionLine> {
+/**
+ * Tells all about an entry of the store, without changing anything, in little memory however many files it has; throws when it is no whole
+ * image. The lists of the entry, of its attributes and of its packages are sorted by name, and gone through side by side.
+ */
+export async function* inspectEntry(entry: string, options: SorterOptions): AsyncGenerator<InspectionLine> {
   const image = await readImageFile(entry);
-  const { packages, owners, records, notes } = await readPackages(join(entry, 'root'));
-  const contents = await hasDigests(entry);
-  yield { kind: 'image', image: imageName(image), digest: image.digest, contents, records, notes };
-  for (const one of packages) yield { kind: 'package', ...one };
-  const attributes = new Map<string, string[]>();
-  for await (const line of readAttributes(entry)) {
-    const name = nameOf(line);
-    const path = pathOf(name);
-    attributes.set(path, [...(attributes.get(path) ?? []), line.slice(name.length + 1)]);
+  const packages = new Packages(options);
+  try {
+    await packages.read(join(entry, 'root'));
+    const { records, notes } = packages;
+    const contents = await hasDigests(entry);
+    yield { kind: 'image', image: imageName(image), digest: image.digest, contents, records, notes };
+    for await (const one of packages.installed()) yield { kind: 'package', ...one };
+    yield* filesOf(entry, packages, options);
+    yield { kind: 'end' };
+  } finally {
+    await packages.close();
   }
-  for await (const line of readManifest(entry)) {
-    const file = fileOf(line);
-    if (!file || file.path === 'image.json') continue;
-    const [own, owner] = [attributes.get(file.path), owners.get(file.path)];
-    yield { ...file, ...(own && { attributes: own }), ...(owner !== undefined && { package: owner }) };
-  }
-  yield { kind: 'end' };
 }
+
+async function* filesOf(entry: string, packages: Packages, options: SorterOptions): AsyncGenerator<InspectedFile> {
+  const attributes = new Beside(sortedLines(readAttributes(entry), options));
+  const owners = new Beside(packages.owners());
+  try {
+    for await (const line of readSortedManifest(entry, options)) {
+      const file = fileOf(line);
+      if (!file || file.path === 'image.json') continue;
+      const name = nameOf(line);
+      const own = await attributes.of(name);
+      const owner = (await owners.of(name)).last;
+      yield {
+        ...file,
+        ...(own.first.length > 0 && { attributes: listed(own) }),
+        ...(owner !== undefined && { package: readable(owner) }),
+      };
+    }
+  } finally {
+    await attributes.close();
+    await owners.close();
+  }
+}
+
+/** Of one file at a time. */
+const mostAttributes = 256;
+const longestAttribute = 4096;
+
+/** What a list has for one name. */
+interface Facts {
+  /** As many of them as are kept. */
+  first: string[];
+  last: string | undefined;
+  /** Of those that are not kept. */
+  others: { count: number; hash: Hash } | undefined;
+}
+
+/** A list that is sorted by name, of which the lines are asked for in that order. */
+class Beside {
+  readonly #lines: AsyncGenerator<string>;
+  #next: string | undefined | null = null;
+
+  constructor(lines: AsyncGenerator<string>) {
+    this.#lines = lines;
+  }
+
+  async of(name: string): Promise<Facts> {
+    const facts: Facts = { first: [], last: undefined, others: undefined };
+    for (let line = await this.#peek(); line !== undefined && nameOf(line) <= name; line = await this.#peek()) {
+      this.#next = null;
+      if (nameOf(line) !== name) continue;
+      facts.last = line.slice(name.length + 1);
+      if (facts.first.length < mostAttributes) facts.first.push(shortened(facts.last));
+      else {
+        facts.others ??= { count: 0, hash: createHash('sha256') };
+        facts.others.count += 1;
+        facts.others.hash.update(`${facts.last}\n`);
+      }
+    }
+    return facts;
+  }
+
+  async close(): Promise<void> {
+    await this.#lines.return(undefined);
+  }
+
+  async #peek(): Promise<string | undefined> {
+    if (this.#next === null) {
+      const line = await this.#lines.next();
+      this.#next = line.done === true ? undefined : line.value;
+    }
+    return this.#next;
+  }
+}
+
+/** A long value is shown by its digest. */
+function shortened(attribute: string): string {
+  if (attribute.length <= longestAttribute) return attribute;
+  const value = attribute.indexOf('=') + 1;
+  return `${attribute.slice(0, Math.min(value, longestAttribute))}sha256:${createHash('sha256').update(attribute.slice(value)).digest('hex')}`;
+}
+
+const listed = ({ first, others }: Facts): string[] =>
+  others ? [...first, `${others.count} more=sha256:${others.hash.digest('hex')}`] : first;
 
 const types = new Set<string | undefined>(['file', 'dir', 'link', 'char', 'block', 'fifo', 'socket']);
 

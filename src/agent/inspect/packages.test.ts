@@ -1,16 +1,33 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { shell } from '../../../test/fixtures/agent/trees.ts';
-import { readPackages } from './packages.ts';
-import { openInside, findInside } from '../../system/rooted-path.ts';
+import { signal } from '../../../test/fixtures/agent/fetching.ts';
+import { Packages } from './packages.ts';
+import type { InstalledPackage } from '../../api/inspection.ts';
+import { findInside, openInside } from '../../system/rooted-path.ts';
 
 function tree(script: string): string {
   const root = join(temporaryDirectory(), 'root');
   mkdirSync(root);
   shell(root, script);
   return root;
+}
+
+/** Names as manifests have them. */
+const inRoot = './root';
+
+async function readPackages(root: string, mostCharacters?: number) {
+  const most = mostCharacters === undefined ? {} : { mostCharacters };
+  const read = new Packages({ scratch: temporaryDirectory(), signal, ...most });
+  onTestFinished(() => read.close());
+  await read.read(root);
+  const packages: InstalledPackage[] = [];
+  for await (const one of read.installed()) packages.push(one);
+  const owners: [string, string][] = [];
+  for await (const line of read.owners()) owners.push(line.split(' ') as [string, string]);
+  return { packages, owners: Object.fromEntries(owners), records: read.records, notes: read.notes };
 }
 
 const named = ({ packages }: Awaited<ReturnType<typeof readPackages>>) =>
@@ -52,13 +69,35 @@ test('files belong to packages under the names that they have behind links at th
     printf '/lib/libc.so.6\n' >var/lib/dpkg/info/libc6:amd64.list
     printf 'P:musl\nV:1\nF:lib\nR:ld.so\nF:\nR:top\n\n' >lib/apk/db/installed`);
   const { owners } = await readPackages(root);
-  expect(Object.fromEntries(owners)).toMatchObject({
-    '/usr/bin/ls': 'coreutils',
-    '/usr/bin/env': 'coreutils',
-    '/usr/lib/libc.so.6': 'libc6',
-    '/usr/lib/ld.so': 'musl',
-    '/top': 'musl',
+  expect(owners).toMatchObject({
+    [`${inRoot}/usr/bin/ls`]: 'coreutils',
+    [`${inRoot}/usr/bin/env`]: 'coreutils',
+    [`${inRoot}/usr/lib/libc.so.6`]: 'libc6',
+    [`${inRoot}/usr/lib/ld.so`]: 'musl',
+    [`${inRoot}/top`]: 'musl',
   });
+});
+
+test('a file belongs to its package under whatever bytes its name has', async () => {
+  const root = tree(String.raw`mkdir -p var/lib/dpkg/info; printf '/usr/a b\377\n' >var/lib/dpkg/info/odd.list`);
+  expect((await readPackages(root)).owners).toEqual({ [inRoot + String.raw`/usr/a\040b\377`]: 'odd' });
+});
+
+test('more packages than find room in memory are listed, in the order of the records', async () => {
+  const root = tree(String.raw`mkdir -p var/lib/dpkg/info
+    for i in $(seq 2000 -1 1); do printf "Package: p$i\nVersion: 1\nArchitecture: all\n\n"; done >var/lib/dpkg/status
+    for i in $(seq 2000); do echo "/usr/share/p$i"; done >var/lib/dpkg/info/p1.list`);
+  const found = await readPackages(root, 10_000);
+  expect(found.packages.map(({ name }) => name)).toEqual(Array.from({ length: 2000 }, (_, i) => `p${2000 - i}`));
+  expect(Object.keys(found.owners)).toHaveLength(2000);
+});
+
+test('an image may record what it likes: of names that are too long only the beginning is shown', async () => {
+  const root = tree(String.raw`mkdir -p var/lib/dpkg
+    printf 'Package: %s\nVersion: %s\nArchitecture: all\n' "$(printf %05000d 0)" "$(printf %05000d 1)" >var/lib/dpkg/status`);
+  expect((await readPackages(root)).packages).toEqual([
+    { name: '0'.repeat(256), version: '0'.repeat(256), architecture: 'all' },
+  ]);
 });
 
 test('a database of rpm is named, as it is not read', async () => {

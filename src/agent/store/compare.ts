@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { Turns } from './turns.ts';
 
 const pieceBytes = 128 * 1024;
+// All comparisons of a thread can use the same memory.
 const left = Buffer.allocUnsafe(pieceBytes);
 const right = Buffer.allocUnsafe(pieceBytes);
 
@@ -14,19 +14,17 @@ const mostlyHoles = 8;
 export const isWorthReading = (bytes: number, diskBytes: number): boolean =>
   bytes <= smallBytes || bytes <= mostlyHoles * diskBytes;
 
-/** Whether two regular files have the same bytes. Throws when one cannot be read, and when the signal of `turns` aborts. */
-export async function sameContent(path: Buffer, other: Buffer, turns: Turns): Promise<boolean> {
+/** Whether two regular files have the same bytes. Throws when one cannot be read. It waits for the disk: for threads only. */
+export function sameContent(path: Buffer, other: Buffer): boolean {
   const one = openSync(path, 'r');
   try {
     const two = openSync(other, 'r');
     try {
       for (;;) {
-        // Nothing waits between these lines, so all comparisons can use the same memory.
         const count = readSync(one, left);
         if (readSync(two, right) !== count || left.compare(right, 0, count, 0, count) !== 0) return false;
         // The end is where no more is read than was asked for: most files need no second look.
         if (count < pieceBytes) return true;
-        await turns.next();
       }
     } finally {
       closeSync(two);

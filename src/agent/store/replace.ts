@@ -1,20 +1,13 @@
-import { renameSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { runProgram } from '../../system/programs.ts';
-import { pathBelow } from './names.ts';
-import { Turns } from './turns.ts';
-
-/** A name in a tree that becomes another file: one of a directory of links. */
-export interface Move {
-  /** Relative to the tree, one character a byte. */
-  name: string;
-  link: string;
-}
+import type { LinkThread } from './link-thread.ts';
+import type { Move } from './links.ts';
 
 export interface ReplaceOptions {
   links: string;
   work: string;
+  thread: LinkThread;
   signal: AbortSignal;
 }
 
@@ -24,17 +17,26 @@ const mostCharacters = 2_000_000;
 
 const timesOnly = ['--numeric-owner', '--no-acls', '--no-xattrs', '--no-fflags'];
 
-/** Moves links into the tree, over what is there; directories keep their times. */
-export async function replaceFiles(root: string, moves: AsyncIterable<Move>, options: ReplaceOptions): Promise<void> {
-  const turns = new Turns(options.signal);
+/**
+ * Moves links into the tree, over what is there, and gives the bytes that this saves; a link that was removed is passed over. Directories keep
+ * their times.
+ */
+export async function replaceFiles(root: string, moves: AsyncIterable<Move>, options: ReplaceOptions): Promise<number> {
+  const { links, thread } = options;
+  let bytes = 0;
   for await (const some of grouped(moves)) {
-    await keepingTimes(root, some, options, async () => {
-      for (const { name, link } of some) {
-        renameSync(pathBelow(options.links, link), pathBelow(root, name));
-        await turns.next();
-      }
-    });
+    await keepingTimes(root, some, options, () =>
+      thread.askAll(
+        some,
+        ({ name }) => name.length,
+        (group) => ({ kind: 'rename', root, links, moves: group }),
+        ({ diskBytes }, moved) => {
+          if (moved !== undefined) bytes += diskBytes;
+        },
+      ),
+    );
   }
+  return bytes;
 }
 
 async function* grouped(moves: AsyncIterable<Move>): AsyncGenerator<Move[]> {

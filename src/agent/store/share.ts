@@ -1,21 +1,13 @@
-import { linkSync, lstatSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../system/errors.ts';
 import { listAttributes } from './attributes.ts';
 import { withCandidates } from './candidates.ts';
-import type { Candidate } from './candidates.ts';
-import { isWorthReading, sameContent } from './compare.ts';
-import { keyOf } from './manifest.ts';
-import type { NewFile, Survey } from './measure.ts';
-import { pathBelow, unescaped } from './names.ts';
+import { LinkThread } from './link-thread.ts';
+import type { Move } from './links.ts';
+import type { Survey } from './measure.ts';
+import { unescaped } from './names.ts';
 import { replaceFiles } from './replace.ts';
-import type { Move } from './replace.ts';
 import { Sorter } from './sorter.ts';
-import { Turns } from './turns.ts';
-
-/** Why one file cannot be shared, but the others can: it vanished, has too many names already, or cannot be read. */
-const passedOver = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'EXDEV', 'EPERM', 'EIO']);
 
 export interface SharePorts {
   /** The tree that is about to be published, and what a look at it found. */
@@ -44,23 +36,21 @@ export async function shareFiles(ports: SharePorts): Promise<number> {
   const options = { scratch: work, signal };
   const matches = new Sorter(options);
   const several = new Sorter(options);
-  let bytes = 0;
+  const thread = new LinkThread(signal);
   try {
-    await linkIdentical(ports, links, matches);
-    await dropSpecial(links, signal);
+    await linkIdentical(ports, links, matches, thread);
+    await dropSpecial(links, thread, signal);
     async function* moves(): AsyncGenerator<Move> {
       for await (const { name, link, names, inode, diskBytes } of without(attributes(), readMatches(matches))) {
-        if (!isThere(pathBelow(links, link))) continue;
-        bytes += diskBytes;
-        if (names === 1) yield { name: unescaped(name), link };
-        else several.add(`${inode}\t${link}`);
+        if (names === 1) yield { name: unescaped(name), link, diskBytes };
+        else several.add([inode, link, diskBytes].join('\t'));
         await several.settle();
       }
       yield* movesOfNames(survey, several);
     }
-    await replaceFiles(root, moves(), { links, work, signal });
-    return bytes;
+    return await replaceFiles(root, moves(), { links, work, thread, signal });
   } finally {
+    await thread.close();
     await matches.close();
     await several.close();
   }
@@ -75,89 +65,28 @@ interface Match {
   diskBytes: number;
 }
 
-/**
- * Links, for each file that has one, a published file that really is the same into a directory of our own, once for each of its names. From then
- * on it cannot vanish, and it is known that it can have that many.
- */
-async function linkIdentical(ports: SharePorts, links: string, matches: Sorter): Promise<void> {
+/** Links, for each file that has one, a published file that really is the same into a directory of our own. */
+async function linkIdentical(ports: SharePorts, links: string, matches: Sorter, thread: LinkThread): Promise<void> {
   const { root, survey, entries, work, signal } = ports;
-  const turns = new Turns(signal);
-  const found = withCandidates(() => survey.files(), entries, { scratch: work, signal });
-  for await (const { file, candidates } of found) {
-    await turns.next();
-    const path = pathBelow(root, unescaped(file.name));
-    for (const candidate of candidates) {
-      const link = await linkOf(candidate, file, path, links, turns);
-      if (link === undefined) continue;
-      const { name, names, inode, diskBytes } = file;
-      matches.add([name, link, names, inode, diskBytes].join('\t'));
+  await thread.askAll(
+    withCandidates(() => survey.files(), entries, { scratch: work, signal }),
+    ({ file, candidates }) => candidates.reduce((sum, { name }) => sum + name.length, file.name.length),
+    (files) => ({ kind: 'link', root, links, files }),
+    async ({ file: { name, names, inode, diskBytes } }, link) => {
+      if (link !== undefined) matches.add([name, link, names, inode, diskBytes].join('\t'));
       await matches.settle();
-      break;
-    }
-  }
+    },
+  );
 }
-
-async function linkOf(
-  { entry, name }: Candidate,
-  file: NewFile,
-  path: Buffer,
-  links: string,
-  turns: Turns,
-): Promise<string | undefined> {
-  const made: Buffer[] = [];
-  const make = (from: Buffer, link: string) => {
-    linkSync(from, pathBelow(links, link));
-    made.push(pathBelow(links, link));
-  };
-  try {
-    const published = pathBelow(`${entry}/root`, unescaped(name));
-    const { ino, key, bytes, diskBytes } = look(published);
-    if (key !== file.key || !isWorthReading(bytes, Math.min(diskBytes, file.diskBytes))) return undefined;
-    const link = String(ino);
-    // Two files of one image never become one: a container that copies them with their links would change both. So a link of this
-    // name is there already when another file of the image has become this one.
-    make(published, link);
-    const own = pathBelow(links, link);
-    const linked = look(own);
-    if (linked.ino === ino && linked.key === key && (await sameContent(path, own, turns))) {
-      for (let more = 1; more < file.names; more++) {
-        make(own, `${link}.${more}`);
-        await turns.next();
-      }
-      return link;
-    }
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST' && !passedOver.has(errorCode(error))) throw error;
-  }
-  for (const it of made) {
-    rmSync(it);
-    await turns.next();
-  }
-  return undefined;
-}
-
-function look(path: Buffer) {
-  const stat = lstatSync(path, { bigint: true });
-  const { ino, mode, uid, gid, size, mtimeNs, blocks } = stat;
-  const nanoseconds = ((mtimeNs % second) + second) % second;
-  const key = keyOf({
-    type: stat.isFile() ? 'file' : 'dir',
-    mode: (mode & 0o7777n).toString(8),
-    uid: String(uid),
-    gid: String(gid),
-    bytes: Number(size),
-    time: `${(mtimeNs - nanoseconds) / second}.${nanoseconds}`,
-  });
-  return { ino, key, bytes: Number(size), diskBytes: Number(blocks) * 512 };
-}
-
-const second = 1_000_000_000n;
 
 /** Removes the links of files that have attributes: nothing else tells those of a file. */
-async function dropSpecial(links: string, signal: AbortSignal): Promise<void> {
-  for await (const line of listAttributes(links, ['.'], { signal })) {
-    rmSync(join(links, line.slice(0, line.indexOf(' '))), { force: true });
-  }
+async function dropSpecial(links: string, thread: LinkThread, signal: AbortSignal): Promise<void> {
+  await thread.askAll(
+    listAttributes(links, ['.'], { signal }),
+    (line) => line.length,
+    (lines) => ({ kind: 'remove', links, names: lines.map((line) => line.slice(0, line.indexOf(' '))) }),
+    () => undefined,
+  );
 }
 
 async function* readMatches(matches: Sorter): AsyncGenerator<Match> {
@@ -198,18 +127,15 @@ async function* movesOfNames(survey: Survey, several: Sorter): AsyncGenerator<Mo
   try {
     let name = await names.next();
     for await (const line of several.sorted()) {
-      const [inode = '', link = ''] = line.split('\t');
+      const [inode = '', link = '', diskBytes] = line.split('\t');
       while (name.done !== true && name.value.inode < inode) name = await names.next();
       for (let number = 0; name.done !== true && name.value.inode === inode; number++) {
-        yield { name: unescaped(name.value.name), link: number === 0 ? link : `${link}.${number}` };
+        const [own, bytes] = number === 0 ? [link, Number(diskBytes)] : [`${link}.${number}`, 0];
+        yield { name: unescaped(name.value.name), link: own, diskBytes: bytes };
         name = await names.next();
       }
     }
   } finally {
     await names.return(undefined);
   }
-}
-
-function isThere(path: Buffer): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -10,6 +10,7 @@ import { entryPath } from './paths.ts';
 import type { StorePaths } from './paths.ts';
 import { publish } from './commit.ts';
 import { moveToTrash, prepareStore } from './remove.ts';
+import { withScratch } from './scratch.ts';
 
 const image = { os: 'debian-12', version: 'v1' };
 
@@ -86,6 +87,21 @@ test('trees with paths longer than any program can use are removed', async () =>
   // Step by step, because no call takes such a path as a whole.
   const deep = `for (let i = 0; i < 50; i++) { fs.mkdirSync('d'.repeat(200)); process.chdir('d'.repeat(200)); }`;
   execFileSync(process.execPath, ['-e', deep], { cwd: directory });
+  await prepareStore(paths);
+  expect(await readdir(paths.staging)).toEqual([]);
+});
+
+test('lists that a killed process has left are gone as soon as another one begins, or an agent starts', async () => {
+  const { paths } = await fetchPorts();
+  const { pid } = spawnSync('true');
+  const others = `scratch-${process.ppid}-x`;
+  for (const name of [`scratch-${pid}-x`, others]) {
+    await mkdir(join(paths.staging, name));
+    await writeFile(join(paths.staging, name, 'sorted'), 'some lines');
+  }
+  const during = await withScratch(paths, () => readdir(paths.staging));
+  expect(during.filter((name) => name !== others)).toEqual([expect.stringMatching(`^scratch-${process.pid}-`)]);
+  expect(await readdir(paths.staging)).toEqual([others]);
   await prepareStore(paths);
   expect(await readdir(paths.staging)).toEqual([]);
 });
