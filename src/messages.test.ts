@@ -33,7 +33,7 @@ describe.each<[string, string, () => readonly string[], () => Shape[]]>([
   test('are shown as the code writes them', () => {
     const isWritten = ({ reason, message }: { reason: string; message: string }) =>
       known.some((it) => it.reason === reason && it.fixed.length >= leastFixed && it.pattern.test(message));
-    // What nobody foresaw has the words of a program alone.
+    // What no one foresaw has the words of a program alone.
     const foreseen = examples.filter(({ reason }) => reason !== 'BuildFailed');
     expect(foreseen.filter((it) => !isWritten(it))).toEqual([]);
   });

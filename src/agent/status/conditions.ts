@@ -101,7 +101,7 @@ function statedOf(input: StatusInput): NewCondition[] {
   ];
 }
 
-/** What else is under way then is told of each image. */
+/** What else is under way then is reported of each image. */
 const waitsForPerson: Case = { status: 'False', reason: 'Done', message: 'A person must act: see Stalled' };
 
 function reconciling({ images }: StatusInput): Case {

@@ -77,7 +77,7 @@ export function nodeStoreController(
   };
 }
 
-/** What is told of a node that was deleted and came back under its name is not told of this one. */
+/** What is reported of a node that was deleted and came back under its name is not told of this one. */
 const ownStores = (nodes: readonly Node[], stores: ReadonlyMap<string, SeenNodeStore>): Map<string, SeenNodeStore> =>
   new Map(
     nodes.flatMap((node) => {

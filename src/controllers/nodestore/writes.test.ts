@@ -37,7 +37,7 @@ test('a new node gets a NodeStore that is its own, and that overwrites none', ()
   expect(writes).toEqual([{ type: 'CreateStore', ownerReferences: [ownerOf('n1-uid')] }]);
 });
 
-test('what a node is told replaces the whole list, of this object and this generation only', () => {
+test('what a node is asked for replaces the whole list, of this object and this generation only', () => {
   const writes = writesFor(planOf(['os:v2']), nodeOf('n1-uid'), storeOf(['os:v1'], ownerOf('n1-uid')));
   expect(writes).toEqual([
     {

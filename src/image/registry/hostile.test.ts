@@ -121,7 +121,7 @@ const answers: [string, (socket: Socket, path: string) => void, string][] = [
     'UnreachableSource',
   ],
   [
-    'a compressed manifest that nobody asked for',
+    'a compressed manifest that no one asked for',
     (socket, path) =>
       login(socket, path, () => {
         const body = gzipSync(Buffer.alloc(64 * 1024 * 1024));
