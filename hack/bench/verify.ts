@@ -36,6 +36,7 @@ try {
 
 async function measure(mounted: string): Promise<void> {
   const paths = storePaths(join(mounted, 'monoroot'));
+  await mkdir(paths.root);
   await prepareStore(paths);
   const root = join(await publish(paths), 'root');
   const entry = join(root, '..');

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newDisk, remount, whyNoDisk } from '../../../test/fixtures/agent/disk.ts';
@@ -24,6 +25,7 @@ const content = `head -c ${megabytes}M /dev/urandom | split -b 256K - usr/lib/de
 async function imageOnDisk(): Promise<{ disk: Disk; entry: string; root: string }> {
   const disk = newDisk(join(temporaryFileSystem(), 'disk'));
   const paths = storePaths(join(disk.path, 'monoroot'));
+  await mkdir(paths.root);
   await prepareStore(paths);
   const { entry, root } = await publishedTree(await fetchPorts({ paths }), 'v1', { change: content, looks: false });
   expect(await verifyEntry(entry, true, temporaryDirectory(), signal)).toBeUndefined();
