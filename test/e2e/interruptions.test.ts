@@ -10,6 +10,7 @@ import {
   patchContainer,
   pods,
   remove,
+  reverted,
   untilContainer,
   upToDate,
 } from './lib/objects.ts';
@@ -29,7 +30,45 @@ beforeAll(async () => {
   const names = (await kubectl.list(nodes)).map(({ metadata }) => metadata.name);
   far = names.find((name) => name !== server?.spec.nodeName) ?? '';
 }, 240_000);
-afterAll(() => remove({ containers: ['cut-off', 'pushed'], images: [good, better] }));
+afterAll(() => remove({ containers: ['cut-off', 'fills', 'pushed'], images: [good, better] }));
+
+/** Ends only when the kubelet kills it, so the Pod tells why; on the better version it first writes more than it may. */
+const service = (more: string) => {
+  const fill = `grep -q ${better} /usr/share/monoroot/version && ${more}`;
+  return ['/bin/sh', '-c', `${fill}; exec httpd -f -p 8080 -h /var/www`];
+};
+
+test(
+  'a container that fills its disk on the new version is evicted three times, and goes back because of that',
+  { timeout: 300_000 },
+  async (context) => {
+    const spec = {
+      command: service('yes 0123456789012345678901234567890123456789 | head -c 33554432'),
+      // Of its log, which the kubelet looks at every ten seconds; at volumes only every minute.
+      resources: { limits: { 'ephemeral-storage': '16Mi' } },
+      podTemplate: { terminationGracePeriodSeconds: 1 },
+      // Longer than the kubelet takes to look at its disk again.
+      upgrade: { minReadySeconds: 60, progressDeadlineSeconds: 200 },
+    };
+    await applyContainer('fills', { image: good, ...spec, upgrade: { minReadySeconds: 1 } });
+    await upToDate('fills', good);
+    const runs = record(context, pods, { name: 'fills', namespace });
+    await applyContainer('fills', { image: better, ...spec });
+    const paused = await untilContainer(
+      'fills',
+      'is on the good version in the pause',
+      (c) => has(c, 'Upgraded', 'Unknown/Interrupted') && has(c, 'Ready', 'True/Running') && c.status?.image === good,
+      120,
+    );
+    expect(paused.status?.failedImages ?? []).toEqual([]);
+    const back = await reverted('fills', good, 200);
+    expect(back.status?.failedImages?.[0]).toMatchObject({ image: better, reason: 'Evicted', attempts: 1 });
+    expect(back.status?.failedImages?.[0]?.message).toContain('exceeds the total limit of containers 16Mi');
+    expect(messageOf(back, 'Upgraded')).toContain('Evicted');
+    const evicted = runs.filter(({ object }) => object.status?.reason === 'Evicted').map(({ object }) => object);
+    expect(new Set(evicted.map(({ metadata }) => metadata.uid)).size).toBe(3);
+  },
+);
 
 test(
   'Pods of an upgrade that others evict again and again are no evidence against the image',
