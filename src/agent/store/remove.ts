@@ -42,6 +42,7 @@ export async function deleteTrashed(paths: StorePaths, image: ImageName, trashed
  * hold setuid programs, and cleans up after an agent that was killed. Gives where that is; throws a PlaceError where no store can be.
  */
 export async function prepareStore(paths: StorePaths): Promise<Place> {
+  await mkdir(paths.root, { recursive: true, mode: 0o700 });
   const place = await findPlace(paths);
   for (const path of [paths.store, paths.staging, paths.trash]) await mkdir(path, { recursive: true, mode: 0o700 });
   for (const name of await readdir(paths.staging)) await removeTree(join(paths.staging, name));
