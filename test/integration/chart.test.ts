@@ -82,7 +82,7 @@ function objects(text: string): Map<string, unknown> {
   );
 }
 
-describe.each(['helm3'])('with %s the chart', (helm) => {
+describe.each(['helm3', 'helm4'])('with %s the chart', (helm) => {
   test('installs exactly what kubectl installs from deploy/', () => {
     expect(objects(render(helm, 'monoroot-system', ...everything))).toEqual(objects(kustomized()));
   });
@@ -136,7 +136,7 @@ describe.each(['helm3'])('with %s the chart', (helm) => {
   });
 });
 
-describe.each(['helm3'])('a release of %s', (helm) => {
+describe.each(['helm3', 'helm4'])('a release of %s', (helm) => {
   let cluster: TestCluster;
   const namespace = 'os-hosting';
   const helmRun = (...args: string[]) => program(helm, [...args, '--namespace', namespace], cluster.kubeconfig);

@@ -3,7 +3,7 @@
 
 CORE_MODULES=(etcd kubernetes containerd cni coredns)
 # Programs that become images of their own, without a C library in it.
-STATIC_MODULES=(coredns crane registry cosign syft helm3)
+STATIC_MODULES=(coredns crane registry cosign syft helm3 helm4)
 
 # build_binaries [MODULE...]: makes sure that the programs of these modules (default: all that a cluster needs) are in $BIN.
 build_binaries() {
