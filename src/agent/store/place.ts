@@ -55,9 +55,9 @@ async function isLink(path: string): Promise<boolean> {
 }
 
 /** Nothing can be moved into a mount or out of it, and what is mounted there hides what is in the store. */
-async function expectNoMountInside({ root, ...parts }: StorePaths): Promise<void> {
+async function expectNoMountInside({ root, store, staging, trash }: StorePaths): Promise<void> {
   const real = await realpath(root);
-  const directories = Object.values(parts).map((it) => join(real, basename(it)));
+  const directories = [store, staging, trash].map((it) => join(real, basename(it)));
   const points = mountPoints(await readFile('/proc/self/mountinfo', 'utf8'));
   const inside = points.find((point) => directories.some((it) => point === it || point.startsWith(`${it}/`)));
   if (inside === undefined) return;
