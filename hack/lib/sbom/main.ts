@@ -19,7 +19,7 @@ interface Image {
 }
 const images: Record<string, Image> = {
   monoroot: {
-    programs: ['operator', 'agent', 'inspect', 'digest'],
+    programs: ['operator', 'agent', 'inspect', 'digest', 'links'],
     has: ['node', 'libc6', 'libarchive-tools', 'zstd', 'github.com/sigstore/cosign/v3', 'zod', 'undici'],
   },
   'monoroot-builder': {
