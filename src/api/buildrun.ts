@@ -60,6 +60,41 @@ export const buildCapabilities = [
   'SYS_CHROOT',
 ] as const;
 
+/**
+ * Programs of the tree run in a container of their own, the root of which is the tree: it has a /proc, and of the build neither Secrets
+ * nor processes. Both containers have this directory, which only the builder can write to.
+ */
+export const sandboxDirectory = '/sandbox';
+/** The same in the container of the programs. */
+export const sandboxMountPath = '/.monoroot/sandbox';
+
+/** Capabilities of the programs of the tree: those of a build without the ones that change a root; and KILL, to end what they leave. */
+export const sandboxCapabilities = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'MKNOD',
+  'SETFCAP',
+  'SETGID',
+  'SETUID',
+] as const;
+
+/**
+ * What that container runs, by the busybox of its image, as its first process: the shell scripts that come through the pipe
+ * `request`, one after the other.
+ */
+export const sandboxScript = `
+trap 'exit 0' TERM
+until [ -p ${sandboxMountPath}/request ]; do sleep 0.1; done
+while :; do
+  cat ${sandboxMountPath}/request >/.monoroot/request &
+  wait $!
+  . /.monoroot/request
+done
+`.trim();
+
 /** What went wrong, and what to do; at most as much as a termination message holds (4096 bytes). */
 const failure = z.object({ reason: z.string().min(1).max(128), message: z.string().max(3500) });
 

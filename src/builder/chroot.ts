@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { Proxies } from '../image/download/connect.ts';
 import { directoryInside, placeInside, resolveInside } from '../system/rooted-path.ts';
 import type { BuilderPorts } from './ports.ts';
+import type { Programs } from './programs.ts';
 import { reaping } from './reap.ts';
+import { fitsSandbox, withSandbox } from './sandbox.ts';
 
 /** Running programs of the tree in the tree. */
 
@@ -34,15 +36,38 @@ const environment = (sourceDateEpoch: number) => ({
 });
 
 /**
- * Makes the tree fit for running programs, which takes devices, name servers and that no service is started; calls `use`, and
- * takes all of that out again. Nothing is mounted, as that would take rights over the node; so there is no /proc.
- *
- * What runs there cannot change its root again: so it gets neither at the Secrets of the build nor at its programs.
+ * Makes the tree fit for running programs, without starting a service; calls `use`, and takes that out again. In a Job they run in
+ * the sandbox; else, and where the top of the tree does not fit in there, in a chroot.
  */
 export async function withChroot<T>(
   root: string,
   sourceDateEpoch: number,
-  { programs, proxies, resolvConf }: BuilderPorts,
+  ports: BuilderPorts,
+  use: (chroot: Chroot) => Promise<T>,
+): Promise<T> {
+  // To invoke-rc.d, 101 is "forbidden by policy".
+  const policy = '#!/bin/sh\nexit 101\n';
+  const undo = await replace(root, '/usr/sbin/policy-rc.d', (path) => writeFile(path, policy, { mode: 0o755 }));
+  const env = { ...environment(sourceDateEpoch), ...proxyVariables(ports.proxies) };
+  const { sandbox } = ports;
+  const result =
+    sandbox !== undefined && (await fitsSandbox(root))
+      ? await withSandbox(root, env, ports, sandbox, use)
+      : await inChroot(root, env, ports, use);
+  // A tree of a build that failed is thrown away.
+  await undo();
+  return result;
+}
+
+/**
+ * Adds devices and name servers while programs run. What runs there cannot change its root again: so it gets neither at the Secrets of
+ * the build nor at its programs. Where this process may mount, as root of one's own machine may, they have processes and a /proc of
+ * their own, which nobody can write to: and all of them end with their command. In the sandbox of a Job that takes no right.
+ */
+async function inChroot<T>(
+  root: string,
+  env: Record<string, string | undefined>,
+  { programs, resolvConf }: BuilderPorts,
   use: (chroot: Chroot) => Promise<T>,
 ): Promise<T> {
   const dev = await directoryInside(root, '/dev');
@@ -50,33 +75,29 @@ export async function withChroot<T>(
     if (await isThere(join(dev, name))) continue;
     await programs.run(['mknod', '--mode=666', join(dev, name), type, major, minor]);
   }
-  const restore: (() => Promise<void>)[] = [];
+  const undo = await replace(root, '/etc/resolv.conf', (path) => copyFile(resolvConf, path));
+  const drop = ['capsh', `--chroot=${root}`, `--drop=${dropped.join(',')}`, '--shell=/bin/sh', '--', '-ec'];
+  const enter = [...(await ownProc(root, programs)), ...drop, 'exec "$@"', 'sh'];
   try {
-    restore.push(await replace(root, '/etc/resolv.conf', (path) => copyFile(resolvConf, path)));
-    // To invoke-rc.d, 101 is "forbidden by policy".
-    const policy = '#!/bin/sh\nexit 101\n';
-    restore.push(await replace(root, '/usr/sbin/policy-rc.d', (path) => writeFile(path, policy, { mode: 0o755 })));
-    const env = {
-      ...environment(sourceDateEpoch),
-      ...proxyVariables(proxies),
-    };
-    const enter = [
-      'capsh',
-      `--chroot=${root}`,
-      `--drop=${dropped.join(',')}`,
-      '--shell=/bin/sh',
-      '--',
-      '-ec',
-      'exec "$@"',
-      'sh',
-    ];
     return await use({
       run: (command) =>
         programs.run(reaping([...enter, ...command]), { env, name: command[0] ?? '', endsItsOwn: true }),
     });
   } finally {
-    for (const undo of restore.reverse()) await undo();
+    await undo();
   }
+}
+
+/** Starts a command in namespaces with a /proc for the tree; nothing where that is not allowed. */
+async function ownProc(root: string, programs: Programs): Promise<string[]> {
+  const proc = await directoryInside(root, '/proc');
+  const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--', 'sh', '-ec'];
+  const mount = 'mount -t proc -o ro,nosuid,nodev,noexec proc "$0"';
+  const isAllowed = await programs.run([...unshare, mount, proc], { quiet: true }).then(
+    () => true,
+    () => false,
+  );
+  return isAllowed ? [...unshare, `${mount}; "$@"`, proc] : [];
 }
 
 const devices = [
@@ -107,9 +128,10 @@ async function replace(
   if (had) await rename(place, aside);
   await write(place);
   return async () => {
-    await rm(place, { force: true });
-    // The directory may have gone with a package.
-    if (had) await rename(aside, await placeInside(root, path));
+    // The directory may have gone with a package, or be another one now.
+    const now = await placeInside(root, path);
+    await rm(now, { force: true });
+    if (had) await rename(`${now}.monoroot-aside`, now);
   };
 }
 

@@ -18,6 +18,8 @@ export interface BuilderPorts {
   /** Paths of programs. */
   tools: Tools;
   readSecret: ReadSecretOf;
+  /** Directory of pipes to a container whose root becomes the tree when programs of the tree run; undefined on one's own machine. */
+  sandbox?: string | undefined;
   /** File with the name servers that packages are fetched with. */
   resolvConf: string;
   proxies: Proxies | undefined;

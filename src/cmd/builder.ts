@@ -33,6 +33,7 @@ const ports = {
   architecture: architectureOf(process.arch),
   tools: { crane: env.CRANE ?? 'crane', syft: env.SYFT ?? 'syft', cosign: env.COSIGN ?? 'cosign' },
   readSecret: secretsIn(env.SECRETS_DIRECTORY ?? secretsDirectory),
+  sandbox: env.SANDBOX_DIRECTORY,
   resolvConf: '/etc/resolv.conf',
   proxies: proxiesOf(env),
   progress,

@@ -162,9 +162,15 @@ const mirror = debianMirror();
 test.skipIf(mirror === undefined)(
   'a Debian is built of packages, without more rights than a chroot takes',
   async () => {
-    const recipe = { packages: { install: ['procps'], remove: ['tzdata'] } };
+    // Its scripts insist on a /proc, and run Java.
+    const java = 'openjdk-17-jre-headless';
+    const recipe = { packages: { install: ['procps', java], remove: ['tzdata'] }, run: ['readlink /proc/self/exe'] };
     const from = { debootstrap: { suite: 'bookworm', mirror } };
-    const verify = ['/bin/sh', '-c', 'ps --version && ! dpkg -s tzdata && grep -q debian /etc/os-release'];
+    const verify = [
+      '/bin/sh',
+      '-c',
+      'ps --version && java -version && ! dpkg -s tzdata && grep -q debian /etc/os-release',
+    ];
     await orderFrom(image('debian'), registry, from, { debian: true, verify }, recipe);
     const built = await untilImage('debian', 'Built', 'True/Pushed', 600);
     expect(built.status?.build?.packages).toBeGreaterThan(50);

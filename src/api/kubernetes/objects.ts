@@ -87,8 +87,11 @@ export interface Container {
   livenessProbe?: object;
   startupProbe?: object;
 }
+/** One that runs beside the others and ends with them. */
+export type Sidecar = Omit<Container, 'args' | 'env' | 'terminationMessagePolicy'> & { restartPolicy: 'Always' };
 export interface PodSpec {
   containers: Container[];
+  initContainers?: Sidecar[];
   volumes: Volume[];
   restartPolicy: string;
   enableServiceLinks: boolean;
@@ -116,6 +119,7 @@ export interface PodStatus {
   podIP?: string;
   conditions?: PodCondition[];
   containerStatuses?: ContainerStatus[];
+  initContainerStatuses?: ContainerStatus[];
 }
 export interface Pod {
   apiVersion: string;

@@ -8,7 +8,6 @@ import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import { truncateStart } from '../../runtime/text.ts';
 
 export interface Settings extends JobSettings {
-  scaffolds: Scaffolds;
   /** Where images are tested. */
   verificationNamespace: string;
 }
@@ -66,4 +65,6 @@ export interface JobSettings {
   /** Of the operator. */
   namespace: string;
   builderImage: string;
+  /** That of layout `split` becomes the root of the programs of a build. */
+  scaffolds: Scaffolds;
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { builtImage } from '../../../../test/fixtures/builders.ts';
-import { buildCapabilities, recipe } from '../../../api/buildrun.ts';
+import { buildCapabilities, recipe, sandboxCapabilities } from '../../../api/buildrun.ts';
 import { buildJob, publishJob, recipeConfigMap, stepName } from './build-job.ts';
 import type { Container, Job } from '../../../api/kubernetes/objects.ts';
 
-const settings = { namespace: 'system', builderImage: 'builder' };
+const settings = { namespace: 'system', builderImage: 'builder', scaffolds: { merged: 'merged', split: 'split' } };
 const digest = `sha256:${'1'.repeat(64)}`;
 const all = {
   from: {
@@ -119,6 +119,26 @@ describe('the Jobs', () => {
     expect(buildCapabilities).not.toContain('SYS_ADMIN');
     expect(podOf(publish).securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 65532, fsGroup: 65532 });
     expect(containerOf(publish).securityContext.capabilities).toEqual({ drop: ['ALL'] });
+  });
+
+  test('programs of the tree have a container without Secrets, with what the recipe grants, asked for once', () => {
+    const limits = { memory: '1Gi', 'ephemeral-storage': '3Gi' };
+    const { build, publish } = jobs({ ...all, resources: { limits } });
+    const [sandbox] = podOf(build).initContainers ?? [];
+    expect(sandbox).toMatchObject({
+      image: 'split',
+      restartPolicy: 'Always',
+      volumeMounts: [{ name: 'sandbox', readOnly: true }],
+      resources: { limits, requests: { memory: '0', 'ephemeral-storage': '0' } },
+      securityContext: {
+        privileged: false,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'], add: [...sandboxCapabilities] },
+      },
+    });
+    for (const right of ['SYS_ADMIN', 'SYS_CHROOT', 'SETPCAP']) expect(sandboxCapabilities).not.toContain(right);
+    expect(containerOf(build).volumeMounts).toContainEqual({ name: 'sandbox', mountPath: '/sandbox' });
+    expect(podOf(publish).initContainers).toBeUndefined();
   });
 
   test('each has the Secrets that it needs, of those that the recipe names', () => {

@@ -4,6 +4,10 @@ import {
   buildCapabilities,
   recipeDirectory,
   recipeFile,
+  sandboxCapabilities,
+  sandboxDirectory,
+  sandboxMountPath,
+  sandboxScript,
   secretNames,
   secretsDirectory,
   workDirectory,
@@ -16,6 +20,7 @@ import type {
   Container,
   Job,
   OwnerReference,
+  Sidecar,
   Volume,
   VolumeMount,
 } from '../../../api/kubernetes/objects.ts';
@@ -110,6 +115,7 @@ export function buildJob(image: OSImage, build: Build, settings: JobSettings, na
     nodeSelector: build.nodeSelector ?? {},
     user: 0,
     capabilities: buildCapabilities,
+    sandbox: true,
   });
 }
 
@@ -125,6 +131,7 @@ export function publishJob(image: OSImage, build: Build, settings: JobSettings, 
     nodeSelector: build.nodeSelector ?? {},
     user: nobody,
     capabilities: [],
+    sandbox: false,
   });
 }
 
@@ -161,6 +168,8 @@ interface Work {
   nodeSelector: Record<string, string>;
   user: number;
   capabilities: readonly string[];
+  /** It runs programs of the tree. */
+  sandbox: boolean;
 }
 
 function jobOf(image: OSImage, settings: JobSettings, name: string, work: Work): Job {
@@ -196,6 +205,7 @@ function jobOf(image: OSImage, settings: JobSettings, name: string, work: Work):
             ...(work.user !== 0 && { runAsNonRoot: true, fsGroup: work.user }),
             seccompProfile: { type: 'RuntimeDefault' },
           },
+          ...(work.sandbox && { initContainers: [sandboxOf(settings.scaffolds.split, work)] }),
           containers: [containerOf(settings.builderImage, work)],
           volumes: volumesOf(image, work),
         },
@@ -209,6 +219,7 @@ function containerOf(image: string, work: Work): Container {
     { name: 'recipe', mountPath: recipeDirectory, readOnly: true },
     { name: 'work', mountPath: workDirectory },
     { name: 'tmp', mountPath: '/tmp' },
+    ...(work.sandbox ? [{ name: 'sandbox', mountPath: sandboxDirectory }] : []),
     ...work.secrets.map(({ directory }) => ({
       name: `secret-${directory}`,
       mountPath: `${secretsDirectory}/${directory}`,
@@ -222,7 +233,10 @@ function containerOf(image: string, work: Work): Container {
     command: ['node', '--enable-source-maps', '/opt/monoroot/builder.js'],
     args: work.args,
     // Whoever it is has no home of its own, and tools want to write there.
-    env: [{ name: 'HOME', value: '/tmp' }],
+    env: [
+      { name: 'HOME', value: '/tmp' },
+      ...(work.sandbox ? [{ name: 'SANDBOX_DIRECTORY', value: sandboxDirectory }] : []),
+    ],
     // It answers in a file. When it dies before that, the end of its log is the answer.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     resources: work.resources,
@@ -236,11 +250,37 @@ function containerOf(image: string, work: Work): Container {
   };
 }
 
+/**
+ * Where programs of the tree run: its root becomes the tree, so the container runtime has mounted a /proc there. It has no Secrets. What the
+ * recipe grants is for both containers, and is asked for once.
+ */
+function sandboxOf(image: string, { resources, room }: Work): Sidecar {
+  const { limits = {} } = resources as { limits?: Record<string, unknown> };
+  const bounded = { ...limits, 'ephemeral-storage': room };
+  return {
+    name: 'sandbox',
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    // It runs beside the builder and ends with it.
+    restartPolicy: 'Always',
+    command: ['/.monoroot/busybox', 'sh', '-c', sandboxScript],
+    resources: { limits: bounded, requests: Object.fromEntries(Object.keys(bounded).map((name) => [name, '0'])) },
+    volumeMounts: [{ name: 'sandbox', mountPath: sandboxMountPath, readOnly: true }],
+    securityContext: {
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: false,
+      capabilities: { drop: ['ALL'], add: [...sandboxCapabilities] },
+    },
+  };
+}
+
 function volumesOf(image: OSImage, work: Work): Volume[] {
   return [
     { name: 'recipe', configMap: { name: recipeName(image) } },
     { name: 'work', emptyDir: { sizeLimit: work.room } },
     { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+    ...(work.sandbox ? [{ name: 'sandbox', emptyDir: { sizeLimit: '1Mi' } }] : []),
     // A Secret that is not there keeps no Pod waiting: the builder says which one it misses.
     ...work.secrets.map(({ directory, secretName }) => ({
       name: `secret-${directory}`,

@@ -53,6 +53,15 @@ describe('a build', () => {
       'Unknown/Building',
       /ImagePullBackOff: Back-off/,
     ],
+    [
+      'says that the image of the sandbox cannot be pulled',
+      ran('build', undefined, {
+        initContainerStatuses: waits('ErrImagePull', 'no such image').containerStatuses ?? [],
+        ...waits('PodInitializing', ''),
+      }),
+      'Unknown/Building',
+      /ErrImagePull: no such image/,
+    ],
     ['is not done before the Job says so', ran('build', undefined, answers(success)), 'Unknown/Building', /./],
     ['has pushed it', ran('build', 'Complete', answers(success)), 'True/Pushed', /testing\/os:v1 is sha256:/],
     [

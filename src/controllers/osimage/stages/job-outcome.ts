@@ -123,11 +123,17 @@ function newestPodOf(o: Observed, job: Job): Pod | undefined {
 export const terminated = (pod: Pod | undefined): ContainerState['terminated'] =>
   pod?.status?.containerStatuses?.[0]?.state?.terminated;
 
-/** What keeps a Pod with one container from running, in the words of the scheduler or the kubelet. */
+/** Of a container that the kubelet is about to start. */
+const beginning = ['ContainerCreating', 'PodInitializing'];
+
+/** What keeps a Pod from running, in the words of the scheduler or the kubelet. */
 export function podProblem(pod: Pod | undefined): string | undefined {
   const unscheduled = pod?.status?.conditions?.find((c) => c.type === 'PodScheduled' && c.status === 'False');
   if (unscheduled) return unscheduled.message ?? 'no node is chosen yet';
-  const waiting = pod?.status?.containerStatuses?.[0]?.state?.waiting;
-  if (!waiting?.reason || waiting.reason === 'ContainerCreating') return undefined;
+  const containers = [...(pod?.status?.initContainerStatuses ?? []), ...(pod?.status?.containerStatuses ?? [])];
+  const waiting = containers
+    .map(({ state }) => state?.waiting)
+    .find((it) => !beginning.includes(it?.reason ?? 'ContainerCreating'));
+  if (!waiting?.reason) return undefined;
   return waiting.message ? `${waiting.reason}: ${waiting.message}` : waiting.reason;
 }
