@@ -58,7 +58,8 @@ export async function packBundle(
 
 /**
  * Names are sorted, owners are numbers, no time is after `epoch`, and the times that a kernel keeps for itself are left out. Of
- * extended attributes there are those of users and file capabilities; others belong to a machine.
+ * extended attributes there are those of users, file capabilities, and ACLs: as a text these would have names of the users of this
+ * machine, and nodes refuse what has no numbers. Others belong to a machine.
  */
 const tarOptions = (epoch: number) => [
   '--create',
@@ -68,10 +69,10 @@ const tarOptions = (epoch: number) => [
   '--numeric-owner',
   `--mtime=@${epoch}`,
   '--clamp-mtime',
-  '--acls',
   '--xattrs',
   '--xattrs-include=user.*',
   '--xattrs-include=security.capability',
+  '--xattrs-include=system.posix_acl_*',
 ];
 
 /** With one thread and with more zstd writes other bytes; with any number of more the same. */

@@ -39,6 +39,7 @@ describe.skipIf(unable)(unable ? `the sandbox (skipped: ${unable})` : 'the sandb
     const root = tree((made) => {
       const odd = `
         printf x >usr/bin/ping; setcap cap_net_raw+ep usr/bin/ping
+        setfacl -m g:adm:r,u:1000:r etc/passwd; setfacl -d -m g:adm:rx srv
         setfattr -n user.kept -v yes usr/bin/ping
         printf x >usr/bin/setgid; chown 5:33 usr/bin/setgid; chmod 6755 usr/bin/setgid
         ln usr/bin/setgid usr/bin/again
@@ -52,7 +53,7 @@ describe.skipIf(unable)(unable ? `the sandbox (skipped: ${unable})` : 'the sandb
       const script = `
         find . -path ./srv/new -prune -o -path ./srv -prune -o -printf '%p %y %m %U:%G %n %l\\n' | sort
         find srv/private -printf '%p %m %U:%G %T@\\n'; stat -c '%F %t %T' srv/pipe srv/device
-        getcap usr/bin/ping; getfattr -d usr/bin/ping; cat etc/hosts`;
+        getcap usr/bin/ping; getfattr -d usr/bin/ping; getfacl -cn etc/passwd srv; cat etc/hosts`;
       return execFileSync('sh', ['-euc', script], { cwd: root, encoding: 'utf8' });
     };
     const before = look();
