@@ -14,6 +14,8 @@ export class Links {
   readonly #targets = new Map<string, string | undefined>();
   readonly #below: (path: string) => string | undefined;
   #characters = 0;
+  /** The last path in which no link was. */
+  #plain = '';
 
   readonly #kind: 'archive' | 'layer';
 
@@ -28,32 +30,50 @@ export class Links {
    * runs on, and refuses it. Container runtimes take the top of the image for it.
    */
   follow(path: string): string | undefined {
-    let rest = partsOf(path);
+    const parts = partsOf(path);
     // What `..` in an archive's own path means is for bsdtar to say: it refuses it.
-    if (rest.includes('..') || rest.length < 2) return undefined;
-    let [done, followed] = [[] as string[], 0];
+    if (parts.includes('..') || parts.length < 2) return undefined;
+    if (this.#isPlain(parts.slice(0, -1).join('/'))) return undefined;
+    // The next one is the last.
+    const rest = parts.reverse();
+    let [done, followed] = ['', 0];
     while (rest.length > 1) {
-      const [part = '', ...after] = rest;
-      rest = after;
+      const part = rest.pop() ?? '';
       if (part === '..') {
-        if (done.length === 0) return undefined;
-        done = done.slice(0, -1);
+        if (done === '') return undefined;
+        done = done.slice(0, Math.max(0, done.lastIndexOf('/')));
         continue;
       }
-      const here = [...done, part].join('/');
+      const here = done === '' ? part : `${done}/${part}`;
       const target = this.target(here);
       if (target === undefined) {
-        done.push(part);
+        done = here;
         continue;
       }
       if (++followed > mostFollowed) return undefined;
       if (target.startsWith('/')) {
         if (this.#kind === 'archive') return undefined;
-        done = [];
+        done = '';
       }
-      rest = [...partsOf(target), ...rest];
+      rest.push(...partsOf(target).reverse());
     }
-    return followed === 0 ? undefined : [...done, ...rest].join('/');
+    return [...partsOf(done), ...rest.reverse()].join('/');
+  }
+
+  /**
+   * Whether no link is in a path, nor at its end. What it shares with the last one is known: an archive lists one directory after the other, and
+   * looking at each part of each path would take hours for deep ones.
+   */
+  #isPlain(path: string): boolean {
+    let known = commonLength(path, this.#plain);
+    while (known < path.length) {
+      const slash = path.indexOf('/', known + 1);
+      const end = slash < 0 ? path.length : slash;
+      if (this.target(path.slice(0, end)) !== undefined) return false;
+      known = end;
+    }
+    this.#plain = path;
+    return true;
   }
 
   /** Where the link of this path, in which no link is, leads; undefined when there is none. */
@@ -64,6 +84,7 @@ export class Links {
   /** Notes what is at a path in which no link is: a link with this target, or anything else, or nothing any more. */
   put(path: string, target?: string): void {
     const key = partsOf(path).join('/');
+    if (target !== undefined && `${this.#plain}/`.startsWith(`${key}/`)) this.#plain = '';
     const before = this.#targets.get(key);
     if (this.#targets.delete(key)) this.#characters -= key.length + (before?.length ?? 0);
     if (key === '' || (target === undefined && this.#below(key) === undefined)) return;
@@ -75,3 +96,14 @@ export class Links {
 }
 
 export const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
+
+/** How many characters two paths share, in whole names. */
+function commonLength(one: string, other: string): number {
+  let [at, whole] = [0, 0];
+  while (at < one.length && at < other.length && one[at] === other[at]) {
+    if (one[at] === '/') whole = at;
+    at += 1;
+  }
+  const ends = (path: string) => at === path.length || path[at] === '/';
+  return at > 0 && ends(one) && ends(other) ? at : whole;
+}
