@@ -229,6 +229,19 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       expect(await readdir(root)).toEqual(['bin', 'etc']);
     });
 
+    test('loses all of a directory of any size, and of one in it, and remembers none of it', async () => {
+      const many = Array.from({ length: 5000 }, (_, i) => file(`usr/lib/many/${'n'.repeat(200)}${i}`, ''));
+      const layers = [
+        rootLayer(),
+        tar([...many, directory('usr/lib/many/in/'), file('usr/lib/many/in/it')]),
+        tar([{ name: 'usr/lib/many/link', type: 'symlink', link: 'in' }]),
+      ];
+      const emptied = [file('usr/lib/many/.wh..wh..opq', ''), file('usr/lib/many/in/.wh..wh..opq', '')];
+      const { root } = await fetched({ layers: [...layers, tar([...emptied, file('usr/lib/many/link/new')])] });
+      expect(await readdir(join(root, 'usr/lib/many'))).toEqual(['link']);
+      expect(await readdir(join(root, 'usr/lib/many/link'))).toEqual(['new']);
+    });
+
     test('never loses anything through a link', async () => {
       const layers = [
         rootLayer(),

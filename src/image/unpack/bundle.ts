@@ -1,10 +1,11 @@
-import { lstat, readFile, readdir } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { osName, osVersion } from '../../api/meta.ts';
 import { literalDefaults } from '../../api/osimage.ts';
 import type { LiteralDefaults } from '../../api/osimage.ts';
 import { JsonError, parseJson } from '../../runtime/json.ts';
+import { firstNames } from '../../system/files.ts';
 import { FetchError } from '../failure.ts';
 import { bundleLimits, explain } from '../untrusted.ts';
 import { imageName } from '../../api/images.ts';
@@ -34,7 +35,8 @@ const largest = 1024 * 1024;
  * when a bundle is not for this image (any will do when unset), or its files are not what they must be.
  */
 export async function readUnpacked(directory: string, image?: ImageName): Promise<Unpacked> {
-  const names = await readdir(directory);
+  // One more than a bundle has: then it is none.
+  const names = (await firstNames(directory, bundleEntries.length + 1)).map(String);
   const isBundle = names.includes('root') && names.every((name) => bundleEntries.includes(name));
   const root = join(directory, 'root');
   if (!isBundle || !(await lstat(root)).isDirectory()) return { root: directory };

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, opendirSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
@@ -29,36 +29,73 @@ const opaque = '.wh..wh..opq';
  */
 export async function clearForLayer(tree: string, file: string, signal: AbortSignal): Promise<void> {
   let below = new Below(tree);
-  let doomed: Buffer[] = [];
-  const remove = async () => {
-    if (doomed.length === 0) return;
-    const names = Buffer.concat(doomed.flatMap((path) => [path, Buffer.from([0])]));
-    await runProgram('xargs', ['-0', 'rm', '-rf', '--one-file-system', '--'], { cwd: tree, signal, input: names });
-    doomed = [];
-    // What it knew may be gone.
-    below = new Below(tree);
-  };
+  const doomed = new Doomed(tree, signal);
   const links = new Links('layer', linksOf(tree));
   const note = (entry: TarEntry) => {
     const place = placeOf(entry, links);
     // What removes something does so where it says, and through no link.
     const path = isWhiteout(entry.path) ? entry.path : place.path;
-    for (const removed of below.removedBy(path, entry.isDirectory)) {
-      doomed.push(Buffer.from(`./${removed}`, 'latin1'));
-      // Nothing is there any more; what replaces it was noted already.
-      if (removed !== partsOf(path).join('/')) links.put(removed);
-    }
-    if (below.known >= mostKnown) below = new Below(tree);
+    const found = below.removedBy(path, entry.isDirectory);
+    if (!found) return;
+    doomed.add(found);
+    // Nothing is there any more; what replaces it was noted already.
+    if (found.isEmptied) for (const child of below.childrenOf(found.path)) links.put(child);
+    else if (found.path !== partsOf(path).join('/')) links.put(found.path);
   };
   await listLayer(file, signal, note, async () => {
-    if (doomed.length >= mostDoomed) await remove();
+    if (doomed.bytes >= mostBytes) {
+      await doomed.remove();
+      // What it knew may be gone.
+      below = new Below(tree);
+    }
+    if (below.bytes >= mostBytes) below = new Below(tree);
   });
-  await remove();
+  await doomed.remove();
 }
 
-/** So much is remembered of a layer at a time, however many entries it has. */
-const mostDoomed = 10_000;
-const mostKnown = 20_000;
+/** So much is remembered of a layer at a time, however many entries it has: names, and a little for each. */
+const mostBytes = 1024 * 1024;
+const bytesOfName = 64;
+
+/** What must go: a path, or all that is in that directory. */
+interface Found {
+  path: string;
+  isEmptied: boolean;
+}
+
+/** Paths of a tree that are removed, many at once, by programs that go through directories of any size in little memory. */
+class Doomed {
+  readonly #tree: string;
+  readonly #signal: AbortSignal;
+  #paths: Buffer[] = [];
+  #emptied: Buffer[] = [];
+  bytes = 0;
+
+  constructor(tree: string, signal: AbortSignal) {
+    this.#tree = tree;
+    this.#signal = signal;
+  }
+
+  add({ path, isEmptied }: Found): void {
+    (isEmptied ? this.#emptied : this.#paths).push(Buffer.from(`./${path}`, 'latin1'));
+    this.bytes += path.length + bytesOfName;
+  }
+
+  async remove(): Promise<void> {
+    await this.#run(this.#paths, ['rm', '-rf', '--one-file-system', '--']);
+    await this.#run(this.#emptied, ['sh', '-c', emptying, 'sh']);
+    [this.#paths, this.#emptied, this.bytes] = [[], [], 0];
+  }
+
+  async #run(paths: readonly Buffer[], command: readonly string[]): Promise<void> {
+    if (paths.length === 0) return;
+    const input = Buffer.concat(paths.flatMap((path) => [path, Buffer.from([0])]));
+    await runProgram('xargs', ['-0', ...command], { cwd: this.#tree, signal: this.#signal, input });
+  }
+}
+
+/** One of them may have gone with another one. */
+const emptying = 'for path; do [ ! -d "$path" ] || find "$path" -mindepth 1 -xdev -delete || exit 1; done';
 
 /** The tree as the layers below have made it. */
 class Below {
@@ -70,32 +107,37 @@ class Below {
     this.#root = root;
   }
 
+  /** How much it remembers. */
+  bytes = 0;
+
   /** What must not be there when an entry is unpacked to this path, in which no link is. */
-  *removedBy(path: string, isDirectory: boolean): Generator<string> {
+  removedBy(path: string, isDirectory: boolean): Found | undefined {
     const parts = partsOf(path);
     if (parts.includes('..')) throw unsafe(path);
     const name = parts.pop();
     // The root itself.
-    if (name === undefined) return;
+    if (name === undefined) return undefined;
     const parent = parts.join('/');
     // What is below of something that is no directory is new in any case.
-    if (!this.#isDirectory(parent)) return;
-    if (name === opaque) {
-      for (const child of readdirSync(this.#bytes(parent), 'latin1')) yield join(parent, child);
-    } else if (name.startsWith(prefix)) {
-      const target = name.slice(prefix.length);
-      if (['', '.', '..'].includes(target)) throw unsafe(path);
-      if (this.#stat(join(parent, target))) yield join(parent, target);
-    } else {
-      const there = this.#stat(join(parent, name));
-      // A link goes too: what comes in its place must not be written to where it leads.
-      if (there && (there.isDirectory() !== isDirectory || there.isSymbolicLink())) yield join(parent, name);
-    }
+    if (!this.#isDirectory(parent)) return undefined;
+    if (name === opaque) return { path: parent, isEmptied: true };
+    const isWhite = name.startsWith(prefix);
+    const target = isWhite ? name.slice(prefix.length) : name;
+    if (isWhite && ['', '.', '..'].includes(target)) throw unsafe(path);
+    const there = this.#stat(join(parent, target));
+    // A link goes too: what comes in its place must not be written to where it leads.
+    const isReplaced = there && (there.isDirectory() !== isDirectory || there.isSymbolicLink());
+    return there && (isWhite || isReplaced) ? { path: join(parent, target), isEmptied: false } : undefined;
   }
 
-  /** How much it remembers. */
-  get known(): number {
-    return this.#directories.size;
+  /** Paths of all that is in a directory, some at a time. */
+  *childrenOf(parent: string): Generator<string> {
+    const directory = opendirSync(this.#bytes(parent), { encoding: 'latin1' });
+    try {
+      for (let child = directory.readSync(); child; child = directory.readSync()) yield join(parent, child.name);
+    } finally {
+      directory.closeSync();
+    }
   }
 
   #isDirectory(path: string): boolean {
@@ -104,6 +146,7 @@ class Below {
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     const is = this.#isDirectory(parent) && (this.#stat(path)?.isDirectory() ?? false);
     this.#directories.set(path, is);
+    this.bytes += path.length + bytesOfName;
     return is;
   }
 
@@ -196,9 +239,14 @@ const bytesOf = (tree: string, path: string): Buffer =>
 /** Where the link at a path of a tree leads; names have one character a byte. It remembers the last ones. */
 function linksOf(tree: string): (path: string) => string | undefined {
   const known = new Map<string, string | undefined>();
+  let bytes = 0;
   return (path) => {
     if (known.has(path)) return known.get(path);
-    if (known.size >= mostKnown) known.clear();
+    bytes += path.length + bytesOfName;
+    if (bytes >= mostBytes) {
+      known.clear();
+      bytes = path.length + bytesOfName;
+    }
     const target = readLink(bytesOf(tree, path));
     known.set(path, target);
     return target;

@@ -135,3 +135,9 @@ test.each([
 test('more directories than a Pod can mount are refused', async () => {
   expect(await reason('bin/', ...Array.from({ length: 128 }, (_, i) => `d${i}/`))).toBe('TooLarge');
 });
+
+test('a top with more names than any system has is refused', async () => {
+  const many = Array.from({ length: 1000 }, (_, i) => `file-${i}`);
+  expect(await reason(...merged, 'bin -> usr/bin', ...many)).toBe('TooLarge');
+  expect(await reason(...merged, 'bin -> usr/bin', ...many.slice(0, 900))).toBe('merged');
+});

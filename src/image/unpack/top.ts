@@ -1,4 +1,6 @@
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { lstat, readlink } from 'node:fs/promises';
+import { FetchError } from '../failure.ts';
+import { firstNames } from '../../system/files.ts';
 
 /** One entry on top of a root file system. */
 export interface TopEntry {
@@ -22,11 +24,16 @@ const mostLinks = 40;
 /** A link into them may lead to what only the running container has. */
 const writable = new Set(['etc', 'var', 'tmp', 'run']);
 
-/** Lists the top of a tree, with where its links lead inside of it. */
+/** A whole system has some twenty. */
+const mostOnTop = 1000;
+
+/** Lists the top of a tree, with where its links lead inside of it. Throws TooLarge for more names than a system has. */
 export async function readTop(root: string): Promise<TopEntry[]> {
   const entries: TopEntry[] = [];
   // As bytes: a name that is no UTF-8 could not be found again by its text.
-  for (const bytes of await readdir(root, { encoding: 'buffer' })) {
+  const names = await firstNames(root, mostOnTop + 1);
+  if (names.length > mostOnTop) throw tooMany();
+  for (const bytes of names) {
     const path = Buffer.concat([Buffer.from(`${root}/`), bytes]);
     const name = bytes.toString();
     const stat = await lstat(path);
@@ -39,6 +46,11 @@ export async function readTop(root: string): Promise<TopEntry[]> {
     if (target?.type === 'directory') entries.push({ name: 'etc', type: 'link', target });
   }
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function tooMany(): FetchError {
+  const message = `The root file system has more than ${mostOnTop} names on top`;
+  return new FetchError('TooLarge', `${message}; build it from inside of the root (tar -C root -c .)`);
 }
 
 async function follow(root: string, name: string): Promise<Pick<TopEntry, 'target' | 'likeMerged'>> {
