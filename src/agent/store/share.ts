@@ -30,7 +30,8 @@ export interface SharePorts {
  * vanish meanwhile. Its memory does not grow with the number of files; aborting stops it in the middle, with a tree of no use.
  */
 export async function shareFiles(ports: SharePorts): Promise<number> {
-  const { root, survey, attributes, work, signal } = ports;
+  const { root, survey, entries, attributes, work, signal } = ports;
+  if (entries.length === 0) return 0;
   const links = join(work, 'links');
   await mkdir(links, { recursive: true, mode: 0o700 });
   const options = { scratch: work, signal };

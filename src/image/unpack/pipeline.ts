@@ -194,7 +194,7 @@ class Filtering {
 
   async #give(read: () => Buffer[]): Promise<void> {
     try {
-      const pieces = read();
+      const pieces = joined(read());
       if (pieces.length === 0) return;
       await this.#output.write(...this.#start, ...pieces);
       this.#start = [];
@@ -202,6 +202,17 @@ class Filtering {
       this.failure = toFetchError(error);
     }
   }
+}
+
+/** Pieces that follow each other in the same memory as one: entries that pass as they are need no call of their own. */
+function joined(pieces: readonly Buffer[]): Buffer[] {
+  const all: Buffer[] = [];
+  for (const piece of pieces) {
+    const last = all.at(-1);
+    if (last?.buffer !== piece.buffer || last.byteOffset + last.length !== piece.byteOffset) all.push(piece);
+    else all[all.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + piece.length);
+  }
+  return all;
 }
 
 /** The same for a file, in which bsdtar can go to and fro; it must be at its beginning. */
