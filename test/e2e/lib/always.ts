@@ -32,7 +32,10 @@ export async function expectHonest(
   answers: () => Promise<Answer[]>,
   pods: readonly Sighting<Pod>[] = [],
 ): Promise<void> {
-  await expect.poll(async () => (await answers()).at(-1)?.page, { timeout: 30_000 }).not.toBe('');
+  // An answer from after all that was said: the last one may be older than the Pod.
+  const newest = states.at(-1)?.at ?? 0;
+  const since = async () => (await answers()).filter(({ at, page }) => page !== '' && at > newest).length;
+  await expect.poll(since, { timeout: 30_000 }).toBeGreaterThan(0);
   const answered = await answers();
   const status = (state: Sighting<HostedContainer> | undefined) => JSON.stringify(state?.object.status);
   const watched = states.filter(({ at }) => at > (answered[0]?.at ?? Infinity));
