@@ -65,14 +65,21 @@ export const images = {
       { path: '/etc/rsyslog.d/network.conf', content: 'module(load="imtcp")\ninput(type="imtcp" port="514")\n' },
       { path: '/etc/cron.d/minute', content: '* * * * * www-data echo "$(id -un) ran" >/tmp/ran\n' },
       { path: '/etc/ssh/sshd_config.d/keys.conf', content: 'AuthorizedKeysFile /etc/ssh/authorized_keys\n' },
-      { path: '/srv/app.py', content: 'def app(env, start):\n    start("200 OK", [])\n    return [b"hello from python"]\n' },
+      {
+        path: '/srv/app.py',
+        content: 'def app(env, start):\n    start("200 OK", [])\n    return [b"hello from python"]\n',
+      },
       {
         path: '/srv/server.mjs',
-        content: "import { createServer } from 'node:http';\ncreateServer((_, r) => r.end('hello from node')).listen(8080);\n",
+        content:
+          "import { createServer } from 'node:http';\ncreateServer((_, r) => r.end('hello from node')).listen(8080);\n",
       },
       runFile('nginx', "nginx -g 'daemon off;'"),
       runFile('php', 'php-fpm8.2 -F'),
-      runFile('redis', 'chpst -u redis redis-server /etc/redis/redis.conf --daemonize no --bind 0.0.0.0 --protected-mode no'),
+      runFile(
+        'redis',
+        'chpst -u redis redis-server /etc/redis/redis.conf --daemonize no --bind 0.0.0.0 --protected-mode no',
+      ),
       runFile('cron', 'cron -f'),
       runFile('rsyslog', 'rsyslogd -n -iNONE'),
     ],
@@ -140,7 +147,16 @@ const single: Service[] = [
     name: 'redis',
     image: 'web',
     user: 'redis',
-    command: ['redis-server', '/etc/redis/redis.conf', '--daemonize', 'no', '--bind', '0.0.0.0', '--protected-mode', 'no'],
+    command: [
+      'redis-server',
+      '/etc/redis/redis.conf',
+      '--daemonize',
+      'no',
+      '--bind',
+      '0.0.0.0',
+      '--protected-mode',
+      'no',
+    ],
     ask: redis,
   },
   {

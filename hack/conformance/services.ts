@@ -21,17 +21,21 @@ const prefix = 'services';
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !services.some((it) => it.name === name));
-if (unknown.length > 0) throw new Error(`There is no service ${unknown.join(', ')}: ${services.map((it) => it.name).join(' ')}`);
+if (unknown.length > 0)
+  throw new Error(`There is no service ${unknown.join(', ')}: ${services.map((it) => it.name).join(' ')}`);
 const chosen = services.filter(({ name }) => names.length === 0 || names.includes(name));
 const wanted = Object.entries<Image>(images).filter(([name]) => chosen.some(({ image }) => image === name));
 
 const began = performance.now();
-const say = (text: string) => console.log(`${String(Math.round((performance.now() - began) / 1000)).padStart(4)} s  ${text}`);
+const say = (text: string) =>
+  console.log(`${String(Math.round((performance.now() - began) / 1000)).padStart(4)} s  ${text}`);
 
 /** The mirror that this machine itself uses. */
 function mirrorOfMachine(): string {
   const args = ['indextargets', '--format', '$(SITE) $(COMPONENT)', 'Identifier: Packages'];
-  const line = execFileSync('apt-get', args, { encoding: 'utf8' }).split('\n').find((it) => /debian main$/.test(it));
+  const line = execFileSync('apt-get', args, { encoding: 'utf8' })
+    .split('\n')
+    .find((it) => /debian main$/.test(it));
   return line?.split(' ')[0] ?? 'http://deb.debian.org/debian';
 }
 const mirror = process.env['DEBIAN_MIRROR'] ?? mirrorOfMachine();
@@ -42,7 +46,13 @@ interface Built {
 }
 
 /** Has the cluster build an image; resolves when nodes may have it. */
-async function build(name: string, version: string, from: object, image: Partial<Image>, repository: string): Promise<Built> {
+async function build(
+  name: string,
+  version: string,
+  from: object,
+  image: Partial<Image>,
+  repository: string,
+): Promise<Built> {
   const os = `${prefix}-${name}`;
   const recipe = {
     from,
@@ -156,7 +166,11 @@ async function runs(service: Service, version: string): Promise<void> {
       const isDone = isReady && object?.status?.lastKnownGoodImage === image;
       return isDone ? { done: true } : { waiting: object ? stated(object) : 'it is not there' };
     },
-    { seconds: 180, interval: 1, explain: async () => (await kubectl.try(['-n', namespace, 'logs', service.name])).stdout },
+    {
+      seconds: 180,
+      interval: 1,
+      explain: async () => (await kubectl.try(['-n', namespace, 'logs', service.name])).stdout,
+    },
   );
   await ask(service, service.name);
 }
@@ -204,7 +218,8 @@ try {
   const repository = await prepare();
   const suites = [...new Set(wanted.map(([, { suite }]) => suite))];
   const bases = new Map<string, Promise<Built>>();
-  for (const suite of suites) bases.set(suite, build('base', suite, { debootstrap: { suite, mirror } }, {}, repository));
+  for (const suite of suites)
+    bases.set(suite, build('base', suite, { debootstrap: { suite, mirror } }, {}, repository));
   await Promise.all(
     wanted.map(async ([name, image]) => {
       const mine = chosen.filter((it) => it.image === name);

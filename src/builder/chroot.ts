@@ -2,17 +2,12 @@ import { copyFile, lstat, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Proxies } from '../image/download/connect.ts';
 import { directoryInside, placeInside, resolveInside } from '../system/rooted-path.ts';
-import type { BuilderPorts } from './ports.ts';
+import type { BuilderPorts, Chroot } from './ports.ts';
 import type { Programs } from './programs.ts';
 import { reaping } from './reap.ts';
 import { fitsSandbox, withSandbox } from './sandbox.ts';
 
 /** Running programs of the tree in the tree. */
-
-export interface Chroot {
-  /** Runs a program of the tree there, as root. Nothing that it has started runs any more when this resolves or rejects. */
-  run(command: readonly string[]): Promise<void>;
-}
 
 /**
  * Capabilities that programs of the tree do not get, whoever builds: SYS_CHROOT, to leave their root, and all that no Job has. So
@@ -62,7 +57,7 @@ export async function withChroot<T>(
 /**
  * Adds devices and name servers while programs run. What runs there cannot change its root again: so it gets neither at the Secrets of
  * the build nor at its programs. Where this process may mount, as root of one's own machine may, they have processes and a /proc of
- * their own, which nobody can write to: and all of them end with their command. In the sandbox of a Job that takes no right.
+ * their own, which is read-only, and all of them end with their command. In the sandbox of a Job that takes no right.
  */
 async function inChroot<T>(
   root: string,

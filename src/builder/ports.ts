@@ -58,3 +58,9 @@ export interface TreeStep {
 
 /** The architecture of a process as images name it. */
 export const architectureOf = (arch: string): string => (arch === 'x64' ? 'amd64' : arch);
+
+/** Where programs of a tree run in the tree. */
+export interface Chroot {
+  /** Runs a program of the tree there, as root. Nothing that it has started runs any more when this resolves or rejects. */
+  run(command: readonly string[]): Promise<void>;
+}

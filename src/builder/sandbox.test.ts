@@ -95,7 +95,7 @@ describe.skipIf(unable)(unable ? `the sandbox (skipped: ${unable})` : 'the sandb
     });
   });
 
-  test('that ends itself is told, and nothing waits for it', async () => {
+  test('that ends itself is reported, and nothing waits for it', async () => {
     const { directory, stop } = await startSandbox();
     const shop = workshop();
     const told = (line: string) => {

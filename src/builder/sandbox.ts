@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { sandboxMountPath } from '../api/buildrun.ts';
 import { programEnvironment } from '../system/programs.ts';
 import { startUnpacking } from '../image/unpack/pipeline.ts';
-import type { Chroot } from './chroot.ts';
 import { placeInside } from '../system/rooted-path.ts';
-import type { BuilderPorts } from './ports.ts';
+import type { BuilderPorts, Chroot } from './ports.ts';
 
 /**
  * Running programs of the tree in a container whose root is the tree. The container runtime gives it a /proc, which takes no right that
@@ -77,7 +76,7 @@ async function moveAll(from: string, to: string): Promise<void> {
 async function unpackFrom(pipe: string, root: string, signal: AbortSignal): Promise<void> {
   const unpacking = startUnpacking(root, undefined, signal);
   const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'], env: programEnvironment, signal });
-  // An end by the signal is told by `signal` itself.
+  // `signal` itself reports an end by the signal.
   reader.on('error', () => undefined);
   for await (const piece of reader.stdout) await unpacking.write(piece as Uint8Array);
   await unpacking.finish();

@@ -17,7 +17,7 @@ const [, url, file] = process.argv;
 const fs = require('fs');
 const ask = async () => {
   const at = Date.now();
-  // Whatever becomes of a connection to a Pod that goes, the next question is asked: nothing else ends the wait for certain.
+  // The next question is asked also when a connection to a Pod that goes never ends: nothing else ends the wait for certain.
   const late = new Promise((resolve) => setTimeout(resolve, 1000, ''));
   const asked = fetch(url, { signal: AbortSignal.timeout(1000), headers: { connection: 'close' } }).then((r) => r.text()).catch(() => '');
   const page = await Promise.race([asked, late]);
