@@ -11,7 +11,7 @@ import type { Recipe } from '../api/buildrun.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
 import { programEnvironment, readLines } from '../system/programs.ts';
 import { because } from './failure.ts';
-import { FailedProgram } from './programs.ts';
+import { FailedProgram, howEnded } from './programs.ts';
 
 /** A tree as a compressed tar file; equal trees give equal bytes. */
 export interface Packed {
@@ -122,7 +122,7 @@ function start([command = '', ...args]: readonly string[], stdin: 'ignore' | 'pi
     const complaints = readLines(stderr, (line) => lines.push(line));
     child.once('close', (code, by) => {
       void complaints.then(() =>
-        code === 0 ? resolve() : reject(new FailedProgram(command, `ended with ${code ?? by ?? 'an error'}`, lines)),
+        code === 0 ? resolve() : reject(new FailedProgram(command, howEnded(code, by), lines)),
       );
     });
   });

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { basename } from 'node:path';
@@ -90,7 +91,7 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
       const output = collect ? readAll(stdout, collect) : readLines(stdout, keep);
       const [[code, by]] = await Promise.all([ended, output, readLines(stderr, keep)]);
       signal.throwIfAborted();
-      if (code !== 0) throw new FailedProgram(command, `ended with ${code ?? by ?? 'an error'}`, lines);
+      if (code !== 0) throw new FailedProgram(command, howEnded(code, by), lines);
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
         throw new FailedProgram(command, 'is not there', [], true);
@@ -125,4 +126,10 @@ function killGroup({ pid }: ChildProcess): void {
   } catch {
     // It has ended.
   }
+}
+
+/** How a program ended; a code above 128 is how shells and unshare tell of a signal that ended what they ran. */
+export function howEnded(code: number | null, by: NodeJS.Signals | null): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => code !== null && number === code - 128)?.[0];
+  return `ended with ${code ?? by ?? 'an error'}${signal === undefined ? '' : ` (${signal})`}`;
 }
