@@ -51,3 +51,29 @@ test('a directory that is not there is reported', async () => {
   await expect(sorter.settle()).rejects.toThrow('ENOENT');
   await sorter.close();
 });
+
+test.each([
+  ['in memory', undefined],
+  ['by sort(1)', 10_000],
+])('a list that is sorted %s is there again for others when one stops reading it', async (_name, mostCharacters) => {
+  const { signal } = new AbortController();
+  const sorter = new Sorter({
+    scratch: temporaryDirectory(),
+    signal,
+    ...(mostCharacters !== undefined && { mostCharacters }),
+  });
+  for (const line of lines) {
+    sorter.add(line);
+    await sorter.settle();
+  }
+  const other = sorter.sorted();
+  const expected = [...lines].sort();
+  expect((await other.next()).value).toBe(expected[0]);
+  for await (const line of sorter.sorted()) {
+    expect(line).toBe(expected[0]);
+    break;
+  }
+  expect((await other.next()).value).toBe(expected[1]);
+  expect(await read(sorter)).toEqual(expected);
+  await sorter.close();
+});

@@ -139,8 +139,19 @@ class Spilled {
     await this.#ended;
   }
 
-  async *lines(): AsyncGenerator<string> {
-    yield* linesOf(this.#output.createReadStream({ start: 0, encoding: 'latin1', autoClose: false }));
+  lines(): AsyncGenerator<string> {
+    return linesOf(this.#pieces());
+  }
+
+  /** Not a stream of the file: whoever stops reading that early would close the file, and the list is read again. */
+  async *#pieces(): AsyncGenerator<string> {
+    const buffer = Buffer.allocUnsafe(pieceCharacters);
+    for (let position = 0; ;) {
+      const { bytesRead } = await this.#output.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) return;
+      position += bytesRead;
+      yield buffer.toString('latin1', 0, bytesRead);
+    }
   }
 
   async close(): Promise<void> {
