@@ -53,7 +53,15 @@ const stop = async (running: ChildProcess): Promise<unknown> => {
   return (await exit)[0];
 };
 
-const file = (path: string): string | undefined => (fs.existsSync(path) ? fs.readFileSync(path, 'utf8') : undefined);
+/** What is in the file; undefined when it is not there, or is that of a process that has just ended. */
+function file(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
 const temporary = (): string => fs.mkdtempSync(join(tmpdir(), 'monoroot-data-'));
 
 describe.skipIf(missing !== undefined)('image', { timeout: 60_000 }, () => {
