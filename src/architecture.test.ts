@@ -138,7 +138,7 @@ function circle(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | und
   return undefined;
 }
 
-test('a graph with a circle is told from one without', () => {
+test('a circle in a graph is found, and none where there is none', () => {
   const graph = (...pairs: [string, string[]][]) => new Map(pairs.map(([node, next]) => [node, new Set(next)]));
   expect(circle(graph(['a', ['b', 'c']], ['b', ['c']], ['c', []]))).toBeUndefined();
   expect(circle(graph(['a', ['b']], ['b', ['c']], ['c', ['b']]))).toEqual(['b', 'c', 'b']);

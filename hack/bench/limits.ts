@@ -10,17 +10,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { maxEntries } from '../../src/image/disk/limits.ts';
+import { bundleLife } from '../../test/fixtures/agent/bundle.ts';
 import { rootEntries, tar } from '../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../test/fixtures/agent/archive.ts';
 import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
 import type { LimitsLife, LimitsStep } from '../../test/fixtures/agent/limits-life.ts';
-import {
-  bundleLimits,
-  readDeployed,
-  runLimits,
-  serveArchives,
-  writeArchive,
-} from '../../test/fixtures/agent/limits.ts';
+import { readDeployed, runLimits, serveArchives, writeArchive } from '../../test/fixtures/agent/limits.ts';
 import type { LimitsResult } from '../../test/fixtures/agent/limits.ts';
 import { pushImage, startRegistry } from '../../test/fixtures/agent/registry.ts';
 import { printTable } from './lib.ts';
@@ -204,7 +199,7 @@ const rows = [
 ];
 let failed = false;
 try {
-  const program = await bundleLimits(directory);
+  const program = await bundleLife(directory, 'limits-life.ts');
   const deployed = readDeployed();
   console.log(`${deployed.flags.join(' ')}, ${deployed.memoryBytes / 2 ** 20} MiB`);
   for (const name of options.cases?.split(',') ?? Object.keys(cases)) {

@@ -36,7 +36,9 @@ function mirrorOfMachine(): string {
   const line = execFileSync('apt-get', args, { encoding: 'utf8' })
     .split('\n')
     .find((it) => /debian main$/.test(it));
-  return line?.split(' ')[0] ?? 'http://deb.debian.org/debian';
+  const site = line?.split(' ')[0];
+  if (site === undefined) throw new Error('apt of this machine knows no mirror of Debian: set DEBIAN_MIRROR');
+  return site;
 }
 const mirror = process.env['DEBIAN_MIRROR'] ?? mirrorOfMachine();
 

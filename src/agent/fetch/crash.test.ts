@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { entryPath, storePaths } from '../store/paths.ts';
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { expectRecovery, halfDone, os, sceneIn, wholeVersions } from '../../../test/fixtures/agent/scene.ts';
-import { bundleLife, runUntil, runWithFault, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
+import { bundleLife } from '../../../test/fixtures/agent/bundle.ts';
+import { runUntil, runWithFault, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
 
 const unable = whyNoUnpacking() ?? whyNoTracing();
 
@@ -15,7 +16,7 @@ describe.skipIf(unable)(unable ? `a crash (skipped: ${unable})` : 'a crash', () 
   let bundled: string;
   beforeAll(async () => {
     bundled = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
-    program = await bundleLife(bundled);
+    program = await bundleLife(bundled, 'life.ts');
     return () => void execFileSync('rm', ['-rf', bundled]);
   });
 

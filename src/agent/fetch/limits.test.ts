@@ -1,17 +1,12 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { bundleLife } from '../../../test/fixtures/agent/bundle.ts';
 import { rootEntries } from '../../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import type { LimitsLife } from '../../../test/fixtures/agent/limits-life.ts';
-import {
-  bundleLimits,
-  readDeployed,
-  runLimits,
-  serveArchives,
-  writeArchive,
-} from '../../../test/fixtures/agent/limits.ts';
+import { readDeployed, runLimits, serveArchives, writeArchive } from '../../../test/fixtures/agent/limits.ts';
 
 const unable = whyNoUnpacking();
 /** The agent of an earlier version died of 85,000 at its second version. */
@@ -36,7 +31,7 @@ describe.skipIf(unable)(unable ? `limits (skipped: ${unable})` : 'limits', () =>
       timeout: 600_000,
     },
     async () => {
-      const program = await bundleLimits(temporaryDirectory());
+      const program = await bundleLife(temporaryDirectory(), 'limits-life.ts');
       const disk = temporaryFileSystem('size=4g');
       const archives = [1, 2].map((version) => join(disk, `v${version}.tar.zst`));
       for (const [index, file] of archives.entries()) await writeArchive(file, alike(index + 1));

@@ -9,7 +9,8 @@ import { copyOfDisk, cutPower, discard, newDisk, unmount, whyNoDisk } from '../.
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { signal } from '../../../test/fixtures/agent/fetching.ts';
 import { expectRecovery, halfDone, os, sceneIn, wholeVersions } from '../../../test/fixtures/agent/scene.ts';
-import { bundleLife, runUntil, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
+import { bundleLife } from '../../../test/fixtures/agent/bundle.ts';
+import { runUntil, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
 
 const unable = whyNoUnpacking() ?? whyNoTracing() ?? whyNoDisk();
 const atOnce = 4;
@@ -32,7 +33,7 @@ describe.skipIf(unable)(unable ? `a power cut (skipped: ${unable})` : 'a power c
   let program: string;
   beforeAll(async () => {
     const bundled = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
-    program = await bundleLife(bundled);
+    program = await bundleLife(bundled, 'life.ts');
     return () => void execFileSync('rm', ['-rf', bundled]);
   });
 

@@ -13,7 +13,7 @@ import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
 import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
 import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
-import { bundleLife } from '../../../test/fixtures/agent/traced.ts';
+import { bundleLife } from '../../../test/fixtures/agent/bundle.ts';
 
 const unable =
   whyNoUnpacking() ??
@@ -55,7 +55,7 @@ describe.skipIf(unable)(unable ? `the rights of an agent (skipped: ${unable})` :
   let program: string;
   beforeAll(async () => {
     const directory = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
-    program = await bundleLife(directory);
+    program = await bundleLife(directory, 'life.ts');
     return () => void execFileSync('rm', ['-rf', directory]);
   });
 
