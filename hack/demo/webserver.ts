@@ -19,8 +19,12 @@ async function store(request: IncomingMessage, response: ServerResponse, path: s
 }
 
 async function serve(response: ServerResponse, path: string): Promise<void> {
-  const { size } = await stat(path);
-  response.writeHead(200, { 'content-length': size, 'content-type': 'application/octet-stream' });
+  const about = await stat(path);
+  if (!about.isFile()) {
+    response.writeHead(404).end(`${basename(path)} is not a file\n`);
+    return;
+  }
+  response.writeHead(200, { 'content-length': about.size, 'content-type': 'application/octet-stream' });
   await pipeline(createReadStream(path), response);
 }
 

@@ -15,6 +15,7 @@ import {
   untilContainer,
   upToDate,
 } from './lib/objects.ts';
+import { nothingUnfinished, storeOf } from './lib/store.ts';
 import { hack, has, killOperators, kubectl, namespace, until } from './lib/system.ts';
 
 /** What goes wrong around an image and its containers, and what a person hears of it. */
@@ -30,21 +31,6 @@ afterAll(() => remove({ containers: ['steady'], images: ['tiny:fault1', 'tiny:fa
 afterEach(() => remove({ images: ['tiny:bad'] }));
 
 const node = 'node-1';
-const store = () =>
-  hack(
-    'cluster',
-    'node',
-    'exec',
-    node,
-    'find',
-    '/var/lib/monoroot/store',
-    '/var/lib/monoroot/staging',
-    '-mindepth',
-    '1',
-    '-maxdepth',
-    '2',
-  );
-
 const failures: [string, string, () => Parameters<typeof distribute>[2], string][] = [
   ['a truncated archive', 'TruncatedArchive', () => ({ url: url(archive, 'truncated') }), 'ended after'],
   ['a wrong sha256', 'DigestMismatch', () => ({ sha256: 'f'.repeat(64) }), 'ffff'],
@@ -80,7 +66,8 @@ test.each(failures)('%s is reported as %s, and nothing of it is stored', async (
   );
   expect(distribution.status?.failedNodes).toHaveLength(3);
   expect(distribution.status?.failedNodes?.every((f) => f.reason === reason)).toBe(true);
-  expect(await store()).not.toContain('bad');
+  // Between two tries: the agents go on trying.
+  await expect.poll(() => storeOf(node), { timeout: 30_000 }).not.toContain('bad');
 });
 
 test('credentials and authorities are taken from Secrets', async () => {
@@ -119,7 +106,7 @@ test('an agent that is killed in mid-extraction leaves nothing half, and the nex
       s.status?.images?.some((i) => i.version === 'slow' && i.state === 'Fetching' && (i.downloadedBytes ?? 0) > 0) ??
       false,
   );
-  expect(await store()).toMatch(/staging\/.*slow/);
+  expect(await storeOf(node)).toMatch(/staging\/.*slow/);
   const [agent] = (
     await kubectl.list(pods, { namespace: systemNamespace, labelSelector: 'app.kubernetes.io/component=agent' })
   ).filter((p) => p.spec.nodeName === node);
@@ -132,9 +119,9 @@ test('an agent that is killed in mid-extraction leaves nothing half, and the nex
     '--grace-period=0',
     '--force',
   ]);
-  expect(await store()).not.toContain('store/tiny/slow');
+  expect(await storeOf(node)).not.toContain('store/tiny/slow');
   await distributed('tiny:slow', 120);
-  expect(await store()).not.toMatch(/staging\/./);
+  await nothingUnfinished(node);
   await remove({ images: ['tiny:slow'] });
 });
 

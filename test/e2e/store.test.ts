@@ -15,6 +15,7 @@ import {
   untilContainer,
   upToDate,
 } from './lib/objects.ts';
+import { nothingUnfinished } from './lib/store.ts';
 import { hack, has, kubectl, namespace, until } from './lib/system.ts';
 
 /** The master store on real nodes: what is kept, shared, found out and fixed. */
@@ -155,9 +156,7 @@ test(
       (d) => has(d, 'Distributed', 'True/AllNodes') && d.status?.nodes?.desired === 3,
     );
     expect(await labelOf(far, cut)).toBeDefined();
-    expect(await onNode(far, 'find', '/var/lib/monoroot/staging', '/var/lib/monoroot/trash', '-mindepth', '1')).toBe(
-      '',
-    );
+    await nothingUnfinished(far);
     await applyContainer('back', { image: cut, podTemplate: { nodeSelector: { 'kubernetes.io/hostname': far } } });
     expect((await upToDate('back', cut)).status?.nodeName).toBe(far);
     expect((await kubectl.get(pods, { name: 'back', namespace }))?.spec?.nodeName).toBe(far);
