@@ -38,3 +38,29 @@ test('an overlay for another namespace moves the system, and leaves the namespac
   ]);
   expect(text).not.toContain('monoroot-system');
 });
+
+test('contrib/argocd is a component that adds health and actions to what argocd-cm has', () => {
+  const directory = temporaryDirectory();
+  const component = relative(directory, join(repository, 'contrib/argocd'));
+  writeFileSync(
+    join(directory, 'argocd-cm.yaml'),
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'argocd-cm', namespace: 'argocd' },
+      data: { url: 'https://argocd.example.com' },
+    }),
+  );
+  writeFileSync(
+    join(directory, 'kustomization.yaml'),
+    `resources: [argocd-cm.yaml]\ncomponents: [${component}]\nnamespace: argocd\n`,
+  );
+  const text = execFileSync(join(binaryDirectory(), 'kubectl'), ['kustomize', directory], { encoding: 'utf8' });
+  const [map] = loadAll(text) as { metadata: { name: string }; data: Record<string, string> }[];
+  expect(map?.metadata.name).toBe('argocd-cm');
+  expect(map?.data['url']).toBe('https://argocd.example.com');
+  const script = readFileSync(join(repository, 'contrib/argocd/health.lua'), 'utf8');
+  for (const kind of ['HostedContainer', 'OSImage', 'ImageDistribution', 'NodeStore'])
+    expect(map?.data[`resource.customizations.health.monoroot.dev_${kind}`]).toBe(script);
+  expect(map?.data['resource.customizations.actions.monoroot.dev_ImageDistribution']).toContain('name: pause');
+});
