@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
-import { blocks, indentedManifests, pages } from '../../hack/lib/docs/pages.ts';
+import { blocks, indentedManifests, manifestFiles, pages } from '../../hack/lib/docs/pages.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { binaryDirectory } from '../fixtures/binaries.ts';
 
@@ -14,6 +14,9 @@ const foreign: Record<string, string> = {
   'kustomize.config.k8s.io/v1alpha1': 'read by kubectl kustomize',
   'kustomize.toolkit.fluxcd.io/v1': 'Flux',
   'argoproj.io/v1alpha1': 'Argo CD',
+  'source.toolkit.fluxcd.io/v1': 'Flux',
+  'helm.toolkit.fluxcd.io/v2': 'Flux',
+  'notification.toolkit.fluxcd.io/v1beta3': 'Flux',
 };
 
 const kubectl = (args: string[], input = '') =>
@@ -23,16 +26,19 @@ const kubectl = (args: string[], input = '') =>
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 
-const shown = pages()
-  .filter(({ path }) => path !== 'CHANGELOG.md')
-  .flatMap((page) => [
-    ...blocks(page),
-    ...indentedManifests({
-      ...page,
-      text: page.text.replaceAll(/^( *)```[^]*?^\1```$/gm, (block) => block.replaceAll(/[^\n]/g, '')),
-    }),
-  ])
-  .filter(({ language }) => language === 'yaml');
+const shown = [
+  ...manifestFiles('examples', 'contrib'),
+  ...pages()
+    .filter(({ path }) => path !== 'CHANGELOG.md')
+    .flatMap((page) => [
+      ...blocks(page),
+      ...indentedManifests({
+        ...page,
+        text: page.text.replaceAll(/^( *)```[^]*?^\1```$/gm, (block) => block.replaceAll(/[^\n]/g, '')),
+      }),
+    ])
+    .filter(({ language }) => language === 'yaml'),
+];
 const isObject = (it: unknown): it is KubeObject =>
   typeof it === 'object' && it !== null && 'kind' in it && 'metadata' in it;
 const objects = shown.flatMap(({ page, line, text }) =>
@@ -67,7 +73,7 @@ describe('a manifest of the documentation', () => {
   });
 
   test('there are as many as there were', () => {
-    expect(objects.length).toBeGreaterThan(8);
+    expect(objects.length).toBeGreaterThan(30);
     for (const { text, page, line } of shown) expect(() => loadAll(text), `${page}:${line}`).not.toThrow();
   });
 });

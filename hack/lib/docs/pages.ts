@@ -1,5 +1,5 @@
 // The pages of this repository that people read, and what is in them.
-import { readFileSync, readdirSync } from 'node:fs';
+import { globSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../../..');
@@ -50,6 +50,14 @@ export function indentedManifests({ path, text }: Page): Block[] {
     language: 'yaml',
     text: body.replaceAll(/^ {4}/gm, ''),
   }));
+}
+
+/** The manifests of these folders, each file as one block. */
+export function manifestFiles(...folders: string[]): Block[] {
+  return folders
+    .flatMap((folder) => globSync(`${folder}/**/*.yaml`, { cwd: root }))
+    .sort()
+    .map((page) => ({ page, line: 1, language: 'yaml', text: readFileSync(join(root, page), 'utf8') }));
 }
 
 /** The page without its blocks of code, in which nothing is a link. */
