@@ -40,7 +40,12 @@ const message = 'A "word" of it';
 /** An object in the state that a reason of Ready names, as the operator writes it. */
 const object = (reason: string, status: 'True' | 'False', progress: 'Done' | 'Going' | 'Failed'): Value => {
   const ready = { type: 'Ready', status, reason, message };
-  const conditions = [ready, ...kstatus(ready, progress)].map((it) => ({ ...it }));
+  const conditions = [ready, ...kstatus(ready, progress)].map(({ type, status: is, reason: why, message: text }) => ({
+    type,
+    status: is,
+    reason: why,
+    message: text,
+  }));
   return { metadata, status: { observedGeneration: 4, conditions } };
 };
 
