@@ -23,11 +23,16 @@ export class Invariants {
   readonly #moved = new Set<string>();
   /** What people last asked for, by container. */
   readonly #asked = new Map<string, string>();
+  /** How many might be unavailable when a rollout moved the container, by container. */
+  readonly #limits = new Map<string, number>();
   /** What is checked at which write of the operator. */
   readonly #rules: Record<string, (write: Write) => void> = {
     'apply OSImage': (write) => this.#condemned(write),
     'apply HostedContainer': (write) => this.#reverted(write),
-    'applyStatus HostedContainer': (write) => this.#ledger(write),
+    'applyStatus HostedContainer': (write) => {
+      this.#ledger(write);
+      this.#rememberLimit(write);
+    },
     'create Pod': (write) => this.#podMade(write),
     'delete Pod': (write) => this.#podTaken(write),
   };
@@ -127,6 +132,19 @@ export class Invariants {
     if (times.length > mostPodsAnHour) this.add(`${key}: ${times.length} Pods in an hour`);
   }
 
+  /** Distributions are edited after they have moved containers: the limit is that of the moment. */
+  #rememberLimit({ key, before, body }: Write): void {
+    const of = (status: unknown) => (status ?? {}) as HostedContainerStatus;
+    const { assignedImage, assignedTime } = of(body['status']);
+    if (assignedTime === undefined || assignedTime === of(before?.['status']).assignedTime) return;
+    const limits = this.#api
+      .all(imageDistributions)
+      .filter(({ spec }) => spec.image === assignedImage)
+      .flatMap(({ spec }) => spec.activate.existingContainers ?? [])
+      .map(({ maxUnavailable }) => Number(maxUnavailable));
+    this.#limits.set(key, Math.max(0, ...limits) || Infinity);
+  }
+
   /** A rollout takes no ready follower down while maxUnavailable of those that it has moved are down. */
   #podTaken({ key, before }: Write): void {
     const container = this.#api.all(hostedContainers).find(({ metadata }) => keyOf(metadata) === key);
@@ -134,21 +152,15 @@ export class Invariants {
     if (this.#clusterFaults || !before || !container || !isMoved(container) || !wasReady(before)) return;
     const { assignedImage } = container.status ?? {};
     if (assignedImage === before.metadata.annotations?.[annotations.image]) return;
-    const limits = this.#api
-      .all(imageDistributions)
-      .filter(({ spec }) => spec.image === assignedImage)
-      .flatMap(({ spec }) => spec.activate.existingContainers ?? [])
-      .map(({ maxUnavailable }) => Number(maxUnavailable));
     const down = this.#api
       .all(hostedContainers)
       .filter((it) => isMoved(it) && it.status?.assignedImage === assignedImage)
       // Who was down before the rollout moved it is not down because of it.
       .filter(({ status }) => status?.lastKnownGoodImage !== assignedImage && !status?.assignedWhileUnavailable)
       .filter((it) => !this.#cluster.isReady(it));
-    if (limits.length > 0 && down.length > Math.max(...limits))
-      this.add(
-        `${down.length} followers are down on their way to ${assignedImage ?? ''}, at most ${Math.max(...limits)} may be`,
-      );
+    const limit = Math.max(...[container, ...down].map(({ metadata }) => this.#limits.get(keyOf(metadata)) ?? 0));
+    if (limit > 0 && down.length > limit)
+      this.add(`${down.length} followers are down on their way to ${assignedImage ?? ''}, at most ${limit} may be`);
   }
 }
 
