@@ -92,6 +92,12 @@ export function isOwnExit({ reason = '', exitCode }: Terminated): boolean {
   return !['ContainerStatusUnknown', 'StartError', 'ContainerCannotRun'].includes(reason);
 }
 
+/**
+ * How long a node may be dead, or cut off, before Kubernetes says so: `node-monitor-grace-period`, 40 s before Kubernetes 1.32
+ * and 50 s since.
+ */
+export const silenceSeconds = 50;
+
 const silentTaints = new Set(['node.kubernetes.io/unreachable', 'node.kubernetes.io/not-ready']);
 
 /** What is reported of a Pod there is current: its node exists, and its kubelet says that it is well. */

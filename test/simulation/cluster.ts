@@ -7,8 +7,9 @@ import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
 import { imageName } from '../../src/api/images.ts';
 import { matchesNodeSelector, toleratesTaints } from '../../src/api/kubernetes/selectors.ts';
 import type { Node, NodeSelector, Pod } from '../../src/api/kubernetes/objects.ts';
+import { ApiError } from '../../src/runtime/errors.ts';
 import { keyOf } from '../../src/runtime/object.ts';
-import type { KubeObject } from '../../src/runtime/object.ts';
+import type { KubeObject, ObjectName } from '../../src/runtime/object.ts';
 import { sameStatus } from '../../src/runtime/status.ts';
 import type { SimulatedApi } from './api.ts';
 import { containerStatus, isTold } from './kubelet.ts';
@@ -236,6 +237,13 @@ export class SimulatedCluster {
       containerStatuses: [status],
     };
     await this.#client.mergePatch(pods, pod.metadata, { status: next }, { subresource: 'status' });
+  }
+
+  /** What the kubelet of the Pod gives of its log. */
+  log({ namespace, name }: ObjectName): string {
+    const { nodeName = '' } = this.#api.find(pods, { namespace, name })?.spec ?? {};
+    if (this.machines.get(nodeName)?.up) return '';
+    throw new ApiError({ code: 500, reason: 'InternalError', message: `dial tcp: ${nodeName} is not reached` });
   }
 
   /** A kubelet gives a Pod up for reasons of its node. */

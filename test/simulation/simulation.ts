@@ -65,6 +65,7 @@ class Simulation {
       before: (who, _verb, kind, isWrite) => this.#beforeRequest(who, kind, isWrite),
       wrote: (write) => this.#wrote(write),
       refusal: (object) => this.#refusal(object.metadata.namespace),
+      log: (pod) => this.#cluster.log(pod),
     });
     this.#cluster = new SimulatedCluster(this.#api, this.#dice, now);
     this.#operator = new SimulatedOperator(this.#api, this.#dice, () => Date.now());

@@ -4,7 +4,7 @@ import type { Pod } from '../../api/kubernetes/objects.ts';
 import { interrupt } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';
-import { elapsedSeconds } from './clock.ts';
+import { elapsedBeforeSilence, elapsedSeconds } from './clock.ts';
 import type { Course } from './target.ts';
 import { exits, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
 
@@ -17,16 +17,17 @@ export interface AttemptView {
   fingerprint: string;
   /** The Pod of the attempt, unless it is being deleted. */
   pod: Pod | undefined;
-  /** Its node answers: what the status of the Pod says is current. */
+  /** Its node, or that of the one that is going or gone, answers: what the status of the Pod says is current. */
   nodeAnswers: boolean;
+  leadingSince?: Date | undefined;
   now: Date;
 }
 
 /** The attempt with what the Pod tells now. Another fingerprint is another attempt. */
 export function followAttempt(before: Attempt | undefined, view: AttemptView): Attempt {
   const known = before?.fingerprint === view.fingerprint ? before : { fingerprint: view.fingerprint };
-  const { pod, now } = view;
-  if (!pod) return stopClock(known, now);
+  const { pod } = view;
+  if (!pod) return stopClock(known, view);
   return withReadiness(withClock(withExits(known, pod), view), view);
 }
 
@@ -42,12 +43,13 @@ function withExits(attempt: Attempt, pod: Pod): Attempt {
   return { ...attempt, podUID: uid, podExits: told, exits: (attempt.exits ?? 0) + own };
 }
 
-function withClock(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView): Attempt {
+function withClock(attempt: Attempt, view: AttemptView): Attempt {
+  const { pod, nodeAnswers, now } = view;
   if (pod && nodeAnswers && canRun(pod)) {
     const { waitingSince: _waiting, ...rest } = attempt;
     return { ...rest, runningSince: attempt.runningSince ?? now.toISOString() };
   }
-  const still = stopClock(attempt, now);
+  const still = stopClock(attempt, view);
   // A Pod on a node that does not answer cannot be replaced: it is not waited for, but for its node.
   if (!nodeAnswers || !pod || podEnd(pod)) return still;
   return { ...still, waitingSince: attempt.waitingSince ?? now.toISOString() };
@@ -63,10 +65,11 @@ function canRun(pod: Pod): boolean {
   return state?.waiting === undefined || state.waiting.reason === 'CrashLoopBackOff';
 }
 
-function stopClock(attempt: Attempt, now: Date): Attempt {
+function stopClock(attempt: Attempt, { nodeAnswers, leadingSince, now }: AttemptView): Attempt {
   const { runningSince, waitingSince: _waiting, readySince: _ready, readyTransitionTime: _time, ...rest } = attempt;
   if (runningSince === undefined) return rest;
-  return { ...rest, elapsedSeconds: Math.floor(elapsedSeconds(attempt, now)) };
+  const elapsed = nodeAnswers ? elapsedSeconds(attempt, now) : elapsedBeforeSilence(attempt, leadingSince, now);
+  return { ...rest, elapsedSeconds: Math.floor(elapsed) };
 }
 
 function withReadiness(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView): Attempt {

@@ -1,4 +1,5 @@
 import type { Attempt } from '../../api/hostedcontainer.ts';
+import { silenceSeconds } from '../pod-end.ts';
 
 /** Seconds since a time of this operator, or of the one that led before; never negative. */
 export const secondsSince = (time: string | undefined, now: Date): number =>
@@ -7,3 +8,16 @@ export const secondsSince = (time: string | undefined, now: Date): number =>
 /** How long a container of the attempt could run so far, in seconds. */
 export const elapsedSeconds = (attempt: Attempt, now: Date): number =>
   (attempt.elapsedSeconds ?? 0) + secondsSince(attempt.runningSince, now);
+
+/** The container began to run under an earlier leader: no one has watched it between the two. */
+export const ranBefore = ({ runningSince }: Attempt, leadingSince: Date | undefined): leadingSince is Date =>
+  runningSince !== undefined && leadingSince !== undefined && Date.parse(runningSince) < leadingSince.getTime();
+
+/**
+ * The same, when the node is found not to answer. Of its last run only that counts which this operator has watched, less the
+ * time for which the node may have been dead before Kubernetes said so: no one knows what the container did then.
+ */
+export function elapsedBeforeSilence(attempt: Attempt, leadingSince: Date | undefined, now: Date): number {
+  const since = ranBefore(attempt, leadingSince) ? leadingSince.toISOString() : attempt.runningSince;
+  return (attempt.elapsedSeconds ?? 0) + Math.max(0, secondsSince(since, now) - silenceSeconds);
+}

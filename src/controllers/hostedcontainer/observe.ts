@@ -4,12 +4,12 @@ import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.
 import { claimFromTemplate, templateClaimName } from '../../pod/claim.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
-import { ApiError, isAlreadyExists } from '../../runtime/errors.ts';
+import { ApiError, isAlreadyExists, isRefusal } from '../../runtime/errors.ts';
 import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { catalogOf } from './cached-images.ts';
 import { withTrial } from './observed.ts';
-import type { DataLocation, Need, Observed, PodSettings } from './observed.ts';
+import type { DataLocation, LogTail, Need, Observed, PodSettings } from './observed.ts';
 
 const logLines = 20;
 const logBytes = 4096;
@@ -97,13 +97,13 @@ async function refusalOf(create: () => Promise<unknown>): Promise<string | undef
   }
 }
 
-/** The end of the log of the run that failed; '' when it cannot be had, for a revert must not wait for a log. */
+/** The end of the log of the run that failed. A revert does not wait for it, but whether the node answers is part of a verdict. */
 async function logTail(
   client: Client,
   pod: { namespace: string; name: string },
   previous: boolean,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<LogTail> {
   const read = (before: boolean) =>
     client.podLog(pod, {
       container: containerName,
@@ -113,9 +113,15 @@ async function logTail(
       timeoutSeconds: 5,
       signal,
     });
+  let nodeAnswers = false;
   for (const before of previous ? [false, true] : [false]) {
-    const text = await read(before).catch(() => '');
-    if (text.trim() !== '') return text;
+    const text = await read(before).catch((error: unknown) => {
+      // The kubelet, or the API server for it, found fault with the question: there was an answer.
+      nodeAnswers ||= isRefusal(error);
+      return undefined;
+    });
+    nodeAnswers ||= text !== undefined;
+    if (text?.trim()) return { text, nodeAnswers };
   }
-  return '';
+  return { text: '', nodeAnswers };
 }

@@ -52,6 +52,14 @@ export interface Trial {
   refusal?: string | undefined;
 }
 
+/** The end of a log, which only the kubelet of the Pod can give. */
+export interface LogTail {
+  /** '' when it cannot be had. */
+  text: string;
+  /** False: neither the log nor a refusal came, so the node may be dead without the API server knowing it yet. */
+  nodeAnswers: boolean;
+}
+
 /** What whoever runs the cluster says of Pods. */
 export type PodSettings = Pick<Observed, 'scaffolds' | 'allowedCapabilities'>;
 
@@ -72,7 +80,9 @@ export interface Observed {
   /** What the API server said to Pods that were tried without being created, by their hash. */
   trials?: ReadonlyMap<string, Trial> | undefined;
   /** The last lines of the log of the failing container. */
-  logTail?: string | undefined;
+  logTail?: LogTail | undefined;
+  /** Since when this operator leads: of what was before it knows only what the status says. */
+  leadingSince?: Date | undefined;
   /** A Pod of that name that belongs to somebody else; then `pod` is unset. */
   stranger?: Pod | undefined;
   /** The Pod, when it is going or gone although this operator has not deleted it. */

@@ -81,10 +81,92 @@ describe('what says nothing about the image', () => {
     expect(w.object.status?.failedImages ?? []).toEqual([]);
     expect(w.condition('Upgraded')).toBe('Unknown/InProgress');
     w.nodes = [node('node-1', versions)];
-    w.pass(90, 5);
+    w.pass(145, 5);
     expect(w.object.status?.failedImages ?? []).toEqual([]);
     w.pass(30, 5);
     expect(w.object.status?.failedImages?.[0]?.reason).toBe('ProgressDeadlineExceeded');
+  });
+
+  test.each([
+    ['is marked unreachable', (w: World) => (w.nodes = [node('node-1', versions, unreachable)])],
+    ['is removed', (w: World) => (w.nodes = [])],
+    [
+      'is marked, and its Pod deleted in the same moment',
+      (w: World) => {
+        w.nodes = [node('node-1', versions, unreachable)];
+        w.deletePod();
+      },
+    ],
+  ])('the time from the death of a node until it %s is not charged', (_how, mark) => {
+    const w = attempt('never-ready', { upgrade: { ...upgrade, progressDeadlineSeconds: 100 } });
+    w.pass(50, 5);
+    w.isCutOff = true;
+    w.pass(45, 5);
+    mark(w);
+    w.reconcile();
+    // It could run for 90 s, and in the last 50 of them the node may have been dead.
+    expect(w.object.status?.attempt?.elapsedSeconds).toBe(40);
+  });
+
+  test('a deadline that comes between the death of a node and its taint is no verdict, and writes nothing meanwhile', () => {
+    const w = attempt('never-ready', { upgrade: { ...upgrade, progressDeadlineSeconds: 60 } });
+    w.pass(40, 5);
+    w.isCutOff = true;
+    w.pass(15, 5);
+    const writes = w.statusWrites;
+    w.pass(30, 5);
+    expect(w.statusWrites).toBe(writes);
+    w.nodes = [node('node-1', versions, unreachable)];
+    w.pass(600, 5);
+    expect(w.object.status?.failedImages ?? []).toEqual([]);
+    w.isCutOff = false;
+    w.behaviours.delete('os:v2');
+    w.nodes = [node('node-1', versions)];
+    w.pass(20, 5);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
+  });
+
+  test('a node whose kubelet can never be asked for a log delays the verdict, no more', () => {
+    const w = attempt('never-ready', { upgrade: { ...upgrade, progressDeadlineSeconds: 60 } });
+    w.pass(40, 5);
+    w.isCutOff = true;
+    w.pass(60, 5);
+    expect(w.object.status?.failedImages ?? []).toEqual([]);
+    w.pass(20, 5);
+    expect(w.object.status?.failedImages?.[0]?.reason).toBe('ProgressDeadlineExceeded');
+  });
+
+  test('the API server is away for ten minutes: the next leader gives the kubelet time to say what became of the Pod', () => {
+    const w = attempt('never-ready');
+    w.pass(60, 5);
+    w.now = new Date(w.now.getTime() + 600_000);
+    w.leadingSince = w.now;
+    w.settle();
+    w.pass(30, 5);
+    expect(w.object.status?.failedImages ?? []).toEqual([]);
+    w.behaviours.delete('os:v2');
+    w.pass(20, 5);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
+  });
+
+  test('and one that is still not Ready has failed after that', () => {
+    const w = attempt('never-ready');
+    w.pass(60, 5);
+    w.now = new Date(w.now.getTime() + 600_000);
+    w.leadingSince = w.now;
+    w.pass(60, 5);
+    expect(w.object.status?.failedImages?.[0]?.reason).toBe('ProgressDeadlineExceeded');
+  });
+
+  test('a node that died while no operator led: of that time nothing is charged', () => {
+    const w = attempt('never-ready');
+    w.pass(60, 5);
+    w.isCutOff = true;
+    w.now = new Date(w.now.getTime() + 3_600_000);
+    w.leadingSince = w.now;
+    w.nodes = [node('node-1', versions, unreachable)];
+    w.settle();
+    expect(w.object.status?.attempt?.elapsedSeconds).toBe(0);
   });
 
   test('a first version without a way back is tried again with growing pauses, and starts in the end', () => {

@@ -1,8 +1,9 @@
 import type { Attempt, HostedContainer } from '../../api/hostedcontainer.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { ContainerState, ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
-import { podEnd } from '../pod-end.ts';
-import { elapsedSeconds, secondsSince } from './clock.ts';
+import { podEnd, silenceSeconds } from '../pod-end.ts';
+import { elapsedSeconds, ranBefore, secondsSince } from './clock.ts';
+import type { LogTail } from './observed.ts';
 import { firstHit } from '../../runtime/rules.ts';
 
 /**
@@ -93,6 +94,8 @@ interface Judged {
   attempt: Attempt;
   /** There is something to go back to while the attempt waits. */
   hasWayBack: boolean;
+  logTail?: LogTail | undefined;
+  leadingSince?: Date | undefined;
   now: Date;
 }
 type Rule = (judged: Judged) => Verdict | undefined;
@@ -126,10 +129,24 @@ const podEnded: Rule = ({ pod }) => {
   return end && { outcome: 'Inconclusive', reason: end.reason, message: end.message, ended: true };
 };
 
+/** How often a node that did not answer is asked again. */
+const askAgainSeconds = 5;
+
+/** What ran before this operator led may have changed in the meantime: kubelets have a while to report it. */
+function secondsToDeadline({ container, attempt, leadingSince, now }: Judged): number {
+  const left = container.spec.upgrade.progressDeadlineSeconds - elapsedSeconds(attempt, now);
+  if (!ranBefore(attempt, leadingSince)) return left;
+  return Math.max(left, silenceSeconds - secondsSince(leadingSince.toISOString(), now));
+}
+
 /** It ran for so long, and is not Ready. One that is Ready at that moment is given its `minReadySeconds`. */
-const deadlinePassed: Rule = ({ container, pod, attempt, now }) => {
+const deadlinePassed: Rule = (judged) => {
+  const { container, pod, attempt, logTail } = judged;
   const { progressDeadlineSeconds, minReadySeconds } = container.spec.upgrade;
-  if (attempt.readySince !== undefined || elapsedSeconds(attempt, now) < progressDeadlineSeconds) return undefined;
+  if (attempt.readySince !== undefined || secondsToDeadline(judged) > 0) return undefined;
+  // Its node may be dead: then its taint comes within that time, and stops the clock.
+  if (logTail?.nodeAnswers === false && secondsToDeadline(judged) > -silenceSeconds)
+    return { outcome: 'InProgress', recheckAfterSeconds: askAgainSeconds };
   return {
     outcome: 'Failed',
     reason: 'ProgressDeadlineExceeded',
@@ -158,9 +175,7 @@ export function judge(judged: Judged): Verdict {
   const { minReadySeconds, progressDeadlineSeconds } = container.spec.upgrade;
   const due = [
     ...(attempt.readySince === undefined ? [] : [minReadySeconds - secondsSince(attempt.readySince, now)]),
-    ...(attempt.runningSince === undefined || attempt.readySince !== undefined
-      ? []
-      : [progressDeadlineSeconds - elapsedSeconds(attempt, now)]),
+    ...(attempt.runningSince === undefined || attempt.readySince !== undefined ? [] : [secondsToDeadline(judged)]),
     ...(attempt.waitingSince === undefined || !hasWayBack
       ? []
       : [progressDeadlineSeconds - secondsSince(attempt.waitingSince, now)]),

@@ -45,6 +45,7 @@ export function hostedContainerController(
   const deleted = new DeletedPods();
   const reverts = new SpecReverts();
   const ahead = new Ahead<HostedContainer>();
+  let leadingSince: Date | undefined;
   return {
     name: 'hostedcontainer',
     sources: [
@@ -78,8 +79,10 @@ export function hostedContainerController(
         return {};
       }
       const container = ahead.newest(cached);
+      leadingSince ??= new Date();
       waiting.begin(key);
-      let observed = reverts.mark(deleted.mark(await observe(client, caches, settings, container, signal)));
+      const seen = { ...(await observe(client, caches, settings, container, signal)), leadingSince };
+      let observed = reverts.mark(deleted.mark(seen));
       let plan = planHostedContainer(observed);
       while (plan.need) {
         observed = await look(client, observed, plan.need, signal);

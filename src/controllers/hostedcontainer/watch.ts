@@ -38,17 +38,18 @@ const isJudged = (course: Course): boolean => course.isAttempt || course.failedW
 /** The status with what the attempt remembers, as its Pod tells it now; without it when there is no attempt any more. */
 export function trackAttempt(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
   const { attempt: before, ...rest } = status;
-  const { pod, nodes, now } = o;
+  const { pod, nodes, leadingSince, now } = o;
+  const last = pod ?? o.deletedByOthers;
+  const seen = { nodeAnswers: last === undefined || nodeAnswers(last, nodes), leadingSince, now };
   if (!course.image) {
     if (!before) return status;
-    return { ...rest, attempt: followAttempt(before, { ...before, pod: undefined, nodeAnswers: false, now }) };
+    const { fingerprint } = before;
+    return { ...rest, attempt: followAttempt(before, { ...seen, fingerprint, pod: undefined }) };
   }
   if (!isJudged(course)) return closeTakenBack(rest, course.image, now);
   const own = pod && pod.metadata.deletionTimestamp === undefined && isOnCourse(pod, course) ? pod : undefined;
   if (!own && !before) return status;
-  const answers = own !== undefined && nodeAnswers(own, nodes);
-  const view = { fingerprint: course.fingerprint, pod: own, nodeAnswers: answers, now };
-  return { ...rest, attempt: followAttempt(before, view) };
+  return { ...rest, attempt: followAttempt(before, { ...seen, fingerprint: course.fingerprint, pod: own }) };
 }
 
 /** The attempt that the course is on is in the history, also when a crash came between the Pod and the status. */
@@ -72,7 +73,8 @@ export function watchPod(o: Observed, course: Course, pod: Pod, before: HostedCo
   const attempt = end
     ? interruptAttempt(before.attempt, ending(o, hasWayBack, { pod, ...end }), course)
     : before.attempt;
-  const verdict = judge({ container: o.container, pod, attempt, hasWayBack, now: o.now });
+  const { container, logTail, leadingSince, now } = o;
+  const verdict = judge({ container, pod, attempt, hasWayBack, logTail, leadingSince, now });
   return follow(o, course, { pod, attempt, verdict, hasWayBack }, status);
 }
 
@@ -115,7 +117,7 @@ function follow(o: Observed, course: Course, it: Judgement, status: HostedContai
       const { logTail } = o;
       if (logTail === undefined)
         return { actions: [], status, need: { type: 'LogTail', previous: verdict.previousLog } };
-      return { actions: [], status: recordFailure(status, image, print, { ...verdict, logTail }, o.now) };
+      return { actions: [], status: recordFailure(status, image, print, { ...verdict, logTail: logTail.text }, o.now) };
     }
   }
 }
