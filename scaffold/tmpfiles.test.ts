@@ -100,3 +100,72 @@ d /run/%H/x
     );
   });
 });
+
+describe.skipIf(missing !== undefined)('directories of systemd units of the image', { timeout: 30_000 }, () => {
+  const ssh = '[Unit]\nDescription=x\n[Service]\nType=notify\nRuntimeDirectory=sshd\nRuntimeDirectoryMode=0755\n';
+  const app =
+    '[Service]\nUser=app\nRuntimeDirectory=app app/pool\nRuntimeDirectoryMode=2750\nStateDirectory = app\nLogsDirectory=app:old\nCacheDirectory=app\nCacheDirectoryMode=0700\n';
+  const list = (...paths: string[]) => ['sh', '-c', 'stat -c "%n %a %u:%g" "$@"', 'sh', ...paths];
+
+  test('are there at each start, with mode and owner, as their services expect', async () => {
+    await using container = await Container.create({
+      image: files({
+        'usr/lib/systemd/system/ssh.service': ssh,
+        'usr/lib/systemd/system/app@.service': app,
+        'usr/lib/systemd/system/group.service': '[Service]\nUser=app\nGroup=media\nRuntimeDirectory=group\n',
+      }),
+    });
+    const paths = [
+      '/run/sshd',
+      '/run/app',
+      '/run/app/pool',
+      '/var/lib/app',
+      '/var/log/app',
+      '/var/cache/app',
+      '/run/group',
+    ];
+    for (let start = 0; start < 2; start++) {
+      expect(container.run(list(...paths))).toMatchObject({
+        stderr: '',
+        stdout:
+          '/run/sshd 755 0:0\n/run/app 2750 1000:1001\n/run/app/pool 2750 1000:1001\n/var/lib/app 755 1000:1001\n' +
+          '/var/log/app 755 1000:1001\n/var/cache/app 700 1000:1001\n/run/group 755 1000:44\n',
+      });
+    }
+  });
+
+  test('leave alone what the image or its tmpfiles.d has, and a unit in /etc wins', async () => {
+    await using container = await Container.create({
+      image: (root) => {
+        files({
+          'usr/lib/tmpfiles.d/a.conf': 'd /run/sshd 0711 app\n',
+          'usr/lib/systemd/system/ssh.service': ssh,
+          'usr/lib/systemd/system/own.service': '[Service]\nRuntimeDirectory=theirs\nStateDirectory=kept\n',
+          'etc/systemd/system/own.service': '[Service]\nRuntimeDirectory=mine\nStateDirectory=kept\n',
+          'usr/lib/systemd/system/masked.service': '[Service]\nRuntimeDirectory=masked\n',
+          'var/lib/kept': 'a file',
+        })(root);
+        fs.symlinkSync('/dev/null', join(root, 'etc/systemd/system/masked.service'));
+      },
+    });
+    expect(container.run(['sh', '-c', 'stat -c "%n %a %u" /run/* && cat /var/lib/kept'])).toMatchObject({
+      stderr: '',
+      stdout: '/run/mine 755 0\n/run/sshd 711 1000\na file',
+    });
+  });
+
+  test('that no service could have here are not made', async () => {
+    await using container = await Container.create({
+      image: files({
+        'usr/lib/systemd/system/a.service':
+          '[Unit]\nRuntimeDirectory=unit\n[Service]\nRuntimeDirectory=../../etc/x %i /abs a/../b systemd/x dropped\nRuntimeDirectory=\n',
+        'usr/lib/systemd/system/b.service': '[Service]\nDynamicUser=yes\nRuntimeDirectory=dynamic\n',
+        'usr/lib/systemd/system/c.service': '[Service]\nUser=nowhere\nRuntimeDirectory=nowhere\n',
+        'usr/lib/systemd/system/d.socket': '[Service]\nRuntimeDirectory=socket\n',
+      }),
+    });
+    const { status, stdout, stderr } = container.run(['sh', '-c', 'ls -A /run; ls /etc/x /abs']);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('monoroot: warning: systemd units of tiny:v1: nowhere is not in /etc/passwd\n');
+  });
+});

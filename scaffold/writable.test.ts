@@ -277,14 +277,34 @@ describe.skipIf(missing !== undefined)('time zone', { timeout: 30_000 }, () => {
   });
 });
 
+describe.skipIf(missing !== undefined)('a writable path', { timeout: 30_000 }, () => {
+  test('that is a link in the image is refused, with the directory that it should name', async () => {
+    await using container = await Container.create({
+      image: (root) => {
+        fs.mkdirSync(join(root, 'srv/cache'), { recursive: true });
+        fs.mkdirSync(join(root, 'opt'));
+        fs.symlinkSync('../srv/cache', join(root, 'opt/cache'));
+      },
+      overlays: ['/opt/cache'],
+    });
+    expect(failure(container.run(['true'])).line).toBe(
+      'monoroot: DefaultsFailed: /opt/cache of spec.writable is a link to /srv/cache in tiny:v1: name that directory ' +
+        'instead, or none where it is in an overlay already',
+    );
+  });
+});
+
 describe.skipIf(missing !== undefined)('volumes of the image', { timeout: 30_000 }, () => {
   test('that cannot be written to are named', async () => {
     await using container = await Container.create();
-    const volumes = '/var/lib:/usr/share/app';
+    const volumes = '/var/lib:/usr/share/app:/opt/app';
+    const warning = (path: string, advice: string) =>
+      `monoroot: warning: ${path} is a volume of tiny:v1, but cannot be written to here: ${advice}\n`;
     expect(container.run(['true'], { MONOROOT_VOLUMES: volumes })).toMatchObject({
       status: 0,
       stderr:
-        'monoroot: warning: /usr/share/app is a volume of tiny:v1, but cannot be written to here: add it to spec.writable, or use /data\n',
+        warning('/usr/share/app', 'use /data, as nothing in /usr can be an overlay') +
+        warning('/opt/app', 'add it to spec.writable where the image has the directory, or use /data'),
     });
   });
 

@@ -68,6 +68,10 @@ refill() (
   moved=''
   for dir; do
     # Without this check a mistake in the Pod would empty a directory of the image or of the customer.
+    if [ -L "$dir" ]; then
+      place=$(readlink -f "$dir")
+      fail DefaultsFailed "$dir of spec.writable is a link to $place in $(image): name that directory instead, or none where it is in an overlay already"
+    fi
     is_mount "$dir" || fail DefaultsFailed "$dir is in MONOROOT_WRITABLE but is not a mounted volume"
     step_aside "$dir"
   done
@@ -85,6 +89,7 @@ refill() (
   # What systemd makes at boot elsewhere: without it no one can take a lock.
   [ ! -L /var/lock ] || [ -e /var/lock ] || mkdir -p -m 1777 /run/lock 2>/dev/null
   make_tmpfiles
+  make_unit_directories
   [ -z "${MONOROOT_TIME_ZONE:-}" ] || set_time_zone "$MONOROOT_TIME_ZONE"
 )
 
@@ -94,7 +99,10 @@ name_volumes() (
   set -f
   for path in ${MONOROOT_VOLUMES:-}; do
     [ ! -d "$path" ] || [ ! -w "$path" ] || continue
-    printf 'monoroot: warning: %s is a volume of %s, but cannot be written to here: add it to spec.writable, or use /data\n' \
-      "$path" "$(image)" >&2
+    case $path in
+      /usr | /usr/*) advice='use /data, as nothing in /usr can be an overlay' ;;
+      *) advice='add it to spec.writable where the image has the directory, or use /data' ;;
+    esac
+    printf 'monoroot: warning: %s is a volume of %s, but cannot be written to here: %s\n' "$path" "$(image)" "$advice" >&2
   done
 )
