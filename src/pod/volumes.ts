@@ -25,9 +25,16 @@ const isIn = (path: string, parents: readonly { path: string }[]) =>
  * The memory overlays: those of every container, of the image, of the container, where the last wins; and the volumes of the image that
  * are in none of them. Parents come before children.
  */
-export function effectiveWritable(container: HostedContainer, image: UsableImage): Writable[] {
+export const effectiveWritable = (container: HostedContainer, image: UsableImage): Writable[] =>
+  imageWritable(image, container.spec.writable);
+
+/** The same of a container that asks for no more than `more`. */
+export function imageWritable(
+  image: Pick<UsableImage, 'writable' | 'layout'>,
+  more: readonly Writable[] = [],
+): Writable[] {
   const byPath = new Map<string, Writable>();
-  for (const w of [...always, ...image.writable, ...(container.spec.writable ?? [])]) byPath.set(w.path, w);
+  for (const w of [...always, ...image.writable, ...more]) byPath.set(w.path, w);
   const asked = [...byPath.values()];
   for (const path of image.layout.volumes ?? [])
     if (!isIn(path, asked) && !isIn(path, ours)) byPath.set(path, { path, size: volumeSize });
@@ -37,7 +44,10 @@ export function effectiveWritable(container: HostedContainer, image: UsableImage
 /** What is the customer's, the runtime's or ours, and /usr, which stays as the image has it. */
 const ours = [...notFromImage, 'usr'].map((name) => ({ path: `/${name}` }));
 /** Volumes of the image that its containers cannot write to; `launch` says so. */
-export const unwritableVolumes = ({ defaults }: UsableImage, writable: readonly Writable[]): string[] =>
+export const unwritableVolumes = (
+  { defaults }: Pick<UsableImage, 'defaults'>,
+  writable: readonly Writable[],
+): string[] =>
   (defaults.volumes ?? []).filter((path) => !isIn(path, writable) && !isIn(path, [{ path: '/sw' }, { path: '/dev' }]));
 
 interface Mounted {

@@ -7,6 +7,7 @@ import { storedImage } from '../node-images.ts';
 import { condemnedCondition } from './condemned.ts';
 import { consistentCondition } from './facts.ts';
 import type { Facts } from './facts.ts';
+import { layoutCondition } from './layout.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Observed, Stated } from './observed.ts';
 import { progressOf } from './reasons.ts';
@@ -26,6 +27,7 @@ export function conditionsOf(o: Observed, life: Lifecycle, counts: Counts): NewC
     accepted(o.image),
     ...life.conditions,
     ...consistentCondition(o, counts.facts),
+    ...layoutCondition(o.image, counts.facts),
     condemnedCondition(o.image),
     ready,
     ...kstatus(ready, progressOf(ready.reason)),

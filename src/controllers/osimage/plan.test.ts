@@ -194,6 +194,29 @@ describe('what is known of the image', () => {
   });
 });
 
+describe('LayoutComplete', () => {
+  const told = (layout: Layout, defaults: Defaults = {}) =>
+    plan({ stores: [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready', { layout, defaults })])] });
+
+  test('is absent until a node has told the layout', () => {
+    expect(condition(plan(), 'LayoutComplete')).toBe('absent/');
+  });
+
+  test('is True when containers have all of the image', () => {
+    const status = told(layout, { volumes: ['/var/lib/db'] });
+    expect(condition(status, 'LayoutComplete')).toBe('True/AllMounted');
+  });
+
+  test('names what containers lack, and stops no one from using the image', () => {
+    const status = told({ ...layout, directories: ['bin', 'usr'] }, { volumes: ['/usr/share/app'] });
+    expect(condition(status, 'LayoutComplete')).toBe('False/PartsMissing');
+    expect(findCondition(status.conditions, 'LayoutComplete')?.message).toMatch(
+      /^\/etc begins empty, as the image has none\. Its volume \/usr\/share\/app cannot be written to: /,
+    );
+    expect([condition(status, 'Ready'), condition(status, 'Stalled')]).toEqual(['True/Stored', 'False/Settled']);
+  });
+});
+
 describe('counts', () => {
   const nodes = [node('n1', [], {}, { pool: 'a' }), node('n2', [], {}, { pool: 'a' }), node('n3')];
 

@@ -31,6 +31,9 @@ export const reasons = {
   // Consistent
   Agreed: 'Done',
   NodesDiffer: 'Done',
+  // LayoutComplete
+  AllMounted: 'Done',
+  PartsMissing: 'Done',
   // Condemned
   Condemned: 'Done',
   NotCondemned: 'Done',
