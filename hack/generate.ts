@@ -1,5 +1,5 @@
-// Writes crds/*.yaml from the schemas in src/api, the templates of charts/monoroot from deploy/, and the tables of docs/metrics.md from
-// what is registered. With --check it writes nothing and fails when a file is stale.
+// Writes crds/*.yaml from the schemas in src/api, the templates of charts/monoroot from deploy/, the dashboards, and the tables of
+// docs/metrics.md from what is registered. With --check it writes nothing and fails when a file is stale.
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
@@ -7,6 +7,7 @@ import { customResourceDefinition } from '../src/api/crd.ts';
 import { kinds } from '../src/api/kinds.ts';
 import { group } from '../src/api/names.ts';
 import { chartTemplates } from './lib/chart.ts';
+import { dashboards } from './lib/dashboards/dashboards.ts';
 import { metricsPage } from './lib/metrics-page.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -20,14 +21,15 @@ crds.set(
   yaml({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: [...crds.keys()] }),
 );
 
+/** JSON has no comments: what is JSON in such a directory is generated. */
 const isGenerated = (path: string) =>
-  path.endsWith('.yaml') && /^.{0,8}Generated from /.test(readFileSync(path, 'utf8'));
+  path.endsWith('.json') || (path.endsWith('.yaml') && /^.{0,8}Generated from /.test(readFileSync(path, 'utf8')));
 
 /** Brings the generated files of a directory to what they must be; gives the names of those that were not. */
 function bring(directory: string, wanted: ReadonlyMap<string, string>): string[] {
   const path = (name: string) => join(root, directory, name);
   mkdirSync(path('.'), { recursive: true });
-  const present = readdirSync(path('.')).filter((name) => name.endsWith('.yaml') && isGenerated(path(name)));
+  const present = readdirSync(path('.')).filter((name) => isGenerated(path(name)));
   const stale = [
     ...[...wanted]
       .filter(([n, text]) => !present.includes(n) || readFileSync(path(n), 'utf8') !== text)
@@ -56,6 +58,9 @@ async function page(name: string, write: (text: string) => Promise<string>): Pro
 const stale = [
   ...bring('crds', crds),
   ...bring('charts/monoroot/templates', chartTemplates(root, crds)),
+  ...bring('deploy/components/monitoring/dashboards', dashboards()),
+  // A chart takes files of its own directory only.
+  ...bring('charts/monoroot/dashboards', dashboards()),
   ...(await page('docs/metrics.md', metricsPage)),
 ];
 if (check && stale.length > 0) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dashboards } from '../../hack/lib/dashboards/dashboards.ts';
 import { ownMetrics } from '../../hack/lib/metrics-page.ts';
 
 // The alerts of deploy/components/monitoring with the promtool of Prometheus: each fires when it should, and not otherwise.
@@ -398,4 +399,17 @@ test('every alert asks for metrics that there are', async () => {
 
 test('promtool has nothing against the rules', () => {
   expect(promtool('check', 'rules', join(scratch, 'rules.yaml'))).toContain(`${rules.length} rules found`);
+});
+
+test('promtool can read every query of the dashboards', () => {
+  const queries = [...dashboards().values()].flatMap((text) =>
+    (JSON.parse(text) as { panels: { targets: { expr: string }[] }[] }).panels.flatMap(({ targets }) =>
+      targets.map(({ expr }) =>
+        expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(os|node|distribution)\b/g, 'x'),
+      ),
+    ),
+  );
+  const records = queries.map((expr, index) => ({ record: `query:${index}`, expr }));
+  writeFileSync(join(scratch, 'queries.yaml'), JSON.stringify({ groups: [{ name: 'dashboards', rules: records }] }));
+  expect(promtool('check', 'rules', join(scratch, 'queries.yaml'))).toContain(`${queries.length} rules found`);
 });
