@@ -165,6 +165,7 @@ const status = z.object({
       sbomDigest: digest.optional().describe('Digest of the manifest of the package list (SPDX), beside the image.'),
       reason: z.string().max(128).optional().describe('Why it failed.'),
       message: z.string().max(4096).optional().describe('What failed, with the last lines of the log.'),
+      interruption: interruption.optional().describe('Jobs that somebody deleted before they could answer.'),
     })
     .optional()
     .describe('The build in the cluster.'),
@@ -190,6 +191,7 @@ const status = z.object({
       signed: z.boolean().optional().describe('It was signed there.'),
       reason: z.string().max(128).optional().describe('Why it failed.'),
       message: z.string().max(4096).optional().describe('What failed, with the last lines of the log.'),
+      interruption: interruption.optional().describe('Jobs that somebody deleted before they could answer.'),
     })
     .optional()
     .describe('The copy to the production repository, by digest.'),

@@ -1,8 +1,9 @@
 import type { Interruption } from '../api/interruption.ts';
 import type { Pod } from '../api/kubernetes/objects.ts';
+import type { KubeObject } from '../runtime/object.ts';
 import { truncate } from '../runtime/text.ts';
 
-/** Pods that ended without a verdict, and how long to wait before the next one. Pure. */
+/** Pods, or Jobs, that ended without a verdict, and how long to wait before the next one. Pure. */
 
 const messageLimit = 1000;
 /** Pods that end further apart than this are not one row. */
@@ -29,8 +30,11 @@ export interface Ending {
   now: Date;
 }
 
-/** Adds the end of a Pod to the row of those before; the same Pod counts once. */
-export function interrupt(before: Interruption | undefined, ending: Ending): Interruption {
+/** Adds the end of a Pod, or of a Job, to the row of those before; the same one counts once. */
+export function interrupt(
+  before: Interruption | undefined,
+  ending: Omit<Ending, 'pod'> & { pod: Pick<KubeObject, 'metadata'> },
+): Interruption {
   const { pod, now } = ending;
   const podUID = pod.metadata.uid ?? '';
   if (before?.podUID === podUID) return before;
@@ -49,6 +53,16 @@ export function interrupt(before: Interruption | undefined, ending: Ending): Int
   };
 }
 
+/** The reason of an end that is somebody's deletion, when Kubernetes gives none. */
+export const deletedByHand = 'Deleted';
+
+/** The row with one more that somebody else deleted, where nothing serves meanwhile. */
+export const interruptByDeletion = (
+  before: Interruption | undefined,
+  { pod, message, now }: { pod: Pick<KubeObject, 'metadata'>; message: string; now: Date },
+): Interruption =>
+  interrupt(before, { pod, reason: deletedByHand, message, ended: true, deleted: true, pause: pauses.down, now });
+
 /** Seconds until the next Pod may be made; 0 when it may, or when an operator whose clock was wrong has written that time. */
 export function pauseSeconds(interruption: Interruption | undefined, now: Date): number {
   const left = interruption ? (Date.parse(interruption.retryTime) - now.getTime()) / 1000 : 0;
@@ -56,9 +70,9 @@ export function pauseSeconds(interruption: Interruption | undefined, now: Date):
 }
 
 /** What happened, in a sentence. */
-export const interruptionText = ({ count, reason, message }: Interruption): string =>
-  `${count === 1 ? 'Its Pod' : `${count} Pods in a row`} ended without a verdict on the image, last: ${reason}: ${message.replace(/[\s.]+$/, '')}`;
+export const interruptionText = ({ count, reason, message }: Interruption, kind: 'Pod' | 'Job' = 'Pod'): string =>
+  `${count === 1 ? `Its ${kind}` : `${count} ${kind}s in a row`} ended without a verdict on the image, last: ${reason}: ${message.replace(/[\s.]+$/, '')}`;
 
-/** Why there is no Pod at the moment, and when the next one comes. */
-export const pauseText = (interruption: Interruption): string =>
-  `${interruptionText(interruption)}. The next one is made at ${interruption.retryTime}`;
+/** Why there is none at the moment, and when the next one comes. */
+export const pauseText = (interruption: Interruption, kind: 'Pod' | 'Job' = 'Pod'): string =>
+  `${interruptionText(interruption, kind)}. The next one is made at ${interruption.retryTime}`;

@@ -1,43 +1,33 @@
 import type { Pod } from '../../api/kubernetes/objects.ts';
-import { keyOf } from '../../runtime/object.ts';
+import { keyOf, parseKey } from '../../runtime/object.ts';
+import { DeletedObjects } from '../deleted-objects.ts';
 import type { Observed } from './observed.ts';
 
-interface Memory {
-  /** The Pod that was there last, as it was seen. */
-  last?: Pod;
-  /** The Pod whose deletion the API server has accepted from this operator. */
-  deleted?: { uid: string; time: string };
-}
-
 /**
- * What became of Pods. Whose deletion was accepted is going, although the cache may not know for a moment: who then said that
- * such a Pod is Ready would let a rollout take down one more than may be. And a Pod that is gone, or going, without that was
- * deleted by somebody else. An operator that starts knows of no Pod that went before: that deletion is not counted.
+ * What became of the Pods of containers. Whose deletion was accepted is going, although the cache may not know for a moment: who
+ * then said that such a Pod is Ready would let a rollout take down one more than may be.
  */
 export class DeletedPods {
-  readonly #known = new Map<string, Memory>();
+  readonly #objects = new DeletedObjects<Pod>();
 
   /** The deletion of the Pod of this container was accepted. */
   add(key: string, uid: string, now: Date): void {
-    this.#known.set(key, { ...this.#known.get(key), deleted: { uid, time: now.toISOString() } });
+    this.#objects.add(key, { name: parseKey(key).name, uid }, now);
   }
 
   /** The container is gone. */
   forget(key: string): void {
-    this.#known.delete(key);
+    this.#objects.forget(key);
   }
 
   /** What was seen, with the Pod marked as going if it was deleted and does not say so yet, and with what others deleted. */
   mark(observed: Observed): Observed {
     const { pod } = observed;
     const key = keyOf(observed.container.metadata);
-    const { last, deleted } = this.#known.get(key) ?? {};
-    if (pod) this.#known.set(key, { last: pod, ...(deleted?.uid === pod.metadata.uid && { deleted }) });
-    if (!pod) return last && last.metadata.uid !== deleted?.uid ? { ...observed, deletedByOthers: last } : observed;
-    if (!deleted || deleted.uid !== pod.metadata.uid)
-      return pod.metadata.deletionTimestamp === undefined ? observed : { ...observed, deletedByOthers: pod };
-    if (pod.metadata.deletionTimestamp !== undefined) return observed;
-    const metadata = { ...pod.metadata, deletionTimestamp: deleted.time };
-    return { ...observed, pod: { ...pod, metadata } };
+    const [deletedByOthers] = this.#objects.see(key, pod ? [pod] : []);
+    if (deletedByOthers) return { ...observed, deletedByOthers };
+    const deletionTimestamp = pod && this.#objects.deletionTime(key, pod);
+    if (!deletionTimestamp || pod.metadata.deletionTimestamp !== undefined) return observed;
+    return { ...observed, pod: { ...pod, metadata: { ...pod.metadata, deletionTimestamp } } };
   }
 }

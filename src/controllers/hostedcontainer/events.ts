@@ -1,7 +1,6 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-import { pauseText } from '../interruption.ts';
-import { deletedByHand } from './taken-pod.ts';
+import { deletedByHand, pauseText } from '../interruption.ts';
 import type { Note, Observed } from './observed.ts';
 import { findFailed, newest } from './history.ts';
 

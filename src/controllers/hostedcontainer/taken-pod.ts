@@ -1,6 +1,7 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import { isSuspended } from '../../pod/suspended.ts';
+import { deletedByHand } from '../interruption.ts';
 import { disruptionOf, podEnd } from '../pod-end.ts';
 import { isOnCourse } from './target.ts';
 import type { Course } from './target.ts';
@@ -21,9 +22,6 @@ export function countDeletion(o: Observed, course: Course, status: HostedContain
   const served = [course, wayBackOf(o, course)].find((it) => it?.image !== undefined && isOnCourse(pod, it));
   return served ? withEnd(o, served, status, endOf(pod)) : status;
 }
-
-/** The reason when Kubernetes gives none. */
-export const deletedByHand = 'Deleted';
 
 function endOf(pod: Pod): End {
   const { reason = deletedByHand, message = 'Somebody deleted it' } = (pod.status && disruptionOf(pod.status)) ?? {};

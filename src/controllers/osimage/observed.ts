@@ -5,6 +5,7 @@ import type { Scaffolds } from '../../pod/pod.ts';
 import type { SeenJob } from '../caches.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
+import type { KubeObject } from '../../runtime/object.ts';
 import { truncateStart } from '../../runtime/text.ts';
 
 export interface Settings extends JobSettings {
@@ -23,6 +24,8 @@ export interface Observed {
   /** Those that test this image, and those of its Jobs. */
   pods: readonly Pod[];
   settings: Settings;
+  /** The Jobs, and the Pods of tests, that are going or gone although this operator has not deleted them. */
+  deletedByOthers?: readonly KubeObject[] | undefined;
   now: Date;
   /** What the API server said to what was to be created in this run. */
   refusal?: string | undefined;

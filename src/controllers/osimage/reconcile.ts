@@ -15,6 +15,7 @@ import type { KubeObject } from '../../runtime/object.ts';
 import { actThenWriteStatus } from '../../runtime/status.ts';
 import { byStep, configMaps, jobs, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
+import { DeletedObjects } from '../deleted-objects.ts';
 import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../predicates.ts';
 import { writeStatus } from '../status.ts';
 import { notesOf } from './events.ts';
@@ -37,6 +38,8 @@ export function osImageController(
   const sameOS = (reference: string) => all().filter((name) => name.startsWith(`${parseReference(reference).os}.`));
   const imagesOfStep = ({ metadata }: KubeObject) =>
     metadata.labels?.[labels.step] === undefined ? [] : [metadata.labels[labels.image] ?? ''];
+  const testNamespace = settings.verificationNamespace;
+  const deleted = new DeletedObjects<KubeObject>();
   return {
     name: 'osimage',
     sources: [
@@ -53,14 +56,21 @@ export function osImageController(
     ],
     reconcile: async ({ key }, { logger, signal }) => {
       const image = caches.images.store.get(key);
-      if (!image) return {};
-      const observed = observe(caches, settings, image);
+      if (!image) {
+        deleted.forget(key);
+        return {};
+      }
+      const seen = observe(caches, settings, image);
+      const made = [...seen.jobs, ...seen.pods.filter(({ metadata }) => metadata.namespace === testNamespace)];
+      const observed = { ...seen, deletedByOthers: deleted.see(key, made) };
       const plan = planOSImage(observed);
       await actThenWriteStatus({
         observed: image.status,
         act: async () => {
-          for (const action of plan.actions)
+          for (const action of plan.actions) {
             await act({ client, namespace: settings.namespace, image, logger, signal }, action);
+            if (action.type === 'DeleteJob' || action.type === 'DeletePod') deleted.add(key, action, new Date());
+          }
         },
         // What the API server would not have is reported; it is tried again all the same.
         status: (error) =>

@@ -37,6 +37,11 @@ async function playJob(client: Client, job: Job, end: End | undefined): Promise<
   const patch = (status: object) =>
     client.mergePatch(jobs, job.metadata, { metadata: { uid }, status }, { subresource: 'status' });
   const there = await client.get(pods, pod);
+  if (there && !there.metadata.ownerReferences?.some((owner) => owner.uid === uid)) {
+    // As the garbage collector does with what a deleted Job has left.
+    await client.delete(pods, pod, { uid: there.metadata.uid, gracePeriodSeconds: 0 });
+    return;
+  }
   if (!there) {
     await client.create(pods, podOf(job, pod));
     const started = { startTime: now, active: 1, ready: 0, terminating: 0, uncountedTerminatedPods: {} };

@@ -77,7 +77,38 @@ function recordTold(image: string): { nodes: Set<string>; synced: Promise<void>;
   };
 }
 
+/** Deletes the Job as soon as there is one that was not deleted yet, at once, as somebody who fights for it would. */
+async function deleteJob(name: string, deleted: Set<string>): Promise<void> {
+  await eventually(async () => {
+    const job = await client.get(jobs, { namespace: at, name });
+    const { uid = '' } = job?.metadata ?? {};
+    expect([job === undefined, deleted.has(uid)]).toEqual([false, false]);
+    await client.delete(jobs, { namespace: at, name }, { uid, propagationPolicy: 'Background' });
+    deleted.add(uid);
+  });
+}
+
 describe('an image that is built', () => {
+  test('while somebody deletes its Job: each further one comes later, then it is built', async () => {
+    const image = 'fought:v1';
+    await createImage(image, { source: { build: recipe } });
+    const deleted = new Set<string>();
+    for (let i = 0; i < 2; i++) await deleteJob('build-fought.v1', deleted);
+    const { interruption, third } = await eventually(async () => {
+      const job = await client.get(jobs, { namespace: at, name: 'build-fought.v1' });
+      const status = await imageObject(image);
+      expect([job === undefined, deleted.has(job?.metadata.uid ?? '')]).toEqual([false, false]);
+      return { interruption: status?.status?.build?.interruption, third: job };
+    });
+    expect(interruption).toMatchObject({ count: 2, reason: 'Deleted' });
+    // Times of objects are cut to seconds.
+    const made = Date.parse(third?.metadata.creationTimestamp ?? '') + 999;
+    expect(made).toBeGreaterThanOrEqual(Date.parse(interruption?.retryTime ?? ''));
+    ends.set(`build ${image}`, built(image));
+    const { status } = await until(osImages, 'fought.v1', { Built: 'True/Pushed' });
+    expect(status?.build?.interruption).toBeUndefined();
+  });
+
   test('is built, tested on one node, published, and only then reaches the others', async () => {
     const image = 'made:v1';
     await createImage(image, { source: { build: recipe }, verification });

@@ -17,6 +17,7 @@ import {
   did,
 } from '../../../../test/fixtures/image-life.ts';
 import { seenAt } from '../../../../test/fixtures/cached.ts';
+import type { OSImageStatus } from '../../../api/osimage.ts';
 import type { Observed } from '../plan.ts';
 
 describe('a build', () => {
@@ -41,6 +42,25 @@ describe('a build', () => {
     const it = plan(built({ build: { job: 'build-os.v1', startTime: earlier } }));
     expect(did(it)).toEqual(['create ConfigMap', 'create Job build-os.v1']);
     expect(it.status.build?.startTime).toBe(earlier);
+  });
+
+  test('whose Job somebody deletes again and again begins again at once, then after pauses that grow', () => {
+    let build: OSImageStatus['build'] = { job: 'build-os.v1', startTime: earlier };
+    const waits = ['a', 'b', 'c', 'd'].map((uid) => {
+      const it = job('build');
+      const deletedByOthers = [{ ...it, metadata: { ...it.metadata, uid } }];
+      // The same one counts once, however often it is looked for.
+      for (let looks = 0; looks < 3; looks++) build = plan(built({ build }), { deletedByOthers }).status.build;
+      const next = plan(built({ build }), { deletedByOthers });
+      expect(next.status.build).toEqual(build);
+      if (uid === 'd') expect(message(next, 'Built')).toMatch(/4 Jobs in a row .* The next one is made at 2026-/);
+      return did(next).length > 0 ? 0 : next.requeueAfterSeconds;
+    });
+    expect(waits).toEqual([0, 10, 20, 40]);
+    const later = new Date(now.getTime() + 40_000);
+    expect(did(plan(built({ build }), { now: later }))).toEqual(['create ConfigMap', 'create Job build-os.v1']);
+    const ended = plan(built({ build }), ran('build', 'Complete', answers(success)));
+    expect([ended.status.build?.digest, ended.status.build?.interruption]).toEqual([digest, undefined]);
   });
 
   const success = { digest, bundleBytes: 5, packages: 7, sbomDigest: digest };

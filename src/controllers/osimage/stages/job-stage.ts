@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { ConfigMap, Job } from '../../../api/kubernetes/objects.ts';
+import type { Interruption } from '../../../api/interruption.ts';
 import { formatTime } from '../../../runtime/time.ts';
+import { interruptByDeletion, pauseSeconds, pauseText } from '../../interruption.ts';
 import { judgeJob } from './job-outcome.ts';
 import { shorten } from '../observed.ts';
 import type { Observed, Stage, Stated } from '../observed.ts';
@@ -12,6 +14,7 @@ interface JobStatus {
   completionTime?: string | undefined;
   reason?: string | undefined;
   message?: string | undefined;
+  interruption?: Interruption | undefined;
 }
 
 /** A step that is done by one Job. */
@@ -51,25 +54,14 @@ export function planJob<Status extends JobStatus, Answer extends object>(
   if (before && (before.reason !== undefined || step.isDone(before))) return end(before);
 
   const name = before?.job ?? step.name;
-  const status = before ?? step.unanswered({ job: name, startTime: formatTime(o.now) });
+  const status = countDeletion(o, before ?? step.unanswered({ job: name, startTime: formatTime(o.now) }));
   const going = (problem: string): Stage<Status> => {
     const follow = `follow it: kubectl -n ${o.settings.namespace} logs -f job/${name}`;
     const hint = problem === '' ? follow : `${follow} (${problem})`;
     return { progress: 'Going', status, condition: { type, ...step.going(hint) }, actions: [] };
   };
   const job = o.jobs.find(({ metadata }) => metadata.name === name);
-  if (!job && o.refusal !== undefined) {
-    const condition: Stated = { type, status: 'False', reason: 'JobRefused', message: o.refusal };
-    return { progress: 'Failed', status: before, condition, actions: [] };
-  }
-  if (!job) {
-    const { configMap, job: made } = step.make(name);
-    const actions = [
-      { type: 'CreateConfigMap' as const, configMap },
-      { type: 'CreateJob' as const, job: made },
-    ];
-    return { ...going(''), actions };
-  }
+  if (!job) return makeJob(o, step, status, going);
 
   const outcome = judgeJob<Answer>(o, job, step.schema, step.failed);
   switch (outcome.state) {
@@ -87,4 +79,37 @@ export function planJob<Status extends JobStatus, Answer extends object>(
       return end(step.unanswered({ job: made, startTime, completionTime: time, reason, message: shorten(message) }));
     }
   }
+}
+
+/** There is no Job: it is made, unless there is a pause before it, or the API server does not take it. */
+function makeJob<Status extends JobStatus, Answer extends object>(
+  o: Observed,
+  { type, before, make, going: says }: JobStage<Status, Answer>,
+  status: Status,
+  going: (problem: string) => Stage<Status>,
+): Stage<Status> {
+  if (o.refusal !== undefined) {
+    const condition: Stated = { type, status: 'False', reason: 'JobRefused', message: o.refusal };
+    return { progress: 'Failed', status: before && status, condition, actions: [] };
+  }
+  const { interruption, job: name } = status;
+  const pause = pauseSeconds(interruption, o.now);
+  if (interruption && pause > 0) {
+    const condition = { type, ...says(pauseText(interruption, 'Job')) };
+    return { ...going(''), condition, requeueAfterSeconds: pause };
+  }
+  const { configMap, job } = make(name);
+  const actions = [
+    { type: 'CreateConfigMap' as const, configMap },
+    { type: 'CreateJob' as const, job },
+  ];
+  return { ...going(''), actions };
+}
+
+/** The status with the Job that somebody else has deleted: the next one is made at once, each further one of a row later. */
+function countDeletion<Status extends JobStatus>(o: Observed, status: Status): Status {
+  const deleted = o.deletedByOthers?.find(({ metadata }) => metadata.name === status.job);
+  if (!deleted) return status;
+  const ending = { pod: deleted, message: 'Somebody deleted it before it could answer', now: o.now };
+  return { ...status, interruption: interruptByDeletion(status.interruption, ending) };
 }

@@ -26,6 +26,15 @@ describe('a publication', () => {
     expect([condition(it, 'Published'), condition(it, 'Ready')]).toEqual(['Unknown/Publishing', 'False/Publishing']);
   });
 
+  test('whose Job somebody deletes a second time waits for the next one', () => {
+    const first = { ...job('publish'), metadata: { ...job('publish').metadata, uid: 'a' } };
+    const { publication } = plan(built({ build: done.build }), { deletedByOthers: [first] }).status;
+    const second = { ...first, metadata: { ...first.metadata, uid: 'b' } };
+    const it = plan(built({ build: done.build, publication }), { deletedByOthers: [second] });
+    expect([did(it), it.requeueAfterSeconds]).toEqual([[], 10]);
+    expect(it.status.publication?.interruption).toMatchObject({ count: 2, reason: 'Deleted' });
+  });
+
   test('waits for the test', () => {
     const it = plan(tested({ build: done.build }));
     expect([condition(it, 'Published'), it.status.publication]).toEqual(['False/WaitingForVerification', undefined]);

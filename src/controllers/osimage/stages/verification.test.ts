@@ -195,6 +195,21 @@ describe('a test', () => {
     expect(status?.interruption).toMatchObject({ count: 4, reason: 'Deleted' });
   });
 
+  test('that somebody deletes at once, so that it is never seen going, counts the same', () => {
+    let status: OSImageStatus['verification'] = chosen;
+    const waits = ['a', 'b', 'c'].map((uid) => {
+      const it = pod('verify', name, { phase: 'Running' });
+      const deletedByOthers = [{ ...it, metadata: { ...it.metadata, uid } }];
+      const look = () => plan(external({ verification: status }), { stores: [has()], deletedByOthers });
+      for (let looks = 0; looks < 3; looks++) status = look().status.verification;
+      const next = look();
+      expect(next.status.verification).toEqual(status);
+      return did(next).length > 0 ? 0 : next.requeueAfterSeconds;
+    });
+    expect(waits).toEqual([0, 10, 20]);
+    expect(status.interruption).toMatchObject({ count: 3, reason: 'Deleted' });
+  });
+
   test('whose Pod is being removed waits for the next one', () => {
     const going = pod('verify', name, exited(3));
     going.metadata.deletionTimestamp = earlier;

@@ -1,11 +1,13 @@
 import type { StoredImage } from '../../../api/nodestore.ts';
+import type { Interruption } from '../../../api/interruption.ts';
 import type { OSImage, OSImageStatus } from '../../../api/osimage.ts';
 import { stepName } from './build-job.ts';
 import type { Pod } from '../../../api/kubernetes/objects.ts';
 import { verificationPod } from './verification-pod.ts';
 import type { VerificationPod } from './verification-pod.ts';
+import type { KubeObject } from '../../../runtime/object.ts';
 import { formatTime } from '../../../runtime/time.ts';
-import { interrupt, pauseSeconds, pauseText, pauses } from '../../interruption.ts';
+import { interrupt, interruptByDeletion, pauseSeconds, pauseText, pauses } from '../../interruption.ts';
 import { isDisrupted, isOwnExit, podEnd } from '../../pod-end.ts';
 import { storedImage } from '../../node-images.ts';
 import { factsOf } from '../facts.ts';
@@ -46,8 +48,14 @@ export function planVerification(
   const name = kept?.pod ?? stepName('verify', image.spec, `${node} ${token}`);
   const pod = testNamed(o, name);
   if (pod) return judgePod({ o, image, status: { node, ...kept, pod: name }, pod });
-  return planPod(o, image, { node, ...(kept?.interruption && { interruption: kept.interruption }) }, name);
+  const gone = o.deletedByOthers?.find(({ metadata }) => metadata.name === name);
+  const interruption = gone ? countDeletion(o, kept?.interruption, gone) : kept?.interruption;
+  return planPod(o, image, { node, ...(interruption && { interruption }) }, name);
 }
+
+/** It did not get to answer; the next one has its name. One that somebody else deletes counts as one that was ended. */
+const countDeletion = (o: Observed, before: Interruption | undefined, pod: KubeObject): Interruption =>
+  interruptByDeletion(before, { pod, message: 'Somebody deleted the Pod before it could answer', now: o.now });
 
 /** The Pod is made when the node has the image, and when the pause after those before it is over. */
 function planPod(o: Observed, image: TestedImage, status: VerificationStatus, name: string): Result {
@@ -85,12 +93,9 @@ interface Test {
 }
 type Rule = (test: Test) => Result | undefined;
 
-/** It did not get to answer; the next one has its name. One that somebody else deletes counts as one that was ended. */
 const isGoing: Rule = ({ o, status, pod }) => {
   if (pod.metadata.deletionTimestamp === undefined) return undefined;
-  const [reason, message] = ['Deleted', 'Somebody deleted the Pod before it could answer'] as const;
-  const ending = { pod, reason, message, ended: true, deleted: true, pause: pauses.down, now: o.now };
-  return running({ ...status, interruption: interrupt(status.interruption, ending) }, 'the Pod is being replaced');
+  return running({ ...status, interruption: countDeletion(o, status.interruption, pod) }, 'the Pod is being replaced');
 };
 
 /** Time in which the container could not start, as its scaffold could not be pulled, says nothing about the image. */
