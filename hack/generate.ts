@@ -1,11 +1,13 @@
-// Writes crds/*.yaml from the schemas in src/api, the templates of charts/monoroot from deploy/, the dashboards, and the tables of
-// docs/metrics.md from what is registered. With --check it writes nothing and fails when a file is stale.
+// Writes crds/*.yaml from the schemas in src/api, the templates of charts/monoroot from deploy/, the dashboards, the tables of
+// docs/metrics.md from what is registered, and docs/commands.md from the help of the plugin. With --check it writes nothing and fails when
+// a file is stale.
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
 import { customResourceDefinition } from '../src/api/crd.ts';
 import { kinds } from '../src/api/kinds.ts';
 import { group } from '../src/api/names.ts';
+import { commandsPage } from './lib/commands-page.ts';
 import { chartTemplates } from './lib/chart.ts';
 import { dashboards } from './lib/dashboards/dashboards.ts';
 import { metricsPage } from './lib/metrics-page.ts';
@@ -62,6 +64,7 @@ const stale = [
   // A chart takes files of its own directory only.
   ...bring('charts/monoroot/dashboards', dashboards()),
   ...(await page('docs/metrics.md', metricsPage)),
+  ...(await page('docs/commands.md', () => Promise.resolve(commandsPage()))),
 ];
 if (check && stale.length > 0) {
   console.error(`Stale: ${stale.join(', ')}. Run "npm run generate" and commit the result.`);

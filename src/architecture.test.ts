@@ -44,7 +44,8 @@ const rooms: Record<string, string[]> = {
   'cli/diff': ['command', 'terminal'],
   'cli/rollout': ['command', 'terminal'],
   'cli/fleet': ['rollout', 'terminal'],
-  'cli/commands': ['*', 'bundle', 'diff', 'fleet', 'rollout'],
+  'cli/completion': ['command', 'cluster', 'names'],
+  'cli/commands': ['*', 'bundle', 'completion', 'diff', 'fleet', 'rollout'],
 };
 
 const source = import.meta.dirname;

@@ -1,33 +1,48 @@
 import { createClient } from '../kube/client.ts';
 import type { Client } from '../kube/client.ts';
-import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
+import { createConnection, loadKubeConfig, namespaceOf, userAgent } from '../kube/connection.ts';
+import type { Connection } from '../kube/connection.ts';
 
-/** Which cluster is meant, as kubectl's own options name it. */
+/** Which cluster is meant and as whom, as kubectl's own options name it. */
 export interface Target {
   kubeconfig?: string | undefined;
   context?: string | undefined;
+  cluster?: string | undefined;
+  user?: string | undefined;
+  as?: string | undefined;
+  namespace?: string | undefined;
+  requestSeconds?: number | undefined;
 }
 
 /** The cluster that commands talk to. */
 export interface Cluster {
   client: Client;
+  /** For what the client does not know: the version of the server, logs that go on. */
+  connection: Connection;
+  /** That of --namespace, else of the context, else `default`. */
+  namespace: string;
   /** Options for a kubectl that should talk to the same cluster. */
   kubectlOptions: readonly string[];
   close: () => Promise<void>;
 }
 
 /** Throws when the kubeconfig names no cluster; nothing is sent yet. */
-export function openCluster({ kubeconfig, context }: Target, version: string): Cluster {
+export function openCluster(target: Target, version: string): Cluster {
+  const { kubeconfig, as, requestSeconds, ...chosen } = target;
+  const config = loadKubeConfig({ path: kubeconfig, impersonate: as, ...chosen });
   const connection = createConnection({
-    config: loadKubeConfig({ path: kubeconfig, context }),
+    config,
     userAgent: userAgent(version, 'kubectl-monoroot'),
+    timeoutSeconds: requestSeconds,
   });
+  const options = { kubeconfig, context: target.context, cluster: target.cluster, user: target.user, as };
   return {
     client: createClient(connection),
-    kubectlOptions: [
-      ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),
-      ...(context === undefined ? [] : [`--context=${context}`]),
-    ],
+    connection,
+    namespace: target.namespace ?? namespaceOf(config) ?? 'default',
+    kubectlOptions: Object.entries(options).flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name}=${value}`],
+    ),
     close: () => connection.close(),
   };
 }

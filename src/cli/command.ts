@@ -1,4 +1,5 @@
 import type { parseArgs } from 'node:util';
+import type { Completable } from './names.ts';
 import type { Host } from './host.ts';
 import type { Screen } from './terminal.ts';
 import type { Cluster } from './cluster.ts';
@@ -41,15 +42,24 @@ export interface Context extends Host {
   err: Screen;
   /** The cluster that the kubeconfig names; it is connected to when this is called first. */
   cluster: () => Cluster;
+  /** All commands: what help and completion tell of. */
+  commands: readonly Command[];
 }
 
 export interface Command<O extends Options = Options> {
   /** Words after `kubectl monoroot`, such as `['rollout', 'pause']`. */
   name: readonly string[];
+  /** It is for programs, and in no list. */
+  hidden?: boolean;
   /** One line for the list of commands, without a full stop. */
   summary: string;
-  /** Names of its arguments, all of which must be there. */
+  /**
+   * Names of its arguments. One in brackets may be missing; one with dots behind it may be there several times. Both are only for
+   * the last one.
+   */
   positionals?: readonly string[];
+  /** Whose names the shell offers, for each argument; none for one that is not listed. */
+  completes?: readonly (readonly Completable[])[];
   options?: O;
   /** Paragraphs for its own help. */
   description?: string;
@@ -57,10 +67,20 @@ export interface Command<O extends Options = Options> {
   run: (context: Context, given: Given<O>) => Promise<ExitCode>;
 }
 
-/** What every command takes. */
+/** What every command takes, before and after its name, as kubectl spells it. */
 export const globalOptions = {
+  namespace: { type: 'string', short: 'n', value: 'NAME', help: 'namespace; that of the context by default' },
+  'all-namespaces': { type: 'boolean', short: 'A', help: 'all namespaces' },
   kubeconfig: { type: 'string', value: 'FILE', help: 'kubeconfig file; $KUBECONFIG or ~/.kube/config by default' },
   context: { type: 'string', value: 'NAME', help: 'context of the kubeconfig; the current one by default' },
+  cluster: { type: 'string', value: 'NAME', help: 'cluster of the kubeconfig; that of the context by default' },
+  user: { type: 'string', value: 'NAME', help: 'user of the kubeconfig; that of the context by default' },
+  as: { type: 'string', value: 'USER', help: 'act as another user (impersonation)' },
+  'request-timeout': {
+    type: 'string',
+    value: 'TIME',
+    help: 'longest time for one answer of the API server, such as 5s or 1m; 15s by default',
+  },
   help: { type: 'boolean', short: 'h', help: 'show this help' },
 } as const satisfies Options;
 
@@ -73,6 +93,33 @@ export const outputOption = {
     choices: ['text', 'json'],
     help: 'text (default) or json',
   },
+} as const satisfies Options;
+
+/** For commands that answer with objects: a table, the objects whole, or their names. */
+export const objectOutput = {
+  output: {
+    type: 'string',
+    short: 'o',
+    value: 'FORMAT',
+    choices: ['text', 'wide', 'json', 'yaml', 'name'],
+    help: 'text (default), wide, json, yaml or name',
+  },
+} as const satisfies Options;
+
+/** For commands that answer with a text about something. */
+export const reportOutput = {
+  output: {
+    type: 'string',
+    short: 'o',
+    value: 'FORMAT',
+    choices: ['text', 'json', 'yaml'],
+    help: 'text (default), json or yaml',
+  },
+} as const satisfies Options;
+
+/** For commands that can be watched. */
+export const watchOption = {
+  watch: { type: 'boolean', short: 'w', help: 'show it again at each change, until Ctrl-C' },
 } as const satisfies Options;
 
 /** Checks the types of a command and forgets those of its options, so that commands of all kinds fit into one list. */

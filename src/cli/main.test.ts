@@ -40,11 +40,36 @@ test.each([
   ['--version: the version', ['--version'], 0, /^1\.2\.3\n$/],
   ['--help of a command: all about it', ['show', '-h'], 0, /^Show it\.[^]*It is shown\.[^]*-a, --all +show all of it/],
   ['what a command answers, and its code', ['show', 'x'], 1, /^x text false\n$/],
+  ['options before the command', ['-o', 'json', '-n', 'shops', 'show', '-a', 'x'], 1, /^x json true\n$/],
+  ['options between the words of a command', ['rollout', '--context=c', 'pause', 'x'], 0, /^$/],
+  ['a value with its option in one word', ['show', 'x', '-ojson'], 1, /^x json false\n$/],
+  ['what follows two dashes is no option', ['show', '--', '-x'], 1, /^-x text false\n$/],
+  ['help before a command', ['help', 'show'], 0, /^Show it\./],
+  ['help before the first word of several', ['help', 'rollout'], 0, /rollout pause NAME {2}Pause it/],
   ['options before and after an argument', ['show', '-a', 'x', '-o', 'json'], 1, /^x json true\n$/],
 ])('%s', async (_case, argv, code, stdout) => {
   const ran = await run(...argv);
   expect(ran).toMatchObject({ code, stderr: '' });
   expect(ran.stdout).toMatch(stdout);
+});
+
+test('help fits its terminal, and is no wider than 80 columns elsewhere', async () => {
+  const { commands: all } = await import('./commands.ts');
+  for (const { name } of all) {
+    const { stdout } = await runForTest([...name, '--help'], all);
+    const lines = stdout.split('\n').filter((line) => !line.includes('kubectl monoroot '));
+    expect([name, lines.filter((line) => line.length > 80)]).toEqual([name, []]);
+  }
+  const { stdout } = await runForTest([], all);
+  expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+});
+
+test('each command has an example that names it', async () => {
+  const { commands: all } = await import('./commands.ts');
+  const without = all.filter(
+    ({ name, examples = [] }) => !examples.some((it) => it.includes(`kubectl monoroot ${name.join(' ')}`)),
+  );
+  expect(without.map(({ name }) => name.join(' '))).toEqual([]);
 });
 
 test('who interrupts a command is not told of an error', async () => {
@@ -79,9 +104,33 @@ test('no cluster, no answer, no file: one line that says what', async () => {
 });
 
 test.each([
-  ['an unknown command', ['shwo', 'x'], 'There is no command shwo x. See kubectl monoroot --help'],
-  ['an unknown second word', ['rollout', 'psue'], 'There is no command rollout psue. See kubectl monoroot --help'],
-  ['an unknown option', ['show', 'x', '--al'], "Unknown option '--al'. See kubectl monoroot show --help"],
+  ['an unknown command', ['shwo', 'x'], 'There is no command shwo x; did you mean show? See kubectl monoroot --help'],
+  ['a command unlike any', ['frobnicate'], 'There is no command frobnicate. See kubectl monoroot --help'],
+  [
+    'an unknown option before the command',
+    ['--frobnicate', 'show'],
+    "Unknown option '--frobnicate'. See kubectl monoroot show --help",
+  ],
+  [
+    'an option that lacks its value',
+    ['show', 'x', '-o'],
+    "Option '-o, --output <FORMAT>' argument missing. See kubectl monoroot show --help",
+  ],
+  [
+    'a time that is none',
+    ['show', 'x', '--request-timeout', '5'],
+    '--request-timeout takes a time such as 90s, 10m or 2h, and got 5',
+  ],
+  [
+    'an unknown second word',
+    ['rollout', 'psue'],
+    'There is no command rollout psue; did you mean rollout pause? See kubectl monoroot --help',
+  ],
+  [
+    'an unknown option',
+    ['show', 'x', '--al'],
+    "Unknown option '--al'; did you mean --all or --as? See kubectl monoroot show --help",
+  ],
   ['a missing argument', ['show'], 'It takes NAME, and got none. See kubectl monoroot show --help'],
   ['one too many', ['show', 'x', 'y'], 'It takes NAME, and got x y. See kubectl monoroot show --help'],
   [

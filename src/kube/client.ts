@@ -111,7 +111,9 @@ export function createClient(connection: Connection, options: ClientOptions = {}
     const most = writeSeconds();
     if (most <= 0) throw new Error(`Did not ${method} ${path}: this process is not the leader`);
     const { fieldManager, dryRun, query, ...rest } = call;
-    const timeoutSeconds = Math.min(rest.timeoutSeconds ?? defaultTimeoutSeconds, most);
+    // Who does not lead anything keeps to the limit of the connection.
+    const timeoutSeconds =
+      most === Infinity ? rest.timeoutSeconds : Math.min(rest.timeoutSeconds ?? defaultTimeoutSeconds, most);
     const answer = await connection.request({
       ...rest,
       timeoutSeconds,

@@ -5,7 +5,7 @@ import { createSessions } from './session.ts';
 import type { Session } from './session.ts';
 import { apiErrorFrom } from './status.ts';
 
-export { loadKubeConfig, userAgent } from './config.ts';
+export { loadKubeConfig, namespaceOf, userAgent } from './config.ts';
 
 export type Query = Record<string, string | number | boolean | undefined>;
 
@@ -27,6 +27,8 @@ export interface Call extends CallOptions {
 export interface ConnectionOptions {
   config: KubeConfig;
   userAgent: string;
+  /** Longest time for a call that names none itself; 15 by default. */
+  timeoutSeconds?: number | undefined;
   /** Told of every call: the status code, or '<error>' when no answer came, as client-go's metrics have it. */
   onAnswer?: (method: string, code: string, seconds: number) => void;
 }
@@ -45,6 +47,7 @@ export interface Connection {
 export const defaultTimeoutSeconds = 15;
 
 export function createConnection(options: ConnectionOptions): Connection {
+  const { timeoutSeconds } = options;
   const sessions = createSessions(options.config);
 
   /** Sends the call and gives the answer as soon as its head is there. */
@@ -80,7 +83,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   return {
     connections: sessions.connections,
     async request(call) {
-      const limit = startTimeLimit(call);
+      const limit = startTimeLimit({ ...call, timeoutSeconds: call.timeoutSeconds ?? timeoutSeconds });
       try {
         const answer = await send(call, (session) => session.calls, limit.signal);
         return await answer.body.text();
@@ -91,7 +94,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       }
     },
     async stream(call) {
-      const limit = startTimeLimit(call);
+      const limit = startTimeLimit({ ...call, timeoutSeconds: call.timeoutSeconds ?? timeoutSeconds });
       try {
         const answer = await send(call, (session) => session.streams, limit.signal);
         limit.endTimer();

@@ -294,6 +294,31 @@ test('fleet: versions, nodes and containers as the API server has them', async (
   expect(json).toMatchObject([{ os, default: '1', versions: [{ version: '1', running: 0 }, { version: '2' }] }]);
 });
 
+test('names are completed from the API server', async () => {
+  const name = await createDistribution(newOs(), {});
+  await createImage(`${name}:2`);
+  const offered = async (...words: string[]) =>
+    (await runForTest(['__complete', '--kubeconfig', kubeconfig, ...words], commands)).stdout.trim().split('\n');
+  expect(await offered('rollout', 'status', name)).toEqual([`${name}\t${name}:2`, ':4']);
+  expect(await offered('diff', name)).toEqual([`${name}:2`, ':4']);
+  expect(await offered('fleet', '-n', 'kube-sys')).toEqual(['kube-system', ':4']);
+});
+
+test('version: of the plugin and of Kubernetes; without Pods it says so', async () => {
+  const { code, stdout } = await run('version', '-o', 'yaml');
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^client: 1\.2\.3\n[^]*kubernetes: v1\.\d+/)]);
+});
+
+test('a request that takes longer than --request-timeout ends, and says which', async () => {
+  const ran = await run('fleet', '--request-timeout', '0s');
+  expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(/^Error: No answer to GET .* within 0 s/)]);
+});
+
+test('--as acts as another user, who may not do it', async () => {
+  const ran = await run('fleet', '--as', 'somebody');
+  expect([ran.code, ran.stderr]).toEqual([2, expect.stringContaining('User "somebody" cannot list resource')]);
+});
+
 test.skipIf(missingBinaries('kubectl').length > 0)('kubectl finds the plugin in the PATH', async () => {
   const path = [join(import.meta.dirname, '../../hack/bin'), binaryDirectory(), process.env['PATH'] ?? ''].join(':');
   const kubectl = (...args: string[]) =>

@@ -18,6 +18,7 @@ export const bundleBuild = defineCommand({
   name: ['bundle', 'build'],
   summary: 'Build the image of a recipe on this machine',
   positionals: ['FILE'],
+  completes: [['File']],
   options: {
     output: { type: 'string', value: 'DIR', help: 'where the bundle is written to; here by default' },
     push: { type: 'boolean', help: 'push it to <repository>/testing/<os>:<version>, too' },

@@ -21,6 +21,7 @@ export const diff = defineCommand({
   name: ['diff'],
   summary: 'Packages and files that differ between two images',
   positionals: ['IMAGE', 'IMAGE'],
+  completes: [['Image']],
   options: {
     files: { type: 'boolean', help: 'only files, and all of them' },
     packages: { type: 'boolean', help: 'only packages' },

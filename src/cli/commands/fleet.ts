@@ -9,11 +9,11 @@ export const fleet = defineCommand({
   summary: 'Versions, nodes and containers of each operating system',
   options: {
     os: { type: 'string', value: 'NAME', help: 'only this operating system' },
-    namespace: { type: 'string', short: 'n', value: 'NAME', help: 'count only containers of this namespace' },
     ...outputOption,
   },
   description: `NODES: that have all of the version, of those that should. RUNNING: containers that run it now. TARGET: that are on their way to
 it. FAILED: that have it in their list of failed images, whatever they run now.`,
+  examples: ['kubectl monoroot fleet', 'kubectl monoroot fleet --os debian-12 -o json'],
   async run({ out, err, cluster, now }, { values }) {
     const { client } = cluster();
     const { namespace } = values;

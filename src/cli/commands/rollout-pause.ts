@@ -5,7 +5,7 @@ import { changeSpec, requireRollout } from '../rollout/change.ts';
 /** Stops a rollout between two containers. */
 export const rolloutPause = switchPause(true, {
   name: ['rollout', 'pause'],
-  summary: 'Move no further container',
+  summary: 'Pause a rollout: no more containers are moved',
   description: `Sets spec.activate.existingContainers.paused of the ImageDistribution NAME. Containers that are being moved go on, and
 those that fail are reverted all the same. Where spec is kept in Git, change it there too: the tool would set it back.`,
 });
@@ -13,7 +13,7 @@ those that fail are reverted all the same. Where spec is kept in Git, change it 
 /** Lets it go on. */
 export const rolloutResume = switchPause(false, {
   name: ['rollout', 'resume'],
-  summary: 'Let a paused rollout go on',
+  summary: 'Resume a rollout that was paused',
   description: `Clears spec.activate.existingContainers.paused of the ImageDistribution NAME. A rollout that halted needs \`retry\`.`,
 });
 
@@ -21,6 +21,8 @@ function switchPause(paused: boolean, texts: Pick<Command, 'name' | 'summary' | 
   return defineCommand({
     ...texts,
     positionals: ['NAME'],
+    completes: [['ImageDistribution']],
+    examples: [`kubectl monoroot ${texts.name.join(' ')} debian-12`],
     async run({ out, cluster }, { positionals: [name = ''] }) {
       const before = await changeSpec(cluster().client, name, (distribution) =>
         requireRollout(distribution).paused === paused ? undefined : { activate: { existingContainers: { paused } } },

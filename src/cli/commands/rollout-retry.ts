@@ -13,11 +13,13 @@ export const rolloutRetry = defineCommand({
   name: ['rollout', 'retry'],
   summary: 'Try again what failed, after its cause was fixed',
   positionals: ['NAME'],
+  completes: [['ImageDistribution']],
   options: {
     lift: { type: 'boolean', help: 'also lift the condemnation of the image, whose evidence is shown' },
   },
   description: `Gives spec.activate.existingContainers.retryToken of the ImageDistribution NAME a new value: a halted rollout goes on, and
 containers that were reverted are moved again. An image that a halt has condemned is tried nowhere until it is lifted.`,
+  examples: ['kubectl monoroot rollout retry debian-12', 'kubectl monoroot rollout retry debian-12 --lift'],
   async run({ out, cluster, now }, { values, positionals: [name = ''] }) {
     const { client } = cluster();
     const distribution = await getDistribution(client, name);

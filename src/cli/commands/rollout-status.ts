@@ -1,16 +1,18 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-import { CommandError, UsageError, defineCommand, exitCodes, outputOption } from '../command.ts';
+import { CommandError, defineCommand, exitCodes, outputOption } from '../command.ts';
 import type { Context, ExitCode } from '../command.ts';
 import { describeProgress, inLines, inOneLine } from '../rollout/describe.ts';
 import type { Progress } from '../rollout/describe.ts';
 import { follow, readToFollow } from '../rollout/follow.ts';
+import { secondsOf } from '../time.ts';
 
 /** Follows a distribution until it is done or stopped. */
 export const rolloutStatus = defineCommand({
   name: ['rollout', 'status'],
   summary: 'Follow a distribution and its rollout until it is done, or halted',
   positionals: ['NAME'],
+  completes: [['ImageDistribution']],
   options: {
     once: { type: 'boolean', help: 'tell how it is now, and wait for nothing' },
     timeout: { type: 'string', value: 'TIME', help: 'give up after it, such as 90s, 10m or 2h; never by default' },
@@ -21,7 +23,8 @@ for. The exit code is 0 when it is done, 1 when it halted, needs a person, or th
 it is under way. With -o json each change is a line.`,
   examples: ['kubectl monoroot rollout status debian-12 --timeout 2h'],
   async run(context, { values, positionals: [name = ''] }) {
-    const limit = values.timeout === undefined ? [] : [AbortSignal.timeout(secondsOf(values.timeout) * 1000)];
+    const limit =
+      values.timeout === undefined ? [] : [AbortSignal.timeout(secondsOf('timeout', values.timeout) * 1000)];
     const { client } = context.cluster();
     const show = values.output === 'json' ? showJson(context) : showText(context);
     // Also tells at once when there is none, or no answer.
@@ -75,13 +78,4 @@ function showJson({ out }: Context): Show {
     before = line;
     return codes[standing];
   };
-}
-
-function secondsOf(text: string): number {
-  const [, number, unit = ''] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
-  const seconds = { s: 1, m: 60, h: 3600 }[unit];
-  if (number === undefined || seconds === undefined) {
-    throw new UsageError(`--timeout takes a time such as 90s, 10m or 2h, and got ${text}`);
-  }
-  return Number(number) * seconds;
 }

@@ -12,12 +12,14 @@ export const rolloutUndo = defineCommand({
   name: ['rollout', 'undo'],
   summary: 'Distribute the image before, which the nodes may still have',
   positionals: ['NAME'],
+  completes: [['ImageDistribution']],
   options: {
     to: { type: 'string', value: 'IMAGE', help: 'this version instead: <os>:<version> of an OSImage' },
   },
   description: `Sets spec.image of the ImageDistribution NAME to the newest of status.previousImages that is not condemned. Nodes that
 retain it download nothing. Containers that follow the default move back as the spec says, in waves. Where spec is kept in Git,
 change it there instead: the tool would set it back.`,
+  examples: ['kubectl monoroot rollout undo debian-12', 'kubectl monoroot rollout undo debian-12 --to debian-12:v35'],
   async run({ out, cluster }, { values, positionals: [name = ''] }) {
     const { client } = cluster();
     const images = await client.list(osImages);
