@@ -13,7 +13,7 @@ const floors: Record<string, string[]> = {
   controllers: ['api', 'runtime', 'kube', 'pod'],
   agent: ['api', 'runtime', 'system', 'kube', 'image'],
   builder: ['api', 'runtime', 'system', 'image'],
-  cli: ['api', 'runtime', 'system', 'kube', 'image', 'builder'],
+  cli: ['api', 'runtime', 'system', 'kube', 'controllers', 'image', 'builder'],
   cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'image', 'agent', 'builder', 'cli'],
 };
 
@@ -45,7 +45,9 @@ const rooms: Record<string, string[]> = {
   'cli/rollout': ['command', 'terminal'],
   'cli/fleet': ['rollout', 'terminal'],
   'cli/completion': ['command', 'cluster', 'names'],
-  'cli/commands': ['*', 'bundle', 'completion', 'diff', 'fleet', 'rollout'],
+  'cli/scene': ['command', 'names'],
+  'cli/why': ['scene', 'terminal'],
+  'cli/commands': ['*', 'bundle', 'completion', 'diff', 'fleet', 'rollout', 'scene', 'why'],
 };
 
 const source = import.meta.dirname;

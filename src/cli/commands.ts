@@ -9,10 +9,12 @@ import { rolloutRetry } from './commands/rollout-retry.ts';
 import { rolloutStatus } from './commands/rollout-status.ts';
 import { rolloutUndo } from './commands/rollout-undo.ts';
 import { version } from './commands/version.ts';
+import { why } from './commands/why.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   fleet,
+  why,
   rolloutStatus,
   rolloutPause,
   rolloutResume,

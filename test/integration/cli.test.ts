@@ -304,6 +304,40 @@ test('names are completed from the API server', async () => {
   expect(await offered('fleet', '-n', 'kube-sys')).toEqual(['kube-system', ':4']);
 });
 
+test('why: from a container to the node that cannot store its image, and with few rights what is not seen', async () => {
+  const os = newOs();
+  await createImage(`${os}:2`);
+  const notStored = { ...condition('Ready', 'False', 'No node has room'), reason: 'NoSpace' };
+  const operator = { fieldManager: fieldManagers.operator };
+  await client.applyStatus(osImages, { metadata: { name: `${os}.2` }, status: { conditions: [notStored] } }, operator);
+  const store = { metadata: { name: `${os}-node` } };
+  await client.apply(nodeStores, { ...store, spec: { images: [] } }, operator);
+  const images = [
+    stored(`${os}:2`, 'Failed', { reason: 'NoSpace', message: 'It needs 3 GiB; free space on the node' }),
+  ];
+  await client.applyStatus(nodeStores, { ...store, status: { images } }, { fieldManager: fieldManagers.agent });
+  const namespace = await createNamespace(client);
+  const metadata = { name: 'web', namespace };
+  await client.apply(hostedContainers, { metadata, spec: { image: `${os}:2` } }, { fieldManager: 'test' });
+  const waits = { ...condition('ImageResolved', 'False', 'No node has it'), reason: 'ImageNotReady' };
+  const conditions = [waits, { ...waits, type: 'Stalled', status: 'True' as const }];
+  await client.applyStatus(hostedContainers, { metadata, status: { observedGeneration: 1, conditions } }, operator);
+
+  const { code, stdout } = await run('why', 'hc/web', '-n', namespace);
+  expect([code, stdout.replaceAll(os, 'OS')]).toEqual([
+    1,
+    expect.stringMatching(
+      /OS:2 on OS-node +NoSpace[^]*Cause +NoSpace \(OS:2 on OS-node\): It needs 3 GiB[^]*Do +kubectl/,
+    ),
+  ]);
+  const json = JSON.parse((await run('-n', namespace, 'why', 'web', '-o', 'json')).stdout) as object;
+  expect(json).toMatchObject({ object: 'hostedcontainer/web', standing: 'Person', cause: { reason: 'NoSpace' } });
+  expect(await run('why', 'hc/other', '-n', namespace)).toMatchObject({
+    code: 2,
+    stderr: `Error: There is no HostedContainer other (namespace ${namespace}; another one with -n)\n`,
+  });
+});
+
 test('version: of the plugin and of Kubernetes; without Pods it says so', async () => {
   const { code, stdout } = await run('version', '-o', 'yaml');
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^client: 1\.2\.3\n[^]*kubernetes: v1\.\d+/)]);
