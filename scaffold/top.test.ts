@@ -185,4 +185,24 @@ describe.skipIf(missing !== undefined || !fs.existsSync(loader))('links on top',
       expect(run('/bin/busybox cmp /init /bin/busybox && echo same')).toBe('same\n');
     });
   });
+
+  test('an image FROM scratch runs its program, as its user, and nothing else is in it', async () => {
+    const root = fs.mkdtempSync(join(tmpdir(), 'monoroot-top-'));
+    try {
+      fs.copyFileSync(fs.existsSync('/bin/busybox') ? '/bin/busybox' : '/usr/bin/busybox', join(root, 'busybox'));
+      await using container = await Container.create({ root, defaults: { command: ['/busybox'] } });
+      for (let start = 0; start < 2; start++) {
+        const ran = container.run(
+          ['/busybox', 'sh', '-c', 'echo $(/busybox id -u) >/tmp/x; /busybox cat /tmp/x; /busybox ls -A /bin /usr'],
+          {
+            MONOROOT_USER: '65532:65532',
+          },
+        );
+        expect([ran.status, ran.stdout]).toEqual([0, '65532\n/bin:\n\n/usr:\n']);
+        expect(ran.stderr).toBe('monoroot: warning: tiny:v1 has no /etc: it begins empty\n');
+      }
+    } finally {
+      fs.rmSync(root, { recursive: true });
+    }
+  });
 });

@@ -7,6 +7,7 @@ import type { LiteralDefaults } from '../api/osimage.ts';
 import { checkArchitecture, checkBundleArchitecture } from '../image/unpack/architecture.ts';
 import { readUnpacked } from '../image/unpack/bundle.ts';
 import { detectLayout, readTop } from '../image/unpack/layout.ts';
+import { hasOwnProgram } from '../image/unpack/program.ts';
 import { namedByUser } from '../image/download/reach.ts';
 import { openArchive } from '../image/http-source.ts';
 import { openImage } from '../image/oci-source.ts';
@@ -92,11 +93,11 @@ async function obtain(source: Source, recipe: Recipe, { work, signal, progress }
     const unpacked = await readUnpacked(directory);
     checkBundleArchitecture(unpacked.architecture, recipe.architecture);
     await checkArchitecture(unpacked.root, recipe.architecture);
-    detectLayout(await readTop(unpacked.root));
+    const defaults = unpacked.defaults ?? obtained.defaults;
+    detectLayout(await readTop(unpacked.root), await hasOwnProgram(unpacked.root, defaults));
     await rename(unpacked.root, root);
     await rm(directory, { recursive: true, force: true });
     await chmod(root, 0o755);
-    const defaults = unpacked.defaults ?? obtained.defaults;
     const { mountScript } = unpacked;
     return { root, ...(defaults && { defaults }), ...(mountScript !== undefined && { mountScript }) };
   } finally {

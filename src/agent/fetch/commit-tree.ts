@@ -6,6 +6,7 @@ import { checkArchitecture, checkBundleArchitecture } from '../../image/unpack/a
 import type { Architecture } from '../../image/unpack/architecture.ts';
 import { readUnpacked } from '../../image/unpack/bundle.ts';
 import { detectLayout, readTop } from '../../image/unpack/layout.ts';
+import { hasOwnProgram } from '../../image/unpack/program.ts';
 import { mountableVolumes } from '../../image/unpack/volumes.ts';
 import { FetchError } from '../../image/failure.ts';
 import { mountScriptShaOf } from '../store/mount-script.ts';
@@ -50,7 +51,8 @@ export async function publishTree(
   const { os, version, digest } = wanted;
   const unpacked = await readUnpacked(tree, wanted);
   const defaults = unpacked.defaults ?? ofSource;
-  const shape = detectLayout(await readTop(unpacked.root));
+  const hasProgram = await hasOwnProgram(unpacked.root, defaults);
+  const shape = detectLayout(await readTop(unpacked.root), hasProgram);
   checkBundleArchitecture(unpacked.architecture, architecture);
   await checkArchitecture(unpacked.root, architecture);
   const volumes = await mountableVolumes(unpacked.root, defaults?.volumes ?? []);

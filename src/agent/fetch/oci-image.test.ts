@@ -222,6 +222,13 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
       expect(await readdir(join(root, 'bin'))).toEqual([]);
     });
 
+    test('FROM scratch is stored when the program of its configuration is in it', async () => {
+      const config = { Entrypoint: ['/server'], User: '65532' };
+      const { root, stored } = await fetched({ layers: [tar([file('server', 'x')])], config });
+      expect(await readdir(root)).toEqual(['server']);
+      expect(stored.layout).toEqual({ kind: 'split', directories: [], files: ['server'], overlayBytes: {} });
+    });
+
     test('may be emptied as a whole and filled again', async () => {
       const { root } = await fetched({
         layers: [lower, tar([file('.wh..wh..opq', ''), directory('bin/'), directory('etc/')])],

@@ -13,9 +13,12 @@ const scaffoldLinks = new Set(['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32']
 /** At most this many are listed in a status. */
 const most = 128;
 
-/** The shape of a root file system. Throws NoRootFileSystem when it is none that a container could use. */
-export function detectLayout(top: readonly TopEntry[]): Layout {
-  refuseOther(top);
+/**
+ * The shape of a root file system. Throws NoRootFileSystem when it is none that a container could use. `hasProgram`: what its image
+ * runs is in it, so it may lack all else.
+ */
+export function detectLayout(top: readonly TopEntry[], hasProgram = false): Layout {
+  if (!hasProgram) refuseOther(top);
   const merged = isMerged(top);
   const directories = top.filter((it) => it.type === 'directory' && isMountable(it) && !ofTheRuntime.has(it.name));
   const links = top.flatMap((it) => (merged && scaffoldLinks.has(it.name) ? [] : linkOf(it)));
@@ -52,7 +55,8 @@ function refuseOther(top: readonly TopEntry[]): void {
   if (!isDirectory('bin')) {
     throw new FetchError(
       'NoRootFileSystem',
-      'The root file system has no bin, neither a directory nor a link to one in it; build it from a whole system',
+      'The root file system has no bin, neither a directory nor a link to one in it, and its image names no program that is in it; ' +
+        'build it from a whole system, or give the image the command that it runs',
     );
   }
 }
