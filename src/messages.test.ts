@@ -1,10 +1,27 @@
 import { describe, expect, test } from 'vitest';
-import { escapePattern, examplesOf, messagesOfLaunch, messagesOfSources, wordsOf } from '../test/fixtures/messages.ts';
+import {
+  escapePattern,
+  examplesOf,
+  messagesOfLaunch,
+  messagesOfSources,
+  messagesOfStatus,
+  wordsOf,
+} from '../test/fixtures/messages.ts';
 import type { Shape } from '../test/fixtures/messages.ts';
 import { deathMessage } from './agent/status/image-status.ts';
+import { reasons as ofStores } from './agent/status/reasons.ts';
+import { reasons as ofImages } from './controllers/osimage/reasons.ts';
 import { launchReasons } from './controllers/hostedcontainer/outcome.ts';
 
 /** The documentation shows each failure as a person meets it. */
+
+/** Of conditions, those that say that something is wrong and are not the sum of others. */
+const summed = ['FetchFailed', 'FetchRetrying', 'BuildFailed', 'PublishFailed', 'JobRefused', 'PodRefused'];
+const stated = [...Object.entries(ofStores), ...Object.entries(ofImages)].flatMap(([reason, end]) =>
+  (end === 'Person' || /Conflict|Broken|Changed|Differ|SecretIn/.test(reason)) && !summed.includes(reason)
+    ? [reason]
+    : [],
+);
 
 /** As many letters of a message are its own; what only quotes somebody else says nothing of what the code writes. */
 const leastFixed = 10;
@@ -13,8 +30,13 @@ describe.each<[string, string, () => readonly string[], () => Shape[]]>([
   [
     'of agents and builds',
     'docs/messages.md',
-    () => [...wordsOf('FailureReason'), ...wordsOf('BuildFailureReason')],
-    () => [...messagesOfSources(), shapeOf('AgentDied', deathMessage(1)), shapeOf('AgentDied', deathMessage(2))],
+    () => [...wordsOf('FailureReason'), ...wordsOf('BuildFailureReason'), ...stated],
+    () => [
+      ...messagesOfSources(),
+      ...messagesOfStatus('agent', 'controllers'),
+      shapeOf('AgentDied', deathMessage(1)),
+      shapeOf('AgentDied', deathMessage(2)),
+    ],
   ],
   ['of launch', 'docs/api/hostedcontainer.md', () => [...launchReasons], messagesOfLaunch],
 ])('messages %s', (_name, page, reasons, shapes) => {
