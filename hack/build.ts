@@ -4,6 +4,7 @@
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { threadSources } from './lib/threads.ts';
 
 const root = join(import.meta.dirname, '..');
 const required = ['operator', 'agent', 'builder', 'inspect', 'digest', 'links'];
@@ -35,6 +36,7 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
+  define: await threadSources(),
   // Packages in CommonJS call require() for Node's own modules, which an ES module has not.
   banner: {
     js:

@@ -18,7 +18,7 @@ test.skipIf(unable)('an ACL of a group that has a name here is stored by a node 
   execFileSync('setfacl', ['-d', '-m', 'g:adm:rx', 'journal'], { cwd: root });
   const { signal } = new AbortController();
   const { file } = await packTree(root, join(directory, 'layer.tar.zst'), 1_700_000_000, signal);
-  const unpacking = startUnpacking(there, ['zstd', '-dc'], signal);
+  const unpacking = await startUnpacking(there, ['zstd', '-dc'], signal);
   await unpacking.write(readFileSync(file));
   await unpacking.finish();
   const acls = (at: string) => execFileSync('getfacl', ['-n', 'journal', 'file'], { cwd: at, encoding: 'utf8' });

@@ -74,7 +74,7 @@ async function moveAll(from: string, to: string): Promise<void> {
 
 /** What comes from there is like any archive of a stranger: it is unpacked in the jail of archives. */
 async function unpackFrom(pipe: string, root: string, signal: AbortSignal): Promise<void> {
-  const unpacking = startUnpacking(root, undefined, signal);
+  const unpacking = await startUnpacking(root, undefined, signal);
   const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'], env: programEnvironment, signal });
   // `signal` itself reports an end by the signal.
   reader.on('error', () => undefined);

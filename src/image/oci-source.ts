@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { OciSource } from '../api/sources.ts';
 import type { Download } from './download/http.ts';
 import type { Architecture } from './unpack/architecture.ts';
-import { clearForLayer, layerFilter } from './unpack/layer.ts';
+import { clearForLayer } from './unpack/layer.ts';
 import { FetchError, wrongDigest } from './failure.ts';
 import { parseConfig, parseManifest } from './registry/image.ts';
 import type { Layer, Manifest } from './registry/image.ts';
@@ -118,7 +118,7 @@ function unpackLowest(registry: Registry, { digest, size }: Layer, options: Obta
     const count = counting(options.onBytes);
     const limited = { body: limit(download, digest, size) };
     // Whiteouts of the lowest layer have nothing to remove.
-    const into = { ...options, digest, onBytes: count.onBytes, unpack: { filter: layerFilter() } };
+    const into = { ...options, digest, onBytes: count.onBytes, unpack: { filter: { kind: 'layer' } as const } };
     return transfer(limited, into).catch(count.takeBack);
   });
 }
@@ -127,7 +127,8 @@ async function unpackOver(file: string, digest: string, options: ObtainOptions):
   await clearForLayer(options.directory, file, options.signal);
   const body = createReadStream(file, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Uint8Array>;
   // It was counted when it was downloaded.
-  const into = { ...options, digest, onBytes: () => undefined, unpack: { filter: layerFilter(options.directory) } };
+  const filter = { kind: 'layer', tree: options.directory } as const;
+  const into = { ...options, digest, onBytes: () => undefined, unpack: { filter } };
   await transfer({ body }, into);
 }
 

@@ -76,6 +76,9 @@ if ($abi > 0) {
   syscall(446, $rules, 0) == 0 or failed 'Landlock cannot be used';
 }
 
+# Pipes that take as much as may be at once, so that programs wait for each other seldom.
+fcntl $_, 1031, 1 << 20 for \*STDIN, \*STDOUT;
+
 # The helper shares root, working directory and descriptors.
 pipe my $from, my $to or failed 'there is no pipe';
 if ($root ne '') {

@@ -19,7 +19,7 @@ const mostCharacters = 64 * 1024;
  * request. `close` is to be called in any case.
  */
 export class LinkThread {
-  readonly #worker = new Worker(program, { resourceLimits: memory });
+  readonly #worker = new Worker(program, { execArgv: [], resourceLimits: memory });
   readonly #signal: AbortSignal;
   /** Rejects when the thread ends, or was aborted. */
   readonly #ended: Promise<never>;

@@ -22,7 +22,7 @@ export function unpackArchive(
     try {
       // A layer is always a tar stream.
       if (isZip(start) && !options.filter) unpacking = await spoolZip(directory, spool, signal, options);
-      else unpacking = startUnpacking(directory, detectCompression(start), signal, options);
+      else unpacking = await startUnpacking(directory, detectCompression(start), signal, options);
       await unpacking.write(start);
     } catch (error) {
       failure = error;

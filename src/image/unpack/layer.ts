@@ -1,15 +1,14 @@
-import { lstatSync, opendirSync, readlinkSync } from 'node:fs';
+import { lstatSync, opendirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { errorCode } from '../../system/errors.ts';
 import { FetchError } from '../failure.ts';
 import { runProgram } from '../../system/programs.ts';
 import { detectCompression, sniffBytes } from './compression.ts';
 import { diagnose } from './diagnose.ts';
+import { bytesOf, bytesOfName, isWhiteout, linksOf, mostBytes, whiteoutPrefix as prefix } from './layer-filter.ts';
 import { placeOf } from './tar/filter.ts';
-import type { FilterOptions } from './tar/filter.ts';
 import { Links, partsOf } from './tar/links.ts';
 import { TarReader } from './tar/reader.ts';
 import type { TarEntry } from './tar/reader.ts';
@@ -19,7 +18,6 @@ import { follow, startDecompressor } from './pipeline.ts';
  * The layers of an OCI image are archives that go one over the other; a file `.wh.NAME` removes NAME of the layers below, and
  * `.wh..wh..opq` all that is in its directory (https://github.com/opencontainers/image-spec/blob/main/layer.md).
  */
-const prefix = '.wh.';
 const opaque = '.wh..wh..opq';
 
 /**
@@ -52,10 +50,6 @@ export async function clearForLayer(tree: string, file: string, signal: AbortSig
   });
   await doomed.remove();
 }
-
-/** So much is remembered of a layer at a time, however many entries it has: names, and a little for each. */
-const mostBytes = 1024 * 1024;
-const bytesOfName = 64;
 
 /** What must go: a path, or all that is in that directory. */
 interface Found {
@@ -220,45 +214,4 @@ async function readDecompressed(
   const said = failure === undefined || ending.complaint !== '' ? diagnose([ending]) : undefined;
   const thrown = said ?? failure;
   if (thrown !== undefined) throw thrown as Error;
-}
-
-/** Names of whiteouts are reserved, also for directories. */
-const isWhiteout = (path: string): boolean => path.split('/').some((part) => part.startsWith(prefix));
-
-/** What of a layer is restored: a layer that is not the lowest goes over what the others have made. */
-export function layerFilter(tree?: string): FilterOptions {
-  const lowest: FilterOptions = { kind: 'layer', leaveOut: isWhiteout };
-  if (tree === undefined) return lowest;
-  const isBelow = (path: string) => lstatSync(bytesOf(tree, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return { ...lowest, below: linksOf(tree), isBelow };
-}
-
-const bytesOf = (tree: string, path: string): Buffer =>
-  Buffer.concat([Buffer.from(`${tree}/`), Buffer.from(path, 'latin1')]);
-
-/** Where the link at a path of a tree leads; names have one character a byte. It remembers the last ones. */
-function linksOf(tree: string): (path: string) => string | undefined {
-  const known = new Map<string, string | undefined>();
-  let bytes = 0;
-  return (path) => {
-    if (known.has(path)) return known.get(path);
-    bytes += path.length + bytesOfName;
-    if (bytes >= mostBytes) {
-      known.clear();
-      bytes = path.length + bytesOfName;
-    }
-    const target = readLink(bytesOf(tree, path));
-    known.set(path, target);
-    return target;
-  };
-}
-
-function readLink(path: Buffer): string | undefined {
-  try {
-    return readlinkSync(path, 'latin1');
-  } catch (error) {
-    // No link, nothing there, below a file, or no name that a file can have.
-    if (['EINVAL', 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP'].includes(errorCode(error))) return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { jailed } from '../../system/jail.ts';
 import type { Jail } from '../../system/jail.ts';
@@ -9,10 +11,13 @@ import { programEnvironment, readLines } from '../../system/programs.ts';
 import type { Decompressor } from './compression.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
 import type { Ending } from './diagnose.ts';
-import { filterTar, streamEnd, streamStart } from './tar/filter.ts';
-import type { FilterOptions, TarFilter } from './tar/filter.ts';
-import { toFetchError } from '../failure.ts';
-import type { FetchError } from '../failure.ts';
+import { bytesAt, newCounters, stopAt } from './filter-stream.ts';
+import type { Filter, FilterOutcome } from './filter-stream.ts';
+import { filterInThread } from './filter-thread.ts';
+import { makePipes } from './pipes.ts';
+import { Sink } from './sink.ts';
+import { streamEnd, streamStart } from './tar/filter.ts';
+import { FetchError } from '../failure.ts';
 
 /** An archive being unpacked. */
 export interface Unpacking {
@@ -26,7 +31,7 @@ export interface Unpacking {
 
 export interface UnpackOptions {
   /** What of the archive is restored; all that a tar archive has when unset. */
-  filter?: FilterOptions;
+  filter?: Filter;
   /** Throws unless so many bytes more find room on the disk. Asked where an archive lies beside its tree for a while. */
   ensure?: (bytes: number) => Promise<void>;
 }
@@ -47,65 +52,56 @@ const unpack = ['bsdtar', '-x', '-p', '-f', '-', '--numeric-owner', '--acls', '-
  * Starts `decompressor | filter | bsdtar` into an existing directory, over what is there. That is the root of bsdtar, so that
  * nothing outside can be written whatever the archive holds; the two programs run in a jail. Aborting the signal kills them.
  *
- * The filter is part of this process and looks at headers only: see `filterTar`.
+ * The filter is a thread of this process and looks at headers only: see `filterTar`.
  */
-export function startUnpacking(
+export async function startUnpacking(
   directory: string,
   decompressor: Decompressor,
   signal: AbortSignal,
   { filter = { kind: 'archive' } }: UnpackOptions = {},
-): Unpacking {
-  const tar = start(unpack, restoring(directory), 'pipe', 'ignore', signal);
+): Promise<Unpacking> {
+  const [plain, filtered] = await makePipes(2);
+  if (!plain || !filtered) throw new Error('There is no pipe');
+  const tar = start(unpack, restoring(directory), filtered.read, 'ignore', signal);
   const restored = follow(tar, 'bsdtar');
-  const output = new Sink(tar.stdin as Writable);
-  const filtering = new Filtering(output, filter);
-  const unpackedBytes = async () => Math.max(filtering.bytes, (await countBytes(tar.pid)) ?? 0);
-  if (!decompressor) {
-    return {
-      write: (chunk) => filtering.push(chunk),
-      finish: async () => {
-        await filtering.finish();
-        await end([], restored);
-      },
-      unpackedBytes,
-    };
-  }
-  const child = startDecompressor(decompressor, 'pipe', 'pipe', signal);
-  const decompressed = follow(child, decompressor[0]);
-  const input = new Sink(child.stdin as Writable);
-  const pumped = (async () => {
-    for await (const chunk of child.stdout as Readable) {
-      await filtering.push(chunk as Uint8Array);
-      // Nothing can be done with the rest.
-      if (filtering.failure || output.isBroken) child.kill('SIGKILL');
-    }
-  })().catch(() => undefined);
+  const child = decompressor && startDecompressor(decompressor, 'pipe', plain.write, signal);
+  const decompressed = child && follow(child, decompressor[0]);
+  const input = new Sink((child?.stdin as Writable | undefined) ?? new Socket({ fd: plain.write, readable: false }));
+  // The programs have descriptors of their own. A pipe ends when all are closed.
+  closeSync(filtered.read);
+  if (child) closeSync(plain.write);
+
+  const counters = newCounters();
+  const stop = () => Atomics.store(counters, stopAt, 1n);
+  signal.addEventListener('abort', stop);
+  const pipes = { input: plain.read, output: filtered.write };
+  const outcome = filterInThread({ pipes, filter, counters }).then((it) => {
+    signal.removeEventListener('abort', stop);
+    // Nothing can be done with the rest, and nothing it says of that matters.
+    if (it.failure || it.isBroken) child?.kill('SIGKILL');
+    for (const end of [plain.read, filtered.write]) closeSync(end);
+    return it;
+  });
 
   return {
     write: (chunk) => input.write(chunk),
     async finish() {
       input.end();
-      await pumped;
-      await filtering.finish();
-      await end([await decompressed], restored);
+      const { failure: found, repeated } = await outcome;
+      const endings = [...(decompressed ? [await decompressed] : []), await restored];
+      signal.throwIfAborted();
+      const failure = failureOf(endings, found) ?? (await restoreAgain(directory, repeated, signal));
+      signal.throwIfAborted();
+      if (failure) throw failure;
     },
-    unpackedBytes,
+    unpackedBytes: async () => Math.max(Number(Atomics.load(counters, bytesAt)), (await countBytes(tar.pid)) ?? 0),
   };
-
-  async function end(before: readonly Ending[], last: Promise<Ending>): Promise<void> {
-    const endings = [...before, await last];
-    signal.throwIfAborted();
-    const failure =
-      failureOf(endings, filtering.failure) ?? (await restoreAgain(directory, filtering.repeated(), signal));
-    signal.throwIfAborted();
-    if (failure) throw failure;
-  }
 }
 
 /** Restores what came twice once more, as it came last. */
 async function restoreAgain(
   directory: string,
-  stream: Buffer | undefined,
+  stream: Uint8Array | undefined,
   signal: AbortSignal,
 ): Promise<FetchError | undefined> {
   if (!stream) return undefined;
@@ -118,102 +114,15 @@ async function restoreAgain(
 }
 
 /** What went wrong: what a program lacks counts for most, then what the decompressor says, then what the filter has found. */
-function failureOf(endings: readonly Ending[], found: FetchError | undefined): FetchError | undefined {
+function failureOf(endings: readonly Ending[], outcome: FilterOutcome['failure']): FetchError | undefined {
   const failure = diagnose(endings);
-  if (!found) return failure;
+  if (!outcome) return failure;
+  const found = new FetchError(outcome.reason, outcome.message);
   // The filter has ended both programs.
   const said = diagnose(endings.slice(0, -1).filter(({ complaint }) => complaint !== ''));
   return failure && ofTheNode.has(failure.reason) ? failure : (said ?? found);
 }
 const ofTheNode = new Set(['StoreFailed', 'NoSpace', 'TooLarge']);
-
-/** Input of a program that may end before it has read all. Why it does is reported by how it ended. */
-class Sink {
-  readonly #stream: Writable;
-  isBroken = false;
-
-  constructor(stream: Writable) {
-    this.#stream = stream;
-    stream.on('error', () => (this.isBroken = true));
-    stream.on('close', () => (this.isBroken = true));
-  }
-
-  /** Resolves when more is welcome. */
-  async write(...pieces: readonly Uint8Array[]): Promise<void> {
-    if (this.isBroken) return;
-    this.#stream.cork();
-    let isWelcome = true;
-    for (const piece of pieces) isWelcome = this.#stream.write(piece);
-    this.#stream.uncork();
-    if (!isWelcome) await drained(this.#stream);
-  }
-
-  end(): void {
-    if (!this.isBroken) this.#stream.end();
-  }
-}
-
-/** The filter of one archive, between what comes and bsdtar. After a failure it takes bytes and does nothing. */
-class Filtering {
-  readonly #output: Sink;
-  readonly #filter: TarFilter;
-  #start: Buffer[] = [streamStart];
-  #finished = false;
-  failure: FetchError | undefined;
-  /** Bytes that came. */
-  bytes = 0;
-
-  constructor(output: Sink, options: FilterOptions) {
-    this.#output = output;
-    this.#filter = filterTar(options);
-  }
-
-  async push(chunk: Uint8Array): Promise<void> {
-    this.bytes += chunk.length;
-    if (this.failure) return;
-    await this.#give(() => this.#filter.reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
-  }
-
-  async finish(): Promise<void> {
-    if (this.#finished) return;
-    this.#finished = true;
-    if (!this.failure) await this.#give(() => this.#filter.reader.end());
-    if (!this.failure && this.#filter.reader.isWhole) await this.#output.write(...this.#start, streamEnd);
-    this.#output.end();
-  }
-
-  /** See `TarFilter`. */
-  repeated(): Buffer | undefined {
-    try {
-      return this.#filter.repeated();
-    } catch (error) {
-      this.failure ??= toFetchError(error);
-      return undefined;
-    }
-  }
-
-  async #give(read: () => Buffer[]): Promise<void> {
-    try {
-      const pieces = joined(read());
-      if (pieces.length === 0) return;
-      await this.#output.write(...this.#start, ...pieces);
-      this.#start = [];
-    } catch (error) {
-      this.failure = toFetchError(error);
-    }
-  }
-}
-
-/** Pieces that follow each other in the same memory as one: entries that pass as they are need no call of their own. */
-function joined(pieces: readonly Buffer[]): Buffer[] {
-  const all: Buffer[] = [];
-  for (const piece of pieces) {
-    const last = all.at(-1);
-    if (last?.buffer !== piece.buffer || last.byteOffset + last.length !== piece.byteOffset) all.push(piece);
-    else all[all.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + piece.length);
-  }
-  return all;
-}
 
 /** The same for a file, in which bsdtar can go to and fro; it must be at its beginning. */
 export function unpackFile(directory: string, file: FileHandle, signal: AbortSignal): Omit<Unpacking, 'write'> {
@@ -236,7 +145,7 @@ const decompressing: Jail = { work: 'filter', memoryBytes: decompressorBytes };
 export const startDecompressor = (
   decompressor: readonly string[],
   stdin: 'pipe' | number,
-  stdout: 'pipe' | Writable,
+  stdout: 'pipe' | number | Writable,
   signal: AbortSignal,
 ) => start(decompressor, decompressing, stdin, stdout, signal);
 
@@ -245,7 +154,7 @@ export function start(
   command: readonly string[],
   jail: Jail,
   stdin: 'pipe' | number,
-  stdout: 'ignore' | 'pipe' | Writable,
+  stdout: 'ignore' | 'pipe' | number | Writable,
   signal: AbortSignal,
 ): ChildProcess {
   const [launcher, ...args] = jailed(command, jail);
@@ -254,19 +163,6 @@ export function start(
     env: programEnvironment,
     signal,
     killSignal: 'SIGKILL',
-  });
-}
-
-/** Resolves when the stream takes more, or will never again. */
-function drained(stream: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      stream.off('drain', end);
-      stream.off('close', end);
-      resolve();
-    };
-    stream.on('drain', end);
-    stream.on('close', end);
   });
 }
 

@@ -186,6 +186,21 @@ describe('the filter before bsdtar', () => {
     expect(refusal(link).message).toContain('of "h": it is a link to nothing');
   });
 
+  test('holds no headers without end before an entry', () => {
+    const one = records('x', { comment: 'c'.repeat(1_000_000) });
+    const many = refusal(Buffer.concat([file('usr/a'), ...Array.from({ length: 5 }, () => one)]));
+    expect(many).toMatchObject({ reason: 'UnsupportedArchive' });
+    expect(many.message).toMatch(/has a header of 5000\d+ bytes after "usr\/a", and at most 4194304 are read/);
+    // Each entry may have one.
+    const each = Array.from({ length: 5 }, (_, index) => Buffer.concat([one, file(`usr/${index}`)]));
+    expect(entriesOf(filtered(Buffer.concat(each), 100_000))).toHaveLength(5);
+
+    const short = Array.from({ length: 200_001 }, () => ({ key: 'a', value: Buffer.alloc(0) }));
+    expect(refusal(writeRecords('x', short)).message).toContain('cannot be read, or more than 200000');
+    const half = writeRecords('x', short.slice(0, 100_001));
+    expect(refusal(Buffer.concat([half, half])).message).toContain('cannot be read, or more than 200000');
+  });
+
   test('has directories restored again that came twice or late, unless something else has taken their place', () => {
     const directories = (...names: string[]) =>
       names.map((name) => tar([{ name, type: 'directory' }]).subarray(0, 512));

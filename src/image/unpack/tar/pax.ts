@@ -6,10 +6,14 @@ export interface PaxRecord {
   value: Buffer;
 }
 
-/** Reads the body of a pax header: `<length> <key>=<value>\n`, where the length is of the whole record. Undefined when it is none. */
+/**
+ * Reads the body of a pax header: `<length> <key>=<value>\n`, where the length is of the whole record. Undefined when it is none, or has too many: each
+ * takes some hundred bytes of memory, however short it is.
+ */
 export function readRecords(body: Buffer): PaxRecord[] | undefined {
   const records: PaxRecord[] = [];
   for (let at = 0; at < body.length;) {
+    if (records.length >= mostRecords) return undefined;
     // Some programs fill the last block up within the body.
     if (body[at] === 0) return body.subarray(at).every((byte) => byte === 0) ? records : undefined;
     const space = body.indexOf(0x20, at);
@@ -49,5 +53,7 @@ export function merge(global: readonly PaxRecord[], own: readonly PaxRecord[]): 
 
 /** The largest body of a pax header: Linux takes attributes of 64 KiB each. */
 export const mostRecordBytes = 4 * 1024 * 1024;
+/** Two for each hole of a file, in the oldest form of GNU tar that has holes in records. */
+export const mostRecords = 200_000;
 /** The largest long name of GNU tar: Linux takes paths of 4096 bytes. */
 export const mostNameBytes = 128 * blockBytes;

@@ -2,7 +2,7 @@ import { FetchError } from '../../failure.ts';
 import { printable, quoted } from './text.ts';
 import { blockBytes, hasMagic, isHeader, isZero, paddingOf, readHeader } from './header.ts';
 import type { Header } from './header.ts';
-import { merge, mostNameBytes, mostRecordBytes, readRecords, valueOf } from './pax.ts';
+import { merge, mostNameBytes, mostRecordBytes, mostRecords, readRecords, valueOf } from './pax.ts';
 import type { PaxRecord } from './pax.ts';
 
 /** One entry of an archive, with all that its headers say. Names are latin1 strings: one character a byte. */
@@ -49,6 +49,8 @@ export class TarReader {
   #pendingBody = 0;
   #meta: Meta | undefined;
   #head: Buffer[] = [];
+  /** Bytes of the headers before the entry that comes. */
+  #headBytes = 0;
   #records: PaxRecord[] = [];
   #globals: PaxRecord[] = [];
   #longPath: string | undefined;
@@ -141,8 +143,10 @@ export class TarReader {
   #beginMeta(kind: Meta['kind'], { size }: Header, block: Buffer): void {
     const most = kind === 'x' || kind === 'g' ? mostRecordBytes : mostNameBytes;
     if (size === undefined) throw this.#corrupt('a header has no size');
-    if (size > most) {
-      const message = `The archive has a header of ${size} bytes ${this.#after()}, and at most ${most} are read`;
+    this.#headBytes += size;
+    if (size > most || this.#headBytes > mostHeadBytes) {
+      const bytes = Math.max(size, this.#headBytes);
+      const message = `The archive has a header of ${bytes} bytes ${this.#after()}, and at most ${most} are read`;
       throw new FetchError('UnsupportedArchive', `${message}; pack it with fewer extended attributes`);
     }
     this.#meta = { kind, size, left: size, pieces: [] };
@@ -164,7 +168,8 @@ export class TarReader {
       return;
     }
     const records = readRecords(body);
-    if (!records) throw this.#corrupt('it has pax records that cannot be read');
+    if (!records || this.#records.length + records.length > mostRecords)
+      throw this.#corrupt(`it has pax records that cannot be read, or more than ${mostRecords}`);
     if (kind === 'x') this.#records = [...this.#records, ...records];
     else if (this.#options.kind === 'archive') {
       const kept = records.filter(({ key }) => key !== 'comment');
@@ -205,6 +210,7 @@ export class TarReader {
     this.#last = entry.path;
     const pieces = this.#options.entry(entry);
     this.#head = [];
+    this.#headBytes = 0;
     this.#records = [];
     this.#longPath = this.#longLink = undefined;
     this.#kept = pieces !== undefined;
@@ -236,6 +242,9 @@ export class TarReader {
     return new FetchError('CorruptArchive', message);
   }
 }
+
+/** Of all headers before an entry. An entry has one with records, and two with names. */
+const mostHeadBytes = mostRecordBytes + 2 * mostNameBytes;
 
 const readDigits = (text: string): number | undefined => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined);
 
