@@ -4,7 +4,7 @@ import type { Pod } from '../../api/kubernetes/objects.ts';
 import { interrupt } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';
-import { elapsedBeforeSilence, elapsedSeconds } from './clock.ts';
+import { elapsedBeforeSilence, elapsedSeconds, notAfter } from './clock.ts';
 import type { Course } from './target.ts';
 import { exits, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
 
@@ -25,7 +25,8 @@ export interface AttemptView {
 
 /** The attempt with what the Pod tells now. Another fingerprint is another attempt. */
 export function followAttempt(before: Attempt | undefined, view: AttemptView): Attempt {
-  const known = before?.fingerprint === view.fingerprint ? before : { fingerprint: view.fingerprint };
+  const known =
+    before?.fingerprint === view.fingerprint ? notAfter(before, view.now) : { fingerprint: view.fingerprint };
   const { pod } = view;
   if (!pod) return stopClock(known, view);
   return withReadiness(withClock(withExits(known, pod), view), view);

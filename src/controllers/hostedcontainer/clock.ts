@@ -21,3 +21,13 @@ export function elapsedBeforeSilence(attempt: Attempt, leadingSince: Date | unde
   const since = ranBefore(attempt, leadingSince) ? leadingSince.toISOString() : attempt.runningSince;
   return (attempt.elapsedSeconds ?? 0) + Math.max(0, secondsSince(since, now) - silenceSeconds);
 }
+
+/** Times that are still to come are of an earlier leader whose clock was ahead: they are taken for now, or all would wait for them. */
+export function notAfter(attempt: Attempt, now: Date): Attempt {
+  const late = (['runningSince', 'waitingSince', 'readySince'] as const).filter(
+    (name) => Date.parse(attempt[name] ?? '') > now.getTime(),
+  );
+  return late.length === 0
+    ? attempt
+    : { ...attempt, ...Object.fromEntries(late.map((name) => [name, now.toISOString()])) };
+}

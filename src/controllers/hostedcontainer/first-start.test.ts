@@ -56,6 +56,21 @@ describe('a first start', () => {
     expect(w.pod).toBeDefined();
   });
 
+  test.each([600, -600])('waits no longer for a leader whose clock is %i s ahead of the next one', (skewSeconds) => {
+    const w = world();
+    const { now } = w;
+    w.now = new Date(now.getTime() + skewSeconds * 1000);
+    w.settle();
+    w.now = now;
+    w.settle();
+    expect(w.pod === undefined).toBe(skewSeconds > 0);
+    const writes = w.statusWrites;
+    w.pass(59);
+    expect([w.pod === undefined, skewSeconds < 0 || w.statusWrites === writes]).toEqual([skewSeconds > 0, true]);
+    w.pass(1);
+    expect(w.pod).toBeDefined();
+  });
+
   test('writes its status once for the whole wait', () => {
     const w = world();
     w.settle();

@@ -19,11 +19,20 @@ export const firstStartWaitSeconds = 60;
 const isFirstStart = ({ pod, container }: Observed): boolean =>
   !pod && container.status?.nodeName === undefined && container.status?.lastKnownGoodImage === undefined;
 
+const latestDeadline = ({ now }: Observed): string =>
+  formatTime(new Date(now.getTime() + firstStartWaitSeconds * 1000));
+
+/** The deadline that was written down. A leader whose clock was ahead may have: it is never later than for one that waits now. */
+function knownDeadline(o: Observed): string | undefined {
+  const known = o.container.status?.firstStartDeadline;
+  const latest = latestDeadline(o);
+  return known !== undefined && Date.parse(known) > Date.parse(latest) ? latest : known;
+}
+
 /** Why a first start waits although a node has the image; undefined when it does not. */
 export function hasSpread(o: Observed, image: UsableImage, placement: Placement): { hindrance: Hindrance } | undefined {
   if (!isFirstStart(o)) return undefined;
-  const deadline =
-    o.container.status?.firstStartDeadline ?? formatTime(new Date(o.now.getTime() + firstStartWaitSeconds * 1000));
+  const deadline = knownDeadline(o) ?? latestDeadline(o);
   if (o.now.getTime() >= Date.parse(deadline) || !moreNodesCome(o, image, placement)) return undefined;
   // No node is named, and none counted: the text is the same until the wait ends, and costs one write.
   const needs = storedImages(image).map(imageName).join(', ');
@@ -52,7 +61,7 @@ export function keptDeadline(
   hindrance: Hindrance | undefined,
 ): Pick<HostedContainerStatus, 'firstStartDeadline'> {
   if (!isFirstStart(o) || isSuspended(o.container)) return {};
-  const deadline = o.container.status?.firstStartDeadline ?? hindrance?.firstStartDeadline;
+  const deadline = knownDeadline(o) ?? hindrance?.firstStartDeadline;
   return deadline === undefined ? {} : { firstStartDeadline: deadline };
 }
 

@@ -300,6 +300,46 @@ describe('a kubelet whose clock is wrong', () => {
   });
 });
 
+describe('a leader whose clock is ten minutes ahead of the next one', () => {
+  const handOver = (w: World) => {
+    w.now = new Date(w.now.getTime() - 600_000);
+    w.leadingSince = w.now;
+    w.settle();
+  };
+
+  test('lets no one wait for ten minutes more until a version is good', () => {
+    const w = attempt('good');
+    w.pass(3);
+    handOver(w);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v1');
+    w.pass(11);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
+  });
+
+  test('nor until one has failed', () => {
+    const w = attempt('never-ready');
+    w.pass(100, 5);
+    handOver(w);
+    w.pass(280, 5);
+    expect(w.object.status?.failedImages ?? []).toEqual([]);
+    w.pass(40, 5);
+    expect(w.object.status?.failedImages?.[0]?.reason).toBe('ProgressDeadlineExceeded');
+  });
+
+  test('and one whose clock is behind charges an image that becomes Ready with nothing', () => {
+    const w = attempt('never-ready');
+    w.pass(100, 5);
+    w.now = new Date(w.now.getTime() + 600_000);
+    w.leadingSince = w.now;
+    w.settle();
+    w.pass(40, 5);
+    expect(w.object.status?.failedImages ?? []).toEqual([]);
+    w.behaviours.delete('os:v2');
+    w.pass(15, 5);
+    expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
+  });
+});
+
 describe('a Pod that the API server refuses', () => {
   const isOf = (image: string) => (pod: { metadata: { annotations?: Record<string, string> } }) =>
     pod.metadata.annotations?.['monoroot.dev/image'] === image;
