@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
 import { ApiError } from '../runtime/errors.ts';
+import { findCondition } from '../runtime/conditions.ts';
 import { expectValidStatus } from '../runtime/status.ts';
 import { FetchError } from '../image/failure.ts';
 import { createAgent } from './reconcile.ts';
 import type { AgentPorts } from './reconcile.ts';
+import { begin, readDeaths } from './store/begun.ts';
 import { writeImageFile } from './store/image-file.ts';
 import { listStore } from './store/list.ts';
 import { entryPath, storePaths } from './store/paths.ts';
@@ -335,6 +338,70 @@ test('an agent that dies while it verifies an image tells so, and the next one l
   last.clock.now += 5_000;
   await last.settle('v1 Ready', 'v2 Ready');
   expect(looked).toEqual(['v2', 'v1']);
+});
+
+describe('an agent that dies while it deletes', () => {
+  /** As that agent left it: the record is written before a deletion begins. */
+  async function died(times: number) {
+    const { paths } = await fetchPorts();
+    const name = 'debian-12.v0.id1';
+    for (let deaths = 0; deaths < times; deaths++) await begin(paths, 'delete', name, { fingerprint: '', deaths });
+    await mkdir(join(paths.trash, name, 'root'), { recursive: true });
+    await mkdir(join(paths.trash, 'debian-12.v9.id2', 'root'), { recursive: true });
+    return { paths, left: () => readdir(paths.trash), records: () => readDeaths(paths, 'delete') };
+  }
+  const conditionOf = ({ store }: Awaited<ReturnType<typeof agentOf>>, type: string) => {
+    const found = findCondition(store.status?.conditions, type);
+    return `${found?.status} ${found?.reason}`;
+  };
+
+  test('leaves that for later and says so, and the next one deletes all else and stores images', async () => {
+    const { paths, left, records } = await died(1);
+    const it = await agentOf([wantedImage()], { paths });
+    expect(await left()).toEqual(['debian-12.v0.id1']);
+    expect(await it.settle('v1 Ready')).toEqual([]);
+    expect(await left()).toEqual(['debian-12.v0.id1']);
+    expect([conditionOf(it, 'Ready'), conditionOf(it, 'Reconciling')]).toEqual([
+      'True AllStored',
+      'True RemovalRetrying',
+    ]);
+    expect(findCondition(it.store.status?.conditions, 'Reconciling')?.message).toMatch(
+      /^The agent of this node died once while it deleted trash\/debian-12\.v0\.id1 /,
+    );
+    it.clock.now += 4_999;
+    await it.settle('v1 Ready');
+    expect(await left()).toEqual(['debian-12.v0.id1']);
+    it.clock.now += 1;
+    await it.settle('v1 Ready');
+    expect([await left(), (await records()).size]).toEqual([[], 0]);
+    expect(conditionOf(it, 'Reconciling')).toBe('False Done');
+  });
+
+  test('three times in a row says that a person must act, and tries again after an hour', async () => {
+    const { paths, left } = await died(3);
+    const it = await agentOf([wantedImage()], { paths });
+    await it.settle('v1 Ready');
+    expect([conditionOf(it, 'Stalled'), conditionOf(it, 'Reconciling')]).toEqual(['True RemovalFailed', 'False Done']);
+    it.clock.now += 3_599_999;
+    await it.settle('v1 Ready');
+    expect(await left()).toEqual(['debian-12.v0.id1']);
+    it.clock.now += 1;
+    await it.settle('v1 Ready');
+    expect([await left(), conditionOf(it, 'Stalled')]).toEqual([[], 'False Done']);
+  });
+
+  test('what was being made is no exception', async () => {
+    const { paths } = await fetchPorts();
+    const name = 'debian-12.v0.id1';
+    await mkdir(join(paths.staging, name, 'tree'), { recursive: true });
+    await begin(paths, 'delete', name, { fingerprint: '', deaths: 0 });
+    const it = await agentOf([wantedImage()], { paths });
+    await it.settle('v1 Ready');
+    expect([await readdir(paths.staging), await readdir(paths.trash)]).toEqual([[], [name]]);
+    it.clock.now += 5_000;
+    await it.settle('v1 Ready');
+    expect(await readdir(paths.trash)).toEqual([]);
+  });
 });
 
 test('a stop ends a verification', async () => {

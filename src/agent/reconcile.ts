@@ -7,13 +7,22 @@ import type { Random } from '../runtime/time.ts';
 import { delayAfterDeath, exhausted, retryDelay } from './fetch/backoff.ts';
 import { begin, end, readDeaths } from './store/begun.ts';
 import type { Deaths } from './store/begun.ts';
+import { createLeftovers } from './removal/leftovers.ts';
+import type { WaitingLeftover } from './removal/leftovers.ts';
 import { checkDeparture, graceMilliseconds, removeImage } from './removal/removal.ts';
 import type { DeparturePorts } from './removal/removal.ts';
 import { FetchRunner } from './fetch/runner.ts';
 import type { RunnerPorts } from './fetch/runner.ts';
 import { FetchError, toFetchError } from '../image/failure.ts';
 import type { FailureReason } from '../image/failure.ts';
-import { agentDied, deathMessage, lastFailure, treeChanged, verificationDeathMessage } from './status/image-status.ts';
+import {
+  agentDied,
+  deathMessage,
+  lastFailure,
+  removalDeathMessage,
+  treeChanged,
+  verificationDeathMessage,
+} from './status/image-status.ts';
 import type { Departure, Finding, Tries, Verification } from './state.ts';
 import { fingerprintOf, plan } from './plan.ts';
 import type { Step } from './plan.ts';
@@ -21,7 +30,6 @@ import type { AgentSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { nodeStoreStatus, storeSpace } from './status/conditions.ts';
 import { listStore } from './store/list.ts';
-import { settleTrash } from './store/remove.ts';
 import type { StoreContent } from './store/list.ts';
 import { imageName } from '../api/images.ts';
 import { isShort, readSpace } from '../image/disk/space.ts';
@@ -87,6 +95,8 @@ export function createAgent(ports: AgentPorts): Agent {
     delay: (count) => delayAfterDeath(count, ports.random),
     message: verificationDeathMessage,
   });
+  const settleLeftovers = createLeftovers(paths, (count) => delayAfterDeath(count, ports.random));
+  const reported = new Set<string>();
   const verifier = new VerifyRunner({ ...ports, verify: counted.verify, verified, changed: ports.enqueue });
   const startTime = ports.now().getTime();
   const used = new UsedBytes(ports);
@@ -102,7 +112,7 @@ export function createAgent(ports: AgentPorts): Agent {
     try {
       await ports.fetch(...args).finally(() => {
         deaths.delete(imageName(image));
-        return end(paths, 'fetch', image);
+        return end(paths, 'fetch', imageName(image));
       });
       log.info({ image: imageName(image), seconds: seconds() }, 'Stored image');
       ports.hooks?.fetched(seconds(), undefined);
@@ -117,7 +127,7 @@ export function createAgent(ports: AgentPorts): Agent {
     const known = deaths.get(imageName(image));
     const before = known?.fingerprint === fingerprint ? known : { fingerprint, deaths: 0 };
     try {
-      await begin(paths, 'fetch', image, before);
+      await begin(paths, 'fetch', imageName(image), before);
     } catch (error) {
       // A full disk, which the fetch itself tells of.
       logger.warn({ image: imageName(image), err: error }, 'Failed to count a fetch before it begins');
@@ -193,6 +203,15 @@ export function createAgent(ports: AgentPorts): Agent {
     logger.error(details, 'Found that an agent died while it fetched an image');
   }
 
+  /** Once of each. */
+  function report(leftovers: readonly WaitingLeftover[]): void {
+    for (const leftover of leftovers) {
+      if (reported.has(leftover.name)) continue;
+      reported.add(leftover.name);
+      logger.error({ name: leftover.name, message: removalDeathMessage(leftover) }, 'Found that an agent died');
+    }
+  }
+
   /** An image that found no room need not wait any longer. */
   function roomCame(): void {
     for (const it of tries.values()) if (it.reason === 'NoSpace') it.retryTime = ports.now().getTime();
@@ -250,7 +269,12 @@ export function createAgent(ports: AgentPorts): Agent {
     // One step that fails must not keep the others from being made.
     const failures: unknown[] = [];
     // An image may have stayed there when its removal failed, with a Pod that uses it.
-    await settleTrash(paths).catch((error: unknown) => failures.push(error));
+    const leftovers = await settleLeftovers(ports.now().getTime()).catch((error: unknown) => ({
+      waiting: [],
+      failures: [error],
+    }));
+    failures.push(...leftovers.failures);
+    report(leftovers.waiting);
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = runner.current;
     const verifying = verifier.current;
@@ -278,7 +302,15 @@ export function createAgent(ports: AgentPorts): Agent {
     const { generation, resourceVersion } = nodeStore.metadata;
     const { before, revision } = asLastWritten(nodeStore);
     const told = storeSpace(before?.store, used.of(store.images), space);
-    const status = nodeStoreStatus({ generation, before, wanted, images, store: told, now });
+    const status = nodeStoreStatus({
+      generation,
+      before,
+      wanted,
+      images,
+      store: told,
+      leftovers: leftovers.waiting,
+      now,
+    });
     // Before the steps, not after: an image may go only when its going has been announced.
     let refused: ApiError | undefined;
     if (!sameStatus(before, status)) {
@@ -296,7 +328,8 @@ export function createAgent(ports: AgentPorts): Agent {
       if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
-    const wakes = [wakeTime, verification.wakeTime].flatMap((time) => time ?? []);
+    const retryTimes = leftovers.waiting.map(({ retryTime }) => retryTime);
+    const wakes = [wakeTime, verification.wakeTime, ...retryTimes].flatMap((time) => time ?? []);
     const seconds = wakes.map((time) => Math.max(0, time - ports.now().getTime()) / 1000);
     return { requeueAfterSeconds: Math.min(lookSeconds, ...seconds) };
   };

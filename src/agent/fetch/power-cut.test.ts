@@ -15,8 +15,8 @@ import { runUntil, whyNoTracing } from '../../../test/fixtures/agent/traced.ts';
 const unable = whyNoUnpacking() ?? whyNoTracing() ?? whyNoDisk();
 const atOnce = 4;
 
-/** The last renames of a life: v2 is published, v1 goes to the trash, v0 goes there, v0 comes back. */
-const publication = -4;
+/** The last renames of a life: v2 is published, v1 goes to the trash, its deletion is counted, v0 goes to the trash, v0 comes back. */
+const publication = -5;
 const nextRemoval = -2;
 
 /** Where a cut may find something half durable: at all renames, syncs and removals of the agent, and here and there between. */

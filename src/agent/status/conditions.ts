@@ -1,6 +1,9 @@
 import type { NodeStoreStatus, StoredImage } from '../../api/nodestore.ts';
 import { setConditions } from '../../runtime/conditions.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
+import { deathLimit, exhausted } from '../fetch/backoff.ts';
+import type { Leftover } from '../store/remove.ts';
+import { removalDeathMessage } from './image-status.ts';
 import { endOf } from './reasons.ts';
 import { fittingImages } from './limits.ts';
 import { imageName } from '../../api/images.ts';
@@ -14,6 +17,8 @@ export interface StatusInput {
   wanted: readonly (ImageName & { retained?: boolean | undefined })[];
   images: readonly StoredImage[];
   store: NonNullable<NodeStoreStatus['store']>;
+  /** What agents died of when they deleted it. */
+  leftovers?: readonly Leftover[];
   now: Date;
 }
 
@@ -86,16 +91,15 @@ function ready(input: StatusInput): Case {
   return { status: 'True', reason: 'AllStored', message: `Stores all ${count} wanted images` };
 }
 
-/** What is done of itself, Reconciling or Stalled, follows from why it is not Ready; so never both. */
+/** What is done of itself, Reconciling or Stalled, follows from why it is not Ready, or from what cannot go; so never both. */
 function statedOf(input: StatusInput): NewCondition[] {
   const state = ready(input);
-  const end = endOf(state.reason);
-  const stalled: Case =
-    end === 'Person'
-      ? { ...state, status: 'True' }
-      : { status: 'False', reason: 'Done', message: 'No action required' };
+  const cause = [state, leftover(input)].find((it) => it && endOf(it.reason) === 'Person');
+  const stalled: Case = cause
+    ? { ...cause, status: 'True' }
+    : { status: 'False', reason: 'Done', message: 'No action required' };
   return [
-    { type: 'Reconciling', ...(end === 'Person' ? waitsForPerson : reconciling(input)) },
+    { type: 'Reconciling', ...(cause ? waitsForPerson : reconciling(input)) },
     { type: 'Stalled', ...stalled },
     { type: 'Ready', ...state },
   ];
@@ -104,10 +108,19 @@ function statedOf(input: StatusInput): NewCondition[] {
 /** What else is under way then is reported of each image. */
 const waitsForPerson: Case = { status: 'False', reason: 'Done', message: 'A person must act: see Stalled' };
 
-function reconciling({ images }: StatusInput): Case {
+/** What is left of a removal that killed agents takes room and keeps no image from being stored. */
+function leftover({ leftovers = [] }: StatusInput): Case | undefined {
+  const worst = leftovers.toSorted((a, b) => b.deaths - a.deaths)[0];
+  if (!worst) return undefined;
+  const reason = exhausted(worst.deaths, deathLimit) ? 'RemovalFailed' : 'RemovalRetrying';
+  return { status: 'True', reason, message: removalDeathMessage(worst) };
+}
+
+function reconciling(input: StatusInput): Case {
+  const { images } = input;
   const busy = first(images, 'Fetching') ?? first(images, 'Pending');
   if (busy) return { status: 'True', reason: 'Fetching', message: `Fetching ${imageName(busy)}` };
   const deleting = first(images, 'Deleting');
   if (deleting) return { status: 'True', reason: 'Deleting', message: `Deleting ${imageName(deleting)}` };
-  return { status: 'False', reason: 'Done', message: 'No action required' };
+  return leftover(input) ?? { status: 'False', reason: 'Done', message: 'No action required' };
 }

@@ -50,6 +50,13 @@ export const deathMessage = (deaths: number) =>
 export const verificationDeathMessage = (deaths: number, content: boolean) =>
   `the agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it ${content ? 'read' : 'looked at'} the files, so it waits before it does so again; see the last log of the agent (kubectl logs --previous) and its memory limit`;
 
+/** The same of what is left of an image that it deleted. */
+export const removalDeathMessage = ({ name, deaths }: { name: string; deaths: number }) =>
+  truncate(
+    `The agent of this node died ${deaths === 1 ? 'once' : `${deaths} times in a row`} while it deleted trash/${name} of its directory, so it waits before it does so again; see the last log of the agent (kubectl logs --previous) and its memory limit, or delete it on the node`,
+    longestMessage,
+  );
+
 /** What {@link failedImage} and {@link fetchingImage} were given, read back from a status; undefined when nothing had failed. */
 export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {
   const { attempts, reason, message = '', retryTime } = image;

@@ -12,6 +12,8 @@ export const reasons = {
   DigestConflict: 'Waiting',
   BrokenEntry: 'Waiting',
   TreeChanged: 'Waiting',
+  RemovalRetrying: 'Waiting',
+  RemovalFailed: 'Person',
   FetchFailed: 'Person',
   TooManyImages: 'Person',
 } as const satisfies Record<string, End>;

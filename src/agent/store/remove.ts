@@ -1,5 +1,6 @@
 import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { begin, end, readDeaths } from './begun.ts';
 import { readImageFile } from './image-file.ts';
 import { entryPath } from './paths.ts';
 import type { ImageName } from '../../api/images.ts';
@@ -32,33 +33,76 @@ export async function putBack(paths: StorePaths, image: ImageName, trashed: stri
 export async function deleteTrashed(paths: StorePaths, image: ImageName, trashed: string): Promise<void> {
   await rm(join(trashed, 'image.json'), { force: true });
   await syncDirectory(trashed);
-  await removeTree(trashed);
+  await removeCounted(paths, trashed, 0);
   // The directory of an operating system goes with its last version; it is not empty as long as there is another.
   await rmdir(dirname(entryPath(paths, image))).catch(() => undefined);
 }
 
+/** Something in the trash of which agents died when they deleted it, so that it waits. */
+export interface Leftover {
+  /** In the trash. */
+  name: string;
+  deaths: number;
+}
+
 /**
  * To be called once, when the agent starts: makes its directories, which are closed to other users of the node because images
- * hold setuid programs, and cleans up after an agent that was killed. Gives where that is; throws a PlaceError where no store can be.
+ * hold setuid programs, and cleans up after an agent that was killed. What that one died of when it deleted it stays in the trash. Gives
+ * where the store is; throws a PlaceError where none can be.
  */
 export async function prepareStore(paths: StorePaths): Promise<Place> {
   await mkdir(paths.root, { recursive: true, mode: 0o700 });
   const place = await findPlace(paths);
   for (const path of [paths.store, paths.staging, paths.trash]) await mkdir(path, { recursive: true, mode: 0o700 });
-  for (const name of await readdir(paths.staging)) await removeTree(join(paths.staging, name));
-  await settleTrash(paths);
+  const deaths = await readDeaths(paths, 'delete');
+  for (const name of await readdir(paths.staging)) {
+    const toTrash = () => rename(join(paths.staging, name), join(paths.trash, name));
+    if (deaths.has(name)) await toTrash();
+    else await removeCounted(paths, join(paths.staging, name), 0).catch(toTrash);
+  }
+  // What cannot be deleted now is reported, and tried again, by those that come after the start.
+  await settleTrash(paths, (leftover) => leftover.deaths === 0);
   return place;
 }
 
 /**
  * Ends what a removal that failed, or an agent that was killed, has left. What was being deleted goes on being deleted, but a
- * whole image is put back: no one had made sure yet that no Pod uses it. Not to be called during a removal.
+ * whole image is put back: no one had made sure yet that no Pod uses it. Gives what is left because `isDue` says that it is not its
+ * time yet, and why others could not be deleted. Not to be called during a removal.
  */
-export async function settleTrash(paths: StorePaths): Promise<void> {
-  for (const name of await readdir(paths.trash)) {
-    const trashed = join(paths.trash, name);
-    const image = await readImageFile(trashed).catch(() => undefined);
-    if (image && !(await exists(entryPath(paths, image)))) await putBack(paths, image, trashed);
-    else await removeTree(trashed);
+export async function settleTrash(
+  paths: StorePaths,
+  isDue: (leftover: Leftover) => boolean,
+): Promise<{ waiting: Leftover[]; failures: unknown[] }> {
+  const deaths = await readDeaths(paths, 'delete');
+  const names = await readdir(paths.trash);
+  const leftovers = names.map((name) => ({ name, deaths: deaths.get(name)?.deaths ?? 0 }));
+  const [waiting, failures]: [Leftover[], unknown[]] = [[], []];
+  // Those first that killed least, so that one that kills keeps no other.
+  for (const leftover of leftovers.sort((a, b) => a.deaths - b.deaths)) {
+    await settle(paths, leftover, isDue(leftover)).then(
+      (settled) => settled || waiting.push(leftover),
+      (error: unknown) => failures.push(error),
+    );
   }
+  for (const name of deaths.keys()) if (!names.includes(name)) await end(paths, 'delete', name);
+  return { waiting, failures };
+}
+
+/** False when it has to wait. */
+async function settle(paths: StorePaths, { name, deaths }: Leftover, isDue: boolean): Promise<boolean> {
+  const trashed = join(paths.trash, name);
+  const image = await readImageFile(trashed).catch(() => undefined);
+  if (image && !(await exists(entryPath(paths, image)))) await putBack(paths, image, trashed);
+  else if (isDue) await removeCounted(paths, trashed, deaths);
+  else return false;
+  return true;
+}
+
+/** Deletes a tree, counted as what the agent dies of until that ends; so many agents died of it before. */
+async function removeCounted(paths: StorePaths, tree: string, deaths: number): Promise<void> {
+  const name = basename(tree);
+  // On a full disk nothing is counted: what goes makes room.
+  await begin(paths, 'delete', name, { fingerprint: '', deaths }).catch(() => undefined);
+  await removeTree(tree).finally(() => end(paths, 'delete', name));
 }

@@ -1,15 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
 import { storedImage } from '../../../test/fixtures/agent/wanted.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
+import { readDeaths } from './begun.ts';
 import { writeImageFile } from './image-file.ts';
 import { listStore } from './list.ts';
 import { entryPath } from './paths.ts';
 import type { StorePaths } from './paths.ts';
 import { publish } from './commit.ts';
-import { moveToTrash, prepareStore } from './remove.ts';
+import { moveToTrash, prepareStore, settleTrash } from './remove.ts';
 import { withScratch } from './scratch.ts';
 
 const image = { os: 'debian-12', version: 'v1' };
@@ -22,6 +26,16 @@ async function prepared(paths: StorePaths, name = 'x'): Promise<string> {
 
 const signal = new AbortController().signal;
 const never = AbortSignal.abort();
+
+/** Whether this file system has files that even root cannot remove. */
+function canBeImmutable(): boolean {
+  const path = mkdtempSync(join(tmpdir(), 'monoroot-agent-'));
+  try {
+    return ['+i', '-i'].every((change) => spawnSync('chattr', [change, path]).status === 0);
+  } finally {
+    rmSync(path, { recursive: true });
+  }
+}
 
 test('an image is in the store when it is published, and was not before', async () => {
   const { paths } = await fetchPorts();
@@ -79,6 +93,38 @@ test('a start puts back a whole image of which no one knew yet whether a Pod use
   expect((await listStore(paths)).images).toEqual([]);
   await prepareStore(paths);
   expect((await listStore(paths)).images).toEqual([storedImage()]);
+});
+
+test('a deletion is counted on the disk before it begins, and no longer when it has ended', async () => {
+  const { paths } = await fetchPorts();
+  await mkdir(join(paths.trash, 'half-deleted', 'root'), { recursive: true });
+  let ended = false;
+  const done = settleTrash(paths, () => true).finally(() => (ended = true));
+  const seen = new Set<number | undefined>();
+  while (!ended) {
+    if (existsSync(join(paths.root, 'begun-delete', 'half-deleted.json'))) {
+      seen.add((await readDeaths(paths, 'delete')).get('half-deleted')?.deaths);
+    }
+    await setImmediate();
+  }
+  expect(await done).toEqual({ waiting: [], failures: [] });
+  expect([...seen]).toContain(1);
+  expect((await readDeaths(paths, 'delete')).size).toBe(0);
+});
+
+test.skipIf(!canBeImmutable())('what cannot be deleted ends no start, and keeps nothing else', async () => {
+  const { paths } = await fetchPorts();
+  const [stuck, other] = ['a-stuck', 'b-other'].map((name) => join(paths.trash, name));
+  for (const path of [stuck, other]) await mkdir(join(path ?? '', 'root'), { recursive: true });
+  const immutable = join(stuck ?? '', 'root');
+  execFileSync('chattr', ['+i', immutable]);
+  onTestFinished(() => void execFileSync('chattr', ['-i', immutable]));
+  await prepareStore(paths);
+  expect(await readdir(paths.trash)).toEqual(['a-stuck']);
+  const { waiting, failures } = await settleTrash(paths, () => true);
+  expect([waiting, failures.length]).toEqual([[], 1]);
+  // It ended in order: no agent died of it.
+  expect((await readDeaths(paths, 'delete')).size).toBe(0);
 });
 
 test('trees with paths longer than any program can use are removed', async () => {

@@ -41,13 +41,13 @@ export function countVerifications({ paths, verify, delay, message }: DeathPorts
     async verify(image, content, signal) {
       const work = workOf(content);
       // On a full disk nothing is counted.
-      await begin(paths, work, image, await deathsOf(image, content)).catch(() => undefined);
+      await begin(paths, work, imageName(image), await deathsOf(image, content)).catch(() => undefined);
       try {
         signal.throwIfAborted();
         return await verify(image, content, signal);
       } finally {
         deaths.get(work)?.delete(imageName(image));
-        await end(paths, work, image);
+        await end(paths, work, imageName(image));
       }
     },
     async recall(image, now) {
