@@ -12,7 +12,7 @@ export interface AgentSettings {
 const mebibyte = 1024 * 1024;
 const leastBytes = 16 * mebibyte;
 const mostFetches = 16;
-/** The agent itself, with a list of files, and cosign, which runs before anything is unpacked. */
+/** The agent itself, with a list of files. */
 const ownBytes = 160 * mebibyte;
 /** The programs of one fetch at their limits: a decompressor with a window of 128 MiB, and bsdtar. See docs/limits.md. */
 const fetchBytes = 232 * mebibyte;

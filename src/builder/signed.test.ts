@@ -44,7 +44,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     writeFileSync(policyFile, JSON.stringify({ repositories: [production] }));
     const node = await fetchPorts({
       registries: { mirrorsFile: '/nonexistent', warn: () => undefined },
-      signatures: { cosign: join(bin, 'cosign'), policyFile },
+      signatures: { policyFile },
     });
     const wanted = (at: string) => {
       const oci = { reference: at, digest, plainHTTP: true };

@@ -75,7 +75,6 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     warn: (message: string) => logger.warn(message),
   };
   const signatures = {
-    cosign: env.COSIGN ?? 'cosign',
     policyFile: env.SIGNATURE_POLICY_FILE ?? '/etc/monoroot-signatures/policy.yaml',
   };
   const { countBytes } = agentMetrics;

@@ -12,15 +12,15 @@ import type { Layer, Manifest } from './registry/image.ts';
 import { readLevel } from './registry/variant.ts';
 import { openRegistry, tooLong } from './registry/registry.ts';
 import type { Registry, RegistryOptions, RegistryPorts } from './registry/registry.ts';
-import { verifySignature } from './signatures/cosign.ts';
+import { verifySignature } from './signatures/verify.ts';
 import type { Rule } from './signatures/policy.ts';
 import { removeTree } from '../system/files.ts';
 import { checkDigest, transfer } from './transfer.ts';
 import type { ObtainOptions, Source } from './source.ts';
 
 export interface ImageOptions extends RegistryOptions {
-  /** Path of the program `cosign`, and the signature that an image must have before any of it is fetched. */
-  signature?: { cosign: string; rule: Rule } | undefined;
+  /** Which signature an image must have before any of it is fetched; none when unset. */
+  signature?: Rule | undefined;
 }
 
 /**
@@ -63,10 +63,10 @@ export async function openImage(
 }
 
 /** Throws unless the image has the signature that it must have, if any, at a mirror or at its registry. */
-async function checkSignature(registry: Registry, digest: string, { signature }: ImageOptions): Promise<void> {
-  if (!signature || signature.rule.keys.length === 0) return;
-  const { cosign, rule } = signature;
-  await registry.ask((repository, access) => verifySignature(repository, digest, rule, { cosign, ...access }));
+async function checkSignature(registry: Registry, digest: string, options: ImageOptions): Promise<void> {
+  const { signature, signal } = options;
+  if (!signature || signature.keys.length === 0) return;
+  await registry.ask((server) => verifySignature(server, digest, signature, signal));
 }
 
 async function readImage(registry: Registry, digest: string, architecture: Architecture): Promise<Manifest> {

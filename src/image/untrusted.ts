@@ -11,8 +11,10 @@ export const configurationLimits = { bytes: 4 * mebibyte, values: 20_000 };
 export const bundleLimits = { bytes: mebibyte, values: 10_000 };
 /** What a server for tokens answers: a token has a few KiB, those of some clouds more. */
 export const tokenLimits = { bytes: mebibyte, values: 1_000 };
-/** The statements about the signatures of one image, as cosign writes them. */
-export const signatureLimits = { bytes: 4 * mebibyte, values: 20_000 };
+/** One signature of an image, or another statement about it. */
+export const signatureLimits = { bytes: mebibyte, values: 10_000 };
+/** What is looked at of all that is attached to an image. */
+export const mostSignatures = 64;
 /** As containerd, and the kernel for overlays. */
 export const mostLayers = 256;
 

@@ -20,7 +20,7 @@ interface Image {
 const images: Record<string, Image> = {
   monoroot: {
     programs: ['operator', 'agent', 'inspect', 'digest', 'links'],
-    has: ['node', 'libc6', 'libarchive-tools', 'zstd', 'github.com/sigstore/cosign/v3', 'zod', 'undici'],
+    has: ['node', 'libc6', 'libarchive-tools', 'zstd', 'zod', 'undici'],
   },
   'monoroot-builder': {
     programs: ['builder'],

@@ -319,7 +319,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       const program = `
         const { fetchImage } = await import(${module('./fetch.ts')});
         const paths = ${JSON.stringify(ports.paths)};
-        const signatures = { cosign: 'cosign', policyFile: '/nonexistent/policy.yaml' };
+        const signatures = { policyFile: '/nonexistent/policy.yaml' };
         const http = { reach: { localSources: ['127.0.0.1'] } };
         const ports = { paths, architecture: 'amd64', signatures, http, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
         await fetchImage(${JSON.stringify(image)}, ports, new AbortController().signal);`;

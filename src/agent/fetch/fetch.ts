@@ -38,8 +38,6 @@ export interface FetchPorts {
   http?: HttpSettings;
   registries: RegistryPorts;
   signatures: {
-    /** Path of the program `cosign`. */
-    cosign: string;
     /** Which sources must be signed, and by whom; it need not be there. */
     policyFile: string;
   };
@@ -145,8 +143,7 @@ async function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortS
   const { readSecret, architecture, registries, http, signatures } = ports;
   const rule = await readRule(signatures.policyFile, source);
   const throttle = bytesPerSecond === undefined ? undefined : createThrottle(bytesPerSecond);
-  const signature = rule && { cosign: signatures.cosign, rule };
-  const options = { http, readSecret, throttle, signal, signature };
+  const options = { http, readSecret, throttle, signal, signature: rule };
   if (source.http && rule && rule.keys.length > 0) throw unsignable(rule.prefix);
   if (source.http) return openArchive(source.http, digest, { ...http, readSecret, throttle, signal });
   if (source.oci) return openImage(source.oci, digest, { ...registries, architecture }, options);

@@ -98,10 +98,10 @@ test('a start puts back a whole image of which no one knew yet whether a Pod use
 test('a deletion is counted on the disk before it begins, and no longer when it has ended', async () => {
   const { paths } = await fetchPorts();
   await mkdir(join(paths.trash, 'half-deleted', 'root'), { recursive: true });
-  let ended = false;
-  const done = settleTrash(paths, () => true).finally(() => (ended = true));
+  const state = { ended: false };
+  const done = settleTrash(paths, () => true).finally(() => (state.ended = true));
   const seen = new Set<number | undefined>();
-  while (!ended) {
+  while (!state.ended) {
     if (existsSync(join(paths.root, 'begun-delete', 'half-deleted.json'))) {
       seen.add((await readDeaths(paths, 'delete')).get('half-deleted')?.deaths);
     }

@@ -11,14 +11,13 @@ export interface CraneOptions {
   /** PEM of the authorities that may sign the registry's certificate, instead of the usual ones. */
   ca: string | undefined;
   proxies: Proxies | undefined;
-  signal: AbortSignal;
 }
 
 /** Environment of a program that asks a registry as crane does; its login and authorities are written into the directory. */
 export async function registryEnvironment(
   directory: string,
   { host }: Pick<Repository, 'host'>,
-  { login, ca, proxies }: Pick<CraneOptions, 'login' | 'ca' | 'proxies'>,
+  { login, ca, proxies }: CraneOptions,
 ): Promise<Record<string, string>> {
   // Nothing but this login of the pull secret: its file could also name programs to run and headers to send.
   const auth = login && {
@@ -42,6 +41,3 @@ export async function registryEnvironment(
     }),
   };
 }
-
-/** Whether a complaint of such a program is that the registry does not let it read. */
-export const isDenied = (complaint: string): boolean => /UNAUTHORIZED|DENIED|status code 40[13]/.test(complaint);

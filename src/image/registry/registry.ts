@@ -10,11 +10,10 @@ import { FetchError, wrongDigest } from '../failure.ts';
 import type { FailureReason } from '../failure.ts';
 import { configurationLimits, manifestLimits } from '../untrusted.ts';
 import { refused } from './authorize.ts';
-import type { CraneOptions } from './crane.ts';
 import type { Login } from './login.ts';
 import { readMirrors } from './mirrors.ts';
 import { atMirror, parseReference, registryOf, urlOf } from './repository.ts';
-import type { Repository } from './repository.ts';
+import type { Kind, Repository } from './repository.ts';
 import { openSession, withCredentials } from './session.ts';
 import type { Session } from './session.ts';
 
@@ -31,10 +30,23 @@ export interface RegistryOptions extends Pick<HttpOptions, 'signal' | 'throttle'
   readSecret: ReadSecret;
 }
 
+/** The repository of one image at one server. All of it throws a FetchError, ManifestUnknown where the server has no such thing. */
+export interface Server {
+  repository: Repository;
+  /** The bytes of a manifest or an index, verified. */
+  readManifest(digest: string, until: AbortSignal): Promise<Buffer>;
+  /** The bytes of a small blob, verified. */
+  readBlob(digest: string, size: number, until: AbortSignal): Promise<Buffer>;
+  /** What is under a tag now; undefined when there is none. */
+  readTag(tag: string, until: AbortSignal): Promise<Buffer | undefined>;
+  /** The list of what refers to a digest; undefined when the server keeps no such lists. */
+  readReferrers(digest: string, until: AbortSignal): Promise<Buffer | undefined>;
+}
+
 /** The repository of one image: at its registry, or wherever else the same bytes are to be had. */
 export interface Registry {
-  /** Lets something else ask: the mirrors, one after the other, then the registry. Each was reached and is trusted. */
-  ask<T>(attempt: (repository: Repository, access: CraneOptions) => Promise<T>): Promise<T>;
+  /** Asks the mirrors, one after the other, then the registry, until one gives an answer that `attempt` is content with. */
+  ask<T>(attempt: (server: Server) => Promise<T>): Promise<T>;
   /** The bytes of a manifest or an index, verified. */
   readManifest(digest: string): Promise<Buffer>;
   /** The bytes of a small blob, verified. */
@@ -119,48 +131,62 @@ export async function openRegistry(
     throw new Error('There is no registry to ask');
   }
 
-  async function open(repository: Repository, kind: 'blobs' | 'manifests', digest: string, settings: HttpSettings) {
+  async function open(repository: Repository, kind: Kind, reference: string, settings: HttpSettings) {
     const session = await sessionOf(repository);
     const { dispatcher, login } = session;
     const common = { ...settingsFor(repository), signal, ...settings, dispatcher };
     try {
       return await withCredentials(session, (credentials) =>
-        openHttp(urlOf(repository, kind, digest), { ...common, credentials, throttle }),
+        openHttp(urlOf(repository, kind, reference), { ...common, credentials, throttle }),
       );
     } catch (error) {
-      throw told(error, repository, digest, login);
+      throw told(error, repository, reference, login);
     }
   }
 
-  const get = <T>(
-    kind: 'blobs' | 'manifests',
-    digest: string,
+  type Settings = HttpSettings & { signal?: AbortSignal };
+
+  async function getAt<T>(
+    repository: Repository,
+    kind: Kind,
+    reference: string,
     use: (download: Download) => Promise<T>,
-    settings: HttpSettings & { signal?: AbortSignal } = {},
-  ): Promise<T> =>
-    ask(async (repository) => {
-      const opened = await open(repository, kind, digest, settings);
-      try {
-        return await use(opened);
-      } finally {
-        await opened.close();
-      }
-    });
+    settings: Settings = {},
+  ): Promise<T> {
+    const opened = await open(repository, kind, reference, settings);
+    try {
+      return await use(opened);
+    } finally {
+      await opened.close();
+    }
+  }
 
-  const download: Registry['download'] = (digest, use, until = signal) => get('blobs', digest, use, { signal: until });
+  const download: Registry['download'] = (digest, use, until = signal) =>
+    ask((repository) => getAt(repository, 'blobs', digest, use, { signal: until }));
 
-  /** What a program needs to ask a repository. Throws when the registry cannot be reached or trusted. */
-  async function access(repository: Repository): Promise<CraneOptions> {
-    const { login, ca } = await sessionOf(repository);
-    return { login, ca, proxies: options.http?.proxies, signal };
+  function serverOf(repository: Repository): Server {
+    const readManifest = (kind: Kind, reference: string, isDigest: boolean, until: AbortSignal) =>
+      getAt(repository, kind, reference, ({ body }) => readWhole(body, reference, manifestLimits.bytes, isDigest), {
+        accept: manifestTypes,
+        signal: until,
+      });
+    return {
+      repository,
+      readManifest: (digest, until) => readManifest('manifests', digest, true, until),
+      readBlob: (digest, size, until) => {
+        const most = Math.min(size, configurationLimits.bytes);
+        return getAt(repository, 'blobs', digest, ({ body }) => readWhole(body, digest, most), { signal: until });
+      },
+      readTag: (tag, until) => unlessAnswered([404], readManifest('manifests', tag, false, until)),
+      readReferrers: (digest, until) =>
+        unlessAnswered(withoutReferrers, readManifest('referrers', digest, false, until)),
+    };
   }
 
   return {
-    ask: (attempt) => ask(async (repository) => attempt(repository, await access(repository))),
-    readManifest: (digest) =>
-      get('manifests', digest, ({ body }) => readWhole(body, digest, manifestLimits.bytes), { accept: manifestTypes }),
-    readBlob: (digest, size) =>
-      download(digest, ({ body }) => readWhole(body, digest, Math.min(size, configurationLimits.bytes))),
+    ask: (attempt) => ask((repository) => attempt(serverOf(repository))),
+    readManifest: (digest) => ask((repository) => serverOf(repository).readManifest(digest, signal)),
+    readBlob: (digest, size) => ask((repository) => serverOf(repository).readBlob(digest, size, signal)),
     download,
     async close() {
       for (const opened of sessions.values()) await opened.then((it) => it.close()).catch(() => undefined);
@@ -168,14 +194,32 @@ export async function openRegistry(
   };
 }
 
-/** The verified bytes of something small. */
-async function readWhole(body: AsyncIterable<Uint8Array>, digest: string, most: number): Promise<Buffer> {
+/** What servers answer that keep no lists of what refers to a manifest; the client of cosign and crane takes the same. */
+const withoutReferrers = [400, 404, 405, 406];
+
+async function unlessAnswered<T>(statuses: readonly number[], asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    const status = statusOf(error) ?? (error instanceof Error ? statusOf(error.cause) : undefined);
+    if (status !== undefined && statuses.includes(status)) return undefined;
+    throw error;
+  }
+}
+
+/** The bytes of something small, verified when it was asked for by its digest. */
+async function readWhole(
+  body: AsyncIterable<Uint8Array>,
+  reference: string,
+  most: number,
+  isDigest = true,
+): Promise<Buffer> {
   try {
     const bytes = await readAll(body, most);
-    check(bytes, digest);
+    if (isDigest) check(bytes, reference);
     return bytes;
   } catch (error) {
-    throw error instanceof TooManyBytes ? tooLong(digest, most) : error;
+    throw error instanceof TooManyBytes ? tooLong(reference, most) : error;
   }
 }
 

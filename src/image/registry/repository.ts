@@ -31,8 +31,11 @@ export function atMirror({ name }: Repository, mirror: string, registry: string)
 
 export const originOf = ({ host, plainHTTP }: Repository): string => `${plainHTTP ? 'http' : 'https'}://${host}`;
 
-/** The URL of a blob or a manifest. As for containerd, `ns` names the registry to a mirror of many registries. */
-export function urlOf(repository: Repository, kind: 'blobs' | 'manifests', digest: string): string {
+/** What a repository has: manifests by digest or tag, and by digest the list of what refers to a manifest. */
+export type Kind = 'blobs' | 'manifests' | 'referrers';
+
+/** The URL of one of these. As for containerd, `ns` names the registry to a mirror of many registries. */
+export function urlOf(repository: Repository, kind: Kind, reference: string): string {
   const query = repository.mirrorOf === undefined ? '' : `?ns=${encodeURIComponent(repository.mirrorOf)}`;
-  return `${originOf(repository)}/v2/${repository.name}/${kind}/${digest}${query}`;
+  return `${originOf(repository)}/v2/${repository.name}/${kind}/${reference}${query}`;
 }
