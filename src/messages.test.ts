@@ -8,7 +8,7 @@ import {
   wordsOf,
 } from '../test/fixtures/messages.ts';
 import type { Shape } from '../test/fixtures/messages.ts';
-import { deathMessage } from './agent/status/image-status.ts';
+import { deathMessage, removalDeathMessage } from './agent/status/image-status.ts';
 import { reasons as ofStores } from './agent/status/reasons.ts';
 import { reasons as ofImages } from './controllers/osimage/reasons.ts';
 import { launchReasons } from './controllers/hostedcontainer/outcome.ts';
@@ -36,6 +36,8 @@ describe.each<[string, string, () => readonly string[], () => Shape[]]>([
       ...messagesOfStatus('agent', 'controllers'),
       shapeOf('AgentDied', deathMessage(1)),
       shapeOf('AgentDied', deathMessage(2)),
+      shapeOf('RemovalRetrying', removalDeathMessage({ name: 'debian-12.v36.3f2a91c0', deaths: 1 })),
+      shapeOf('RemovalFailed', removalDeathMessage({ name: 'debian-12.v36.3f2a91c0', deaths: 3 })),
     ],
   ],
   ['of launch', 'docs/api/hostedcontainer.md', () => [...launchReasons], messagesOfLaunch],
