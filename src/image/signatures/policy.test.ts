@@ -95,6 +95,53 @@ describe('the policy of signatures', () => {
     ['knows Docker Hub by its names', signed('docker.io/library'), oci('docker.io/debian:12'), 'docker.io/library'],
     ['knows Docker Hub by its address', signed('docker.io'), oci('registry-1.docker.io/library/debian'), 'docker.io'],
     ['may be empty', [], oci('registry.example.com/a/b'), undefined],
+    ...['registry.example.com.', 'registry.example.com.:443', 'REGISTRY.example.COM', 'registry.example.com:80'].map(
+      (host): [string, object[], ReturnType<typeof oci>, string | undefined] => [
+        `knows a registry that is written ${host}`,
+        ours,
+        oci(`${host}/os/production/debian-12:v36`),
+        ours[0]?.prefix,
+      ],
+    ),
+    ...[
+      'https://registry.example.com.',
+      'https://registry.example.com.:443',
+      'https://REGISTRY.Example.com',
+      'https://somebody:x@registry.example.com',
+      'https://registry%2eexample.com',
+      'https://registry\uff0eexample.com',
+    ].map((origin): [string, object[], ReturnType<typeof http>, string] => [
+      `knows a web server that is written ${origin}`,
+      [...signed('*', 'https://registry.example.com/a'), unsigned('https://registry.example.com')],
+      http(`${origin}/a/b.tar`),
+      'https://registry.example.com/a',
+    ]),
+    ...['10.0.0.1', '10.1', '167772161', '0xa.0.0.1', '012.0.0.1'].map(
+      (host): [string, object[], ReturnType<typeof oci>, string] => [
+        `knows an address that is written ${host}`,
+        signed('10.0.0.1:5000/os'),
+        oci(`${host}:5000/os/debian-12`),
+        '10.0.0.1:5000/os',
+      ],
+    ),
+    ...['[::ffff:10.0.0.1]', '[::ffff:a00:1]', '[0:0:0:0:0:FFFF:0a00:0001]'].map(
+      (host): [string, object[], ReturnType<typeof http>, string] => [
+        `knows an address of IPv4 that is written ${host}`,
+        [...signed('*', 'http://10.0.0.1:8080/os')],
+        http(`http://${host}:8080/os/a.tar`),
+        'http://10.0.0.1:8080/os',
+      ],
+    ),
+    ...['[fd00::1]', '[FD00:0:0:0:0:0:0:1]', '[fd00::0.0.0.1]'].map(
+      (host): [string, object[], ReturnType<typeof http>, string] => [
+        `knows an address of IPv6 that is written ${host}`,
+        [...signed('*'), unsigned('https://[fd00:0::1]:443/os')],
+        http(`https://${host}/os/a.tar`),
+        'https://[fd00:0::1]:443/os',
+      ],
+    ),
+    ['takes a prefix with a dot at its end', signed('r.example.com./a'), oci('r.example.com/a/b'), 'r.example.com./a'],
+    ['tells another address from it', signed('http://10.0.0.1'), http('http://10.0.0.2/a.tar'), undefined],
   ])('%s', (_case, repositories, source, expected) => {
     expect(ruleFor(source, parsePolicy(policyOf(...repositories)))?.prefix).toBe(expected);
   });
@@ -125,6 +172,12 @@ describe('the policy of signatures', () => {
       policyOf(unsigned('a.example.com/b'), ...signed('a.example.com:443/b/')),
       /is there twice/,
     ],
+    [
+      'has one prefix twice, once with a dot',
+      policyOf(unsigned('a.example.com/b'), ...signed('A.example.com./b')),
+      /is there twice/,
+    ],
+    ['has half an address in a prefix', policyOf(unsigned('https://[fd00::1/a')), /neither tag nor digest/],
   ])('is refused when it %s', (_case, text, expected) => {
     expect(() => parsePolicy(text)).toThrow(expected);
     expect(() => parsePolicy(text)).not.toThrow(/[A-Za-z0-9+/]{40}/);

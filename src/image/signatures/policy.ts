@@ -27,7 +27,7 @@ const key = z.string().transform((text, context) => {
 const prefix = z
   .string()
   .regex(
-    /^(\*|(https?:\/\/)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(\/[^\s:@?#/]+)*\/?)$/,
+    /^(\*|(https?:\/\/)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(\/[^\s:@?#/]+)*\/?)$/,
     'must be a registry with the beginning of a path and neither tag nor digest, such as registry.example.com/os/production, a URL, or "*"',
   );
 
@@ -106,13 +106,25 @@ function placeOfPrefix(text: string): string {
 
 function placeOfUrl(text: string): string {
   const url = URL.parse(text);
-  return url ? `${url.origin}${url.pathname}`.replace(/\/$/, '') : text;
+  return url ? `${url.protocol}//${serverOf(url)}${url.pathname}`.replace(/\/$/, '') : text;
 }
 
 /** A registry has one name here, however it is written. */
 function hostOf(text: string): string {
-  const host = text.toLowerCase().replace(/:(443|80)$/, '');
+  const url = URL.parse(`https://${text}`);
+  const host = (url ? serverOf(url) : text.toLowerCase()).replace(/:(443|80)$/, '');
   return ['docker.io', 'registry-1.docker.io'].includes(host) ? 'index.docker.io' : host;
+}
+
+/**
+ * A URL has one spelling of its host already: lower case, no default port, numbers of addresses as everybody writes them. What is left are
+ * names with a dot at their end, which lead to the same server, and IPv4 addresses in the clothes of IPv6.
+ */
+function serverOf({ hostname, port }: URL): string {
+  const [, high, low] = /^\[::ffff:([0-9a-f]+):([0-9a-f]+)\]$/.exec(hostname) ?? [];
+  const bytes = [high, low].flatMap((it) => (it === undefined ? [] : [parseInt(it, 16) >> 8, parseInt(it, 16) & 255]));
+  const host = bytes.length > 0 ? bytes.join('.') : hostname.replace(/\.+$/, '');
+  return port === '' ? host : `${host}:${port}`;
 }
 
 function keyProblem(text: string): string | undefined {
