@@ -42,12 +42,14 @@ const rooms: Record<string, string[]> = {
   'controllers/osimage/stages': ['facts', 'observed'],
   'cli/bundle': ['command', 'host', 'terminal'],
   'cli/diff': ['command', 'terminal'],
-  'cli/rollout': ['command', 'terminal'],
+  'cli/rollout': ['command', 'follow', 'terminal', 'write'],
   'cli/fleet': ['rollout', 'terminal'],
   'cli/completion': ['command', 'cluster', 'names'],
   'cli/scene': ['command', 'names'],
   'cli/why': ['scene', 'terminal'],
-  'cli/commands': ['*', 'bundle', 'completion', 'diff', 'fleet', 'rollout', 'scene', 'why'],
+  'cli/views': ['rollout', 'scene', 'terminal'],
+  'cli/write': ['command', 'follow', 'names', 'scene', 'terminal', 'time'],
+  'cli/commands': ['*', 'bundle', 'completion', 'diff', 'fleet', 'rollout', 'scene', 'views', 'why', 'write'],
 };
 
 const source = import.meta.dirname;

@@ -10,11 +10,38 @@ import { rolloutStatus } from './commands/rollout-status.ts';
 import { rolloutUndo } from './commands/rollout-undo.ts';
 import { version } from './commands/version.ts';
 import { why } from './commands/why.ts';
+import { events } from './commands/events.ts';
+import { history } from './commands/history.ts';
+import { images } from './commands/images.ts';
+import { logs } from './commands/logs.ts';
+import { nodes } from './commands/nodes.ts';
+import { restart } from './commands/restart.ts';
+import { retry } from './commands/retry.ts';
+import { rollback } from './commands/rollback.ts';
+import { status } from './commands/status.ts';
+import { tree } from './commands/tree.ts';
+import { upgrade } from './commands/upgrade.ts';
+import { wait } from './commands/wait.ts';
+import { resume, suspend } from './commands/suspend.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
-  fleet,
+  status,
   why,
+  tree,
+  fleet,
+  images,
+  nodes,
+  history,
+  events,
+  logs,
+  upgrade,
+  rollback,
+  retry,
+  restart,
+  suspend,
+  resume,
+  wait,
   rolloutStatus,
   rolloutPause,
   rolloutResume,

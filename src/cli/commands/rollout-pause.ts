@@ -1,6 +1,8 @@
+import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { defineCommand, exitCodes } from '../command.ts';
 import type { Command } from '../command.ts';
 import { changeSpec, requireRollout } from '../rollout/change.ts';
+import { dryRunNote, dryRunOf, dryRunOption } from '../write/change.ts';
 
 /** Stops a rollout between two containers. */
 export const rolloutPause = switchPause(true, {
@@ -23,12 +25,14 @@ function switchPause(paused: boolean, texts: Pick<Command, 'name' | 'summary' | 
     positionals: ['NAME'],
     completes: [['ImageDistribution']],
     examples: [`kubectl monoroot ${texts.name.join(' ')} debian-12`],
-    async run({ out, cluster }, { positionals: [name = ''] }) {
-      const before = await changeSpec(cluster().client, name, (distribution) =>
-        requireRollout(distribution).paused === paused ? undefined : { activate: { existingContainers: { paused } } },
-      );
+    options: dryRunOption,
+    async run({ out, err, cluster }, { values, positionals: [name = ''] }) {
+      const dryRun = dryRunOf(values['dry-run']);
+      const decide = (distribution: ImageDistribution) =>
+        requireRollout(distribution).paused === paused ? undefined : { activate: { existingContainers: { paused } } };
+      const before = await changeSpec(cluster().client, name, decide, { out, err, dryRun });
       const already = requireRollout(before).paused === paused ? 'already ' : '';
-      out.line(`imagedistribution/${name} ${already}${paused ? 'paused' : 'resumed'}`);
+      out.line(`imagedistribution/${name} ${already}${paused ? 'paused' : 'resumed'}${dryRunNote(dryRun)}`);
       return exitCodes.done;
     },
   });

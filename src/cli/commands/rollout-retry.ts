@@ -1,5 +1,5 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import { annotations, fieldManagers } from '../../api/names.ts';
+import { annotations } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { osImages } from '../../kube/kinds.ts';
 import { imageObjectName, parseReference } from '../../api/images.ts';
@@ -7,6 +7,8 @@ import { isTrue } from '../../runtime/conditions.ts';
 import { CommandError, defineCommand, exitCodes } from '../command.ts';
 import { printable } from '../terminal.ts';
 import { changeSpec, getDistribution, requireRollout } from '../rollout/change.ts';
+import type { Writing } from '../rollout/change.ts';
+import { changeObject, dryRunNote, dryRunOf, dryRunOption } from '../write/change.ts';
 
 /** Lets a rollout that halted try again what failed. */
 export const rolloutRetry = defineCommand({
@@ -16,12 +18,14 @@ export const rolloutRetry = defineCommand({
   completes: [['ImageDistribution']],
   options: {
     lift: { type: 'boolean', help: 'also lift the condemnation of the image, whose evidence is shown' },
+    ...dryRunOption,
   },
   description: `Gives spec.activate.existingContainers.retryToken of the ImageDistribution NAME a new value: a halted rollout goes on, and
 containers that were reverted are moved again. An image that a halt has condemned is tried nowhere until it is lifted.`,
   examples: ['kubectl monoroot rollout retry debian-12', 'kubectl monoroot rollout retry debian-12 --lift'],
-  async run({ out, cluster, now }, { values, positionals: [name = ''] }) {
+  async run({ out, err, cluster, now }, { values, positionals: [name = ''] }) {
     const { client } = cluster();
+    const dryRun = dryRunOf(values['dry-run']);
     const distribution = await getDistribution(client, name);
     requireRollout(distribution);
     const condemned = await evidence(client, distribution.spec.image);
@@ -33,15 +37,16 @@ containers that were reverted are moved again. An image that a halt has condemne
           `${distribution.spec.image} stays condemned, so a retry would move nothing; add --lift when the cause is fixed`,
         );
       }
-      await lift(client, distribution.spec.image);
-      out.line(`osimage/${objectName(distribution.spec.image)} lifted`);
+      await lift(client, distribution.spec.image, { out, err, dryRun });
+      out.line(`osimage/${objectName(distribution.spec.image)} lifted${dryRunNote(dryRun)}`);
     }
     const retryToken = now().toISOString();
-    await changeSpec(client, name, (current) => {
+    const decide = (current: ImageDistribution) => {
       requireRollout(current);
       return { activate: { existingContainers: { retryToken } } };
-    });
-    out.line(`imagedistribution/${name} retries ${distribution.spec.image}`);
+    };
+    await changeSpec(client, name, decide, { out, err, dryRun });
+    out.line(`imagedistribution/${name} retries ${distribution.spec.image}${dryRunNote(dryRun)}`);
     return exitCodes.done;
   },
 });
@@ -56,9 +61,9 @@ async function evidence(client: Client, image: string): Promise<string | undefin
   return object?.metadata.annotations?.[annotations.condemned];
 }
 
-async function lift(client: Client, image: string): Promise<void> {
+async function lift(client: Client, image: string, writing: Writing): Promise<void> {
   const patch = { metadata: { annotations: { [annotations.condemned]: null } } };
-  await client.mergePatch(osImages, { name: objectName(image) }, patch, { fieldManager: fieldManagers.plugin });
+  await changeObject(client, osImages, { name: objectName(image) }, () => patch, writing);
 }
 
 function requireFailure({ metadata, status }: ImageDistribution): void {

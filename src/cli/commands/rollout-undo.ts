@@ -5,7 +5,9 @@ import type { OSImage } from '../../api/osimage.ts';
 import { osImages } from '../../kube/kinds.ts';
 import { imageName, parseReference } from '../../api/images.ts';
 import { CommandError, UsageError, defineCommand, exitCodes } from '../command.ts';
+import { imageNameOf } from '../names.ts';
 import { changeSpec } from '../rollout/change.ts';
+import { dryRunNote, dryRunOf, dryRunOption } from '../write/change.ts';
 
 /** Distributes again what was distributed before. */
 export const rolloutUndo = defineCommand({
@@ -15,22 +17,27 @@ export const rolloutUndo = defineCommand({
   completes: [['ImageDistribution']],
   options: {
     to: { type: 'string', value: 'IMAGE', help: 'this version instead: <os>:<version> of an OSImage' },
+    ...dryRunOption,
   },
   description: `Sets spec.image of the ImageDistribution NAME to the newest of status.previousImages that is not condemned. Nodes that
 retain it download nothing. Containers that follow the default move back as the spec says, in waves. Where spec is kept in Git,
 change it there instead: the tool would set it back.`,
   examples: ['kubectl monoroot rollout undo debian-12', 'kubectl monoroot rollout undo debian-12 --to debian-12:v35'],
-  async run({ out, cluster }, { values, positionals: [name = ''] }) {
+  async run({ out, err, cluster }, { values, positionals: [name = ''] }) {
     const { client } = cluster();
     const images = await client.list(osImages);
+    const dryRun = dryRunOf(values['dry-run']);
     let target = '';
-    const before = await changeSpec(client, name, (distribution) => {
-      target = values.to ?? previousImage(distribution, images);
+    const decide = (distribution: ImageDistribution) => {
+      target = values.to === undefined ? previousImage(distribution, images) : imageNameOf(values.to);
       check(target, distribution, images);
       return target === distribution.spec.image ? undefined : { image: target };
-    });
+    };
+    const before = await changeSpec(client, name, decide, { out, err, dryRun });
     const { image } = before.spec;
-    out.line(`imagedistribution/${name} ${image === target ? `has ${image} already` : `${image} -> ${target}`}`);
+    out.line(
+      `imagedistribution/${name} ${image === target ? `has ${image} already` : `${image} -> ${target}`}${dryRunNote(dryRun)}`,
+    );
     return exitCodes.done;
   },
 });

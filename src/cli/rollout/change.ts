@@ -1,11 +1,9 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import { fieldManagers } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { imageDistributions } from '../../kube/kinds.ts';
-import { isConflict } from '../../runtime/errors.ts';
 import { CommandError } from '../command.ts';
-
-const attempts = 5;
+import { silentScreen } from '../terminal.ts';
+import { changeObject } from '../write/change.ts';
 
 /** Throws an error for users when there is none. */
 export async function getDistribution(client: Client, name: string): Promise<ImageDistribution> {
@@ -17,6 +15,10 @@ export function unknownDistribution(name: string): never {
   throw new CommandError(`There is no ImageDistribution ${name}; kubectl get imgdist lists them`);
 }
 
+/** How a command writes: for real by default. */
+export type Writing = Parameters<typeof changeObject>[4];
+const really: Writing = { out: silentScreen, err: silentScreen, dryRun: undefined };
+
 /**
  * Changes spec of a distribution as `decide` says of what it is now: a patch, or undefined to leave it alone. When somebody else
  * changes it meanwhile it is read and decided again, so that no field comes back that was just removed. Gives what it was.
@@ -25,24 +27,13 @@ export async function changeSpec(
   client: Client,
   name: string,
   decide: (distribution: ImageDistribution) => object | undefined,
+  writing: Writing = really,
 ): Promise<ImageDistribution> {
-  for (let attempt = 1; ; attempt++) {
-    const distribution = await getDistribution(client, name);
+  const patchOf = (distribution: ImageDistribution) => {
     const spec = decide(distribution);
-    if (!spec) return distribution;
-    const { resourceVersion } = distribution.metadata;
-    try {
-      await client.mergePatch(
-        imageDistributions,
-        { name },
-        { metadata: { resourceVersion }, spec },
-        { fieldManager: fieldManagers.plugin },
-      );
-      return distribution;
-    } catch (error) {
-      if (!isConflict(error) || attempt === attempts) throw error;
-    }
-  }
+    return spec && { spec };
+  };
+  return (await changeObject(client, imageDistributions, { name }, patchOf, writing)).before;
 }
 
 /** Throws when no existing containers are moved by it: a patch would begin to move them. */

@@ -25,7 +25,7 @@ export function renderExplanation(it: Explanation, { paint }: Pick<Screen, 'pain
     '',
     ...table([
       [
-        it.standing === 'Well' ? 'State' : 'Cause',
+        it.standing === 'Well' && !wentBack ? 'State' : 'Cause',
         `${it.cause.reason} (${it.cause.object}): ${printable(it.cause.message)}`,
       ],
       ['Next', it.next],
