@@ -79,6 +79,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   };
   const { countBytes } = agentMetrics;
   const room = new Room(() => readSpace(paths.staging), settings.minFree);
+  const ensure = (bytes: number) => room.ensureFree(bytes);
   const sources = { http, registries, signatures, architecture: architecture() };
   const fetchPorts = { ...common, ...sources, room, readSecret, countBytes, seen: new Set<string>() };
 
@@ -99,12 +100,12 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     readNodeStore: () => reflector.store.get(nodeName),
     fetch: (image, fetchSignal, onProgress) => fetchImage(image, fetchPorts, fetchSignal, onProgress),
     verify: (image, content, verifySignal) =>
-      withScratch(paths, (scratch) => verifyEntry(entryPath(paths, image), content, scratch, verifySignal)),
+      withScratch(paths, (scratch) => verifyEntry(entryPath(paths, image), content, scratch, verifySignal, ensure)),
     verifyIntervals: {
       seconds: seconds(env.VERIFY_INTERVAL_SECONDS, 3_600),
       contentSeconds: seconds(env.DEEP_VERIFY_INTERVAL_SECONDS, 86_400),
     },
-    usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal),
+    usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal, ensure),
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
     // What is told from outside of a run, by a fetch that goes on in the background for instance.

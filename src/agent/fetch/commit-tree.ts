@@ -20,6 +20,7 @@ import type { StorePaths } from '../store/paths.ts';
 import { publish } from '../store/commit.ts';
 import { shareFiles } from '../store/share.ts';
 import { Sorter } from '../store/sorter.ts';
+import type { Ensure } from '../store/sorter.ts';
 import { syncFileSystem } from '../store/sync.ts';
 import { together } from '../../runtime/together.ts';
 import { mostDescriptionBytes } from '../../image/untrusted.ts';
@@ -29,6 +30,8 @@ export interface SealPorts {
   /** Of this node. */
   architecture: Architecture;
   now: () => Date;
+  /** See `SorterOptions`. */
+  ensure?: Ensure | undefined;
 }
 
 /** What is known about an unpacked tree besides itself. */
@@ -45,7 +48,7 @@ export interface Origin extends Obtained {
 export async function publishTree(
   tree: string,
   { staging, wanted, archiveBytes, defaults: ofSource }: Origin,
-  { paths, architecture, now }: SealPorts,
+  { paths, architecture, now, ensure }: SealPorts,
   signal: AbortSignal,
 ): Promise<ImageFile> {
   const { os, version, digest } = wanted;
@@ -73,14 +76,15 @@ export async function publishTree(
   const entries = await relatives(paths, wanted);
   const work = join(staging, 'share');
   await mkdir(work, { mode: 0o700 });
-  const survey = new Survey({ scratch: work, signal });
-  const attributes = new Sorter({ scratch: work, signal });
+  const lists = { scratch: work, signal, ensure };
+  const survey = new Survey(lists);
+  const attributes = new Sorter(lists);
   try {
     const look = together(survey.look(root, signal), addAttributes(entry, attributes, signal));
     // Files that are going to be shared need not be written to the disk; without any to share with, the disk can begin at once.
     await together(look, entries.length > 0 ? Promise.resolve() : syncFileSystem(entry, signal));
     const sharedBytes = await shareFiles({
-      ...{ root, survey, entries, work, signal },
+      ...{ root, survey, entries, work, signal, ensure },
       attributes: () => attributes.sorted(),
     });
     const overlayBytes = Object.fromEntries(

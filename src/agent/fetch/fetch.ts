@@ -83,6 +83,7 @@ async function fetchInto(
   const tree = join(staging, 'tree');
   const room = ports.room ?? new Room(() => readSpace(ports.paths.staging), readSettings({}).minFree);
   let claim: Claim | undefined;
+  let isWhole = false;
   try {
     const { totalBytes } = source;
     const progress = { downloadedBytes: 0, ...(totalBytes !== undefined && { totalBytes }) };
@@ -99,14 +100,16 @@ async function fetchInto(
     const soFar = () => Promise.resolve({ ...progress, unpackedBytes: undefined });
     const into = { directory: tree, scratch: staging, onBytes, claim };
     const obtained = await guarded(claim, soFar, signal, (inner) => source.obtain({ ...into, signal: inner }));
-    return await publishTree(tree, { staging, wanted, ...obtained }, ports, signal);
+    isWhole = true;
+    const ensure = (bytes: number) => room.ensureFree(bytes);
+    return await publishTree(tree, { staging, wanted, ...obtained }, { ...ports, ensure }, signal);
   } catch (error) {
     const failure = toFetchError(error);
     if (failure.reason !== 'NoSpace' || signal.aborted) throw error;
     claim?.release();
     await removeTree(staging);
-    // Nothing came, and its size is that of the right bytes.
-    const seen = new Set(source.sizeIsVerified && !claim ? [wanted.digest] : []);
+    // All came; or nothing, and its size is that of the right bytes.
+    const seen = new Set(isWhole || (source.sizeIsVerified && !claim) ? [wanted.digest] : []);
     throw await verified(failure, source, wanted.digest, seen.size > 0 ? seen : (ports.seen ?? seen), signal);
   } finally {
     claim?.release();

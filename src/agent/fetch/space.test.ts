@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { sha256, rootEntries, tar } from '../../../test/fixtures/agent/archive.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
@@ -45,5 +47,25 @@ describe.skipIf(unable)(unable ? `an image without room (skipped: ${unable})` : 
   test('has others make no room for it, when a server has other bytes', async () => {
     const { fetch } = await fetchOf(Buffer.concat([archive, Buffer.alloc(512)]));
     expect(await fetch()).toMatchObject({ reason: 'DigestMismatch', verified: false });
+  });
+
+  test('for the lists of its files leaves what must stay free, and is known to be the right one', async () => {
+    const names = Array.from({ length: 6_000 }, (_, i) => ({ name: `usr/${i}${'n'.repeat(200)}` }));
+    const many = tar([...rootEntries(), ...names]);
+    const origin = await serve((_request, response) => response.end(many));
+    const ports = await fetchPorts();
+    // Others fill the disk when all is unpacked.
+    const isListed = async () => (await readdir(join(ports.paths.staging, 'debian-12.v1.1'))).includes('share');
+    const space = async () => {
+      const freeBytes = (await isListed().catch(() => false)) ? 1_000_000_000 : 2_000_000_000;
+      return { totalBytes: 1e12, freeBytes, totalInodes: 1e9, freeInodes: 1e9 };
+    };
+    const http = { url: `${origin}/a`, sha256: sha256(many) };
+    const image = wantedImage('v1', { digest: `sha256:${http.sha256}`, source: { http } });
+    const room = new Room(space, { bytes: 1_000_000_000 });
+    const found = await failure(image, { ...ports, room, uniqueId: () => '1' });
+    expect(found).toMatchObject({ reason: 'NoSpace', verified: true });
+    expect(found.message).toContain('Lists of files take');
+    expect(await readdir(ports.paths.staging)).toEqual([]);
   });
 });

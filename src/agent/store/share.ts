@@ -8,6 +8,7 @@ import type { Survey } from './measure.ts';
 import { unescaped } from './names.ts';
 import { replaceFiles } from './replace.ts';
 import { Sorter } from './sorter.ts';
+import type { Ensure } from './sorter.ts';
 
 export interface SharePorts {
   /** The tree that is about to be published, and what a look at it found. */
@@ -20,6 +21,7 @@ export interface SharePorts {
   /** A directory, not there yet, on the same file system. */
   work: string;
   signal: AbortSignal;
+  ensure?: Ensure | undefined;
 }
 
 /**
@@ -30,11 +32,11 @@ export interface SharePorts {
  * vanish meanwhile. Its memory does not grow with the number of files; aborting stops it in the middle, with a tree of no use.
  */
 export async function shareFiles(ports: SharePorts): Promise<number> {
-  const { root, survey, entries, attributes, work, signal } = ports;
+  const { root, survey, entries, attributes, work, signal, ensure } = ports;
   if (entries.length === 0) return 0;
   const links = join(work, 'links');
   await mkdir(links, { recursive: true, mode: 0o700 });
-  const options = { scratch: work, signal };
+  const options = { scratch: work, signal, ensure };
   const matches = new Sorter(options);
   const several = new Sorter(options);
   const thread = new LinkThread(signal);
@@ -68,9 +70,9 @@ interface Match {
 
 /** Links, for each file that has one, a published file that really is the same into a directory of our own. */
 async function linkIdentical(ports: SharePorts, links: string, matches: Sorter, thread: LinkThread): Promise<void> {
-  const { root, survey, entries, work, signal } = ports;
+  const { root, survey, entries, work, signal, ensure } = ports;
   await thread.askAll(
-    withCandidates(() => survey.files(), entries, { scratch: work, signal }),
+    withCandidates(() => survey.files(), entries, { scratch: work, signal, ensure }),
     ({ file, candidates }) => candidates.reduce((sum, { name }) => sum + name.length, file.name.length),
     (files) => ({ kind: 'link', root, links, files }),
     async ({ file: { name, names, inode, diskBytes } }, link) => {

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { Sorter } from './sorter.ts';
 
+const { signal } = new AbortController();
+
 /** Lines with every byte that a name may have but the end of a line, in no order. */
 const lines = Array.from({ length: 5000 }, (_, i) => {
   const byte = (i * 7919) % 256;
@@ -76,4 +78,30 @@ test.each([
   expect((await other.next()).value).toBe(expected[1]);
   expect(await read(sorter)).toEqual(expected);
   await sorter.close();
+});
+
+test('lists that find no room in memory ask for room on the disk before they take it', async () => {
+  const asked: number[] = [];
+  const ensure = (bytes: number) => Promise.resolve(void asked.push(bytes));
+  const sorter = new Sorter({ scratch: temporaryDirectory(), signal, ensure, mostCharacters: 10_000 });
+  for (const line of lines) {
+    sorter.add(line);
+    await sorter.settle();
+  }
+  const all = lines.reduce((sum, line) => sum + line.length + 1, 0);
+  expect(await read(sorter)).toHaveLength(lines.length);
+  // For what sort(1) puts into files, and for its output.
+  expect(asked.slice(0, -1).reduce((sum, bytes) => sum + bytes, 0)).toBe(all);
+  expect(asked.at(-1)).toBe(all);
+  await sorter.close();
+});
+
+test('without room a list ends, and nothing of it stays', async () => {
+  const scratch = temporaryDirectory();
+  const ensure = () => Promise.reject(new Error('no room'));
+  const sorter = new Sorter({ scratch, signal, ensure, mostCharacters: 0 });
+  sorter.add('a line');
+  await expect(sorter.settle()).rejects.toThrow('no room');
+  await sorter.close();
+  expect(readdirSync(scratch)).toEqual([]);
 });

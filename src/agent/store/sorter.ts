@@ -15,12 +15,16 @@ const mostCharacters = 1_000_000;
 const sortMemory = '12M';
 const pieceCharacters = 65_536;
 
+export type Ensure = (bytes: number) => Promise<void>;
+
 export interface SorterOptions {
   /** An existing directory for what finds no room in memory. */
   scratch: string;
   signal: AbortSignal;
   /** Gets out of the way of all others. */
   idle?: boolean;
+  /** Throws unless the disk has room for so many bytes more: asked before they are written. */
+  ensure?: Ensure | undefined;
   /** Characters that are sorted in memory; for tests. */
   mostCharacters?: number;
 }
@@ -81,12 +85,15 @@ export class Sorter {
     await this.settle();
     if (!this.#spilled) return;
     await this.#pour(this.#spilled);
+    // What was put into files is there until all of it is written in its order.
+    await this.#options.ensure?.(this.#spilled.characters);
     await this.#spilled.finish();
   }
 
   async #pour(spilled: Spilled): Promise<void> {
     const turns = new Turns(this.#options.signal);
     const lines = this.#lines;
+    await this.#options.ensure?.(this.#characters);
     this.#lines = [];
     this.#characters = 0;
     for (let next = 0; next < lines.length; next += 256) {
@@ -101,6 +108,8 @@ class Spilled {
   readonly #child: ChildProcess;
   readonly #output: FileHandle;
   readonly #ended: Promise<void>;
+  /** Of all that was written to it. */
+  characters = 0;
 
   static async start(options: SorterOptions): Promise<Spilled> {
     const path = join(options.scratch, `sorted-${++count}`);
@@ -130,6 +139,7 @@ class Spilled {
   }
 
   async write(text: string): Promise<void> {
+    this.characters += text.length;
     if (this.#input.write(text, 'latin1')) return;
     await Promise.race([once(this.#input, 'drain'), this.#ended]);
   }

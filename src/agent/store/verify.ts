@@ -20,6 +20,7 @@ import {
 import { escaped } from './names.ts';
 import { exists } from './commit.ts';
 import { Sorter } from './sorter.ts';
+import type { Ensure } from './sorter.ts';
 import { walk } from '../../system/walk.ts';
 
 /** No path of a published tree is longer. */
@@ -30,16 +31,17 @@ const longestPath = 4096;
  * Without `content` one look at each file is taken, which finds what is missing, added or visibly another, and reads none. With
  * it all is read, past the page cache. The first such verification, which follows the publishing, adds the digests that later
  * ones compare. Throws when that cannot be found out. All of it is at low priority, in little memory; aborting stops it.
- * `scratch` is an empty directory for its own files.
+ * `scratch` is an empty directory for its own files; `ensure` is asked before lists in it grow.
  */
 export async function verifyEntry(
   entry: string,
   content: boolean,
   scratch: string,
   signal: AbortSignal,
+  ensure?: Ensure,
 ): Promise<string | undefined> {
   if (!(await exists(join(entry, manifestName)))) return 'its manifest is missing';
-  const options = { scratch, signal, idle: true };
+  const options = { scratch, signal, ensure, idle: true };
   const { digests } = await readHead(entry);
   const difference = new Difference();
   const now = new Sorter(options);

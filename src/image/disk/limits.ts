@@ -70,6 +70,14 @@ export function consumptionFailure(
   return space.freeInodes < must.inodes ? noInodes(space, must.inodes) : undefined;
 }
 
+/** Why lists of files, which are written beside what was promised, must not grow by so many bytes; undefined when they may. */
+export function shortage(space: Space, bytes: number, minFree: MinFree): FetchError | undefined {
+  const must = minFreeOf(space, minFree).bytes;
+  if (space.freeBytes - bytes >= must) return undefined;
+  const message = `Lists of files take ${mib(bytes)} more; ${mib(space.freeBytes)} are free, of which ${mib(must)} must stay free (MIN_FREE)`;
+  return new FetchError('NoSpace', `${message}; free space on the node`);
+}
+
 /** The archive holds more than any operating system. */
 export function tooManyEntries(): FetchError {
   const message = `The archive has more than ${maxEntries} files and directories: that is no operating system`;

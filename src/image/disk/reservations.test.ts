@@ -34,6 +34,12 @@ const reasonOf = (promise: Promise<unknown>) =>
 const guard = (claim: Claim, unpackedMib: number, signal = new AbortController().signal) =>
   reasonOf(claim.guard(() => Promise.resolve({ downloadedBytes: 1e9, unpackedBytes: unpackedMib * mib }), signal));
 
+test('what is written beside all promises leaves what must stay free', async () => {
+  const { room } = roomOf(101);
+  expect(await reasonOf(room.ensureFree(mib))).toBeUndefined();
+  expect(await reasonOf(room.ensureFree(mib + 1))).toBe('NoSpace');
+});
+
 test('what one fetch is promised no other gets, until it is released', async () => {
   const { room } = roomOf(300);
   const first = await room.claim(needs(120), noFiles);

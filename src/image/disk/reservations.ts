@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { toFetchError } from '../failure.ts';
-import { checkSpace, consumptionFailure, lookAgainMilliseconds, maxEntries, neededBytes } from './limits.ts';
+import { checkSpace, consumptionFailure, lookAgainMilliseconds, maxEntries, neededBytes, shortage } from './limits.ts';
 import type { Consumption, Need } from './limits.ts';
 import type { MinFree, Space } from './space.ts';
 
@@ -89,6 +89,12 @@ export class Room {
       },
       release: () => void this.#granted.delete(own),
     };
+  }
+
+  /** Throws NoSpace unless what must stay free stays so when so many bytes more are written, which no one was promised. */
+  async ensureFree(bytes: number): Promise<void> {
+    const failure = shortage(await this.#readSpace(), bytes, this.#minFree);
+    if (failure) throw failure;
   }
 
   /** Throws when a fetch must stop; gives the milliseconds until the next look. `before`: what it took before this stream. */
