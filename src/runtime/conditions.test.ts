@@ -4,6 +4,7 @@ import {
   isFalse,
   isTrue,
   kstatus,
+  longestMessage,
   removeConditions,
   setCondition,
   setConditions,
@@ -78,4 +79,14 @@ test('reading conditions', () => {
   expect([isTrue(before, 'Ready'), isTrue(unknown, 'Ready'), isTrue([], 'Ready')]).toEqual([true, false, false]);
   expect([isFalse(before, 'Ready'), isFalse(unknown, 'Ready'), isFalse([], 'Ready')]).toEqual([false, false, false]);
   expect(removeConditions(before, 'Stalled', 'Ready')).toEqual([]);
+});
+
+test('what others say at any length is cut so that the API server takes it, and still says what to do', () => {
+  const message = `a webhook said: ${'x'.repeat(100_000)}. Change the policy`;
+  const [{ message: told } = ready] = setConditions([], [{ ...ready, message }], 1, late);
+  expect(told.length).toBeLessThanOrEqual(longestMessage);
+  expect([told.startsWith('a webhook said: xxx'), told.endsWith('xxx. Change the policy')]).toEqual([true, true]);
+  expect(
+    setConditions([{ ...ready, message: told, lastTransitionTime: '' }], [{ ...ready, message }], 1, late)[0],
+  ).toMatchObject({ message: told });
 });

@@ -1,4 +1,11 @@
+import { truncateMiddle } from './text.ts';
 import { formatTime } from './time.ts';
+
+/**
+ * Longest message of a condition, in UTF-16 code units. What others say (a webhook, a kubelet) may be of any length, and an object with
+ * a dozen such messages must still fit into etcd.
+ */
+export const longestMessage = 8192;
 
 /** `meta/v1.Condition`. */
 export interface Condition {
@@ -25,7 +32,8 @@ export function setCondition(
   const others = (conditions ?? []).filter(({ type }) => type !== condition.type);
   const before = findCondition(conditions, condition.type);
   const lastTransitionTime = before?.status === condition.status ? before.lastTransitionTime : formatTime(now);
-  return [...others, { ...condition, lastTransitionTime }].sort(byType);
+  const message = truncateMiddle(condition.message, longestMessage);
+  return [...others, { ...condition, message, lastTransitionTime }].sort(byType);
 }
 
 /** The conditions with all of these, which are about this generation. */

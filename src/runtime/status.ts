@@ -1,4 +1,4 @@
-import { isTrue } from './conditions.ts';
+import { isTrue, longestMessage } from './conditions.ts';
 import type { Condition } from './conditions.ts';
 
 export interface StatusReport<S> {
@@ -99,6 +99,7 @@ function conditionProblems({ type, status, reason, message, lastTransitionTime }
     ...(/^[A-Z][A-Za-z0-9]*$/.test(type) ? [] : [`condition type ${type} is not CamelCase`]),
     ...(['True', 'False', 'Unknown'].includes(status) ? [] : [`${type} has status ${status}`]),
     ...(/^[A-Z][A-Za-z0-9]*$/.test(reason) ? [] : [`reason '${reason}' of ${type} is not CamelCase`]),
+    ...(message.length > longestMessage ? [`the message of ${type} has ${message.length} characters`] : []),
     ...(message === '' && status !== 'True' ? [`${type} is ${status} without a message`] : []),
     ...(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(lastTransitionTime) && !isNaN(Date.parse(lastTransitionTime))
       ? []

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { truncate, truncateBytes, truncateStart } from './text.ts';
+import { truncate, truncateBytes, truncateMiddle, truncateStart } from './text.ts';
 
 describe('a text is cut', () => {
   test.each([
@@ -35,4 +35,13 @@ test.each([
 ])('%s cut to %d bytes is %s', (text, bytes, cut) => {
   expect(truncateBytes(text, bytes)).toBe(cut);
   expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(bytes);
+});
+
+test.each([
+  ['short', 8, 'short'],
+  ['what happened, and what to do', 12, 'what hap… do'],
+  ['💾💾💾💾💾💾', 8, '💾💾…💾'],
+])('%s cut in the middle to %d is %s', (text, most, cut) => {
+  expect(truncateMiddle(text, most)).toBe(cut);
+  expect(cut.length).toBeLessThanOrEqual(most);
 });

@@ -23,6 +23,13 @@ export function truncateStart(text: string, maxLength: number): string {
   return ellipsis + text.slice(isLowSurrogate(text.charCodeAt(start)) ? start + 1 : start);
 }
 
+/** As {@link truncate}, but of the middle: what happened is said first, and what to do last. */
+export function truncateMiddle(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  const end = Math.floor(maxLength / 4);
+  return truncate(text, maxLength - end) + truncateStart(text, end + ellipsis.length).slice(ellipsis.length);
+}
+
 /** As {@link truncate}, for at most so many bytes of UTF-8. */
 export function truncateBytes(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;

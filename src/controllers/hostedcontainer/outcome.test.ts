@@ -392,6 +392,17 @@ describe('a Pod that the API server refuses', () => {
     expect(w.object.status?.lastKnownGoodImage).toBe('os:v2');
   });
 
+  test('with a text of any length is reported, and written once', () => {
+    const w = attempt('good');
+    w.refusal = () => `admission webhook said: ${'no '.repeat(50_000)}`;
+    w.pass(120, 5);
+    expect(messageOf(w, 'Ready')?.length ?? 0).toBeLessThanOrEqual(8192);
+    expectValidStatus(w.object);
+    const writes = w.statusWrites;
+    w.pass(600, 30);
+    expect(w.statusWrites).toBe(writes);
+  });
+
   test('while one of the last known good would be taken is a failure', () => {
     const w = attempt('good');
     w.refusal = (pod) => (isOf('os:v2')(pod) ? 'not on a Sunday' : undefined);
