@@ -5,10 +5,13 @@ import type { HostedContainer } from '../../src/api/hostedcontainer.ts';
 import { annotations } from '../../src/api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { findCondition } from '../../src/runtime/conditions.ts';
+import { dashboards } from '../../hack/lib/dashboards/dashboards.ts';
 import { serveFiles } from './lib/files.ts';
 import type { Archive } from './lib/files.ts';
 import { spread } from './lib/images.ts';
 import { applyContainer, distributed, inside, page, remove } from './lib/objects.ts';
+import { startPrometheus } from './lib/prometheus.ts';
+import type { Prometheus } from './lib/prometheus.ts';
 import { baseArchive, debianMirror, makeSecrets, order, orderFrom, removeSecrets } from './lib/recipes.ts';
 import { has, kubectl, namespace, until } from './lib/system.ts';
 import { recordAll } from './lib/watch.ts';
@@ -25,6 +28,7 @@ const followers = Array.from({ length: 20 }, (_, i) => `follower-${String(i + 1)
 const maxUnavailable = 5;
 const credentials = { username: 'builder', password: 'right' };
 let registry: Registry;
+let prometheus: Prometheus;
 let base: Archive;
 
 beforeAll(async () => {
@@ -32,8 +36,10 @@ beforeAll(async () => {
   registry = await startRegistry(kubectl, { namespace, credentials });
   base = await baseArchive();
   await makeSecrets(registry, credentials);
+  prometheus = await startPrometheus();
 });
 afterAll(async () => {
+  prometheus.stop();
   await remove({ containers: followers });
   await remove({ images: ['v1', 'v2', bad, 'untested', 'unbuilt', 'debian'].map(image) });
   await removeSecrets();
@@ -156,6 +162,29 @@ test('a bad version is halted by its canaries and condemned, and everybody is on
   const condemned = await untilImage(bad, 'Condemned', 'True/Condemned', 60);
   expect(condemned.metadata.annotations?.[annotations.condemned]).toContain('follower-0');
   await until(osImages, named('v2'), 'is the default again', (i) => i.status?.defaultVersion === true, 60);
+  await expect
+    .poll(() => prometheus.firing('MonorootRolloutHalted'), { timeout: 30_000 })
+    .toEqual([expect.objectContaining({ distribution: named(bad).name, severity: 'critical' })]);
+});
+
+/** Panels whose series come only with what this fleet has not seen: a gate, a failed fetch, … */
+const mayBeEmpty = ['Gates', 'Tries that failed', 'Verifications', 'Stalled objects', 'Oldest look', 'Soak ends in'];
+
+test('the panels of the dashboards have series', async () => {
+  const empty: string[] = [];
+  for (const text of dashboards().values()) {
+    const { panels } = JSON.parse(text) as { panels: { title: string; targets: { expr: string }[] }[] };
+    for (const { title, targets } of panels) {
+      for (const { expr } of targets) {
+        const asked = expr
+          .replaceAll(/\$(os|node)\b/g, '.*')
+          .replaceAll('$distribution', named(bad).name)
+          .replaceAll('$__rate_interval', '10m');
+        if ((await prometheus.query(asked)).length === 0) empty.push(title);
+      }
+    }
+  }
+  expect(empty.filter((title) => !mayBeEmpty.includes(title))).toEqual([]);
 });
 
 const mirror = debianMirror();
