@@ -26,7 +26,10 @@ const { spec } = load(readFileSync(join(root, 'deploy/components/monitoring/rule
 const rules = spec.groups.flatMap((group) => group.rules);
 
 const promtool = (...args: string[]) =>
-  execFileSync(join(root, 'hack/lib/prometheus'), ['promtool', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync(join(root, 'hack/lib/prometheus'), ['promtool', ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 
 beforeAll(() => {
   writeFileSync(join(scratch, 'rules.yaml'), JSON.stringify(spec));
