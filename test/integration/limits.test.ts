@@ -163,6 +163,7 @@ test('an ImageDistribution of which everything is as long as its writers make it
   }));
   const gates = Array.from({ length: 8 }, (_, i) => ({
     name: `${i}`.padEnd(63, 'g'),
+    holds: false,
     time,
     failures: 1000,
     message: truncate('<'.repeat(9000), 1024),
@@ -170,6 +171,7 @@ test('an ImageDistribution of which everything is as long as its writers make it
   const rollout = {
     image: longImage,
     startTime: time,
+    wave: 1,
     haltTime: time,
     haltReason: 'GateFailed',
     haltMessage: '<'.repeat(4096),
