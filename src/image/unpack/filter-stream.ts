@@ -20,8 +20,8 @@ export interface FilterOutcome {
   failure?: { reason: FailureReason; message: string };
   /** Whether the program that reads what comes out has gone. Why it has, it says itself. */
   isBroken: boolean;
-  /** Another stream, to be restored after the first: see `Directories`. */
-  repeated?: Uint8Array;
+  /** Other streams, to be restored after the first, one after the other: see `Directories`. */
+  repeated?: Uint8Array[];
 }
 
 /** Numbers that two threads share: bytes that came, and whether the rest is of no use. */
@@ -52,8 +52,7 @@ export function filterStream({ input, output }: FilterPipes, filter: Filter, cou
     }
     give(reader.end());
     if (reader.isWhole) give([streamEnd]);
-    const again = repeated();
-    return { isBroken: false, ...(again && { repeated: again }) };
+    return { isBroken: false, repeated: repeated() };
   } catch (error) {
     if (errorCode(error) === 'EPIPE') return { isBroken: true };
     const { reason, message } = toFetchError(error);

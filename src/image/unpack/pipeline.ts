@@ -87,7 +87,7 @@ export async function startUnpacking(
     write: (chunk) => input.write(chunk),
     async finish() {
       input.end();
-      const { failure: found, repeated } = await outcome;
+      const { failure: found, repeated = [] } = await outcome;
       const endings = [...(decompressed ? [await decompressed] : []), await restored];
       signal.throwIfAborted();
       const failure = failureOf(endings, found) ?? (await restoreAgain(directory, repeated, signal));
@@ -101,16 +101,19 @@ export async function startUnpacking(
 /** Restores what came twice once more, as it came last. */
 async function restoreAgain(
   directory: string,
-  stream: Uint8Array | undefined,
+  streams: readonly Uint8Array[],
   signal: AbortSignal,
 ): Promise<FetchError | undefined> {
-  if (!stream) return undefined;
-  const tar = start(unpack, restoring(directory), 'pipe', 'ignore', signal);
-  const restored = follow(tar, 'bsdtar');
-  const input = new Sink(tar.stdin as Writable);
-  await input.write(streamStart, stream, streamEnd);
-  input.end();
-  return diagnose([await restored]);
+  for (const stream of streams) {
+    const tar = start(unpack, restoring(directory), 'pipe', 'ignore', signal);
+    const restored = follow(tar, 'bsdtar');
+    const input = new Sink(tar.stdin as Writable);
+    await input.write(streamStart, stream, streamEnd);
+    input.end();
+    const failure = diagnose([await restored]);
+    if (failure) return failure;
+  }
+  return undefined;
 }
 
 /** What went wrong: what a program lacks counts for most, then what the decompressor says, then what the filter has found. */

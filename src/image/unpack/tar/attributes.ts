@@ -18,7 +18,7 @@ interface Rule {
 }
 
 /** ACLs that Linux keeps as extended attributes: bsdtar restores those that are written as a text, and drops these. */
-const aclKeys = { access: 'SCHILY.acl.access', default: 'SCHILY.acl.default' };
+export const aclKeys = { access: 'SCHILY.acl.access', default: 'SCHILY.acl.default' };
 
 /**
  * What becomes of the extended attributes of an archive, by their names; the first that matches counts. docs/api/osimage.md has

@@ -1,7 +1,8 @@
 import { FetchError } from '../../failure.ts';
-import { storedRecords } from './attributes.ts';
-import { withoutBody } from './header.ts';
+import { aclKeys, storedRecords } from './attributes.ts';
+import { withOtherMode, withoutBody } from './header.ts';
 import { Directories } from './directories.ts';
+import type { DirectoryEntry } from './directories.ts';
 import { Links, partsOf } from './links.ts';
 import { valueOf, writeRecords } from './pax.ts';
 import type { PaxRecord } from './pax.ts';
@@ -40,9 +41,9 @@ export function filterTar({ kind, below, isBelow, leaveOut = () => false }: Filt
       checkType(entry);
       // It says nothing but that the file has its name.
       if (entry.type === '1' && samePath(place.path, place.link)) return undefined;
-      const pieces = rewritten(entry, place, kind);
-      directories.note(place.path, entry.type === '5' ? pieces : undefined);
-      return pieces;
+      const records = restorableTimes(storedRecords(entry.path, entry.records, kind));
+      directories.note(place.path, entry.type === '5' ? directoryOf(entry, place, records) : undefined);
+      return rewritten(entry, place, records);
     },
   });
   return { reader, repeated: () => directories.repeated() };
@@ -50,8 +51,8 @@ export function filterTar({ kind, below, isBelow, leaveOut = () => false }: Filt
 
 export interface TarFilter {
   reader: TarReader;
-  /** Another stream, to be restored after the first: see `Directories`. */
-  repeated: () => Buffer | undefined;
+  /** Other streams, to be restored after the first, one after the other: see `Directories`. */
+  repeated: () => Buffer[];
 }
 
 const samePath = (one: string, other: string) => partsOf(one).join('/') === partsOf(other).join('/');
@@ -88,18 +89,33 @@ function checkType(entry: TarEntry): void {
   throw new FetchError('UnsupportedArchive', `${message}; ${way}`);
 }
 
-function rewritten(
-  entry: TarEntry,
-  { path, link, isMoved }: { path: string; link: string; isMoved: boolean },
-  kind: FilterOptions['kind'],
-): readonly Buffer[] {
-  const records = restorableTimes(storedRecords(entry.path, entry.records, kind));
+type Place = ReturnType<typeof placeOf>;
+
+function rewritten(entry: TarEntry, place: Place, records: readonly PaxRecord[]): readonly Buffer[] {
   const header = !hasBody(entry) && entry.size > 0 ? withoutBody(entry.header) : entry.header;
-  if (records === entry.records && !isMoved && !entry.isGlobal)
+  if (records === entry.records && !place.isMoved && !entry.isGlobal)
     return header === entry.header ? entry.head : [...entry.head.slice(0, -1), header];
-  const names = isMoved || entry.isLong || entry.isGlobal ? named(entry, path, link, records) : records;
+  const names = isRenamed(entry, place) ? named(entry, place.path, place.link, records) : records;
   return names.length === 0 ? [header] : [writeRecords('x', names), header];
 }
+
+/** A directory as it is restored again. */
+function directoryOf(entry: TarEntry, place: Place, records: readonly PaxRecord[]): DirectoryEntry {
+  const header = entry.size > 0 ? withoutBody(entry.header) : entry.header;
+  const acl = (kind: keyof typeof aclKeys) => valueOf(records, aclKeys[kind])?.toString('latin1') ?? '';
+  const again = (some: readonly PaxRecord[], own: Buffer) => {
+    const all = isRenamed(entry, place) ? named(entry, place.path, place.link, some) : some;
+    return all.length === 0 ? [own] : [writeRecords('x', all), own];
+  };
+  return {
+    // One that says no more than the mode is none.
+    acl: { access: /mask|(?:user|group|u|g):[^:]/.test(acl('access')), default: acl('default') !== '' },
+    blocks: () => again(records, header),
+    otherMode: () => again([], withOtherMode(header)),
+  };
+}
+
+const isRenamed = ({ isLong, isGlobal }: TarEntry, { isMoved }: Place) => isMoved || isLong || isGlobal;
 
 /** With both names as records, in the place of all other headers that name it. */
 function named(
