@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { answers, borders } from '../../../test/fixtures/agent/borders.ts';
 import type { Border, Serve } from '../../../test/fixtures/agent/borders.ts';
+import { mutations } from '../../../test/fixtures/agent/corpus/mutations.ts';
 import { launchBorders } from '../../../test/fixtures/launch-borders.ts';
 import { whyNoContainers } from '../../../test/fixtures/scaffold.ts';
 import { dice } from '../../../test/fixtures/agent/random.ts';
@@ -30,7 +31,7 @@ const [seconds = '60', ...names] = process.argv.slice(2);
 const whyNot = whyNoContainers();
 if (whyNot !== undefined) console.log(`users, environment: left out: ${whyNot}`);
 const launch = whyNot === undefined ? launchBorders() : undefined;
-const all: Record<string, Border> = { ...borders, answers: answers(serve), ...launch?.borders };
+const all: Record<string, Border> = { ...borders, answers: answers(serve), corpus: mutations, ...launch?.borders };
 const chosen = Object.entries(all).filter(([name]) => names.length === 0 || names.includes(name));
 if (chosen.length === 0) throw new Error(`There are the borders ${Object.keys(all).join(', ')}`);
 

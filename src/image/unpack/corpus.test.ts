@@ -8,9 +8,11 @@ import type { Refusal } from '../../../test/fixtures/agent/corpus/compare.ts';
 import { startContainerd } from '../../../test/fixtures/agent/corpus/containerd.ts';
 import { deliberate, deliberateForImages } from '../../../test/fixtures/agent/corpus/deliberate.ts';
 import type { Difference } from '../../../test/fixtures/agent/corpus/deliberate.ts';
+import { mutations } from '../../../test/fixtures/agent/corpus/mutations.ts';
 import { images } from '../../../test/fixtures/agent/corpus/images.ts';
 import type { Image } from '../../../test/fixtures/agent/corpus/images.ts';
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
+import { dice } from '../../../test/fixtures/agent/random.ts';
 import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binaries.ts';
 
 const unable = whyNoUnpacking();
@@ -78,6 +80,19 @@ describe.skipIf(unable)(unable ? `a corpus of archives (skipped: ${unable})` : '
       });
     },
   );
+});
+
+describe.skipIf(unable)(unable ? `mutations of the corpus (skipped: ${unable})` : 'mutations of the corpus', () => {
+  test('are stored as GNU tar unpacks them as root, or refused by one of the two', { timeout: 600_000 }, async () => {
+    const directory = temporaryFileSystem('size=1g');
+    const findings: string[] = [];
+    // hack/fuzz takes others, and more of them.
+    for (let seed = 1; seed <= 60; seed++)
+      await mutations
+        .probe(dice(seed), directory)
+        .catch((error: unknown) => findings.push(`${seed}: ${String(error)}`));
+    expect(findings).toEqual([]);
+  });
 });
 
 describe.skipIf(withoutContainerd)(
