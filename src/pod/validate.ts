@@ -1,4 +1,5 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
+import type { Writable } from '../api/kubernetes/podfields.ts';
 import type { UsableImage } from './usable-image.ts';
 import { notPermitted } from './permitted.ts';
 import type { AllowedCapabilities } from './permitted.ts';
@@ -31,8 +32,13 @@ const overlaysFitMemory: Rule = (container, image) => {
 };
 
 /** `launch` would find out too, but only after the Pod that runs now is gone. */
-const defaultsFitOverlays: Rule = (container, image) => {
-  const writable = effectiveWritable(container, image);
+const defaultsFitOverlays: Rule = (container, image) => overlayTooSmall(image, effectiveWritable(container, image));
+
+/** Which overlay cannot hold what the image has there; undefined when all can. */
+export function overlayTooSmall(
+  image: Pick<UsableImage, 'os' | 'version' | 'layout'>,
+  writable: readonly Writable[],
+): string | undefined {
   for (const { path, size } of writable) {
     const needed = image.layout.overlayBytes?.[path.slice(1)];
     const limit = parseQuantity(size);
@@ -47,7 +53,7 @@ const defaultsFitOverlays: Rule = (container, image) => {
     }
   }
   return undefined;
-};
+}
 
 /** What `spec.writable` takes. */
 const largestOverlay = 200 * 2 ** 20;

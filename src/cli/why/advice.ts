@@ -151,6 +151,7 @@ const imageTable: Readonly<Record<keyof typeof imageReasons, Advice>> = {
   NoNodes: ({ os }) => `kubectl edit imagedistribution ${os}`,
   Distributing: () => `${plugin} nodes`,
   AllMounted: images,
+  OverlayTooSmall: ({ name }) => `kubectl describe osimage ${name}`,
   PartsMissing: ({ name }) => `kubectl describe osimage ${name}`,
   Settled: images,
 };

@@ -144,6 +144,7 @@ const imageScenes: Record<keyof typeof imageReasons, Where> = {
   NoNodes: ['Ready', 'False'],
   Distributing: ['Ready', 'False'],
   AllMounted: ['LayoutComplete', 'True'],
+  OverlayTooSmall: ['LayoutComplete', 'False'],
   PartsMissing: ['LayoutComplete', 'False'],
   Settled: ['Reconciling', 'False'],
 };

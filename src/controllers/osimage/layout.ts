@@ -1,5 +1,7 @@
 import type { OSImage } from '../../api/osimage.ts';
 import { missingParts } from '../../pod/missing.ts';
+import { overlayTooSmall } from '../../pod/validate.ts';
+import { imageWritable } from '../../pod/volumes.ts';
 import { truncate } from '../../runtime/text.ts';
 import type { Facts } from './facts.ts';
 import type { Stated } from './observed.ts';
@@ -10,7 +12,13 @@ const longestMessage = 4096;
 export function layoutCondition({ spec }: OSImage, { layout, defaults = {} }: Facts): Stated[] {
   if (!layout) return [];
   const type = 'LayoutComplete';
-  const missing = missingParts({ layout, defaults, writable: spec.writable });
+  const shape = { os: spec.os, version: spec.version, layout, defaults, writable: spec.writable };
+  const missing = missingParts(shape);
+  const tooSmall = overlayTooSmall(shape, imageWritable(shape));
+  if (tooSmall !== undefined) {
+    const message = `Containers that do not set spec.writable cannot start. ${[tooSmall, ...missing].join('. ')}`;
+    return [{ type, status: 'False', reason: 'OverlayTooSmall', message: truncate(message, longestMessage) }];
+  }
   if (missing.length === 0) {
     const message = 'Containers have everything on top of the image, and can write to its volumes';
     return [{ type, status: 'True', reason: 'AllMounted', message }];

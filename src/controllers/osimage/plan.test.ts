@@ -217,6 +217,20 @@ describe('LayoutComplete', () => {
   });
 });
 
+test('LayoutComplete says before any container starts that an overlay is too small for the image', () => {
+  const overlayBytes = { etc: 2 ** 20, var: 90 * 2 ** 20 };
+  const of = (writable?: OSImageSpec['writable']) =>
+    plan({
+      image: fresh(writable && { writable }),
+      stores: [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready', { layout: { ...layout, overlayBytes } })])],
+    });
+  expect(condition(of(), 'LayoutComplete')).toBe('False/OverlayTooSmall');
+  expect(findCondition(of().conditions, 'LayoutComplete')?.message).toBe(
+    'Containers that do not set spec.writable cannot start. The defaults of /var in os:v1 take 90.0Mi, and its overlay has 64Mi: set a larger size for /var in spec.writable',
+  );
+  expect(condition(of([{ path: '/var', size: '128Mi' }]), 'LayoutComplete')).toBe('True/AllMounted');
+});
+
 describe('counts', () => {
   const nodes = [node('n1', [], {}, { pool: 'a' }), node('n2', [], {}, { pool: 'a' }), node('n3')];
 

@@ -34,6 +34,7 @@ export const reasons = {
   // LayoutComplete
   AllMounted: 'Done',
   PartsMissing: 'Done',
+  OverlayTooSmall: 'Done',
   // Condemned
   Condemned: 'Done',
   NotCondemned: 'Done',
