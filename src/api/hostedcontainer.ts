@@ -22,6 +22,7 @@ import {
   podPiece,
   ports,
   probe,
+  readinessProbe,
   resources,
   stopSignal,
   tolerations,
@@ -132,10 +133,16 @@ const data = z
       .describe('Disk space that lives as long as the Pod: an upgrade starts with an empty /data.'),
   })
   .meta(
-    cel({
-      rule: '[has(self.claimName), has(self.claimTemplate), has(self.ephemeral)].filter(x, x).size() == 1',
-      message: 'exactly one of claimName, claimTemplate and ephemeral must be set',
-    }),
+    cel(
+      {
+        rule: '[has(self.claimName), has(self.claimTemplate), has(self.ephemeral)].filter(x, x).size() == 1',
+        message: 'exactly one of claimName, claimTemplate and ephemeral must be set',
+      },
+      {
+        rule: "!has(self.whenDeleted) || self.whenDeleted == 'Retain' || has(self.claimTemplate)",
+        message: 'whenDeleted: Delete needs claimTemplate: no other claim is ever deleted',
+      },
+    ),
   )
   .describe('What is mounted at /data.');
 
@@ -214,7 +221,7 @@ const spec = z
     envFrom: envFrom.optional(),
     ports: ports.optional(),
     resources: resources.optional(),
-    readinessProbe: probe.optional(),
+    readinessProbe: readinessProbe.optional(),
     livenessProbe: probe.optional(),
     startupProbe: probe.optional(),
     user: user

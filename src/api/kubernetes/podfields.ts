@@ -131,95 +131,111 @@ export const resources = z
   .object({ requests: quantities.optional(), limits: quantities.optional() })
   .describe('Resources, as in a Pod. Memory must also hold the memory overlays in use.');
 
-export const probe = z
-  .object({
-    exec: z
-      .object({
-        command: z
-          .array(z.string().max(4096))
-          .max(64)
-          .meta(atomicList)
-          .describe('Program and arguments, without a shell; run in the container as root.'),
-      })
-      .optional()
-      .describe('It passes when the command exits with 0.'),
-    httpGet: z
-      .object({
-        path: z.string().max(2048).optional().describe('Path that is asked for; / by default.'),
-        port,
-        host: z.string().max(253).optional().describe('Not allowed: it would be asked from the network of the node.'),
-        scheme: z
-          .enum(['HTTP', 'HTTPS'])
-          .optional()
-          .describe('HTTP by default. The certificate of HTTPS is not verified.'),
-        httpHeaders: z
-          .array(
-            z.object({
-              name: z.string().max(253).describe('Name of the header.'),
-              value: z.string().max(4096).describe('Value of the header.'),
-            }),
-          )
-          .max(64)
-          .meta(atomicList)
-          .optional()
-          .describe('Headers that are sent besides.'),
-      })
-      .optional()
-      .describe('It passes when a GET is answered with a status from 200 to 399.'),
-    tcpSocket: z
-      .object({
-        port,
-        host: z.string().max(253).optional().describe('Not allowed: it would be asked from the network of the node.'),
-      })
-      .optional()
-      .describe('It passes when the port takes a connection.'),
-    grpc: z
-      .object({
-        port: z.int().min(1).max(65535).describe('Number of the port.'),
-        service: z.string().max(253).optional().describe('Service of the health check; the whole server by default.'),
-      })
-      .optional()
-      .describe('It passes when the gRPC health check of the server says SERVING.'),
-    initialDelaySeconds: z
-      .int()
-      .min(0)
-      .max(86400)
-      .optional()
-      .describe('Seconds from the start of the container to the first probe; 0 by default.'),
-    periodSeconds: z.int().min(1).max(86400).optional().describe('Seconds from one probe to the next; 10 by default.'),
-    timeoutSeconds: z
-      .int()
-      .min(1)
-      .max(86400)
-      .optional()
-      .describe('Seconds until a probe counts as failed; 1 by default.'),
-    successThreshold: z
-      .int()
-      .min(1)
-      .max(1000)
-      .optional()
-      .describe('Successes in a row that count after a failure; 1 by default, and always for liveness and startup.'),
-    failureThreshold: z.int().min(1).max(1000).optional().describe('Failures in a row that count; 3 by default.'),
-    terminationGracePeriodSeconds: z
-      .int()
-      .min(1)
-      .max(86400)
-      .optional()
-      .describe('Seconds that the container has to stop when this probe fails; that of the Pod by default.'),
-  })
-  .meta({
-    description: 'A probe, as in a Pod.',
-    ...cel(
-      {
-        rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(x, x).size() == 1',
-        message: 'exactly one of exec, httpGet, tcpSocket and grpc must be set',
-      },
-      {
-        rule: '!(has(self.httpGet) && has(self.httpGet.host)) && !(has(self.tcpSocket) && has(self.tcpSocket.host))',
-        message: 'a probe must not name a host: the kubelet would ask it from the network of the node',
-      },
-    ),
-  });
+const probeFields = z.object({
+  exec: z
+    .object({
+      command: z
+        .array(z.string().max(4096))
+        .max(64)
+        .meta(atomicList)
+        .describe('Program and arguments, without a shell; run in the container as root.'),
+    })
+    .optional()
+    .describe('It passes when the command exits with 0.'),
+  httpGet: z
+    .object({
+      path: z.string().max(2048).optional().describe('Path that is asked for; / by default.'),
+      port,
+      host: z.string().max(253).optional().describe('Not allowed: it would be asked from the network of the node.'),
+      scheme: z
+        .enum(['HTTP', 'HTTPS'])
+        .optional()
+        .describe('HTTP by default. The certificate of HTTPS is not verified.'),
+      httpHeaders: z
+        .array(
+          z.object({
+            name: z.string().max(253).describe('Name of the header.'),
+            value: z.string().max(4096).describe('Value of the header.'),
+          }),
+        )
+        .max(64)
+        .meta(atomicList)
+        .optional()
+        .describe('Headers that are sent besides.'),
+    })
+    .optional()
+    .describe('It passes when a GET is answered with a status from 200 to 399.'),
+  tcpSocket: z
+    .object({
+      port,
+      host: z.string().max(253).optional().describe('Not allowed: it would be asked from the network of the node.'),
+    })
+    .optional()
+    .describe('It passes when the port takes a connection.'),
+  grpc: z
+    .object({
+      port: z.int().min(1).max(65535).describe('Number of the port.'),
+      service: z.string().max(253).optional().describe('Service of the health check; the whole server by default.'),
+    })
+    .optional()
+    .describe('It passes when the gRPC health check of the server says SERVING.'),
+  initialDelaySeconds: z
+    .int()
+    .min(0)
+    .max(86400)
+    .optional()
+    .describe('Seconds from the start of the container to the first probe; 0 by default.'),
+  periodSeconds: z.int().min(1).max(86400).optional().describe('Seconds from one probe to the next; 10 by default.'),
+  timeoutSeconds: z
+    .int()
+    .min(1)
+    .max(86400)
+    .optional()
+    .describe('Seconds until a probe counts as failed; 1 by default.'),
+  successThreshold: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('Successes in a row that count after a failure; 1 by default, and always for liveness and startup.'),
+  failureThreshold: z.int().min(1).max(1000).optional().describe('Failures in a row that count; 3 by default.'),
+  terminationGracePeriodSeconds: z
+    .int()
+    .min(1)
+    .max(86400)
+    .optional()
+    .describe('Seconds that the container has to stop when this probe fails; that of the Pod by default.'),
+});
+
+const probeRules = [
+  {
+    rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(x, x).size() == 1',
+    message: 'exactly one of exec, httpGet, tcpSocket and grpc must be set',
+  },
+  {
+    rule: '!(has(self.httpGet) && has(self.httpGet.host)) && !(has(self.tcpSocket) && has(self.tcpSocket.host))',
+    message: 'a probe must not name a host: the kubelet would ask it from the network of the node',
+  },
+];
+const description = 'A probe, as in a Pod.';
+
+/** What fails here stops no container. */
+export const readinessProbe = probeFields.meta({
+  description,
+  ...cel(...probeRules, {
+    rule: '!has(self.terminationGracePeriodSeconds)',
+    message: 'a readinessProbe stops no container: terminationGracePeriodSeconds must not be set',
+  }),
+});
+
+/** Of livenessProbe and startupProbe. */
+export const probe = probeFields.meta({
+  description,
+  ...cel(...probeRules, {
+    rule: '!has(self.successThreshold) || self.successThreshold == 1',
+    message: 'one success is enough for livenessProbe and startupProbe: successThreshold must be 1 or unset',
+  }),
+});
 
 export const toleration = z.object({
   key: z.string().max(317).optional().describe('Key of the taint; all keys when unset, with operator Exists.'),

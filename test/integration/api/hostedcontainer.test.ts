@@ -181,6 +181,24 @@ describe('HostedContainer', () => {
       'spec.data.whenDeleted',
       'Unsupported value',
     ],
+    [
+      'a claim that would never be deleted',
+      { data: { claimName: 'd', whenDeleted: 'Delete' } },
+      'spec.data',
+      'whenDeleted: Delete needs claimTemplate: no other claim is ever deleted',
+    ],
+    [
+      'a livenessProbe that a Pod cannot have',
+      { livenessProbe: { tcpSocket: { port: 80 }, successThreshold: 2 } },
+      'spec.livenessProbe',
+      'successThreshold must be 1 or unset',
+    ],
+    [
+      'a readinessProbe that a Pod cannot have',
+      { readinessProbe: { tcpSocket: { port: 80 }, terminationGracePeriodSeconds: 5 } },
+      'spec.readinessProbe',
+      'terminationGracePeriodSeconds must not be set',
+    ],
     ['volumes', { volumes: [] }, 'spec.volumes', 'unknown field'],
   ])('refuses %s', async (_name, bad, ...parts) => {
     expectSays(await refusal(dryRun('web', { ...container, ...bad })), parts);
