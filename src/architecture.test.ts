@@ -47,9 +47,26 @@ const rooms: Record<string, string[]> = {
   'cli/completion': ['command', 'cluster', 'names'],
   'cli/scene': ['command', 'names'],
   'cli/why': ['scene', 'terminal'],
+  'cli/check': ['cluster', 'scene'],
+  'cli/lint': ['command'],
+  'cli/support': ['check', 'cluster', 'output'],
   'cli/views': ['rollout', 'scene', 'terminal'],
   'cli/write': ['command', 'follow', 'names', 'scene', 'terminal', 'time'],
-  'cli/commands': ['*', 'bundle', 'completion', 'diff', 'fleet', 'rollout', 'scene', 'views', 'why', 'write'],
+  'cli/commands': [
+    '*',
+    'bundle',
+    'check',
+    'completion',
+    'diff',
+    'fleet',
+    'lint',
+    'rollout',
+    'scene',
+    'support',
+    'views',
+    'why',
+    'write',
+  ],
 };
 
 const source = import.meta.dirname;

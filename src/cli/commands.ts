@@ -23,6 +23,9 @@ import { tree } from './commands/tree.ts';
 import { upgrade } from './commands/upgrade.ts';
 import { wait } from './commands/wait.ts';
 import { resume, suspend } from './commands/suspend.ts';
+import { check } from './commands/check.ts';
+import { lint } from './commands/lint.ts';
+import { supportBundle } from './commands/support-bundle.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -47,6 +50,9 @@ export const commands: readonly Command[] = [
   rolloutResume,
   rolloutRetry,
   rolloutUndo,
+  check,
+  lint,
+  supportBundle,
   diff,
   imageImport,
   bundleBuild,

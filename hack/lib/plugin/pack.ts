@@ -107,7 +107,8 @@ if [ ! -d "$home" ]; then
   tail -n +${count} "$0" | gzip -dc | tar -xf - -C "$new" || { rm -rf "$new"; fail; }
   if [ -d "$home" ] || ! mv "$new" "$home"; then rm -rf "$new"; fi
 fi
-exec "$home/node" "$home/cli.mjs" "$@"
+# Compiled code is kept there, too: a start takes two thirds of the time.
+NODE_COMPILE_CACHE=$home/compiled exec "$home/node" "$home/cli.mjs" "$@"
 `;
   return lines(lines(0).split('\n').length);
 }

@@ -1,0 +1,92 @@
+import { kinds } from '../../api/kinds.ts';
+import { group, systemNamespace } from '../../api/names.ts';
+import { leases, nodes, pods } from '../../kube/resources.ts';
+import type { Lease, Node, Pod } from '../../kube/types.ts';
+import { ApiError } from '../../runtime/errors.ts';
+import type { Cluster } from '../cluster.ts';
+import type { Scene } from '../scene/scene.ts';
+import { readScene } from '../scene/scene.ts';
+
+/** Policies that must be in the cluster, each with a binding of the same name. */
+export const policyNames = [
+  'monoroot-agent-own-node',
+  'monoroot-store-read-only',
+  'monoroot-store-no-volumes',
+  'monoroot-verification-no-secrets',
+  'monoroot-sources-no-keys',
+  'monoroot-tenant-pods',
+  'monoroot-operator-fields',
+  'monoroot-operator-objects',
+] as const;
+
+/** What the user may not read is `denied`. */
+export type Answer<T> = { denied: string } | { found: T };
+
+export interface Facts {
+  kubernetes: string;
+  nodes: Answer<Node[]>;
+  /** Names of our definitions that are there. */
+  definitions: Answer<string[]>;
+  /** Names of policies that are there, and of those that are bound. */
+  policies: Answer<{ there: string[]; bound: string[] }>;
+  operators: Answer<Pod[]>;
+  agents: Answer<Pod[]>;
+  lease: Answer<Lease | undefined>;
+  scene: Scene;
+}
+
+/** Reads all that a check looks at. What is refused is a fact, too; no answer is an error. */
+export async function readFacts({ client, connection }: Pick<Cluster, 'client' | 'connection'>): Promise<Facts> {
+  const raw = async (path: string) => JSON.parse(await connection.request({ method: 'GET', path })) as unknown;
+  const named = async (path: string): Promise<string[]> => {
+    const { items } = (await raw(path)) as { items: { metadata: { name: string } }[] };
+    return items.map(({ metadata }) => metadata.name);
+  };
+  const admission = '/apis/admissionregistration.k8s.io/v1';
+  const part = (component: string) =>
+    client.list(pods, {
+      namespace: systemNamespace,
+      labelSelector: `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`,
+    });
+  const [version, allNodes, definitions, policies, operators, agents, lease, scene] = await Promise.all([
+    raw('/version') as Promise<{ gitVersion: string }>,
+    answer(client.list(nodes)),
+    answer(named('/apis/apiextensions.k8s.io/v1/customresourcedefinitions')),
+    answer(
+      Promise.all([
+        named(`${admission}/validatingadmissionpolicies`),
+        raw(`${admission}/validatingadmissionpolicybindings`),
+      ]).then(([there, bindings]) => ({ there, bound: boundBy(bindings) })),
+    ),
+    answer(part('operator')),
+    answer(part('agent')),
+    answer(client.get(leases, { namespace: systemNamespace, name: 'monoroot-operator' })),
+    withoutDefinitions(() => readScene(client, undefined)),
+  ]);
+  return { kubernetes: version.gitVersion, nodes: allNodes, definitions, policies, operators, agents, lease, scene };
+}
+
+const boundBy = (bindings: unknown): string[] =>
+  (bindings as { items: { spec: { policyName: string } }[] }).items.map(({ spec }) => spec.policyName);
+
+async function answer<T>(asked: Promise<T>): Promise<Answer<T>> {
+  try {
+    return { found: await asked };
+  } catch (error) {
+    if (error instanceof ApiError && (error.code === 403 || error.code === 404)) return { denied: error.message };
+    throw error;
+  }
+}
+
+/** Before the installation there are no kinds to list. */
+async function withoutDefinitions(read: () => Promise<Scene>): Promise<Scene> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 404) throw error;
+    return { osImages: [], distributions: [], nodeStores: [], containers: [], unseen: [] };
+  }
+}
+
+/** Names of the definitions that Monoroot needs. */
+export const definitionNames = kinds.map(({ plural }) => `${plural}.${group}`);

@@ -1,0 +1,101 @@
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
+import { runForTest } from '../../../test/fixtures/cli.ts';
+import { lint as command } from '../commands/lint.ts';
+import { documentsOf } from './documents.ts';
+import { lint } from './lint.ts';
+
+const image = `apiVersion: monoroot.dev/v1alpha1
+kind: OSImage
+metadata: {name: os.v1}
+spec:
+  os: os
+  version: v1
+  source: {http: {url: https://images.example.com/os.tar.zst, sha256: ${'a'.repeat(64)}}}
+`;
+const distribution = `apiVersion: monoroot.dev/v1alpha1
+kind: ImageDistribution
+metadata: {name: os}
+spec:
+  image: os:v1
+  activate:
+    newContainers: true
+    existingContainers:
+      windows:
+        - schedule: "0 2 * * *"
+          durationSeconds: 600
+          timeZone: Australia/Sydney
+`;
+const container = `apiVersion: monoroot.dev/v1alpha1
+kind: HostedContainer
+metadata: {name: web, namespace: shop}
+spec:
+  image: os
+  readinessProbe: {httpGet: {path: /, port: 8080}}
+`;
+const found = (...texts: string[]) =>
+  lint(documentsOf('f.yaml', texts.join('---\n'))).map(({ id, line, severity }) => `${line} ${severity} ${id}`);
+
+test('what makes sense has no finding, and objects of others are left alone', () => {
+  expect(found(image, distribution, container, 'apiVersion: v1\nkind: Service\nspec: {x: 1}\n')).toEqual([]);
+});
+
+test.each([
+  ['an unknown field', image.replace('  version', '  versoin'), /4?.*Error schema/],
+  ['a name that does not fit', image.replace('os.v1}', 'os.v2}'), /^3 Error image-name/],
+  ['a number that is none', distribution.replace('durationSeconds: 600', 'durationSeconds: much'), /^11 Error schema/],
+  ['a window that never opens', distribution.replace('0 2 * * *', '0 25 * * *'), /^10 Error window/],
+  ['a time zone that does not exist', distribution.replace('Australia/Sydney', 'Mars/Base'), /^10 Error window/],
+  [
+    'a rollout of what is no default',
+    distribution.replace('    newContainers: true\n', ''),
+    /^7 Error rollout-without-default/,
+  ],
+  ['an old field', distribution.replace('  activate', '  nodeSelector: {}\n  activate'), /^6 Warning node-selector/],
+  ['the name of an object for an image', container.replace('image: os', 'image: os.v1'), /^5 Error image-reference/],
+  ['a version that no file has', container.replace('image: os', 'image: os:v9'), /^5 Warning unknown-image/],
+  ['no default version', container, /^5 Warning no-default/],
+  ['no probe', container.replace(/ {2}readinessProbe.*\n/, ''), /^4 Warning no-probe/],
+  ['a kind that there is not', container.replace('kind: HostedContainer', 'kind: HostedContaner'), /^2 Error kind/],
+])('%s is found, with its line', (_case, text, finding) => {
+  expect(
+    found(text).some((it) => finding.test(it)),
+    found(text).join('\n'),
+  ).toBe(true);
+});
+
+test('the examples have no error', () => {
+  const root = join(import.meta.dirname, '../../..');
+  const files = globSync('examples/**/*.yaml', { cwd: root });
+  expect(files.length).toBeGreaterThan(5);
+  const documents = files.flatMap((file) => documentsOf(file, readFileSync(join(root, file), 'utf8')));
+  expect(lint(documents).filter(({ severity }) => severity === 'Error')).toEqual([]);
+});
+
+test('the command says where, and its exit code is that of the worst', async () => {
+  const directory = temporaryDirectory();
+  const file = (name: string, text: string) => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+  const good = [file('a.yaml', `${image}---\n${distribution}`), file('b.yaml', container)];
+  expect(await runForTest(['lint', ...good], [command])).toEqual({
+    code: 0,
+    stdout: '3 objects, no finding\n',
+    stderr: '',
+  });
+  const bad = file('c.yaml', image.replace('os.v1}', 'os.v2}'));
+  const ran = await runForTest(['lint', bad], [command]);
+  expect([ran.code, ran.stdout]).toEqual([
+    1,
+    expect.stringContaining(`${bad}:3: error image-name: osimage/os.v2: metadata.name must be os.v1`),
+  ]);
+  expect(await runForTest(['lint', file('d.yaml', 'a: [')], [command])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('is no YAML') as string,
+  });
+  expect((await runForTest(['lint', good[1] ?? ''], [command])).code).toBe(0);
+  expect((await runForTest(['lint', '--strict', good[1] ?? ''], [command])).code).toBe(1);
+});
