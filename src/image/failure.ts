@@ -1,4 +1,4 @@
-import { truncate } from '../runtime/text.ts';
+import { printable, truncate } from '../runtime/text.ts';
 import { errorCode } from '../system/errors.ts';
 
 /** Why an image could not be fetched, as it stands in `status.images[].reason`. One word for one thing that a person can do. */
@@ -40,8 +40,8 @@ export class FetchError extends Error {
   readonly verified: boolean;
 
   constructor(reason: FailureReason, message: string, options?: ErrorOptions & { verified?: boolean }) {
-    // What it quotes may be of any length.
-    super(truncate(message, longestMessage), options);
+    // What it quotes may be of any length, and hold anything.
+    super(printable(truncate(message, longestMessage)), options);
     this.reason = reason;
     this.verified = options?.verified ?? false;
   }

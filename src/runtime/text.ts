@@ -1,5 +1,8 @@
 const ellipsis = '…';
 
+/** A text of somebody else in which each character that no terminal should obey, or that is not seen, is a question mark. */
+export const printable = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+
 /** Half of a character above U+FFFF without its other half: no text at all to a decoder of UTF-8. */
 const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
 const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;

@@ -5,7 +5,7 @@ import type { InspectedFile, InspectionLine } from '../../api/inspection.ts';
 import { readImageFile } from '../store/image-file.ts';
 import { readAttributes } from '../store/attributes.ts';
 import { hasDigests, nameOf, readSortedManifest, sortedLines } from '../store/manifest.ts';
-import { unescaped } from '../store/names.ts';
+import { escaped, unescaped } from '../store/names.ts';
 import { imageName } from '../../api/images.ts';
 import type { SorterOptions } from '../store/sorter.ts';
 import { Packages } from './packages.ts';
@@ -103,11 +103,12 @@ class Beside {
   }
 }
 
-/** A long value is shown by its digest. */
+/** The name as text, like names of files; a long value by its digest. */
 function shortened(attribute: string): string {
-  if (attribute.length <= longestAttribute) return attribute;
-  const value = attribute.indexOf('=') + 1;
-  return `${attribute.slice(0, Math.min(value, longestAttribute))}sha256:${createHash('sha256').update(attribute.slice(value)).digest('hex')}`;
+  const end = attribute.includes('=') ? attribute.indexOf('=') : attribute.length;
+  const [name, value] = [readable(escaped(unescaped(attribute.slice(0, end)))), attribute.slice(end)];
+  if (attribute.length <= longestAttribute) return name + value;
+  return `${name.slice(0, longestAttribute)}=sha256:${createHash('sha256').update(value.slice(1)).digest('hex')}`;
 }
 
 const listed = ({ first, others }: Facts): string[] =>

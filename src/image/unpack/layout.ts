@@ -1,4 +1,5 @@
 import type { Layout } from '../../api/osimage.ts';
+import { printable } from '../../runtime/text.ts';
 import { FetchError } from '../failure.ts';
 import type { TopEntry } from './top.ts';
 
@@ -37,7 +38,7 @@ export function detectLayout(top: readonly TopEntry[], hasProgram = false): Layo
     directories: directories.map(({ name }) => name),
     ...(links.length > 0 && { links: links.slice(0, most) }),
     ...(files.length > 0 && { files: files.slice(0, most).map(({ name }) => name) }),
-    ...(ignored.length > 0 && { ignored: ignored.slice(0, most).map(({ name }) => name) }),
+    ...(ignored.length > 0 && { ignored: ignored.slice(0, most).map(({ name }) => printable(name)) }),
   };
 }
 
