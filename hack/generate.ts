@@ -10,10 +10,15 @@ import { group } from '../src/api/names.ts';
 import { commandsPage } from './lib/commands-page.ts';
 import { chartTemplates } from './lib/chart.ts';
 import { dashboards } from './lib/dashboards/dashboards.ts';
+import { readOptions } from './lib/options.ts';
 import { metricsPage } from './lib/metrics-page.ts';
 
 const root = join(import.meta.dirname, '..');
-const check = process.argv.includes('--check');
+const about = {
+  name: 'hack/node hack/generate.ts',
+  does: 'Writes what is generated from the sources. With --check it writes nothing, and fails when a file is stale.',
+};
+const { check } = readOptions(about, { check: { type: 'boolean', default: false } });
 
 const yaml = (object: object) =>
   `# Generated from src/api by "npm run generate". Do not edit.\n${dump(object, { lineWidth: 140, noRefs: true })}`;

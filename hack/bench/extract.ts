@@ -2,7 +2,6 @@
 // unpacking, against curl | zstd | bsdtar, and against that pipe with a sync of the file system, as what the agent has
 // published is on the disk. All from one registry in the cluster, to the same disk, in turn; what was written before is
 // synced before each. Usage: hack/bench/extract [--runs 5] [--node node-1] [--source oci|http] [--compression zstd|gzip] [--layers 1|2]
-import { parseArgs } from 'node:util';
 import { imageName } from '../../src/api/images.ts';
 import type { OSImageSpec } from '../../src/api/osimage.ts';
 import type { Client } from '../../src/kube/client.ts';
@@ -15,15 +14,18 @@ import { mustNotHave, pull, removeAll } from './containerd.ts';
 import { createImage, debianBundles, deleteImages, distribute, fetchTime, ociImage, withdraw } from './images.ts';
 import { median, printResult, printSides } from './lib.ts';
 import { inNode, timeInNode } from './node.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '5' },
-    node: { type: 'string' },
-    source: { type: 'string', default: 'oci' },
-    compression: { type: 'string', default: 'zstd' },
-    layers: { type: 'string', default: '1' },
-  },
+const about = {
+  name: 'hack/bench/extract',
+  does: 'Download, verification and unpacking of an image: the agent against containerd and against curl | zstd | bsdtar.',
+};
+const options = readOptions(about, {
+  runs: { type: 'string', default: '5' },
+  node: { type: 'string' },
+  source: { type: 'string', default: 'oci' },
+  compression: { type: 'string', default: 'zstd' },
+  layers: { type: 'string', default: '1' },
 });
 const { source, compression } = options;
 const runs = Number(options.runs);

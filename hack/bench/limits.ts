@@ -7,7 +7,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { binaryDirectory } from '../../test/fixtures/binaries.ts';
 import { maxEntries } from '../../src/image/disk/limits.ts';
 import { bundleLife } from '../../test/fixtures/agent/bundle.ts';
@@ -19,13 +18,16 @@ import { readDeployed, runLimits, serveArchives, writeArchive } from '../../test
 import type { LimitsResult } from '../../test/fixtures/agent/limits.ts';
 import { pushImage, startRegistry } from '../../test/fixtures/agent/registry.ts';
 import { printTable } from './lib.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    cases: { type: 'string' },
-    scale: { type: 'string', default: '1' },
-    directory: { type: 'string', default: '/var/tmp' },
-  },
+const about = {
+  name: 'hack/bench/limits',
+  does: 'Images at the documented limits, through an agent with the flags and the memory of deploy/agent.yaml.',
+};
+const options = readOptions(about, {
+  cases: { type: 'string' },
+  scale: { type: 'string', default: '1' },
+  directory: { type: 'string', default: '/var/tmp' },
 });
 const scale = Number(options.scale);
 const scaled = (count: number) => Math.round(count * scale);

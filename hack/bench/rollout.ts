@@ -4,7 +4,6 @@
 // Usage: hack/bench/rollout [--containers 2000] [--nodes 200] [--max-unavailable 5%] [--canaries 20] [--soak 10] [--ill 10]
 //   [--wave-soak 0] [--min-ready 5] [--start-only] [--profile DIR] [--logs DIR]
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { namespaces } from '../../src/kube/resources.ts';
 import { imageDistributions } from '../../src/kube/kinds.ts';
@@ -29,25 +28,28 @@ import { keepRecord } from './fleet/record.ts';
 import type { Record as PodRecord } from './fleet/record.ts';
 import { report } from './fleet/report.ts';
 import type { Phase } from './fleet/report.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    containers: { type: 'string', default: '2000' },
-    nodes: { type: 'string', default: '200' },
-    'max-unavailable': { type: 'string', default: '5%' },
-    canaries: { type: 'string', default: '20' },
-    soak: { type: 'string', default: '10' },
-    'wave-soak': { type: 'string', default: '0' },
-    'min-ready': { type: 'string', default: '5' },
-    /** So many are down by themselves before the rollout; one in 200 by default. */
-    ill: { type: 'string' },
-    /** Directory for a CPU profile of the operator. */
-    profile: { type: 'string' },
-    /** Directory that keeps all logs, the audit log too. */
-    logs: { type: 'string' },
-    /** Ends after the start of all containers. */
-    'start-only': { type: 'boolean', default: false },
-  },
+const about = {
+  name: 'hack/bench/rollout',
+  does: 'A rollout over thousands of containers on simulated nodes: speed, writes, and never more than maxUnavailable down.',
+};
+const options = readOptions(about, {
+  containers: { type: 'string', default: '2000' },
+  nodes: { type: 'string', default: '200' },
+  'max-unavailable': { type: 'string', default: '5%' },
+  canaries: { type: 'string', default: '20' },
+  soak: { type: 'string', default: '10' },
+  'wave-soak': { type: 'string', default: '0' },
+  'min-ready': { type: 'string', default: '5' },
+  /** So many are down by themselves before the rollout; one in 200 by default. */
+  ill: { type: 'string' },
+  /** Directory for a CPU profile of the operator. */
+  profile: { type: 'string' },
+  /** Directory that keeps all logs, the audit log too. */
+  logs: { type: 'string' },
+  /** Ends after the start of all containers. */
+  'start-only': { type: 'boolean', default: false },
 });
 const containers = Number(options.containers);
 const maxUnavailable = /^\d+$/.test(options['max-unavailable'])

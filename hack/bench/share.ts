@@ -4,7 +4,6 @@
 // /usr. Usage: hack/bench/share [--counts 1,10,50] [--node node-1]
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { hostedContainers } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { startRegistry } from '../lib/registry/registry.ts';
@@ -15,10 +14,13 @@ import { diskBytes, evict, footprint, podPrefix } from './footprint.ts';
 import type { Footprint } from './footprint.ts';
 import { createImage, debianBundles, deleteImages, distribute, ociImage, os } from './images.ts';
 import { printResult, printTable } from './lib.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: { counts: { type: 'string', default: '1,10,50' }, node: { type: 'string' } },
-});
+const about = {
+  name: 'hack/bench/share',
+  does: 'Disk, page cache and memory of 1, 10 and 50 containers of one image on a node, and of two versions, against ordinary Pods.',
+};
+const options = readOptions(about, { counts: { type: 'string', default: '1,10,50' }, node: { type: 'string' } });
 const counts = options.counts.split(',').map(Number);
 const readinessProbe = { httpGet: { path: '/healthz', port: 8080 }, periodSeconds: 1 };
 

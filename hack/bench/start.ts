@@ -1,16 +1,18 @@
 // How long a Pod takes from its creation to Ready: that of a HostedContainer against an ordinary Pod with one volume (an
 // emptyDir) whose image is on the node. Both run the same service on the same node, have no probes, and are started in turn.
 // Times are those at which a watch saw the Pod and its condition. Usage: hack/bench/start [--runs 20] [--image debian-12:v2]
-import { parseArgs } from 'node:util';
 import { hostedContainers } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { chooseImages, hostedContainer, isReady, namespace, ordinaryPod, withCluster } from './cluster.ts';
 import type { Bench } from './cluster.ts';
 import { median, printResult, printSides } from './lib.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: { runs: { type: 'string', default: '20' }, image: { type: 'string' } },
-});
+const about = {
+  name: 'hack/bench/start',
+  does: 'Start time of the Pod of a HostedContainer against an ordinary Pod with one volume, on one node.',
+};
+const options = readOptions(about, { runs: { type: 'string', default: '20' }, image: { type: 'string' } });
 const runs = Number(options.runs);
 
 interface Times {

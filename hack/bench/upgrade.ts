@@ -1,16 +1,21 @@
 // The gap of an upgrade (old Pod told to stop -> new Pod Ready), and the time from "failure seen" (it is in status) to the
 // last known good being Ready, both against stop and start of an ordinary Pod. In turn, on one
 // node, with the same service and no probes. Also counts what the operator writes. Usage: hack/bench/upgrade [--runs 10]
-import { parseArgs } from 'node:util';
 import { hostedContainers } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { chooseImages, hostedContainer, isReady, namespace, ordinaryPod, service, withCluster } from './cluster.ts';
 import type { Bench } from './cluster.ts';
 import { median, printResult, printSides } from './lib.ts';
 import { operatorWrites } from './writes.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: { runs: { type: 'string', default: '10' }, image: { type: 'string', multiple: true, default: [] } },
+const about = {
+  name: 'hack/bench/upgrade',
+  does: 'Upgrade gap and time to revert against stop and start of an ordinary Pod, on one node.',
+};
+const options = readOptions(about, {
+  runs: { type: 'string', default: '10' },
+  image: { type: 'string', multiple: true, default: [] },
 });
 const runs = Number(options.runs);
 const name = 'hosted';

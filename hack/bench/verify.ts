@@ -6,7 +6,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
 import { publishTree } from '../../src/agent/fetch/commit-tree.ts';
 import { entryPath, storePaths } from '../../src/agent/store/paths.ts';
@@ -14,9 +13,15 @@ import { prepareStore } from '../../src/agent/store/remove.ts';
 import { withScratch } from '../../src/agent/store/scratch.ts';
 import { verifyEntry } from '../../src/agent/store/verify.ts';
 import { printTable } from './lib.ts';
+import { readOptions } from '../lib/options.ts';
 
-const { values: options } = parseArgs({
-  options: { megabytes: { type: 'string', default: '200' }, files: { type: 'string', default: '4000' } },
+const about = {
+  name: 'hack/bench/verify',
+  does: 'What a look at a stored image and a deep read of it cost, against sha256sum over the same files.',
+};
+const options = readOptions(about, {
+  megabytes: { type: 'string', default: '200' },
+  files: { type: 'string', default: '4000' },
 });
 const mebibyte = 2 ** 20;
 const { signal } = new AbortController();

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import process from 'node:process';
 import { sourcesNamespace, systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
 import { createClient } from '../../../src/kube/client.ts';
@@ -6,15 +5,18 @@ import type { Client } from '../../../src/kube/client.ts';
 import { createConnection, loadKubeConfig } from '../../../src/kube/connection.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
 import { nodes, pods } from '../../../src/kube/resources.ts';
+import { readOptions } from '../options.ts';
 import { attacksOn, tryAttack } from './attacks.ts';
 import type { Attacker } from './attacks.ts';
 
 /** Prints a line for each attack; exits with 1 when one was not answered as it should be. */
-const { values } = parseArgs({
-  options: {
-    namespace: { type: 'string', default: 'default' },
-    'system-namespace': { type: 'string', default: systemNamespace },
-  },
+const about = {
+  name: 'hack/attack',
+  does: 'Tries what the admission policies of Monoroot must refuse, against the cluster of KUBECONFIG. Everything is a dry run: nothing is stored.',
+};
+const values = readOptions(about, {
+  namespace: { type: 'string', default: 'default' },
+  'system-namespace': { type: 'string', default: systemNamespace },
 });
 const { namespace } = values;
 const system = values['system-namespace'];

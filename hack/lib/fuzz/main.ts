@@ -8,6 +8,7 @@ import type { Border, Serve } from '../../../test/fixtures/agent/borders.ts';
 import { mutations } from '../../../test/fixtures/agent/corpus/mutations.ts';
 import { launchBorders } from '../../../test/fixtures/launch-borders.ts';
 import { whyNoContainers } from '../../../test/fixtures/scaffold.ts';
+import { wrongArguments } from '../options.ts';
 import { dice } from '../../../test/fixtures/agent/random.ts';
 
 /**
@@ -33,7 +34,13 @@ if (whyNot !== undefined) console.log(`users, environment: left out: ${whyNot}`)
 const launch = whyNot === undefined ? launchBorders() : undefined;
 const all: Record<string, Border> = { ...borders, answers: answers(serve), corpus: mutations, ...launch?.borders };
 const chosen = Object.entries(all).filter(([name]) => names.length === 0 || names.includes(name));
-if (chosen.length === 0) throw new Error(`There are the borders ${Object.keys(all).join(', ')}`);
+const unknown = names.filter((name) => !Object.hasOwn(all, name));
+if (unknown.length > 0) {
+  wrongArguments(
+    { name: 'hack/fuzz', does: '' },
+    `there is no border ${unknown.join(', ')}; there are ${Object.keys(all).join(', ')}`,
+  );
+}
 
 let findings = 0;
 for (const [name, border] of chosen) {
