@@ -48,7 +48,7 @@ function archiveOf(script: string): Buffer {
   return readFileSync(file);
 }
 
-/** Lives through it: two versions, so that they share; both ways to verify; all that is told about it; the removal. */
+/** Lives through it: two versions, so that they share; both ways to verify; what inspection says; the removal. */
 async function live(archive: Buffer) {
   const ports = await fetchPorts();
   const wanted = await wantedBytes(archive);
@@ -66,7 +66,7 @@ async function live(archive: Buffer) {
   const told: InspectionLine[] = [];
   for await (const line of inspectEntry(first, { scratch: temporaryDirectory(), signal })) told.push(line);
   expect(told.at(-1)).toEqual({ kind: 'end' });
-  // A terminal that shows what is told obeys no image.
+  // A terminal that shows what inspection says obeys no image.
   expect(JSON.stringify(told)).not.toMatch(/(?<!\\)\\(u00|[nrtbf])|[\p{C}\p{Zl}\p{Zp}]/u);
   const { images } = await listStore(ports.paths);
   for (const image of versions) await removeImage(image, { ...ports, listPods: () => Promise.resolve([]) });
