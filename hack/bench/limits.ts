@@ -135,6 +135,27 @@ const layers =
     return { images, stop: registry.stop };
   };
 
+/** All that is remembered of an archive while it is read: links, and directories that are in the layer below. */
+function* remembered(count: number): Generator<TarEntry> {
+  for (let i = 0; i < count / 4; i++) yield { name: `usr/directories/${numbered(i)}/`, type: 'directory' };
+  for (let i = 0; i < count; i++)
+    yield { name: `usr/share/${numbered(i)}${'n'.repeat(40)}`, type: 'symlink', link: `../target-${numbered(i)}` };
+}
+
+const twoLayers =
+  (count: number): Make =>
+  async (directory) => {
+    const registry = await startRegistry(binaryDirectory(), directory);
+    const images = [];
+    for (const version of versions) {
+      const layers = [tar([...withRoot(remembered(count), version)]), tar([...remembered(count)])];
+      const digest = await pushImage(registry.host, `limits/v${version}`, { layers });
+      const oci = { reference: `${registry.host}/limits/v${version}`, digest, plainHTTP: true };
+      images.push(wantedImage(`v${version}`, { digest, source: { oci }, timeoutSeconds: 3_000 }));
+    }
+    return { images, stop: registry.stop };
+  };
+
 const cases: Record<string, { what: string; make: Make }> = {
   entries: {
     what: `${scaled(maxEntries)} files and directories`,
@@ -160,6 +181,10 @@ const cases: Record<string, { what: string; make: Make }> = {
     make: packed(`seq ${scaled(50_000)} | (cd usr/bin; xargs touch; ls | xargs setfattr -n user.it -v 1)`),
   },
   layers: { what: '256 layers', make: layers(256) },
+  remembered: {
+    what: `two layers with the same ${scaled(100_000)} links and ${scaled(25_000)} directories`,
+    make: twoLayers(scaled(100_000)),
+  },
 };
 
 /** What is wrong with a result; undefined when it is as it must be. */

@@ -16,9 +16,10 @@ test.each([
   [{ MIN_FREE: '5%', MAX_CONCURRENT_FETCHES: '1' }, { percent: 5 }, 1],
   [{ MIN_FREE: '10Gi', MAX_CONCURRENT_FETCHES: '16' }, { bytes: 10 * gibibyte }, 16],
   [{ MIN_FREE: '16Mi' }, { bytes: gibibyte / 64 }, 2],
-  [{ MEMORY_LIMIT: String(640 * 2 ** 20) }, { percent: 15 }, 2],
-  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(640 * 2 ** 20) }, { percent: 15 }, 2],
-  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(4 * gibibyte) }, { percent: 15 }, 16],
+  [{ MEMORY_LIMIT: String(768 * 2 ** 20) }, { percent: 15 }, 2],
+  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(768 * 2 ** 20) }, { percent: 15 }, 2],
+  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(4 * gibibyte) }, { percent: 15 }, 13],
+  [{ MAX_CONCURRENT_FETCHES: '16', MEMORY_LIMIT: String(5 * gibibyte) }, { percent: 15 }, 16],
   [{ MEMORY_LIMIT: String(2 ** 20) }, { percent: 15 }, 1],
 ])('%j is understood', (env, minFree, maxConcurrentFetches) => {
   expect(readSettings(env)).toEqual({ minFree, maxConcurrentFetches });
@@ -35,8 +36,8 @@ test.each(['0', '17', '-1', '1.5', 'two'])('MAX_CONCURRENT_FETCHES %s is refused
 });
 
 test('MEMORY_LIMIT that is no number of bytes is refused', () => {
-  expect(() => readSettings({ MEMORY_LIMIT: '640Mi' })).toThrow(
-    `MEMORY_LIMIT is '640Mi': it must be a number of bytes`,
+  expect(() => readSettings({ MEMORY_LIMIT: '768Mi' })).toThrow(
+    `MEMORY_LIMIT is '768Mi': it must be a number of bytes`,
   );
 });
 

@@ -14,8 +14,8 @@ const leastBytes = 16 * mebibyte;
 const mostFetches = 16;
 /** The agent itself, with a list of files. */
 const ownBytes = 160 * mebibyte;
-/** The programs of one fetch at their limits: a decompressor with a window of 128 MiB, and bsdtar. See docs/limits.md. */
-const fetchBytes = 232 * mebibyte;
+/** One fetch at its limits: a decompressor with a window of 128 MiB, bsdtar, and the thread between them. See docs/limits.md. */
+const fetchBytes = 296 * mebibyte;
 
 /**
  * Reads `MIN_FREE` and `MAX_CONCURRENT_FETCHES`. Throws an error that names variable, value and rule when one makes no sense.

@@ -13,7 +13,7 @@ export interface FilterRequest {
 }
 
 /** Of the heap: what the limits of links, directories and headers take (docs/limits.md). */
-const memory = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 };
+const memory = { maxOldGenerationSizeMb: 40, maxYoungGenerationSizeMb: 4 };
 /** The layers of an image come one soon after the other. */
 const idleMilliseconds = 5_000;
 const idle: Worker[] = [];

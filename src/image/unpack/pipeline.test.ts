@@ -6,6 +6,7 @@ import { rootEntries, tar } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { startUnpacking } from './pipeline.ts';
+import { closeSparePipes } from './pipes.ts';
 import { writeRecords } from './tar/pax.ts';
 
 const unable = whyNoUnpacking();
@@ -16,9 +17,10 @@ const both = [
   { kind: 'compressed', decompressor: zstd, pack: compressed },
 ];
 
-/** Pipes of which this process has an end. */
-const openPipes = () =>
-  readdirSync('/proc/self/fd').filter((fd) => {
+/** Pipes of which this process has an end, but for those that were not used yet. */
+const openPipes = () => {
+  closeSparePipes();
+  return readdirSync('/proc/self/fd').filter((fd) => {
     try {
       return readlinkSync(join('/proc/self/fd', fd)).includes('monoroot-pipes-');
     } catch {
@@ -26,6 +28,7 @@ const openPipes = () =>
       return false;
     }
   });
+};
 
 /** The beginning of a file that does not end. */
 function endless(): Buffer {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync } from 'node:fs';
+import { close, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { promisify } from 'node:util';
 import { jailed } from '../../system/jail.ts';
 import type { Jail } from '../../system/jail.ts';
 import { programEnvironment, readLines } from '../../system/programs.ts';
@@ -14,7 +15,7 @@ import type { Ending } from './diagnose.ts';
 import { bytesAt, newCounters, stopAt } from './filter-stream.ts';
 import type { Filter, FilterOutcome } from './filter-stream.ts';
 import { filterInThread } from './filter-thread.ts';
-import { makePipes } from './pipes.ts';
+import { takePipe } from './pipes.ts';
 import { Sink } from './sink.ts';
 import { streamEnd, streamStart } from './tar/filter.ts';
 import { FetchError } from '../failure.ts';
@@ -60,8 +61,7 @@ export async function startUnpacking(
   signal: AbortSignal,
   { filter = { kind: 'archive' } }: UnpackOptions = {},
 ): Promise<Unpacking> {
-  const [plain, filtered] = await makePipes(2);
-  if (!plain || !filtered) throw new Error('There is no pipe');
+  const [plain, filtered] = [await takePipe(), await takePipe()];
   const tar = start(unpack, restoring(directory), filtered.read, 'ignore', signal);
   const restored = follow(tar, 'bsdtar');
   const child = decompressor && startDecompressor(decompressor, 'pipe', plain.write, signal);
@@ -75,11 +75,12 @@ export async function startUnpacking(
   const stop = () => Atomics.store(counters, stopAt, 1n);
   signal.addEventListener('abort', stop);
   const pipes = { input: plain.read, output: filtered.write };
-  const outcome = filterInThread({ pipes, filter, counters }).then((it) => {
+  const outcome = filterInThread({ pipes, filter, counters }).then(async (it) => {
     signal.removeEventListener('abort', stop);
     // Nothing can be done with the rest, and nothing it says of that matters.
     if (it.failure || it.isBroken) child?.kill('SIGKILL');
-    for (const end of [plain.read, filtered.write]) closeSync(end);
+    // The last descriptors of what has no name: that may wait for the disk.
+    for (const end of [plain.read, filtered.write]) await promisify(close)(end);
     return it;
   });
 

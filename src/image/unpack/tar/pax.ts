@@ -54,6 +54,6 @@ export function merge(global: readonly PaxRecord[], own: readonly PaxRecord[]): 
 /** The largest body of a pax header: Linux takes attributes of 64 KiB each. */
 export const mostRecordBytes = 4 * 1024 * 1024;
 /** Two for each hole of a file, in the oldest form of GNU tar that has holes in records. */
-export const mostRecords = 200_000;
+export const mostRecords = 100_000;
 /** The largest long name of GNU tar: Linux takes paths of 4096 bytes. */
 export const mostNameBytes = 128 * blockBytes;
