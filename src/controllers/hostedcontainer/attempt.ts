@@ -4,7 +4,7 @@ import type { Pod } from '../../api/kubernetes/objects.ts';
 import { interrupt } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';
-import { elapsedBeforeSilence, elapsedSeconds, notAfter } from './clock.ts';
+import { elapsedAtEnd, notAfter } from './clock.ts';
 import type { Course } from './target.ts';
 import { exits, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
 
@@ -66,11 +66,10 @@ function canRun(pod: Pod): boolean {
   return state?.waiting === undefined || state.waiting.reason === 'CrashLoopBackOff';
 }
 
-function stopClock(attempt: Attempt, { nodeAnswers, leadingSince, now }: AttemptView): Attempt {
+function stopClock(attempt: Attempt, view: AttemptView): Attempt {
   const { runningSince, waitingSince: _waiting, readySince: _ready, readyTransitionTime: _time, ...rest } = attempt;
   if (runningSince === undefined) return rest;
-  const elapsed = nodeAnswers ? elapsedSeconds(attempt, now) : elapsedBeforeSilence(attempt, leadingSince, now);
-  return { ...rest, elapsedSeconds: Math.floor(elapsed) };
+  return { ...rest, elapsedSeconds: Math.floor(elapsedAtEnd(attempt, view)) };
 }
 
 function withReadiness(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView): Attempt {

@@ -14,12 +14,16 @@ export const ranBefore = ({ runningSince }: Attempt, leadingSince: Date | undefi
   runningSince !== undefined && leadingSince !== undefined && Date.parse(runningSince) < leadingSince.getTime();
 
 /**
- * The same, when the node is found not to answer. Of its last run only that counts which this operator has watched, less the
- * time for which the node may have been dead before Kubernetes said so: no one knows what the container did then.
+ * The same, when a run of the container ends or cannot be followed any more. Of a run that began under an earlier leader only that
+ * counts which this operator has watched. And where the node is found not to answer, the last seconds do not count, for which it
+ * may have been dead before Kubernetes said so: no one knows what the container did then.
  */
-export function elapsedBeforeSilence(attempt: Attempt, leadingSince: Date | undefined, now: Date): number {
+export function elapsedAtEnd(
+  attempt: Attempt,
+  { nodeAnswers, leadingSince, now }: { nodeAnswers: boolean; leadingSince?: Date | undefined; now: Date },
+): number {
   const since = ranBefore(attempt, leadingSince) ? leadingSince.toISOString() : attempt.runningSince;
-  return (attempt.elapsedSeconds ?? 0) + Math.max(0, secondsSince(since, now) - silenceSeconds);
+  return (attempt.elapsedSeconds ?? 0) + Math.max(0, secondsSince(since, now) - (nodeAnswers ? 0 : silenceSeconds));
 }
 
 /** Times that are still to come are of an earlier leader whose clock was ahead: they are taken for now, or all would wait for them. */

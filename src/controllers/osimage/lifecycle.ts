@@ -1,5 +1,6 @@
 import { annotations, labels } from '../../api/names.ts';
 import type { Build } from '../../api/build.ts';
+import type { Interruption } from '../../api/interruption.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import { digestOf } from '../images.ts';
 import { planBuild } from './stages/build.ts';
@@ -75,15 +76,22 @@ const waiting = (condition: Stated): Stage<never> => ({ progress: 'Going', condi
 
 const withStatus = (image: OSImage, status: OSImageStatus): OSImage => ({ ...image, status });
 
-/** The status without what has failed, once the annotation asks for another try. */
+/** The status without what has failed, and without pauses, once the annotation asks for another try. */
 function forgetFailures({ status = {} }: OSImage, token: string): OSImageStatus {
   if (token === (status.retryToken ?? '')) return status;
   return {
     ...status,
-    build: status.build?.reason === undefined ? status.build : undefined,
-    verification: status.verification?.outcome === 'Failed' ? undefined : status.verification,
-    publication: status.publication?.reason === undefined ? status.publication : undefined,
+    build: status.build?.reason === undefined ? atOnce(status.build) : undefined,
+    verification: status.verification?.outcome === 'Failed' ? undefined : atOnce(status.verification),
+    publication: status.publication?.reason === undefined ? atOnce(status.publication) : undefined,
   };
+}
+
+/** Whoever asks for another try does not wait for a pause. */
+function atOnce<Status extends { interruption?: Interruption | undefined }>(
+  status: Status | undefined,
+): Status | undefined {
+  return status?.interruption ? { ...status, interruption: undefined } : status;
 }
 
 /** What earlier tries have left, and the Pod of a test that has passed. What failed last is kept for looking at it. */

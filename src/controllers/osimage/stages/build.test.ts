@@ -11,6 +11,7 @@ import {
   unscheduled,
   answers,
   ran,
+  withRetry,
   plan,
   condition,
   message,
@@ -61,6 +62,23 @@ describe('a build', () => {
     expect(did(plan(built({ build }), { now: later }))).toEqual(['create ConfigMap', 'create Job build-os.v1']);
     const ended = plan(built({ build }), ran('build', 'Complete', answers(success)));
     expect([ended.status.build?.digest, ended.status.build?.interruption]).toEqual([digest, undefined]);
+  });
+
+  test('in a pause is begun at once when the annotation asks for it', () => {
+    const retryTime = new Date(now.getTime() + 300_000).toISOString();
+    const interruption = {
+      podUID: 'a',
+      count: 7,
+      time: earlier,
+      retryTime,
+      reason: 'Deleted',
+      message: 'Somebody did',
+    };
+    const paused = built({ build: { job: 'build-os.v1', startTime: earlier, interruption } });
+    expect(did(plan(paused))).toEqual([]);
+    const it = plan(withRetry(paused, 'again'));
+    expect(did(it)).toEqual(['create ConfigMap', 'create Job build-os.v1']);
+    expect(it.status.build?.interruption).toBeUndefined();
   });
 
   const success = { digest, bundleBytes: 5, packages: 7, sbomDigest: digest };
