@@ -42,7 +42,7 @@ export function filterTar({ kind, below, isBelow, leaveOut = () => false }: Filt
       // It says nothing but that the file has its name.
       if (entry.type === '1' && samePath(place.path, place.link)) return undefined;
       const records = restorableTimes(storedRecords(entry.path, entry.records, kind));
-      directories.note(place.path, entry.type === '5' ? directoryOf(entry, place, records) : undefined);
+      directories.note(place.path, entry.isDirectory ? directoryOf(entry, place, records) : undefined);
       return rewritten(entry, place, records);
     },
   });
@@ -110,7 +110,8 @@ function directoryOf(entry: TarEntry, place: Place, records: readonly PaxRecord[
   return {
     // One that says no more than the mode is none.
     acl: { access: /mask|(?:user|group|u|g):[^:]/.test(acl('access')), default: acl('default') !== '' },
-    blocks: () => again(records, header),
+    // A content of its own is no part of it any more.
+    blocks: () => again(records.filter(({ key }) => key !== 'size'), header), // prettier-ignore
     otherMode: () => again([], withOtherMode(header)),
   };
 }
