@@ -26,6 +26,7 @@ import { resume, suspend } from './commands/suspend.ts';
 import { check } from './commands/check.ts';
 import { lint } from './commands/lint.ts';
 import { supportBundle } from './commands/support-bundle.ts';
+import { whoHas } from './commands/who-has.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -54,6 +55,7 @@ export const commands: readonly Command[] = [
   lint,
   supportBundle,
   diff,
+  whoHas,
   imageImport,
   bundleBuild,
   version,

@@ -10,7 +10,8 @@ import { publishedTree } from '../fixtures/agent/trees.ts';
 import { fieldManagers } from '../../src/api/names.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { runForTest } from '../fixtures/cli.ts';
-import { nodeStores } from '../../src/kube/kinds.ts';
+import type { OSImage } from '../../src/api/osimage.ts';
+import { nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { connect, createNamespace } from './environment.ts';
 
@@ -67,6 +68,10 @@ async function openNodes(nodes: Record<string, readonly ('v1' | 'v2')[]>, { dige
         commands,
         { kubectl: kubectl(ports.paths.root, script) },
       ),
+    whoHas: (text: string) =>
+      runForTest(['who-has', text, '--system-namespace', namespace, '--kubeconfig', kubeconfig], commands, {
+        kubectl: kubectl(ports.paths.root, 'inspect'),
+      }),
   };
 }
 
@@ -165,5 +170,28 @@ describe.skipIf(whyNoUnpacking())('diff', () => {
     const { diff } = await openNodes({ one: ['v1', 'v2'] });
     const ran = await diff(script, image);
     expect(ran).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(told) as string });
+  });
+});
+
+describe.skipIf(whyNoUnpacking())('who-has', () => {
+  test('images with the package, and as with grep whether there is one', async () => {
+    const { whoHas } = await openNodes({ one: ['v1', 'v2'] });
+    for (const version of ['v1', 'v2']) {
+      const name = `debian-12.${version}`;
+      const source = { http: { url: 'http://web/os.tar', sha256: 'a'.repeat(64) } };
+      const spec = { os: 'debian-12', version, source } as OSImage['spec'];
+      await client.create(osImages, { metadata: { name }, spec });
+      onTestFinished(async () => {
+        await client.delete(osImages, { name });
+      });
+    }
+    const own = (text: string) => text.split('\n').filter((line) => /^debian-12:/.test(line));
+    const [all, old, none] = [await whoHas('curl'), await whoHas('curl<8'), await whoHas('nosuchpackage')];
+    expect([all.code, own(all.stdout).map((line) => line.replaceAll(/ +/g, ' '))]).toEqual([
+      0,
+      ['debian-12:v1 curl 7 - -', 'debian-12:v2 curl 8 - -'],
+    ]);
+    expect([old.code, own(old.stdout).length]).toEqual([0, 1]);
+    expect([none.code, none.stdout]).toEqual([1, 'No image has it\n']);
   });
 });
