@@ -5,15 +5,20 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
+import { readOptions } from './lib/options.ts';
 import { krewManifest } from './lib/plugin/krew.ts';
 import { pinnedNode } from './lib/plugin/node.ts';
 import { bundlePlugin, packPlugin } from './lib/plugin/pack.ts';
 import type { Packed } from './lib/plugin/pack.ts';
 
-const { values } = parseArgs({
-  options: { node: { type: 'string', multiple: true, default: [] }, 'base-url': { type: 'string' } },
+const about = {
+  name: 'hack/node hack/plugin.ts',
+  does: 'Packs the kubectl plugin with a Node of its own into dist/plugin/: --node PLATFORM=FILE adds a platform, --base-url URL writes the manifest for krew.',
+};
+const values = readOptions(about, {
+  node: { type: 'string', multiple: true, default: [] },
+  'base-url': { type: 'string' },
 });
 const { version } = manifest;
 const root = join(import.meta.dirname, '..');
