@@ -5,7 +5,7 @@ import type { ImageDistributionSpec } from '../../src/api/imagedistribution.ts';
 import { annotations } from '../../src/api/names.ts';
 import { nodes, pods } from '../../src/controllers/caches.ts';
 import type { Client } from '../../src/kube/client.ts';
-import { hostedContainers, imageDistributions, osImages } from '../../src/kube/kinds.ts';
+import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { ApiError } from '../../src/runtime/errors.ts';
 import { SimulatedApi } from './api.ts';
 import type { Write } from './api.ts';
@@ -198,6 +198,7 @@ class Simulation {
         [1, 'drain', () => this.#drain()],
         [1, 'agent', () => this.#toggleAgent()],
         [1, 'unfetchable', () => this.#unfetchable()],
+        [1, 'edit NodeStore', () => this.#editNodeStore()],
       );
     }
     const total = events.reduce((sum, [weight]) => sum + weight, 0);
@@ -350,6 +351,16 @@ class Simulation {
     const node = this.#dice.pick(this.#api.all(nodes))?.metadata.name ?? '';
     const image = this.#dice.pick(this.#api.all(osImages));
     if (image?.spec.source.http) this.#cluster.unfetchable.add(`${node} sha256:${image.spec.source.http.sha256}`);
+  }
+
+  /** By hand: an entry too few, or one that no one asked for. */
+  async #editNodeStore(): Promise<void> {
+    const store = this.#dice.pick(this.#api.all(nodeStores));
+    if (!store) return;
+    const [first, ...rest] = store.spec.images;
+    const foreign = first && { ...first, os: 'by-hand', digest: `sha256:${'0'.repeat(64)}` };
+    const images = this.#dice.chance(0.5) || !foreign ? rest : [...store.spec.images, foreign];
+    await this.#people.mergePatch(nodeStores, { name: store.metadata.name }, { spec: { images } });
   }
 
   async #evict(): Promise<void> {
