@@ -68,11 +68,10 @@ async function build(name: string, text: string, format = 'docker'): Promise<str
 /** An index with an image of another variant first. */
 async function pushIndex(target: string, plain: string, other: string): Promise<void> {
   const list = `localhost/${os}-list`;
-  made.push(list);
   await buildah('manifest', 'create', list);
   await buildah('manifest', 'add', '--arch', 'amd64', '--variant', 'v4', list, `containers-storage:${other}`);
   await buildah('manifest', 'add', list, `containers-storage:${plain}`);
-  await buildah('manifest', 'push', '--all', '--tls-verify=false', list, `docker://${target}`);
+  await buildah('manifest', 'push', '--all', '--rm', '--tls-verify=false', list, `docker://${target}`);
 }
 
 async function importImage(reference: string, version: string): Promise<void> {
