@@ -18,7 +18,7 @@ export const events = defineCommand({
   options: { warnings: { type: 'boolean', help: 'only warnings' }, ...reportOutput, ...watchOption },
   description: `Of a HostedContainer also those of its Pod, its image and the distribution of that. Without an argument those of all objects of Monoroot. Kubernetes
 keeps events for an hour.`,
-  examples: ['kubectl monoroot events hc/shop -n shops', 'kubectl monoroot events --warnings -w'],
+  examples: ['kubectl monoroot events hctr/shop -n shops', 'kubectl monoroot events --warnings -w'],
   async run(context, { values, positionals }) {
     const ref = positionals.length === 0 ? undefined : parseObjectRef(positionals);
     if (positionals.length > 0 && !ref) {

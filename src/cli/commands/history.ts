@@ -17,7 +17,7 @@ export const history = defineCommand({
   },
   description: `Out of status.history, which has the last ten versions of each container. With --os there is a line for each container and a letter for each
 version, a small one where it failed; -n shows the containers of one namespace.`,
-  examples: ['kubectl monoroot history hc/shop -n shops', 'kubectl monoroot history --os debian-12'],
+  examples: ['kubectl monoroot history hctr/shop -n shops', 'kubectl monoroot history --os debian-12'],
   async run({ cluster, out, now }, { values, positionals: [text] }) {
     const { client, namespace } = cluster();
     if ((text === undefined) === (values.os === undefined))

@@ -31,7 +31,7 @@ export const logs = defineCommand({
   description: `hc: the container itself. osi: its build, test and publication. node: its agent. With --operator the lines of the operators that name the
 object. A bare name is a HostedContainer. -f takes one log.`,
   examples: [
-    'kubectl monoroot logs hc/shop -n shops -f',
+    'kubectl monoroot logs hctr/shop -n shops -f',
     'kubectl monoroot logs debian-12:v36',
     'kubectl monoroot logs imgdist/debian-12 --operator',
   ],

@@ -9,7 +9,7 @@ export const restart = defineCommand({
   completes: [['HostedContainer']],
   options: containerOptions,
   description: `Gives spec.restartToken a new value. The Pod is replaced, and /data is kept. It is also how a new scaffold reaches a running container.`,
-  examples: ['kubectl monoroot restart hc/shop -n shops --wait'],
+  examples: ['kubectl monoroot restart hctr/shop -n shops --wait'],
   run: (context, { values, positionals: [text = ''] }) =>
     changeContainer(context, text, values, () => ({
       spec: { restartToken: context.now().toISOString() },

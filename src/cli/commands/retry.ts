@@ -23,7 +23,7 @@ export const retry = defineCommand({
   description: `Of a HostedContainer it changes spec.upgrade.retryToken: a version in its list of failures is tried again, when spec.image asks for it. Of an
 OSImage it changes the annotation monoroot.dev/retry: the step that failed is done again. Of an ImageDistribution it is \`rollout
 retry\`. A bare name is a HostedContainer.`,
-  examples: ['kubectl monoroot retry hc/shop -n shops --wait', 'kubectl monoroot retry osi/debian-12.v36'],
+  examples: ['kubectl monoroot retry hctr/shop -n shops --wait', 'kubectl monoroot retry osi/debian-12.v36'],
   run(context, given) {
     const [text = ''] = given.positionals;
     const ref = parseObjectRef([text]);

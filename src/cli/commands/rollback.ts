@@ -11,7 +11,7 @@ export const rollback = defineCommand({
   options: containerOptions,
   description: `Sets spec.image to the last version of status.history that ran well and is not the one that is asked for now. The way back is an upgrade
 like any other. For a container that follows the default version, use \`rollout undo\` on its ImageDistribution.`,
-  examples: ['kubectl monoroot rollback hc/shop -n shops --wait'],
+  examples: ['kubectl monoroot rollback hctr/shop -n shops --wait'],
   run: (context, { values, positionals: [text = ''] }) =>
     changeContainer(context, text, values, (container) => {
       const image = earlierOf(container);

@@ -34,7 +34,7 @@ export const status = defineCommand({
 The exit code is 1 when something needs a person.`,
   examples: [
     'kubectl monoroot status',
-    'kubectl monoroot status hc/shop -n shops -w',
+    'kubectl monoroot status hctr/shop -n shops -w',
     'kubectl monoroot status imgdist/debian-12',
   ],
   async run(context, { values, positionals }) {

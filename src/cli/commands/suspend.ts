@@ -9,7 +9,7 @@ export const suspend = defineCommand({
   completes: [['HostedContainer']],
   options: containerOptions,
   description: `Sets spec.suspend: the Pod is removed, the data stays. With --wait the exit code is 0 when the Pod is gone.`,
-  examples: ['kubectl monoroot suspend hc/shop -n shops'],
+  examples: ['kubectl monoroot suspend hctr/shop -n shops'],
   run: (context, { values, positionals: [text = ''] }) =>
     changeContainer(context, text, values, ({ spec }) =>
       spec.suspend ? { already: 'is suspended already' } : { spec: { suspend: true }, did: 'suspended' },
@@ -24,7 +24,7 @@ export const resume = defineCommand({
   completes: [['HostedContainer']],
   options: containerOptions,
   description: `Sets spec.suspend to false, and spec.replicas to 1 where it is 0. For a rollout that is paused there is \`rollout resume\`.`,
-  examples: ['kubectl monoroot resume hc/shop -n shops --wait'],
+  examples: ['kubectl monoroot resume hctr/shop -n shops --wait'],
   run: (context, { values, positionals: [text = ''] }) =>
     changeContainer(context, text, values, ({ spec }) => {
       const change = { ...(spec.suspend && { suspend: false }), ...(spec.replicas === 0 && { replicas: 1 }) };

@@ -19,7 +19,7 @@ export const upgrade = defineCommand({
 code is 0 when it runs well, and 1 at once when it went back, with the end of its log. An image that is condemned is refused here, as
 the operator would not start it.`,
   examples: [
-    'kubectl monoroot upgrade hc/shop debian-12:v36 -n shops --wait',
+    'kubectl monoroot upgrade hctr/shop debian-12:v36 -n shops --wait',
     'kubectl monoroot upgrade shop v36 --dry-run=server',
   ],
   async run(context, { values, positionals: [text = '', asked = ''] }) {

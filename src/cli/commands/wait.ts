@@ -22,7 +22,7 @@ export const wait = defineCommand({
   options: { timeout: { type: 'string', value: 'TIME', help: 'give up after it, such as 10m; never by default' } },
   description: `kubectl wait waits for one condition, and after a revert until its timeout. This ends at once with 0 when what spec asks for runs well or
 is stored, and with 1 when it went back, has halted, or a person must act. A bare name is a HostedContainer.`,
-  examples: ['kubectl monoroot wait hc/shop -n shops --timeout 10m', 'kubectl monoroot wait imgdist/debian-12'],
+  examples: ['kubectl monoroot wait hctr/shop -n shops --timeout 10m', 'kubectl monoroot wait imgdist/debian-12'],
   run(context, { values, positionals }) {
     const ref = parseObjectRef(positionals);
     if (!ref) throw new UsageError(`${positionals.join(' ')} names no kind of Monoroot; take hc, imgdist, osi or node`);

@@ -16,7 +16,7 @@ export const why = defineCommand({
 the distribution of that, and the node that cannot store it. KIND is hc, imgdist, osi or node; a bare name is looked for in all kinds,
 HostedContainers first. The exit code is 0 when nothing is wrong, 1 when something is on its way or a person must act.`,
   examples: [
-    'kubectl monoroot why hc/shop -n shops',
+    'kubectl monoroot why hctr/shop -n shops',
     'kubectl monoroot why debian-12:v36',
     'kubectl monoroot why imgdist debian-12',
   ],

@@ -13,12 +13,12 @@ const ask = async (...words: string[]) => {
 };
 
 test.each([
-  ['words of commands', ['ro'], ['rollout', ':4']],
+  ['words of commands', ['ro'], ['rollback', 'rollout', ':4']],
   ['second words', ['rollout', 'p'], ['pause', ':4']],
   ['options before a command', ['--kube'], ['--kubeconfig', ':4']],
   ['options of a command', ['diff', '--pack'], ['--packages', ':4']],
   ['values of an option', ['diff', '-o', 'j'], ['json', ':4']],
-  ['a command after options', ['-n', 'shops', 'ro'], ['rollout', ':4']],
+  ['a command after options', ['-n', 'shops', 'rollo'], ['rollout', ':4']],
   ['files, which are for the shell', ['bundle', 'build', 'x'], [':0']],
   ['nothing for what no one knows', ['frobnicate', 'x'], [':4']],
   ['nothing where there is no cluster', ['diff', '--kubeconfig', '/nowhere', ''], [':4']],

@@ -19,7 +19,7 @@ interface Values {
 export function containerNamed(text: string): string {
   const ref = parseObjectRef([text]);
   if (ref && (ref.kind ?? 'HostedContainer') === 'HostedContainer') return ref.name;
-  throw new UsageError(`${text} is no HostedContainer: it must be hc/NAME or a name`);
+  throw new UsageError(`${text} is no HostedContainer: it must be hctr/NAME or a name`);
 }
 
 /** Changes a container, says what it did, and waits when that is asked for. */
