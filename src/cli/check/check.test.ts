@@ -93,6 +93,14 @@ test('what may not be read is skipped, and fails nothing', () => {
   expect(findings.some(({ outcome }) => outcome === 'Failed')).toBe(false);
 });
 
+test('a node whose kubelet has reported nothing yet fails nothing', () => {
+  const silent = node('n3', { kernelVersion: '', containerRuntimeVersion: '' });
+  const of = (...nodes: Node[]) =>
+    check({ ...healthy, nodes: { found: nodes } }, now, true).map(({ id, outcome }) => `${id} ${outcome}`);
+  expect(of(node('n1'), silent)).toEqual(['kubernetes-version Ok', 'node-kernels Ok', 'node-runtimes Ok']);
+  expect(of(silent)).toEqual(['kubernetes-version Ok', 'node-kernels Skipped', 'node-runtimes Skipped']);
+});
+
 test('before an installation nothing is asked that only it brings', () => {
   const bare: Facts = { ...healthy, definitions: { found: [] }, operators: { found: [] }, agents: { found: [] } };
   expect(check(bare, now, true).map(({ outcome }) => outcome)).toEqual(['Ok', 'Ok', 'Ok']);

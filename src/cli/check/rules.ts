@@ -54,6 +54,15 @@ const below = (nodes: readonly Node[], versionOf: (node: Node) => string, least:
 
 const infoOf = ({ status }: Node) => status?.nodeInfo;
 
+/** Asks a rule only of nodes whose kubelet has said what it runs on: one that just joined has not. */
+const reported = (nodes: Facts['nodes'], rule: (found: Node[]) => Omit<Finding, 'id'>): Omit<Finding, 'id'> =>
+  reading(nodes, (all) => {
+    const found = all.filter((node) => (infoOf(node)?.kernelVersion ?? '') !== '');
+    return all.length > 0 && found.length === 0
+      ? { outcome: 'Skipped', message: 'No node has reported what it runs on', hint: 'ask again when a node is Ready' }
+      : rule(found);
+  });
+
 export const rules: readonly Rule[] = [
   {
     id: 'kubernetes-version',
@@ -67,7 +76,7 @@ export const rules: readonly Rule[] = [
     id: 'node-kernels',
     isBefore: true,
     find: ({ nodes }) =>
-      reading(nodes, (found) => {
+      reported(nodes, (found) => {
         const old = below(found, (node) => infoOf(node)?.kernelVersion ?? '', [5, 12]);
         return old.length === 0
           ? ok(`All ${found.length} nodes have a kernel of 5.12 or newer`)
@@ -81,7 +90,7 @@ export const rules: readonly Rule[] = [
     id: 'node-runtimes',
     isBefore: true,
     find: ({ nodes }) =>
-      reading(nodes, (found) => {
+      reported(nodes, (found) => {
         const runtime = (node: Node) => infoOf(node)?.containerRuntimeVersion ?? '';
         const other = found
           .filter((node) => !runtime(node).startsWith('containerd://'))
