@@ -21,11 +21,27 @@ export function aclText(value: Buffer): string | undefined {
     const rights = value.readUInt16LE(at + 2);
     if (!kind || rights > 7) return undefined;
     const id = value.readUInt32LE(at + 4);
-    const letters = ['r', 'w', 'x'].map((letter, bit) => ((rights & (4 >> bit)) === 0 ? '-' : letter)).join('');
+    const letters = lettersOf(rights);
     lines.push(kind.isNamed ? `${kind.name}:${id}:${letters}:${id}` : `${kind.name}::${letters}`);
   }
   return lines.join(',');
 }
+
+/**
+ * The text of an ACL as chmod(2) leaves it: GNU tar sets the mode of a file after its ACL, and that of a directory before. The owner and all
+ * others have the rights of the mode; so has the mask, or the group where there is none. The same text where both agree.
+ */
+export function underMode(text: string, mode: number): string {
+  const hasMask = /(?:^|[,\n])\s*m(?:ask)?:/.test(text);
+  const bits: Record<string, number> = { u: mode >> 6, [hasMask ? 'm' : 'g']: mode >> 3, o: mode };
+  return text.replaceAll(/((?:^|[,\n])\s*([ugmo])\w*::?)[r-][w-][x-]/g, (all, start: string, kind: string) => {
+    const rights = bits[kind];
+    return rights === undefined ? all : `${start}${lettersOf(rights)}`;
+  });
+}
+
+const lettersOf = (rights: number): string =>
+  ['r', 'w', 'x'].map((letter, bit) => ((rights & (4 >> bit)) === 0 ? '-' : letter)).join('');
 
 /** The first user or group that a text of an ACL names without a number; undefined when there is none. */
 export function nameWithoutNumber(text: string): string | undefined {

@@ -1,5 +1,5 @@
 import { FetchError } from '../../failure.ts';
-import { aclText, nameWithoutNumber } from './acl.ts';
+import { aclText, nameWithoutNumber, underMode } from './acl.ts';
 import { valueOf } from './pax.ts';
 import type { PaxRecord } from './pax.ts';
 import { quoted } from './text.ts';
@@ -34,22 +34,35 @@ const rules: Rule[] = [
 ];
 
 /**
- * The records of an entry with its attributes as they are stored; the same list when nothing changes. Throws UnsupportedArchive,
+ * The records of an entry with its attributes as they are stored; the same list when nothing changes. With a `mode`, no ACL that is an
+ * attribute gives more than that. Throws UnsupportedArchive,
  * with the entry and a way out, where dropping one could give somebody more rights.
  */
 export function storedRecords(
-  path: string,
-  records: readonly PaxRecord[],
+  { path, records, mode }: { path: string; records: readonly PaxRecord[]; mode: number | undefined },
   kind: 'archive' | 'layer',
 ): readonly PaxRecord[] {
   if (!records.some(({ key }) => mayMatter.test(key))) return records;
   const stored = records.flatMap((record) => storedRecord(path, record, kind));
   const made = new Set(stored.filter((record) => !records.includes(record)).map(({ key }) => key));
-  // Both forms of an ACL: the attribute has the numbers.
-  const all = stored.filter((record) => !(isAcl(record.key) && made.has(record.key) && records.includes(record)));
+  const all = stored
+    // Both forms of an ACL: the attribute has the numbers.
+    .filter((record) => !(isAcl(record.key) && made.has(record.key) && records.includes(record)))
+    // Of several the last counts; bsdtar would put them together.
+    .filter(({ key }, index, list) => !isAcl(key) || !list.slice(index + 1).some((later) => later.key === key))
+    // What is a text already comes from libarchive, which writes a mode without the mask.
+    .map((record) =>
+      record.key === aclKeys.access && mode !== undefined && !records.includes(record) ? limited(record, mode) : record,
+    );
   for (const key of Object.values(aclKeys)) checkNames(path, valueOf(all, key)?.toString());
   const isSame = all.length === records.length && all.every((record, index) => record === records[index]);
   return isSame ? records : all;
+}
+
+function limited(record: PaxRecord, mode: number): PaxRecord {
+  const text = record.value.toString('latin1');
+  const under = underMode(text, mode);
+  return under === text ? record : { ...record, value: Buffer.from(under, 'latin1') };
 }
 
 const isAcl = (key: string): boolean => key === aclKeys.access || key === aclKeys.default;

@@ -103,8 +103,18 @@ describe('the filter before bsdtar', () => {
       { 'SCHILY.acl.access': text },
     ],
   ])('makes an ACL of one %s', (_name, of, expected) => {
-    const bytes = Buffer.concat([records('x', { mtime: '1.5', ...of }), file('etc/motd', 'hi')]);
+    const entry = tar([{ name: 'etc/motd', content: 'hi', mode: 0o674 }]).subarray(0, -1024);
+    const bytes = Buffer.concat([records('x', { mtime: '1.5', ...of }), entry]);
     expect(recordsOf(filtered(bytes, 512))).toEqual({ mtime: '1.5', ...expected });
+  });
+
+  test('leaves an ACL no more rights than the mode of its file, but where libarchive wrote it as a text', () => {
+    const limited = text.replace('mask::rwx', 'mask::r--').replace('other::r--', 'other::---');
+    const entry = tar([{ name: 'a', content: '', mode: 0o640 }]).subarray(0, -1024);
+    const of = (all: Record<string, string | Buffer>) =>
+      recordsOf(filtered(Buffer.concat([records('x', all), entry]), 512));
+    expect(of({ 'SCHILY.xattr.system.posix_acl_access': acl })).toEqual({ 'SCHILY.acl.access': limited });
+    expect(of({ 'SCHILY.acl.access': text })).toEqual({ 'SCHILY.acl.access': text });
   });
 
   test.each<[string, Record<string, string | Buffer>, string]>([

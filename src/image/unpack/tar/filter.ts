@@ -1,6 +1,6 @@
 import { FetchError } from '../../failure.ts';
 import { aclKeys, storedRecords } from './attributes.ts';
-import { withOtherMode, withoutBody } from './header.ts';
+import { modeOf, withOtherMode, withoutBody } from './header.ts';
 import { Directories } from './directories.ts';
 import type { DirectoryEntry } from './directories.ts';
 import { Links, partsOf } from './links.ts';
@@ -41,7 +41,9 @@ export function filterTar({ kind, below, isBelow, leaveOut = () => false }: Filt
       checkType(entry);
       // It says nothing but that the file has its name.
       if (entry.type === '1' && samePath(place.path, place.link)) return undefined;
-      const records = restorableTimes(storedRecords(entry.path, entry.records, kind));
+      const records = restorableTimes(
+        storedRecords({ ...entry, mode: entry.isDirectory ? undefined : modeOf(entry.header) }, kind),
+      );
       directories.note(place.path, entry.isDirectory ? directoryOf(entry, place, records) : undefined);
       return rewritten(entry, place, records);
     },

@@ -60,11 +60,13 @@ export function withoutBody(block: Buffer): Buffer {
   return sign(copy);
 }
 
+/** The mode that a header says. */
+export const modeOf = (block: Buffer): number => readNumber(block.subarray(100, 108)) ?? 0;
+
 /** The same header with a mode that it does not have: none, or 0700 where it has none. */
 export function withOtherMode(block: Buffer): Buffer {
   const copy = Buffer.from(block);
-  const mode = readNumber(block.subarray(100, 108)) ?? 0;
-  copy.write((mode & 0o7777) === 0 ? '0000700\0' : '0000000\0', 100, 'latin1');
+  copy.write((modeOf(block) & 0o7777) === 0 ? '0000700\0' : '0000000\0', 100, 'latin1');
   return sign(copy);
 }
 
