@@ -42,7 +42,7 @@ const options = readOptions(about, {
   soak: { type: 'string', default: '10' },
   'wave-soak': { type: 'string', default: '0' },
   'min-ready': { type: 'string', default: '5' },
-  /** So many are down by themselves before the rollout; one in 200 by default. */
+  /** Containers that are down by themselves before the rollout; one in 200 by default. */
   ill: { type: 'string' },
   /** Directory for a CPU profile of the operator. */
   profile: { type: 'string' },

@@ -4,7 +4,7 @@ import type { KindDefinition, KindObject } from './meta.ts';
 import { intOrString, labelSelector, tolerations } from './kubernetes/podfields.ts';
 import { containerCounts, existingContainers, rolloutStatus } from './rollout.ts';
 
-/** So many earlier images are remembered, and can be retained. */
+/** Earlier images that are remembered, and can be retained. */
 export const previousImagesLimit = 10;
 
 const spec = z.object({

@@ -8,7 +8,7 @@ export const programName = 'kubectl monoroot';
 const widest = 110;
 const wrap = (text: string, width: number) => new Help().boxWrap(text, width);
 
-/** Help of one command, or of all that begin with these words, in lines that fit a terminal of so many columns. */
+/** Help of one command, or of all that begin with these words, in lines of at most `columns` characters. */
 export function helpFor(words: readonly string[], commands: readonly Command[], columns = 80): string {
   const width = Math.max(40, Math.min(columns, widest));
   const named = commands.filter(({ name }) => words.every((word, i) => name[i] === word));

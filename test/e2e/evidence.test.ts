@@ -35,7 +35,7 @@ const distribute = (version: string, existingContainers?: object) =>
     fieldManager,
   );
 
-/** So many are good on the version, and Ready. */
+/** Waits until `count` of them are good on the version, and Ready. */
 const running = (version: string, count: number, seconds = 240) =>
   expect
     .poll(async () => (await list()).filter((c) => isReady(c) && c.status?.image === `${os}:${version}`).length, {

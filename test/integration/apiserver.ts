@@ -1,14 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection, loadKubeConfig } from '../../src/kube/connection.ts';
 import { binaryDirectory, missingBinaries } from '../fixtures/binaries.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
+import { freePort } from '../fixtures/free-port.ts';
 
 /** A real API server over a real etcd, without nodes and controllers. */
 export interface TestCluster {
@@ -140,13 +139,4 @@ async function waitUntilReady(kubeconfig: string, exitCode: () => number | null,
   }
   const log = readFileSync(join(directory, 'kube-apiserver.log'), 'utf8').split('\n').slice(-15).join('\n');
   throw new Error(`kube-apiserver did not become ready: ${String(last)}\n${log}`, { cause: last });
-}
-
-/** A TCP port of the loopback interface that no one uses at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ownNodePrecondition } from '../../src/agent/policy-check.ts';
@@ -19,6 +17,7 @@ import { connect } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { applyManifests, configAs, connectAs, policyBindings } from './manifests.ts';
 import { installCrds } from './setup.ts';
+import { freePort } from '../fixtures/free-port.ts';
 
 // An API server of its own, because the policies come and go.
 let cluster: TestCluster;
@@ -48,14 +47,6 @@ const bind = (actions: string[]) => (name: string) =>
   admin.client.mergePatch(policyBindings, { name }, { spec: { validationActions: actions } });
 
 describe('an operator', () => {
-  async function freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-
   /** The program itself, with the token of its account. */
   async function start(env: Record<string, string> = {}) {
     const token = { expirationSeconds: 3600 };

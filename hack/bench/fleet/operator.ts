@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../../../test/integration/apiserver.ts';
+import { freePort } from '../../../test/fixtures/free-port.ts';
 import { systemNamespace } from '../../../test/integration/manifests.ts';
 import type { Fleet } from './control-plane.ts';
 

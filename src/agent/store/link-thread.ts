@@ -10,7 +10,7 @@ const memory = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 };
 
 export type Reply = { answer: Answer } | { error: { message: string; code: string | undefined } };
 
-/** So many files, or characters of their names, go to the thread at once. */
+/** Files, or characters of their names, that go to the thread at once. */
 const mostItems = 256;
 const mostCharacters = 64 * 1024;
 

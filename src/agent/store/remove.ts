@@ -99,7 +99,7 @@ async function settle(paths: StorePaths, { name, deaths }: Leftover, isDue: bool
   return true;
 }
 
-/** Deletes a tree, counted as what the agent dies of until that ends; so many agents died of it before. */
+/** Deletes a tree. The record counts it as what the agent dies of until the deletion ends. `deaths`: agents that it killed before. */
 async function removeCounted(paths: StorePaths, tree: string, deaths: number): Promise<void> {
   const name = basename(tree);
   // On a full disk nothing is counted: what goes makes room.

@@ -9,7 +9,7 @@ import { linesOf } from '../../runtime/lines.ts';
 import { idlePriority, programEnvironment, readLines } from '../../system/programs.ts';
 import { Turns } from './turns.ts';
 
-/** So many characters are sorted in memory: what an ordinary image has. */
+/** Characters that are sorted in memory: as many as an ordinary image has. */
 const mostCharacters = 1_000_000;
 /** Of `sort`, which puts the rest into files. */
 const sortMemory = '12M';
@@ -23,7 +23,7 @@ export interface SorterOptions {
   signal: AbortSignal;
   /** Gets out of the way of all others. */
   idle?: boolean;
-  /** Throws unless the disk has room for so many bytes more: asked before they are written. */
+  /** Throws unless the disk has room for that number of bytes. Called before they are written. */
   ensure?: Ensure | undefined;
   /** Characters that are sorted in memory; for tests. */
   mostCharacters?: number;

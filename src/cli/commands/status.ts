@@ -1,4 +1,4 @@
-import { UsageError, defineCommand, exitCodes, watchOption } from '../command.ts';
+import { UsageError, defineCommand, exitCodes, reportOutput, watchOption } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
 import { parseObjectRef } from '../names.ts';
 import { findObject, labelOf, readScene } from '../scene/scene.ts';
@@ -21,13 +21,7 @@ export const status = defineCommand({
   completes: [['HostedContainer', 'ImageDistribution', 'OSImage', 'NodeStore']],
   options: {
     os: { type: 'string', value: 'NAME', help: 'only this operating system' },
-    output: {
-      type: 'string',
-      short: 'o',
-      value: 'FORMAT',
-      choices: ['text', 'json', 'yaml'],
-      help: 'text (default), json or yaml',
-    },
+    ...reportOutput,
     ...watchOption,
   },
   description: `Without an argument it is \`fleet\`, and below it each object that only a person can help. With one it is what \`why\` says, and the conditions.

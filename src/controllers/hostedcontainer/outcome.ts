@@ -16,7 +16,7 @@ export type Verdict =
   | { outcome: 'Failed'; reason: string; message: string; previousLog: boolean }
   | { outcome: 'Inconclusive'; reason: string; message: string; ended: boolean };
 
-/** So many evictions of an attempt because the container used more disk or memory than it may count as a failure. */
+/** The number of evictions of an attempt, each because the container used more disk or memory than it may, that is a failure. */
 export const ownEvictionLimit = 3;
 
 export const mainStatus = (pod: Pod | undefined): ContainerStatus | undefined =>

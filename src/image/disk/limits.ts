@@ -70,7 +70,7 @@ export function consumptionFailure(
   return space.freeInodes < must.inodes ? noInodes(space, must.inodes) : undefined;
 }
 
-/** Why lists of files, which are written beside what was promised, must not grow by so many bytes; undefined when they may. */
+/** Why lists of files, which are written beside what was promised, must not grow by that number of bytes; undefined when they may. */
 export function shortage(space: Space, bytes: number, minFree: MinFree): FetchError | undefined {
   const must = minFreeOf(space, minFree).bytes;
   if (space.freeBytes - bytes >= must) return undefined;

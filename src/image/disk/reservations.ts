@@ -91,7 +91,7 @@ export class Room {
     };
   }
 
-  /** Throws NoSpace unless what must stay free stays so when so many bytes more are written, which no one was promised. */
+  /** Throws NoSpace when writing that number of bytes, which no one was promised, would take what must stay free. */
   async ensureFree(bytes: number): Promise<void> {
     const failure = shortage(await this.#readSpace(), bytes, this.#minFree);
     if (failure) throw failure;

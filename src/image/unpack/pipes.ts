@@ -10,7 +10,7 @@ export interface Pipe {
   write: number;
 }
 
-/** So many are made at once, as that takes a process: an image of 256 layers takes 512. */
+/** Pipes that one process makes at once: an image of 256 layers takes 512. */
 const madeAtOnce = 16;
 const spare: Pipe[] = [];
 

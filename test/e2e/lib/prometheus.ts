@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
@@ -10,6 +8,7 @@ import { waitFor } from '../../../hack/lib/kube/wait.ts';
 import { systemNamespace } from '../../../src/api/names.ts';
 import { pods } from './objects.ts';
 import { kubectl } from './system.ts';
+import { freePort } from '../../fixtures/free-port.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -128,12 +127,4 @@ function credentials(write: (name: string, text: string) => string) {
     cert_file: file('client.crt', user['client-certificate-data']),
     key_file: file('client.key', user['client-key-data']),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { customResourceDefinition } from '../../../src/api/crd.ts';
 import { imageDistributionDefinition } from '../../../src/api/imagedistribution.ts';
 import type { ImageDistribution } from '../../../src/api/imagedistribution.ts';
 import { defineResource } from '../../../src/kube/resources.ts';
@@ -10,6 +9,7 @@ import { eventually } from '../eventually.ts';
 import { crds, waitUntilEstablished } from '../setup.ts';
 import type { Crd } from '../setup.ts';
 import { attemptsOf, expectSays, refusal } from './attempts.ts';
+import { definitionAs } from './definition-as.ts';
 
 // Objects that an earlier version has stored, under a CustomResourceDefinition that then becomes the one of today. The kind has
 // another group than ours, because the other tests of this run use that.
@@ -26,12 +26,7 @@ const { create, dryRun } = attemptsOf(client, resource);
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
 
-/** The definition of today in the group of this test. */
-function today(): Crd {
-  const definition = structuredClone(customResourceDefinition(imageDistributionDefinition)) as unknown as Crd;
-  const name = `${resource.plural}.${resource.group}`;
-  return { ...definition, metadata: { name }, spec: { ...definition.spec, group: resource.group } };
-}
+const today = () => definitionAs(resource, imageDistributionDefinition);
 
 /** As it was before `spec.selector`: no such field, and no rule about selectors. */
 function earlier(): Crd {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { customResourceDefinition } from '../../../src/api/crd.ts';
 import { hostedContainerDefinition } from '../../../src/api/hostedcontainer.ts';
 import type { HostedContainer } from '../../../src/api/hostedcontainer.ts';
 import { defineResource } from '../../../src/kube/resources.ts';
@@ -8,6 +7,7 @@ import { eventually } from '../eventually.ts';
 import { crds, waitUntilEstablished } from '../setup.ts';
 import type { Crd } from '../setup.ts';
 import { attemptsOf, expectSays, refusal } from './attempts.ts';
+import { definitionAs } from './definition-as.ts';
 
 // Objects that an earlier version has stored, with what is refused today. The kind has another group than ours, because the
 // other tests of this run use that.
@@ -31,15 +31,14 @@ const stored: [string, object, string][] = [
 ];
 
 function definition(isOfToday: boolean): Crd {
-  const it = structuredClone(customResourceDefinition(hostedContainerDefinition)) as unknown as Crd;
+  const it = definitionAs(resource, hostedContainerDefinition);
   const strip = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
     delete (value as Record<string, unknown>)['x-kubernetes-validations'];
     Object.values(value).forEach(strip);
   };
   if (!isOfToday) strip(it.spec);
-  const metadata = { name: `${resource.plural}.${resource.group}` };
-  return { ...it, metadata, spec: { ...it.spec, group: resource.group } };
+  return it;
 }
 
 beforeAll(async () => {
