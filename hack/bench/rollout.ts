@@ -9,7 +9,7 @@ import { namespaces } from '../../src/kube/resources.ts';
 import { imageDistributions } from '../../src/kube/kinds.ts';
 import { findCondition } from '../../src/runtime/conditions.ts';
 import { runAgents } from './fleet/agents.ts';
-import { readWrites } from './fleet/audit.ts';
+import { loggedEvents, readWrites } from './fleet/audit.ts';
 import { startFleet } from './fleet/control-plane.ts';
 import type { Fleet } from './fleet/control-plane.ts';
 import {
@@ -89,7 +89,7 @@ const problems = await Promise.race([run(fleet), interrupted.promise, fleet.prog
 for (const problem of problems) console.error(`FAILED: ${problem}`);
 process.exit(problems.length > 0 ? 1 : 0);
 
-async function run({ client, clientAs, auditLog }: Fleet): Promise<string[]> {
+async function run({ client, clientAs, connection, auditLog }: Fleet): Promise<string[]> {
   const logger = pino({ level: 'silent' });
   await client.create(namespaces, { metadata: { name: namespace } });
   await createNodes(client, Number(options.nodes));
@@ -100,9 +100,10 @@ async function run({ client, clientAs, auditLog }: Fleet): Promise<string[]> {
   const story = tell(client, record, operator);
   const phases = await Promise.race([story, record.failed, agents.then(() => Promise.reject(new Error('The agents ended')))]); // prettier-ignore
   await record.verify();
+  const events = loggedEvents(await connection.request({ method: 'GET', path: '/metrics' }));
   return report({
     phases,
-    writes: await readWrites(auditLog),
+    writes: await readWrites(auditLog, events),
     record,
     names,
     existing,

@@ -33,16 +33,36 @@ export interface Write {
   succeeded: boolean;
 }
 
-/** All changes that were asked for, but for leases, in the order of their end. */
-export async function readWrites(path: string): Promise<Write[]> {
+/**
+ * All changes that were asked for, but for leases, in the order of their end. `events`: how many events the API server says that it
+ * has logged by now. Throws when the file has fewer of them: the API server rotated it, or could not write it.
+ */
+export async function readWrites(path: string, events: number): Promise<Write[]> {
   const writes: Write[] = [];
+  let found = 0;
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
     if (line === '') continue;
+    found++;
     const event = JSON.parse(line) as AuditEvent;
     if (event.stage === 'ResponseComplete' && event.objectRef?.resource !== 'leases') writes.push(writeOf(event));
   }
+  if (found < events) throw new Error(`The audit log has ${found} of ${events} events, so it cannot be counted`);
   return writes;
 }
+
+/** The events that an API server has logged, out of its own metrics. Throws when it says that it lost some. */
+export function loggedEvents(metrics: string): number {
+  const lost = counter(metrics, 'apiserver_audit_error_total');
+  if (lost > 0) throw new Error(`The API server could not write ${lost} events to its audit log`);
+  return counter(metrics, 'apiserver_audit_event_total');
+}
+
+/** The sum over all labels. A counter that never counted is not there. */
+const counter = (metrics: string, name: string): number =>
+  [...metrics.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  );
 
 function writeOf(event: AuditEvent): Write {
   const { resource = '?', subresource } = event.objectRef ?? {};

@@ -48,6 +48,8 @@ export async function startFleet(life: Life): Promise<Fleet> {
     apiServerFlags: [
       `--audit-policy-file=${at('audit-policy.json')}`,
       `--audit-log-path=${auditLog}`,
+      // In MB. By default the file is rotated at 100, and what was in it is counted no more.
+      '--audit-log-maxsize=1000000',
       // Nothing here takes the taint off that this plugin gives to every new node.
       '--disable-admission-plugins=TaintNodesByCondition',
     ],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { freePort } from '../../../test/fixtures/free-port.ts';
 import { systemNamespace } from '../../../test/integration/manifests.ts';
 import type { Fleet } from './control-plane.ts';
+import { deployedFlags } from './deployed-flags.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const mebibyte = 1024 * 1024;
@@ -37,7 +38,7 @@ export async function startOperator(
   execFileSync(process.execPath, [join(root, 'hack/build.ts'), 'operator'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const port = await freePort();
   const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
-  const flags = ['--enable-source-maps', '--max-old-space-size=384', ...profiling];
+  const flags = [...deployedFlags(readFileSync(join(root, 'deploy/operator.yaml'), 'utf8')), ...profiling];
   const child = fleet.programs.start('operator', process.execPath, [...flags, join(root, 'dist/operator.js')], {
     KUBECONFIG: await fleet.kubeconfigOf('monoroot-operator'),
     POD_NAME: 'operator',

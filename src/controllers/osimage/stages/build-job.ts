@@ -230,7 +230,7 @@ function containerOf(image: string, work: Work): Container {
     name: work.step,
     image,
     imagePullPolicy: 'IfNotPresent',
-    command: ['node', '--enable-source-maps', '/opt/monoroot/builder.js'],
+    command: ['node', '/opt/monoroot/builder.js'],
     args: work.args,
     // Whoever it is has no home of its own, and tools want to write there.
     env: [
