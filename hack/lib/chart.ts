@@ -99,11 +99,13 @@ const conditions: Record<string, string> = {
   'policies.yaml': 'policies.enabled',
   'network-policy.yaml': 'networkPolicy.enabled',
   'priority-class-quota.yaml': 'priorityClassQuota.enabled',
+  'flow-control.yaml': 'flowControl.enabled',
   'pod-monitor.yaml': 'monitoring.enabled',
   'rules.yaml': 'monitoring.enabled',
 };
 const components = [
   'network-policy/network-policy.yaml',
+  'flow-control/flow-control.yaml',
   'priority-class-quota/priority-class-quota.yaml',
   'monitoring/pod-monitor.yaml',
   'monitoring/rules.yaml',

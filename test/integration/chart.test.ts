@@ -56,7 +56,9 @@ const everything = ['networkPolicy.enabled', 'priorityClassQuota.enabled', 'moni
 function kustomized(): string {
   const overlay = join(scratch, 'kustomization.yaml');
   const path = (directory: string) => relative(scratch, join(root, 'deploy', directory));
-  const components = ['network-policy', 'priority-class-quota', 'monitoring'].map((name) => path(`components/${name}`));
+  const components = ['network-policy', 'flow-control', 'priority-class-quota', 'monitoring'].map((name) =>
+    path(`components/${name}`),
+  );
   writeFileSync(overlay, JSON.stringify({ resources: [path('.')], components }));
   return program('kubectl', ['kustomize', scratch]);
 }

@@ -13,6 +13,7 @@ const resource = (group: string, plural: string, kind: string, namespaced: boole
   defineResource<KubeObject>({ group, version: 'v1', plural, kind, namespaced });
 const rbac = 'rbac.authorization.k8s.io';
 const admission = 'admissionregistration.k8s.io';
+const flowControl = 'flowcontrol.apiserver.k8s.io';
 export const policyBindings = resource(
   admission,
   'validatingadmissionpolicybindings',
@@ -23,6 +24,8 @@ export const serviceAccounts = resource('', 'serviceaccounts', 'ServiceAccount',
 const applicable = [
   resource(admission, 'validatingadmissionpolicies', 'ValidatingAdmissionPolicy', false),
   policyBindings,
+  resource(flowControl, 'prioritylevelconfigurations', 'PriorityLevelConfiguration', false),
+  resource(flowControl, 'flowschemas', 'FlowSchema', false),
   resource(rbac, 'clusterroles', 'ClusterRole', false),
   resource(rbac, 'clusterrolebindings', 'ClusterRoleBinding', false),
   resource(rbac, 'roles', 'Role', true),
