@@ -12,7 +12,7 @@ import { maxEntries } from '../../src/image/disk/limits.ts';
 import { bundleLife } from '../../test/fixtures/agent/bundle.ts';
 import { rootEntries, tar } from '../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../test/fixtures/agent/archive.ts';
-import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
+import { desiredImage } from '../../test/fixtures/agent/desired.ts';
 import type { LimitsLife, LimitsStep } from '../../test/fixtures/agent/limits-life.ts';
 import { readDeployed, runLimits, serveArchives, writeArchive } from '../../test/fixtures/agent/limits.ts';
 import type { LimitsResult } from '../../test/fixtures/agent/limits.ts';
@@ -130,7 +130,7 @@ const layers =
       const bottom = tar([...withRoot([], version)]);
       const digest = await pushImage(registry.host, `limits/v${version}`, { layers: [bottom, ...upper] });
       const oci = { reference: `${registry.host}/limits/v${version}`, digest, plainHTTP: true };
-      images.push(wantedImage(`v${version}`, { digest, source: { oci }, timeoutSeconds: 3_000 }));
+      images.push(desiredImage(`v${version}`, { digest, source: { oci }, timeoutSeconds: 3_000 }));
     }
     return { images, stop: registry.stop };
   };
@@ -151,7 +151,7 @@ const twoLayers =
       const layers = [tar([...withRoot(remembered(count), version)]), tar([...remembered(count)])];
       const digest = await pushImage(registry.host, `limits/v${version}`, { layers });
       const oci = { reference: `${registry.host}/limits/v${version}`, digest, plainHTTP: true };
-      images.push(wantedImage(`v${version}`, { digest, source: { oci }, timeoutSeconds: 3_000 }));
+      images.push(desiredImage(`v${version}`, { digest, source: { oci }, timeoutSeconds: 3_000 }));
     }
     return { images, stop: registry.stop };
   };

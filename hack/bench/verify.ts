@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
+import { desiredImage } from '../../test/fixtures/agent/desired.ts';
 import { publishTree } from '../../src/agent/fetch/commit-tree.ts';
 import { entryPath, storePaths } from '../../src/agent/store/paths.ts';
 import { prepareStore } from '../../src/agent/store/remove.ts';
@@ -91,7 +91,7 @@ async function publish(paths: ReturnType<typeof storePaths>): Promise<string> {
   const bytes = Number(options.megabytes) * mebibyte;
   sh(script, tree, String(bytes), String(Math.ceil(bytes / Number(options.files))));
   const ports = { paths, architecture: 'amd64' as const, now: () => new Date() };
-  const image = await publishTree(tree, { staging, wanted: wantedImage(), archiveBytes: 1 }, ports, signal);
+  const image = await publishTree(tree, { staging, desired: desiredImage(), archiveBytes: 1 }, ports, signal);
   return entryPath(paths, image);
 }
 

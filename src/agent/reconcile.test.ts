@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, test, vi } from 'vitest';
-import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
+import type { NodeStore, NodeStoreStatus, DesiredImage } from '../api/nodestore.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { findCondition } from '../runtime/conditions.ts';
 import { expectValidStatus } from '../runtime/status.ts';
@@ -17,14 +17,14 @@ import { writeImageFile } from './store/image-file.ts';
 import { listStore } from './store/list.ts';
 import { entryPath, storePaths } from './store/paths.ts';
 import { moveToTrash } from './store/remove.ts';
-import { storedImage, wantedImage } from '../../test/fixtures/agent/wanted.ts';
+import { storedImage, desiredImage } from '../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../test/fixtures/agent/images.ts';
 
 const name = 'node-1';
 const logger = pino({ level: 'silent' });
 
 /** An agent on a real disk whose NodeStore is a variable. `settle` reconciles as long as it is asked to. */
-async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {}, status?: NodeStoreStatus) {
+async function agentOf(images: DesiredImage[], changes: Partial<AgentPorts> = {}, status?: NodeStoreStatus) {
   const { paths, uniqueId } = await fetchPorts(changes.paths && { paths: changes.paths });
   const writes: NodeStoreStatus[] = [];
   const store: NodeStore = {
@@ -36,7 +36,7 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
   };
   const clock = { now: Date.parse('2026-01-01T12:00:00Z') };
   let asked = 0;
-  const publish = async (image: WantedImage) => {
+  const publish = async (image: DesiredImage) => {
     await mkdir(entryPath(paths, image), { recursive: true });
     await writeImageFile(entryPath(paths, image), storedImage(image.version, { digest: image.digest }));
   };
@@ -84,13 +84,13 @@ async function agentOf(images: WantedImage[], changes: Partial<AgentPorts> = {},
   return { agent, store, clock, writes, settle, publish, paths };
 }
 
-test('all that is wanted is stored, one after the other', async () => {
-  const it = await agentOf([wantedImage(), wantedImage('v2')]);
+test('all that is desired is stored, one after the other', async () => {
+  const it = await agentOf([desiredImage(), desiredImage('v2')]);
   await it.settle('v1 Ready', 'v2 Ready');
 });
 
 test('nothing is written when nothing has changed', async () => {
-  const it = await agentOf([wantedImage()]);
+  const it = await agentOf([desiredImage()]);
   await it.settle('v1 Ready');
   const before = it.writes.length;
   it.clock.now += 3_600_000;
@@ -101,7 +101,7 @@ test('nothing is written when nothing has changed', async () => {
 
 test('an image is announced as Deleting before it goes, and goes after the time of grace', async () => {
   const it = await agentOf([]);
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   await it.settle('v1 Deleting NotWanted');
   it.clock.now += 9_999;
   await it.settle('v1 Deleting NotWanted');
@@ -111,11 +111,11 @@ test('an image is announced as Deleting before it goes, and goes after the time 
 
 test('nothing goes before its announcement is written', async () => {
   const it = await agentOf([], { writeStatus: () => Promise.reject(new Error('The API server is away')) });
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   await it.settle();
   it.clock.now += 3_600_000;
   expect(await it.settle()).not.toEqual([]);
-  await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+  await expect(mkdir(entryPath(it.paths, desiredImage()))).rejects.toThrow('EEXIST');
 });
 
 test.each([
@@ -124,32 +124,32 @@ test.each([
   ['is too large for etcd', 500],
 ])('a status that %s keeps nothing in the store that no one wants', async (_name, code) => {
   const refusal = new ApiError({ code, reason: 'Invalid', message: 'NodeStore is invalid' });
-  const it = await agentOf([wantedImage('v2')], { writeStatus: () => Promise.reject(refusal) });
-  await it.publish(wantedImage());
+  const it = await agentOf([desiredImage('v2')], { writeStatus: () => Promise.reject(refusal) });
+  await it.publish(desiredImage());
   expect(await it.settle()).toContain(refusal);
   it.clock.now += 10_000;
   await it.settle();
-  expect(existsSync(entryPath(it.paths, wantedImage()))).toBe(false);
-  expect(existsSync(entryPath(it.paths, wantedImage('v2')))).toBe(false);
+  expect(existsSync(entryPath(it.paths, desiredImage()))).toBe(false);
+  expect(existsSync(entryPath(it.paths, desiredImage('v2')))).toBe(false);
 });
 
 test('Pods that cannot be listed keep what they may use, and keep nothing else from being stored', async () => {
-  const it = await agentOf([wantedImage('v2')], {
+  const it = await agentOf([desiredImage('v2')], {
     listPods: () => Promise.reject(new Error('The API server is away')),
   });
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   expect(await it.settle('v2 Ready', 'v1 Ready')).not.toEqual([]);
 });
 
 test('back-off survives a restart of the agent', async () => {
   const failing = { fetch: () => Promise.reject(new FetchError('NoSpace', 'The disk is full')) };
-  const first = await agentOf([wantedImage()], failing);
+  const first = await agentOf([desiredImage()], failing);
   await first.settle('v1 Pending NoSpace');
   expect(first.store.status?.images).toMatchObject([
     { state: 'Pending', attempts: 1, retryTime: '2026-01-01T12:00:05Z' },
   ]);
 
-  const second = await agentOf([wantedImage()], failing, first.store.status);
+  const second = await agentOf([desiredImage()], failing, first.store.status);
   await second.settle('v1 Pending NoSpace');
   expect(second.store.status?.images).toMatchObject([{ attempts: 1 }]);
   second.clock.now += 5_000;
@@ -159,7 +159,7 @@ test('back-off survives a restart of the agent', async () => {
 
 describe('an agent that dies while it fetches an image', () => {
   /** Starts agents over one store, each of which dies when it fetches v1; gives the last. */
-  async function afterDeaths(deaths: number, images: WantedImage[]) {
+  async function afterDeaths(deaths: number, images: DesiredImage[]) {
     const endless = { fetch: () => new Promise<never>(() => undefined) };
     let it = await agentOf(images, endless);
     for (let death = 1; death <= deaths; death++) {
@@ -177,7 +177,7 @@ describe('an agent that dies while it fetches an image', () => {
   }
 
   test('has made a try, and the next agent waits before it makes another', async () => {
-    const it = await afterDeaths(1, [wantedImage()]);
+    const it = await afterDeaths(1, [desiredImage()]);
     await it.settle('v1 Pending AgentDied');
     expect(it.store.status?.images).toMatchObject([{ attempts: 1, retryTime: '2026-01-01T12:00:05Z' }]);
     expect(it.store.status?.images?.[0]?.message).toMatch(/^The agent of this node died once while /);
@@ -186,25 +186,25 @@ describe('an agent that dies while it fetches an image', () => {
   });
 
   test('three times in a row leaves it Failed, with a long pause', async () => {
-    const it = await afterDeaths(3, [{ ...wantedImage(), backoffLimit: 100 }]);
+    const it = await afterDeaths(3, [{ ...desiredImage(), backoffLimit: 100 }]);
     await it.settle('v1 Failed AgentDied');
     expect(it.store.status?.images).toMatchObject([{ attempts: 3, retryTime: '2026-01-01T13:10:00Z' }]);
     expect(it.store.status?.conditions).toContainEqual(expect.objectContaining({ type: 'Stalled', status: 'True' }));
   });
 
   test('does not keep other images from being stored', async () => {
-    const it = await afterDeaths(1, [wantedImage()]);
-    it.store.spec.images.push(wantedImage('v2'));
+    const it = await afterDeaths(1, [desiredImage()]);
+    it.store.spec.images.push(desiredImage('v2'));
     await it.settle('v1 Pending AgentDied', 'v2 Ready');
   });
 
   test('and a try that fails in order is no death', async () => {
     const failing = { fetch: () => Promise.reject(new FetchError('HTTPStatus', 'x answered 500')) };
-    const first = await agentOf([wantedImage()], failing);
+    const first = await agentOf([desiredImage()], failing);
     await first.settle('v1 Pending HTTPStatus');
-    const second = await agentOf([wantedImage()], { paths: first.paths }, first.store.status);
+    const second = await agentOf([desiredImage()], { paths: first.paths }, first.store.status);
     await second.settle('v1 Pending HTTPStatus');
-    const stopped = await agentOf([wantedImage()], {
+    const stopped = await agentOf([desiredImage()], {
       fetch: (_image, signal) =>
         new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => reject(new Error('stopped')));
@@ -212,7 +212,7 @@ describe('an agent that dies while it fetches an image', () => {
     });
     await stopped.settle('v1 Fetching');
     await stopped.agent.stop();
-    const next = await agentOf([wantedImage()], { paths: stopped.paths }, stopped.store.status);
+    const next = await agentOf([desiredImage()], { paths: stopped.paths }, stopped.store.status);
     await next.settle('v1 Ready');
   });
 });
@@ -226,9 +226,9 @@ test('a fetch that no one wants any more is cancelled', async () => {
         reject(new Error('stopped'));
       });
     });
-  const it = await agentOf([wantedImage()], { fetch });
+  const it = await agentOf([desiredImage()], { fetch });
   await it.settle('v1 Fetching');
-  it.store.spec.images = [wantedImage('v2')];
+  it.store.spec.images = [desiredImage('v2')];
   await it.settle('v2 Fetching');
   expect(stopped).toEqual(['v1']);
   await it.agent.stop();
@@ -238,7 +238,7 @@ test('a fetch that no one wants any more is cancelled', async () => {
 test('a changed image is announced, removed and fetched again', async () => {
   const fetched: string[] = [];
   let difference: string | undefined = 'root/etc/x is missing';
-  const it = await agentOf([wantedImage()], {
+  const it = await agentOf([desiredImage()], {
     fetch: async (image) => {
       fetched.push(image.version);
       difference = undefined;
@@ -246,7 +246,7 @@ test('a changed image is announced, removed and fetched again', async () => {
     },
     verify: () => Promise.resolve(difference),
   });
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   await it.settle('v1 Pending TreeChanged');
   expect(it.store.status?.images?.[0]?.message).toContain('root/etc/x is missing');
   it.clock.now += 10_000;
@@ -256,18 +256,18 @@ test('a changed image is announced, removed and fetched again', async () => {
 
 test('a changed image stays while a Pod uses it, and is not Ready after a restart of the agent either', async () => {
   const changes: Partial<AgentPorts> = { verify: () => Promise.resolve('root/etc/x is missing') };
-  const first = await agentOf([wantedImage()], changes);
+  const first = await agentOf([desiredImage()], changes);
   changes.listPods = () => {
-    const path = `${entryPath(first.paths, wantedImage())}/root/usr`;
+    const path = `${entryPath(first.paths, desiredImage())}/root/usr`;
     return Promise.resolve([{ metadata: { name: 'web' }, spec: { volumes: [{ hostPath: { path } }] } }]);
   };
-  const it = await agentOf([wantedImage()], { ...changes, paths: first.paths });
-  await first.publish(wantedImage());
+  const it = await agentOf([desiredImage()], { ...changes, paths: first.paths });
+  await first.publish(desiredImage());
   await it.settle('v1 Failed TreeChanged');
 
   const states: string[] = [];
   const second = await agentOf(
-    [wantedImage()],
+    [desiredImage()],
     { ...changes, paths: first.paths, verify: () => new Promise(() => undefined) },
     it.store.status,
   );
@@ -278,11 +278,11 @@ test('a changed image stays while a Pod uses it, and is not Ready after a restar
 
 test('what was found by reading stands until reading finds nothing', async () => {
   const answers: Record<string, string | undefined> = { true: 'root/etc/x has another content' };
-  const it = await agentOf([wantedImage()], {
+  const it = await agentOf([desiredImage()], {
     verify: (_image, content) => Promise.resolve(answers[String(content)]),
     listPods: () => Promise.reject(new Error('The API server is away')),
   });
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   await it.settle('v1 Ready');
   it.clock.now += 86_400_000;
   await it.settle('v1 Pending TreeChanged');
@@ -294,14 +294,14 @@ test('what was found by reading stands until reading finds nothing', async () =>
 });
 
 test('a verification that fails is reported and takes nothing away', async () => {
-  const it = await agentOf([wantedImage()], { verify: () => Promise.reject(new Error('Input/output error')) });
-  await it.publish(wantedImage());
+  const it = await agentOf([desiredImage()], { verify: () => Promise.reject(new Error('Input/output error')) });
+  await it.publish(desiredImage());
   await it.settle('v1 Ready NotVerified');
   expect(it.store.status?.images?.[0]?.message).toContain('Input/output error');
 });
 
 test('an agent that dies while it verifies an image tells so, and the next one looks at others first', async () => {
-  const first = await agentOf([wantedImage(), wantedImage('v2')]);
+  const first = await agentOf([desiredImage(), desiredImage('v2')]);
   await first.settle('v1 Ready', 'v2 Ready');
   await first.agent.stop();
   const { paths, clock, store } = first;
@@ -357,7 +357,7 @@ describe('an agent that dies while it deletes', () => {
 
   test('leaves that for later and says so, and the next one deletes all else and stores images', async () => {
     const { paths, left, records } = await died(1);
-    const it = await agentOf([wantedImage()], { paths });
+    const it = await agentOf([desiredImage()], { paths });
     expect(await left()).toEqual(['debian-12.v0.id1']);
     expect(await it.settle('v1 Ready')).toEqual([]);
     expect(await left()).toEqual(['debian-12.v0.id1']);
@@ -379,7 +379,7 @@ describe('an agent that dies while it deletes', () => {
 
   test('three times in a row says that a person must act, and tries again after an hour', async () => {
     const { paths, left } = await died(3);
-    const it = await agentOf([wantedImage()], { paths });
+    const it = await agentOf([desiredImage()], { paths });
     await it.settle('v1 Ready');
     expect([conditionOf(it, 'Stalled'), conditionOf(it, 'Reconciling')]).toEqual(['True RemovalFailed', 'False Done']);
     it.clock.now += 3_599_999;
@@ -395,7 +395,7 @@ describe('an agent that dies while it deletes', () => {
     const name = 'debian-12.v0.id1';
     await mkdir(join(paths.staging, name, 'tree'), { recursive: true });
     await begin(paths, 'delete', name, { fingerprint: '', deaths: 0 });
-    const it = await agentOf([wantedImage()], { paths });
+    const it = await agentOf([desiredImage()], { paths });
     await it.settle('v1 Ready');
     expect([await readdir(paths.staging), await readdir(paths.trash)]).toEqual([[], [name]]);
     it.clock.now += 5_000;
@@ -407,7 +407,7 @@ describe('an agent that dies while it deletes', () => {
 test('a stop ends a verification', async () => {
   let stopped = false;
   const begun = Promise.withResolvers<undefined>();
-  const it = await agentOf([wantedImage()], {
+  const it = await agentOf([desiredImage()], {
     verify: (_image, _content, signal) =>
       new Promise((_resolve, reject) => {
         begun.resolve(undefined);
@@ -417,7 +417,7 @@ test('a stop ends a verification', async () => {
         });
       }),
   });
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   await it.settle('v1 Ready');
   await begun.promise;
   await it.agent.stop();
@@ -426,10 +426,10 @@ test('a stop ends a verification', async () => {
 
 test('without a NodeStore nothing is touched', async () => {
   const it = await agentOf([], { readNodeStore: () => undefined });
-  await it.publish(wantedImage());
+  await it.publish(desiredImage());
   await it.settle();
   expect(it.writes).toEqual([]);
-  await expect(mkdir(entryPath(it.paths, wantedImage()))).rejects.toThrow('EEXIST');
+  await expect(mkdir(entryPath(it.paths, desiredImage()))).rejects.toThrow('EEXIST');
 });
 
 test('fetches run side by side, and one that is cancelled leaves the other', async () => {
@@ -442,9 +442,9 @@ test('fetches run side by side, and one that is cancelled leaves the other', asy
       });
     });
   const settings = { minFree: { bytes: 1 }, maxConcurrentFetches: 2 };
-  const it = await agentOf([wantedImage(), wantedImage('v2'), wantedImage('v3')], { fetch, settings });
+  const it = await agentOf([desiredImage(), desiredImage('v2'), desiredImage('v3')], { fetch, settings });
   await it.settle('v1 Fetching', 'v2 Fetching', 'v3 Pending Queued');
-  it.store.spec.images = [wantedImage('v2'), wantedImage('v3')];
+  it.store.spec.images = [desiredImage('v2'), desiredImage('v3')];
   await it.settle('v2 Fetching', 'v3 Fetching');
   expect(stopped).toEqual(['v1']);
   await it.agent.stop();
@@ -452,11 +452,11 @@ test('fetches run side by side, and one that is cancelled leaves the other', asy
 });
 
 describe('a retained image', () => {
-  const retained = wantedImage('v1', { retained: true });
+  const retained = desiredImage('v1', { retained: true });
 
   test('makes room for one that finds none, which is then tried at once', async () => {
     let tried = 0;
-    const it: Awaited<ReturnType<typeof agentOf>> = await agentOf([retained, wantedImage('v2')], {
+    const it: Awaited<ReturnType<typeof agentOf>> = await agentOf([retained, desiredImage('v2')], {
       fetch: (image) => {
         tried += 1;
         const options = { verified: true };
@@ -509,9 +509,9 @@ describe('a retained image', () => {
 });
 
 test('an image that stayed in the trash, because its removal failed, is back at the next run', async () => {
-  const it = await agentOf([wantedImage()]);
+  const it = await agentOf([desiredImage()]);
   await it.settle('v1 Ready');
-  await moveToTrash(it.paths, wantedImage(), 'failed');
+  await moveToTrash(it.paths, desiredImage(), 'failed');
   await it.settle('v1 Ready');
   expect((await listStore(it.paths)).images.map(({ version }) => version)).toEqual(['v1']);
 });

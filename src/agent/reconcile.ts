@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { NodeStore, NodeStoreStatus, WantedImage } from '../api/nodestore.ts';
+import type { NodeStore, NodeStoreStatus, DesiredImage } from '../api/nodestore.ts';
 import type { Reconcile } from '../runtime/controller.ts';
 import { ApiError } from '../runtime/errors.ts';
 import { sameStatus } from '../runtime/status.ts';
@@ -9,8 +9,8 @@ import { begin, end, readDeaths } from './store/begun.ts';
 import type { Deaths } from './store/begun.ts';
 import { createLeftovers } from './removal/leftovers.ts';
 import type { WaitingLeftover } from './removal/leftovers.ts';
-import { checkDeparture, graceMilliseconds, removeImage } from './removal/removal.ts';
-import type { DeparturePorts } from './removal/removal.ts';
+import { checkRemoval, graceMilliseconds, removeImage } from './removal/removal.ts';
+import type { RemovalPorts } from './removal/removal.ts';
 import { FetchRunner } from './fetch/runner.ts';
 import type { RunnerPorts } from './fetch/runner.ts';
 import { FetchError, toFetchError } from '../image/failure.ts';
@@ -23,9 +23,9 @@ import {
   treeChanged,
   verificationDeathMessage,
 } from './status/image-status.ts';
-import type { Departure, Finding, Tries, Verification } from './state.ts';
+import type { Removal, Finding, FailedAttempts, Verification } from './state.ts';
 import { fingerprintOf, plan } from './plan.ts';
-import type { Step } from './plan.ts';
+import type { Action } from './plan.ts';
 import type { AgentSettings } from './settings.ts';
 import type { ImageFile } from './store/image-file.ts';
 import { nodeStoreStatus, storeSpace } from './status/conditions.ts';
@@ -37,15 +37,15 @@ import { together } from '../runtime/together.ts';
 import { UsedBytes } from './status/used-bytes.ts';
 import { countVerifications } from './verify/deaths.ts';
 import { afterVerification } from './verify/result.ts';
-import { planVerification } from './verify/plan.ts';
-import type { VerifyIntervals, VerifyStep } from './verify/plan.ts';
+import { planTreeVerification } from './verify/plan.ts';
+import type { VerifyIntervals, VerifyAction } from './verify/plan.ts';
 import { VerifyRunner } from './verify/runner.ts';
 import type { VerifyPorts } from './verify/runner.ts';
 
 /** How often the disk is looked at, which fills also by others; looking writes nothing. */
 const lookSeconds = 60;
 
-export interface AgentPorts extends DeparturePorts {
+export interface AgentPorts extends RemovalPorts {
   settings: AgentSettings;
   /** The NodeStore of this node as last seen; undefined when there is none. */
   readNodeStore: () => NodeStore | undefined;
@@ -84,10 +84,10 @@ export function createAgent(ports: AgentPorts): Agent {
   /** Of the run that goes on; the lines of a fetch keep that of the run that has started it. */
   let logger = ports.logger;
   const loggers = new Map<string, Logger>();
-  const tries = new Map<string, Tries>();
+  const failedAttempts = new Map<string, FailedAttempts>();
   /** Of earlier agents, one after the other, by image; a fetch that ends in order ends it. */
   let deaths = new Map<string, Deaths>();
-  const departures = new Map<string, Departure>();
+  const removals = new Map<string, Removal>();
   const runner = new FetchRunner({ ...ports, ended: remember, changed: ports.enqueue, fetch: timedFetch });
   const verifications = new Map<string, Verification>();
   const counted = countVerifications({
@@ -123,7 +123,7 @@ export function createAgent(ports: AgentPorts): Agent {
   }
 
   /** Counts a fetch as one that this agent dies of, until it ends. */
-  async function count(image: WantedImage, fingerprint: string): Promise<void> {
+  async function count(image: DesiredImage, fingerprint: string): Promise<void> {
     const known = deaths.get(imageName(image));
     const before = known?.fingerprint === fingerprint ? known : { fingerprint, deaths: 0 };
     try {
@@ -134,18 +134,18 @@ export function createAgent(ports: AgentPorts): Agent {
     }
   }
 
-  function remember(image: WantedImage, fingerprint: string, error: unknown): void {
+  function remember(image: DesiredImage, fingerprint: string, error: unknown): void {
     const key = imageName(image);
     const log = loggers.get(key) ?? ports.logger;
     loggers.delete(key);
-    const before = tries.get(key);
-    tries.delete(key);
+    const before = failedAttempts.get(key);
+    failedAttempts.delete(key);
     if (error === undefined) return;
     const { reason, message, verified } = toFetchError(error);
     const attempts = before?.fingerprint === fingerprint ? before.attempts + 1 : 1;
     const delay = retryDelay(attempts, image.backoffLimit, ports.random);
     const retryTime = ports.now().getTime() + delay;
-    tries.set(key, { fingerprint, attempts, reason, message, retryTime, ...(verified && { verified }) });
+    failedAttempts.set(key, { fingerprint, attempts, reason, message, retryTime, ...(verified && { verified }) });
     const details = { image: key, reason, attempts, retryAfterSeconds: Math.round(delay / 1000) };
     // The cause of a foreseen failure is reported by its message; of another one every detail may be needed.
     const cause = error instanceof FetchError ? {} : { err: error };
@@ -171,7 +171,7 @@ export function createAgent(ports: AgentPorts): Agent {
         (it) => imageName(it) === imageName(image) && it.digest === image.digest,
       );
       const failure = known && lastFailure(known);
-      if (failure) tries.set(imageName(image), { fingerprint: fingerprintOf(image), ...failure });
+      if (failure) failedAttempts.set(imageName(image), { fingerprint: fingerprintOf(image), ...failure });
       rememberDeath(image, failure);
     }
     for (const image of images) {
@@ -188,17 +188,23 @@ export function createAgent(ports: AgentPorts): Agent {
   }
 
   /** The fetch that an agent died in has told no one. */
-  function rememberDeath(image: WantedImage, before: Omit<Tries, 'fingerprint'> | undefined): void {
+  function rememberDeath(image: DesiredImage, before: Omit<FailedAttempts, 'fingerprint'> | undefined): void {
     const [key, fingerprint] = [imageName(image), fingerprintOf(image)];
     const known = deaths.get(key);
     if (known?.fingerprint !== fingerprint) return;
     // One that waits for its next try has been reported before this agent started.
-    const isTold = before?.reason === agentDied && before.attempts >= known.deaths && before.retryTime > 0;
-    if (isTold) return;
+    const isReported = before?.reason === agentDied && before.attempts >= known.deaths && before.retryTime > 0;
+    if (isReported) return;
     const delay = delayAfterDeath(known.deaths, ports.random);
     const attempts = Math.max(before?.attempts ?? 0, known.deaths);
     const message = deathMessage(known.deaths);
-    tries.set(key, { fingerprint, attempts, reason: agentDied, message, retryTime: ports.now().getTime() + delay });
+    failedAttempts.set(key, {
+      fingerprint,
+      attempts,
+      reason: agentDied,
+      message,
+      retryTime: ports.now().getTime() + delay,
+    });
     const details = { image: key, deaths: known.deaths, retryAfterSeconds: Math.round(delay / 1000) };
     logger.error(details, 'Found that an agent died while it fetched an image');
   }
@@ -213,40 +219,40 @@ export function createAgent(ports: AgentPorts): Agent {
   }
 
   /** An image that found no room need not wait any longer. */
-  function roomCame(): void {
-    for (const it of tries.values()) if (it.reason === 'NoSpace') it.retryTime = ports.now().getTime();
+  function spaceFreed(): void {
+    for (const it of failedAttempts.values()) if (it.reason === 'NoSpace') it.retryTime = ports.now().getTime();
   }
 
-  async function act(step: Step | VerifyStep): Promise<void> {
-    switch (step.do) {
+  async function act(action: Action | VerifyAction): Promise<void> {
+    switch (action.type) {
       case 'cancelVerify':
         await verifier.cancel();
         break;
       case 'verify':
-        verifier.start(step.image, step.content);
+        verifier.start(action.image, action.content);
         return;
       case 'cancelFetch':
-        await runner.cancel(step.key);
-        loggers.delete(step.key);
+        await runner.cancel(action.key);
+        loggers.delete(action.key);
         break;
       case 'fetch':
-        await count(step.image, step.fingerprint);
-        loggers.set(imageName(step.image), logger);
-        runner.start(step.image, step.fingerprint);
+        await count(action.image, action.fingerprint);
+        loggers.set(imageName(action.image), logger);
+        runner.start(action.image, action.fingerprint);
         return;
       case 'check':
-        departures.set(imageName(step.image), await checkDeparture(step.image, ports));
+        removals.set(imageName(action.image), await checkRemoval(action.image, ports));
         break;
       case 'remove': {
-        await verifier.cancel(imageName(step.image));
-        const still = await removeImage(step.image, ports);
-        if (still) departures.set(imageName(step.image), still);
+        await verifier.cancel(imageName(action.image));
+        const still = await removeImage(action.image, ports);
+        if (still) removals.set(imageName(action.image), still);
         else {
-          departures.delete(imageName(step.image));
-          roomCame();
-          verifications.delete(imageName(step.image));
+          removals.delete(imageName(action.image));
+          spaceFreed();
+          verifications.delete(imageName(action.image));
         }
-        logger.info({ image: imageName(step.image) }, still ? 'Kept image that is in use' : 'Deleted image');
+        logger.info({ image: imageName(action.image) }, still ? 'Kept image that is in use' : 'Deleted image');
       }
     }
     ports.enqueue();
@@ -262,11 +268,11 @@ export function createAgent(ports: AgentPorts): Agent {
   const reconcile: Reconcile = async (_request, { logger: ofRun, signal }) => {
     logger = ofRun;
     const nodeStore = ports.readNodeStore();
-    // Without a word from the operator nothing is wanted and nothing is unwanted.
+    // Without a word from the operator no image is desired and none must go.
     if (!nodeStore || nodeStore.metadata.deletionTimestamp !== undefined) return {};
-    const wanted = nodeStore.spec.images;
+    const desired = nodeStore.spec.images;
     await ports.checkPlace();
-    // One step that fails must not keep the others from being made.
+    // One action that fails must not keep the others from being done.
     const failures: unknown[] = [];
     // An image may have stayed there when its removal failed, with a Pod that uses it.
     const leftovers = await settleLeftovers(ports.now().getTime()).catch((error: unknown) => ({
@@ -281,37 +287,37 @@ export function createAgent(ports: AgentPorts): Agent {
     const [store, space] = await Promise.all([listStore(paths), readSpace(paths.store)]);
     await recall(nodeStore, store);
     const now = ports.now();
-    const memory = { tries, departures, verifications, now: now.getTime() };
-    const { steps, images, departing, wakeTime } = plan({
-      wanted,
+    const memory = { failedAttempts, removals, verifications, now: now.getTime() };
+    const { actions, images, removing, requeueTime } = plan({
+      desired,
       store,
       fetching,
       maxFetches: settings.maxConcurrentFetches,
       short: isShort(space, settings.minFree),
       ...memory,
     });
-    const verification = planVerification({
+    const verification = planTreeVerification({
       images: store.images,
       verifying,
       intervals: ports.verifyIntervals,
       startTime,
       ...memory,
     });
-    for (const key of departures.keys()) if (!departing.includes(key)) departures.delete(key);
+    for (const key of removals.keys()) if (!removing.includes(key)) removals.delete(key);
 
     const { generation, resourceVersion } = nodeStore.metadata;
     const { before, revision } = asLastWritten(nodeStore);
-    const told = storeSpace(before?.store, used.of(store.images), space);
+    const reportedSpace = storeSpace(before?.store, used.of(store.images), space);
     const status = nodeStoreStatus({
       generation,
       before,
-      wanted,
+      desired,
       images,
-      store: told,
+      store: reportedSpace,
       leftovers: leftovers.waiting,
       now,
     });
-    // Before the steps, not after: an image may go only when its going has been announced.
+    // Before the actions, not after: an image may go only when its going has been announced.
     let refused: ApiError | undefined;
     if (!sameStatus(before, status)) {
       let next: string | undefined;
@@ -319,18 +325,18 @@ export function createAgent(ports: AgentPorts): Agent {
       if (refused) failures.push(refused);
       else written = { over: resourceVersion, revision: next, status };
     }
-    const allSteps = [...steps, ...(verification.step ? [verification.step] : [])];
-    const possible = refused ? allSteps.filter((step) => frees(step, wanted)) : allSteps;
-    const isAnnounced = (key: string) => !refused || !wanted.some((image) => imageName(image) === key);
-    announced(departures, isAnnounced, ports.now(), ports.enqueue);
+    const allActions = [...actions, ...(verification.action ? [verification.action] : [])];
+    const possible = refused ? allActions.filter((action) => frees(action, desired)) : allActions;
+    const isAnnounced = (key: string) => !refused || !desired.some((image) => imageName(image) === key);
+    announced(removals, isAnnounced, ports.now(), ports.enqueue);
 
-    for (const step of possible) {
-      if (!signal.aborted) await act(step).catch((error: unknown) => failures.push(error));
+    for (const action of possible) {
+      if (!signal.aborted) await act(action).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
     const retryTimes = leftovers.waiting.map(({ retryTime }) => retryTime);
-    const wakes = [wakeTime, verification.wakeTime, ...retryTimes].flatMap((time) => time ?? []);
-    const seconds = wakes.map((time) => Math.max(0, time - ports.now().getTime()) / 1000);
+    const requeueTimes = [requeueTime, verification.requeueTime, ...retryTimes].flatMap((time) => time ?? []);
+    const seconds = requeueTimes.map((time) => Math.max(0, time - ports.now().getTime()) / 1000);
     return { requeueAfterSeconds: Math.min(lookSeconds, ...seconds) };
   };
 
@@ -359,20 +365,21 @@ async function refusalOf(write: () => Promise<unknown>): Promise<ApiError | unde
  * What is done although no status can be written, or the store would stay as it is for good: the operator takes the label of an
  * image from the node before it wants it no longer, so its going needs no other announcement.
  */
-const frees = (step: Step | VerifyStep, wanted: readonly WantedImage[]): boolean =>
-  step.do === 'cancelFetch' ||
-  ((step.do === 'check' || step.do === 'remove') && !wanted.some((it) => imageName(it) === imageName(step.image)));
+const frees = (action: Action | VerifyAction, desired: readonly DesiredImage[]): boolean =>
+  action.type === 'cancelFetch' ||
+  ((action.type === 'check' || action.type === 'remove') &&
+    !desired.some((it) => imageName(it) === imageName(action.image)));
 
 /** The status that says what is leaving is written: from now on the time of grace runs. */
 function announced(
-  departures: Map<string, Departure>,
+  removals: Map<string, Removal>,
   isAnnounced: (key: string) => boolean,
   now: Date,
   enqueue: () => void,
 ): void {
-  for (const [key, departure] of departures) {
-    if (departure.phase !== 'Leaving' || departure.removeTime !== undefined || !isAnnounced(key)) continue;
-    departure.removeTime = now.getTime() + graceMilliseconds;
+  for (const [key, removal] of removals) {
+    if (removal.phase !== 'Deleting' || removal.removeTime !== undefined || !isAnnounced(key)) continue;
+    removal.removeTime = now.getTime() + graceMilliseconds;
     enqueue();
   }
 }

@@ -1,7 +1,7 @@
 /** What the agent remembers between two plans. All times are milliseconds since 1970. */
 
-/** What is remembered about an image that could not be fetched yet. Void as soon as the wanted entry is another one. */
-export interface Tries {
+/** What is remembered about an image that could not be fetched yet. Void as soon as the desired entry is another one. */
+export interface FailedAttempts {
   fingerprint: string;
   attempts: number;
   reason: string;
@@ -20,11 +20,11 @@ export interface Fetching {
 }
 
 /**
- * What is remembered about an image that has to go. `Used`: a Pod needs it; look again at `checkTime`. `Leaving`: no Pod needs
+ * What is remembered about an image that has to go. `InUse`: a Pod needs it; check again at `checkTime`. `Deleting`: no Pod needs
  * it and the status says that it must not be used; it goes at `removeTime`, which is unknown until that status is written.
  */
-export type Departure =
-  { phase: 'Used'; checkTime: number; message: string } | { phase: 'Leaving'; removeTime: number | undefined };
+export type Removal =
+  { phase: 'InUse'; checkTime: number; message: string } | { phase: 'Deleting'; removeTime: number | undefined };
 
 /** What looking at a published tree gave: it is not what was published, or it cannot be known. */
 export interface Finding {

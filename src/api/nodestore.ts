@@ -9,7 +9,7 @@ const identity = {
   digest: digest.describe('Digest of the archive, or of the manifest or index in the registry.'),
 };
 
-const wanted = z.object({
+const desiredImage = z.object({
   ...identity,
   source: fetchSource.describe('Where the agent fetches it.'),
   mountScript: z.string().max(65536).optional().describe('Replaces the mount script of the bundle.'),
@@ -72,7 +72,7 @@ export const mostImages = 256;
 
 const spec = z.object({
   images: z
-    .array(wanted)
+    .array(desiredImage)
     .max(mostImages)
     .default([])
     .meta({
@@ -109,7 +109,7 @@ const status = z.object({
 
 export type NodeStoreSpec = z.output<typeof spec>;
 export type NodeStoreStatus = z.output<typeof status>;
-export type WantedImage = z.output<typeof wanted>;
+export type DesiredImage = z.output<typeof desiredImage>;
 export type StoredImage = z.output<typeof stored>;
 export type NodeStore = KindObject<NodeStoreSpec, NodeStoreStatus>;
 

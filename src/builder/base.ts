@@ -12,7 +12,7 @@ import { namedByUser } from '../image/download/reach.ts';
 import { openArchive } from '../image/http-source.ts';
 import { openImage } from '../image/oci-source.ts';
 import type { Source } from '../image/source.ts';
-import { Room } from '../image/disk/reservations.ts';
+import { DiskReservations } from '../image/disk/reservations.ts';
 import { maxEntries } from '../image/disk/limits.ts';
 import { readSpace } from '../image/disk/space.ts';
 import { countFiles } from '../system/walk.ts';
@@ -83,13 +83,13 @@ const leftBytes = 64 * 1024 * 1024;
 async function obtain(source: Source, recipe: Recipe, { work, signal, progress }: BuilderPorts): Promise<Base> {
   const [directory, scratch, root] = [join(work, 'base'), join(work, 'scratch'), join(work, 'root')];
   try {
-    const room = new Room(() => readSpace(work), { bytes: leftBytes });
-    const need = { archiveBytes: source.totalBytes, unpackedBytes: undefined };
-    const claim = await room.claim(need, () => countFiles(directory, maxEntries, signal));
+    const reservations = new DiskReservations(() => readSpace(work), { bytes: leftBytes });
+    const expected = { archiveBytes: source.totalBytes, unpackedBytes: undefined };
+    const reservation = await reservations.reserve(expected, () => countFiles(directory, maxEntries, signal));
     await mkdir(directory, { mode: 0o755 });
     await mkdir(scratch);
     const tell = everyTenth(source.totalBytes, (text) => progress.line(text));
-    const obtained = await source.obtain({ directory, scratch, claim, signal, onBytes: tell });
+    const obtained = await source.obtain({ directory, scratch, reservation, signal, onBytes: tell });
     const unpacked = await readUnpacked(directory);
     checkBundleArchitecture(unpacked.architecture, recipe.architecture);
     await checkArchitecture(unpacked.root, recipe.architecture);

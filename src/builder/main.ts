@@ -9,7 +9,7 @@ import { publish } from './publish.ts';
 import { readRecipe } from './recipe.ts';
 
 /** What a Job does: it builds or publishes, and leaves its answer. */
-export interface Job {
+export interface BuilderJob {
   /** `build`, or `publish` and a digest. */
   args: readonly string[];
   recipeDirectory: string;
@@ -19,7 +19,7 @@ export interface Job {
 }
 
 /** Does it; gives the exit code. */
-export async function runJob({ args, recipeDirectory, answerFile, ports, write }: Job): Promise<number> {
+export async function runJob({ args, recipeDirectory, answerFile, ports, write }: BuilderJob): Promise<number> {
   const answer = async (content: object) => writeFile(answerFile, JSON.stringify(content));
   try {
     const work = chooseWork(args);

@@ -5,7 +5,7 @@ import { secretNames } from '../api/buildrun.ts';
 import { readAuthority } from '../image/download/credentials.ts';
 import { registryEnvironment } from '../image/registry/crane.ts';
 import { readLogin } from '../image/registry/login.ts';
-import { parseReference } from '../image/registry/repository.ts';
+import { parseRepository } from '../image/registry/repository.ts';
 import { BuildError } from './failure.ts';
 import type { Image } from './image.ts';
 import { FailedProgram } from './programs.ts';
@@ -33,7 +33,7 @@ export async function withRegistry<T>(
 ): Promise<T> {
   const { repository, pushSecretRef, caRef, plainHTTP = false } = build;
   const { readSecret, proxies, work } = ports;
-  const parsed = parseReference(`${repository}/production/x`, plainHTTP);
+  const parsed = parseRepository(`${repository}/production/x`, plainHTTP);
   const source = { reference: repository, digest: '', ...(pushSecretRef && { pullSecretRef: pushSecretRef }) };
   const login = await readLogin(source, parsed, () => readSecret(secretNames.push));
   const ca = await readAuthority({ ...(caRef && { caRef }) }, () => readSecret(secretNames.ca));

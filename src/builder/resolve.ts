@@ -9,7 +9,7 @@ import { FetchError } from '../image/failure.ts';
 import { authorize } from '../image/registry/authorize.ts';
 import { parseConfig, parseManifest } from '../image/registry/image.ts';
 import { readLogin } from '../image/registry/login.ts';
-import { originOf, parseReference, urlOf } from '../image/registry/repository.ts';
+import { originOf, parseRepository, urlOf } from '../image/registry/repository.ts';
 import { TooManyBytes, readAll } from '../runtime/bytes.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
 
@@ -56,7 +56,7 @@ export async function resolveImage(
   tag: string,
   { architecture, plainHTTP, login: secret, ca, proxies, signal }: ResolveOptions,
 ): Promise<ResolvedImage> {
-  const repository = parseReference(reference, plainHTTP);
+  const repository = parseRepository(reference, plainHTTP);
   const source = { reference, digest: '', ...(secret && { pullSecretRef: { name: 'login' } }) };
   const login = await readLogin(source, repository, () => Promise.resolve(secret));
   const dispatcher = createDispatcher(new URL(originOf(repository)), { ca, proxies, reach: namedByUser });

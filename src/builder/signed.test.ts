@@ -8,7 +8,7 @@ import { fetchImage } from '../agent/fetch/fetch.ts';
 import { temporaryDirectory } from '../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../test/fixtures/agent/environment.ts';
 import { failure, signal } from '../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../test/fixtures/agent/wanted.ts';
+import { desiredImage } from '../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../test/fixtures/agent/images.ts';
 import { pushImage } from './build.ts';
 import { makeImage } from './image.ts';
@@ -48,7 +48,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     });
     const wanted = (at: string) => {
       const oci = { reference: at, digest, plainHTTP: true };
-      return wantedImage('v1', { os: recipe.os, version: recipe.version, digest, source: { oci } });
+      return desiredImage('v1', { os: recipe.os, version: recipe.version, digest, source: { oci } });
     };
     if (sign) expect(await fetchImage(wanted(reference), node, signal)).toMatchObject({ digest });
     else expect((await failure(wanted(reference), node)).reason).toBe('SignatureMissing');

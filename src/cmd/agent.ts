@@ -7,7 +7,7 @@ import { createAgentClient } from '../agent/client.ts';
 import { createAgentMetrics, observeNodeStore } from '../agent/metrics.ts';
 import { ownNodePrecondition } from '../agent/policy-check.ts';
 import { createAgent } from '../agent/reconcile.ts';
-import { Room } from '../image/disk/reservations.ts';
+import { DiskReservations } from '../image/disk/reservations.ts';
 import { readSettings } from '../agent/settings.ts';
 import { withStoreLock } from '../agent/store/lock.ts';
 import { entryPath, storePaths } from '../agent/store/paths.ts';
@@ -27,7 +27,7 @@ import { runTasks } from '../runtime/lifecycle.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { createPreconditions, readMode } from '../runtime/preconditions.ts';
 import { Reflector } from '../runtime/reflector.ts';
-import { runProgram } from './program.ts';
+import { runMain } from './program.ts';
 import type { Program } from './program.ts';
 import { packageVersion, registerBuildInfo } from './version.ts';
 
@@ -78,10 +78,10 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     policyFile: env.SIGNATURE_POLICY_FILE ?? '/etc/monoroot-signatures/policy.yaml',
   };
   const { countBytes } = agentMetrics;
-  const room = new Room(() => readSpace(paths.staging), settings.minFree);
-  const ensure = (bytes: number) => room.ensureFree(bytes);
+  const reservations = new DiskReservations(() => readSpace(paths.staging), settings.minFree);
+  const ensure = (bytes: number) => reservations.ensureFree(bytes);
   const sources = { http, registries, signatures, architecture: architecture() };
-  const fetchPorts = { ...common, ...sources, room, readSecret, countBytes, seen: new Set<string>() };
+  const fetchPorts = { ...common, ...sources, room: reservations, readSecret, countBytes, seen: new Set<string>() };
 
   let place: Place | undefined;
   /** With the reason why this agent must end: the next one begins with what is there then. */
@@ -123,7 +123,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   // It only says so: that it stopped would keep no one else from using such a token.
   const preconditions =
     readMode('POLICY_CHECK', env.POLICY_CHECK) === 'Off' ? [] : [ownNodePrecondition(client, nodeName)];
-  const policies = createPreconditions({ preconditions, logger, told: metrics.precondition, recheckSeconds: 3600 });
+  const policies = createPreconditions({ preconditions, logger, checked: metrics.precondition, recheckSeconds: 3600 });
 
   let locked = false;
   const work = async (workSignal: AbortSignal) => {
@@ -175,4 +175,4 @@ function architecture(): 'amd64' | 'arm64' {
   return found;
 }
 
-runProgram(main);
+runMain(main);

@@ -9,7 +9,7 @@ import { hostRoot } from '../api/names.ts';
 import { inspectEntry } from '../agent/inspect/inspect.ts';
 import { entryPath, storePaths } from '../agent/store/paths.ts';
 import { readSettings } from '../agent/settings.ts';
-import { Room } from '../image/disk/reservations.ts';
+import { DiskReservations } from '../image/disk/reservations.ts';
 import { readSpace } from '../image/disk/space.ts';
 import { removeTree } from '../system/files.ts';
 import { makeScratch } from '../agent/store/scratch.ts';
@@ -27,8 +27,8 @@ async function* inspect(image: string): AsyncGenerator<string> {
   if (!existsSync(entry)) throw new Error(`${image} is not in the store of this node`);
   const scratch = await makeScratch(paths);
   try {
-    const room = new Room(() => readSpace(scratch), readSettings(process.env).minFree);
-    const ensure = (bytes: number) => room.ensureFree(bytes);
+    const reservations = new DiskReservations(() => readSpace(scratch), readSettings(process.env).minFree);
+    const ensure = (bytes: number) => reservations.ensureFree(bytes);
     const options = { scratch, signal: new AbortController().signal, ensure, idle: true };
     for await (const line of inspectEntry(entry, options)) yield `${JSON.stringify(line)}\n`;
   } finally {

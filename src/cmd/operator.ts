@@ -20,7 +20,7 @@ import { LeaderElector } from '../runtime/leader.ts';
 import { runTasks } from '../runtime/lifecycle.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { createPreconditions, readMode } from '../runtime/preconditions.ts';
-import { runProgram } from './program.ts';
+import { runMain } from './program.ts';
 import type { Program } from './program.ts';
 import { packageVersion, registerBuildInfo } from './version.ts';
 
@@ -85,7 +85,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     // A dry run that should be refused is tried by whoever starts, so it needs no leadership.
     preconditions: mode === 'Off' ? [] : policyPreconditions(unfenced, { namespace, verificationNamespace }),
     logger,
-    told: metrics.precondition,
+    checked: metrics.precondition,
   });
 
   const health = await serveHealth({
@@ -131,4 +131,4 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   }
 }
 
-runProgram(main);
+runMain(main);

@@ -13,7 +13,7 @@ export interface Program {
 }
 
 /** Runs a program until it ends; the process exits with 0, or with 1 when it failed. */
-export function runProgram(main: (program: Program) => Promise<void>): void {
+export function runMain(main: (program: Program) => Promise<void>): void {
   const { env } = process;
   const logger = pino({ level: env.LOG_LEVEL ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const stop = new AbortController();

@@ -73,7 +73,7 @@ export const byOS = 'os';
 /** Index of OSImages by the digest of their bytes. */
 export const byDigest = 'digest';
 /** Index of the Jobs and Pods that make or test an image, by the name of its OSImage. */
-export const byStep = 'step';
+export const byStage = 'step';
 
 /** Where the operator and its Jobs run, and where images are tested. */
 export interface Namespaces {
@@ -92,14 +92,14 @@ export const transforms = (now: () => number) => ({
 
 /** With the times since when this process has known each of them as it is, and what it is asked for. */
 function seenStores(now: () => number): (store: SeenNodeStore) => SeenNodeStore {
-  const told = new Map<string, { uid: string; generation: number; time: number }>();
+  const specs = new Map<string, { uid: string; generation: number; time: number }>();
   return (store) => {
     const { name, uid = '', generation = 0 } = store.metadata;
     const seenTime = now();
-    const before = told.get(name);
-    const toldTime = before?.uid === uid && before.generation === generation ? before.time : seenTime;
-    told.set(name, { uid, generation, time: toldTime });
-    return { ...store, seenTime, toldTime };
+    const before = specs.get(name);
+    const specSeenTime = before?.uid === uid && before.generation === generation ? before.time : seenTime;
+    specs.set(name, { uid, generation, time: specSeenTime });
+    return { ...store, seenTime, specSeenTime };
   };
 }
 
@@ -141,12 +141,12 @@ export function createCaches(
       transform: transform.jobs,
     }),
   };
-  const imageOfStep = ({ metadata: { labels: its, namespace: at } }: KubeObject) =>
+  const imageOfStage = ({ metadata: { labels: its, namespace: at } }: KubeObject) =>
     (at === namespace || at === verificationNamespace) && its?.[labels.step] !== undefined
       ? [its[labels.image] ?? '']
       : [];
-  caches.jobs.store.addIndex(byStep, imageOfStep);
-  caches.pods.store.addIndex(byStep, imageOfStep);
+  caches.jobs.store.addIndex(byStage, imageOfStage);
+  caches.pods.store.addIndex(byStage, imageOfStage);
   caches.images.store.addIndex(byDigest, ({ status }) => (status?.digest === undefined ? [] : [status.digest]));
   caches.containers.store.addIndex(byOS, ({ spec }) => {
     const references = [spec.image, ...(spec.software ?? []).flatMap(({ osImage }) => osImage ?? [])];

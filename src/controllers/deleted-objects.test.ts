@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../runtime/object.ts';
-import { DeletedObjects } from './deleted-objects.ts';
+import { DeletionExpectations } from './deleted-objects.ts';
 
 const now = new Date('2026-01-01T00:01:00Z');
 const object = (name: string, uid: string, deletionTimestamp?: string): KubeObject => ({
@@ -12,14 +12,14 @@ const uids = (seen: readonly KubeObject[]) => seen.map(({ metadata }) => metadat
 
 describe('objects that this operator makes', () => {
   test('are deleted by others when they go without its doing, also without being seen going', () => {
-    const deleted = new DeletedObjects();
+    const deleted = new DeletionExpectations();
     expect(uids(deleted.see('os.v1', [object('build', 'a'), object('verify', 'b')]))).toEqual([]);
     expect(uids(deleted.see('os.v1', [object('verify', 'b', '2026-01-01T00:00:30Z')]))).toEqual(['a', 'b']);
     expect(uids(deleted.see('os.v1', []))).toEqual(['a', 'b']);
   });
 
   test('until there is another of the name', () => {
-    const deleted = new DeletedObjects();
+    const deleted = new DeletionExpectations();
     deleted.see('os.v1', [object('build', 'a')]);
     deleted.see('os.v1', []);
     expect(uids(deleted.see('os.v1', [object('build', 'b')]))).toEqual([]);
@@ -27,7 +27,7 @@ describe('objects that this operator makes', () => {
   });
 
   test('are not deleted by others when this operator has deleted that very one', () => {
-    const deleted = new DeletedObjects();
+    const deleted = new DeletionExpectations();
     deleted.see('os.v1', [object('build', 'a')]);
     deleted.add('os.v1', { name: 'build', uid: 'a' }, now);
     expect(deleted.deletionTime('os.v1', object('build', 'a'))).toBe(now.toISOString());
@@ -38,7 +38,7 @@ describe('objects that this operator makes', () => {
   });
 
   test('of one image say nothing of another, and are forgotten with it', () => {
-    const deleted = new DeletedObjects();
+    const deleted = new DeletionExpectations();
     deleted.see('os.v1', [object('build', 'a')]);
     expect(uids(deleted.see('os.v2', []))).toEqual([]);
     deleted.forget('os.v1');

@@ -12,7 +12,7 @@ interface Memory<T> {
  * going, although this operator has not deleted it was deleted by somebody else. An operator that starts knows of none that
  * went before: that deletion is not counted.
  */
-export class DeletedObjects<T extends KubeObject> {
+export class DeletionExpectations<T extends KubeObject> {
   readonly #known = new Map<string, Map<string, Memory<T>>>();
 
   /** The deletion of this one was accepted. */

@@ -104,7 +104,7 @@ describe('a node stands with an image as', () => {
   const told = (seconds: number, ...images: StoredImage[]) => ({
     ...asked(...images),
     seenTime: now - 1000,
-    toldTime: now - seconds * 1000,
+    specSeenTime: now - seconds * 1000,
   });
   test.each<[NodeState, string, NodeStore | undefined]>([
     ['Fetching', 'as long as its tries may take', told(7799, stored('os:v1', 'Fetching'))],
@@ -170,8 +170,8 @@ test('the cache knows since when a node is asked for what it is asked for, howev
   };
   const times = [1, 1, 2, 2].map((generation) => {
     clock += 10;
-    const { seenTime, toldTime } = stores(store(generation));
-    return [seenTime, toldTime];
+    const { seenTime, specSeenTime: specSeenTime } = stores(store(generation));
+    return [seenTime, specSeenTime];
   });
   expect(times).toEqual([
     [1010, 1010],

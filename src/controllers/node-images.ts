@@ -1,5 +1,5 @@
 import type { ImageDistribution } from '../api/imagedistribution.ts';
-import type { NodeStore, StoredImage, WantedImage } from '../api/nodestore.ts';
+import type { NodeStore, StoredImage, DesiredImage } from '../api/nodestore.ts';
 import type { OSImage } from '../api/osimage.ts';
 import type { LabelSelector } from '../api/kubernetes/podfields.ts';
 import { nodeHasImage } from '../pod/placement.ts';
@@ -16,7 +16,7 @@ export interface SeenNodeStore extends NodeStore {
   /** When this process saw this revision of it first, in milliseconds since 1970; unset where nothing is watched. */
   seenTime?: number;
   /** The same for what it is asked for, its spec. */
-  toldTime?: number;
+  specSeenTime?: number;
 }
 
 /** The nodes that a distribution selects, for an image of this architecture; none before it is tested and published. */
@@ -72,31 +72,31 @@ function withReason(stored: StoredImage): StoredImage {
   return reason === undefined || /^[A-Z][A-Za-z0-9]{0,127}$/.test(reason) ? stored : others;
 }
 
-/** How the node is asked to have the image; undefined when it is not. */
-const wantedAs = (store: NodeStore | undefined, image: OSImage): WantedImage | undefined =>
+/** The entry of the image in the spec of the NodeStore; undefined when there is none. */
+const desiredEntry = (store: NodeStore | undefined, image: OSImage): DesiredImage | undefined =>
   store?.spec.images.find(
     (i) => i.os === image.spec.os && i.version === image.spec.version && i.digest === digestOf(image),
   );
 
-/** Is the node asked to get the image? One that it only retains it need not get. */
-export const isTold = (store: NodeStore | undefined, image: OSImage): boolean => {
-  const entry = wantedAs(store, image);
+/** Is the image assigned to the node? One that it only retains it need not get. */
+export const isAssigned = (store: NodeStore | undefined, image: OSImage): boolean => {
+  const entry = desiredEntry(store, image);
   return entry !== undefined && !entry.retained;
 };
 
 /** First hit wins. `now` is in milliseconds since 1970. */
 export function nodeState(node: Node, store: SeenNodeStore | undefined, image: OSImage, now: number): NodeState {
-  const entry = wantedAs(store, image);
+  const entry = desiredEntry(store, image);
   const stored = storedImage(store, image);
   if (entry && stored?.state === 'Ready') return 'Ready';
-  const told = entry !== undefined && !entry.retained;
-  if (told ? hasFailed(entry, stored) : !entry && isWithoutPlace(store, image)) return 'Failed';
-  if (!isReachable(node) || (told && isLate(store, entry, now))) return 'Unreachable';
-  return told ? 'Fetching' : 'Waiting';
+  const assigned = entry !== undefined && !entry.retained;
+  if (assigned ? hasFailed(entry, stored) : !entry && isWithoutPlace(store, image)) return 'Failed';
+  if (!isReachable(node) || (assigned && isLate(store, entry, now))) return 'Unreachable';
+  return assigned ? 'Fetching' : 'Waiting';
 }
 
 /** It goes on trying, now and then; that makes it no node that is on its way. */
-const hasFailed = ({ backoffLimit }: WantedImage, stored: StoredImage | undefined): boolean =>
+const hasFailed = ({ backoffLimit }: DesiredImage, stored: StoredImage | undefined): boolean =>
   stored?.state === 'Failed' || (stored?.attempts ?? 0) > backoffLimit;
 
 const isWithoutPlace = (store: NodeStore | undefined, image: OSImage): boolean =>
@@ -105,7 +105,7 @@ const isWithoutPlace = (store: NodeStore | undefined, image: OSImage): boolean =
 /** Why a node of the state Failed has not got the image. */
 export function failureOf(store: NodeStore | undefined, image: OSImage): { reason: string; message: string } {
   const { reason = 'Failed', message = '' } = storedImage(store, image) ?? {};
-  if (wantedAs(store, image)) return { reason, message };
+  if (desiredEntry(store, image)) return { reason, message };
   return {
     reason: 'TooManyImages',
     message:
@@ -121,14 +121,14 @@ export const isReachable = (node: Node): boolean =>
 /** Longest back-off of an agent, in which it rightly says nothing. */
 const longestPauseSeconds = 300;
 
-const isLate = (store: SeenNodeStore | undefined, entry: WantedImage, now: number): boolean =>
+const isLate = (store: SeenNodeStore | undefined, entry: DesiredImage, now: number): boolean =>
   isSilent(store, entry, now) || isOverdue(store, entry, now);
 
 /**
  * Whether the agent has said nothing for longer than any try can take; each of its words is a write to the NodeStore. Counted by
  * the clock of this process alone: the times in an object are those of other machines.
  */
-function isSilent(store: SeenNodeStore | undefined, { timeoutSeconds }: WantedImage, now: number): boolean {
+function isSilent(store: SeenNodeStore | undefined, { timeoutSeconds }: DesiredImage, now: number): boolean {
   return store?.seenTime !== undefined && now - store.seenTime > (timeoutSeconds + longestPauseSeconds) * 1000;
 }
 
@@ -141,9 +141,9 @@ const spareSeconds = 600;
  */
 function isOverdue(
   store: SeenNodeStore | undefined,
-  { timeoutSeconds, backoffLimit }: WantedImage,
+  { timeoutSeconds, backoffLimit }: DesiredImage,
   now: number,
 ): boolean {
   const granted = (backoffLimit + 1) * (timeoutSeconds + longestPauseSeconds) + spareSeconds;
-  return store?.toldTime !== undefined && now - store.toldTime > granted * 1000;
+  return store?.specSeenTime !== undefined && now - store.specSeenTime > granted * 1000;
 }

@@ -1,8 +1,8 @@
-import type { WantedImage } from '../api/nodestore.ts';
+import type { DesiredImage } from '../api/nodestore.ts';
 import { mostImages } from '../api/nodestore.ts';
 
 /**
- * What of an object in etcd (1.5 MiB by default) the list of wanted images may take. The agent has 480 KiB for what it tells
+ * What of an object in etcd (1.5 MiB by default) the list of desired images may take. The agent has 480 KiB for what it reports
  * (src/agent/status/limits.ts), and the API server keeps who owns which field of both.
  */
 export const mostBytes = 800 * 1024;
@@ -16,14 +16,14 @@ export const bytesOf = (image: object): number =>
   Buffer.byteLength(JSON.stringify(image).replace(/[<>&\u2028\u2029]/g, '\\u0000'));
 
 /** As many images as a NodeStore can hold: those with the better cause first, and of one cause those that it holds already. */
-export function fitting(entries: readonly { image: WantedImage; cause: Cause; told: boolean }[]): {
-  kept: WantedImage[];
-  cut: WantedImage[];
+export function fitting(entries: readonly { image: DesiredImage; cause: Cause; assigned: boolean }[]): {
+  kept: DesiredImage[];
+  cut: DesiredImage[];
 } {
   const order = entries.toSorted(
-    (a, b) => causes.indexOf(a.cause) - causes.indexOf(b.cause) || Number(b.told) - Number(a.told),
+    (a, b) => causes.indexOf(a.cause) - causes.indexOf(b.cause) || Number(b.assigned) - Number(a.assigned),
   );
-  const [kept, cut]: [WantedImage[], WantedImage[]] = [[], []];
+  const [kept, cut]: [DesiredImage[], DesiredImage[]] = [[], []];
   let bytes = 0;
   const few = areFew(entries.map(({ image }) => image));
   for (const { image } of order) {
@@ -41,15 +41,15 @@ const areFew = (images: readonly { mountScript?: string | undefined }[]): boolea
 /** A URL of 2048 characters, each of them written as six bytes, and all else. */
 const mostBytesOfSource = 16 * 1024;
 
-/** All that a wanted image says besides its mount script and its source. */
+/** All that a desired image says besides its mount script and its source. */
 const mostOtherBytes = 1024;
 
 /** Whether there is no place for one more image, though all that are only retained went. */
 export function isFull(
-  told: readonly WantedImage[],
+  assigned: readonly DesiredImage[],
   more: { mountScript?: string | undefined; source: object },
 ): boolean {
-  const staying = told.filter(({ retained }) => !retained);
+  const staying = assigned.filter(({ retained }) => !retained);
   if (areFew([...staying, more])) return false;
   const bytes = staying.reduce((sum, image) => sum + bytesOf(image), 0);
   const { mountScript, source } = more;

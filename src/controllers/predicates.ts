@@ -45,12 +45,12 @@ export function changedImages(store: NodeStore, other: NodeStore | undefined, se
   const all = (it: NodeStore | undefined) => [...(it?.spec.images ?? []), ...(it?.status?.images ?? [])];
   const generations = ({ metadata, status }: NodeStore) => [metadata.generation, status?.observedGeneration];
   if (!other || !sameStatus(generations(store), generations(other))) return all(store).map(imageObjectName);
-  const told = byName(other.spec.images);
-  const said = byName(other.status?.images ?? []);
+  const specsByName = byName(other.spec.images);
+  const statusesByName = byName(other.status?.images ?? []);
   return [
-    ...store.spec.images.filter((it) => !sameStatus(it, told.get(imageObjectName(it)))),
+    ...store.spec.images.filter((it) => !sameStatus(it, specsByName.get(imageObjectName(it)))),
     ...(store.status?.images ?? []).filter((it) => {
-      const before = said.get(imageObjectName(it));
+      const before = statusesByName.get(imageObjectName(it));
       return !before || !sameStatus(seen(it), seen(before));
     }),
   ].map(imageObjectName);

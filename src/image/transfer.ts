@@ -4,7 +4,7 @@ import type { Download } from './download/http.ts';
 import { unpackArchive } from './unpack/archive.ts';
 import type { UnpackOptions, Unpacking } from './unpack/pipeline.ts';
 import { guarded } from './disk/reservations.ts';
-import type { Claim } from './disk/reservations.ts';
+import type { Reservation } from './disk/reservations.ts';
 import { wrongDigest } from './failure.ts';
 
 export interface TransferOptions {
@@ -18,7 +18,7 @@ export interface TransferOptions {
   onBytes: (bytes: number) => void;
   unpack?: UnpackOptions;
   /** Stops the transfer when it takes too much. */
-  claim: Claim;
+  reservation: Reservation;
 }
 
 /**
@@ -30,13 +30,13 @@ export function transfer(download: Pick<Download, 'body'>, options: TransferOpti
   let downloadedBytes = 0;
   const progress = async () => ({ downloadedBytes, unpackedBytes: await archive?.unpackedBytes() });
 
-  return guarded(options.claim, progress, options.signal, async (outer) => {
+  return guarded(options.reservation, progress, options.signal, async (outer) => {
     const { directory, scratch, digest, onBytes } = options;
     const stop = new AbortController();
     const signal = AbortSignal.any([outer, stop.signal]);
     archive = unpackArchive(directory, join(scratch, 'archive'), signal, {
       ...options.unpack,
-      ensure: (bytes) => options.claim.ensure(bytes),
+      ensure: (bytes) => options.reservation.ensure(bytes),
     });
     try {
       const hash = createHash('sha256');

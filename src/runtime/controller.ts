@@ -4,7 +4,7 @@ import { isConflict, retryAfterSeconds } from './errors.ts';
 import { keyOf, parseKey } from './object.ts';
 import type { KubeObject } from './object.ts';
 import { WorkQueue } from './queue.ts';
-import type { QueueHooks, QueueOptions } from './queue.ts';
+import type { Priority, QueueHooks, QueueOptions } from './queue.ts';
 import type { Reflector } from './reflector.ts';
 import { aborted, monotonic } from './time.ts';
 import type { Monotonic } from './time.ts';
@@ -40,8 +40,8 @@ export interface Source {
   readonly name: string;
   /** Resolves when all that exists at the start has been seen; also when the signal aborts. */
   synced(signal: AbortSignal): Promise<void>;
-  /** Adds keys until the returned function is called, first of all those that are known already; `behind`: see WatchOptions. */
-  start(add: (key: string, behind?: boolean) => void): () => void;
+  /** Adds keys until the returned function is called, first of all those that are known already; `priority`: see WatchOptions. */
+  start(add: (key: string, priority?: Priority) => void): () => void;
 }
 
 export interface WatchOptions<T> {
@@ -51,9 +51,9 @@ export interface WatchOptions<T> {
    */
   keys?: (object: T, other: T | undefined) => Iterable<string>;
   /** Skips changes that do not matter to this controller; new and deleted objects always count. */
-  when?: (old: T, current: T) => boolean;
-  /** Its keys wait until no others do: for a change that concerns thousands at once, and each of them little. */
-  behind?: boolean;
+  predicate?: (old: T, current: T) => boolean;
+  /** `low`: its keys wait until no others do. For a change that concerns thousands at once, and each of them little. */
+  priority?: Priority;
 }
 
 /** A source of keys from the changes that a reflector sees. The reflector is run by somebody else and may be shared. */
@@ -64,9 +64,9 @@ export function watch<T extends KubeObject>(reflector: Reflector<T>, options: Wa
     synced: (signal) => reflector.synced(signal),
     start: (add) =>
       reflector.store.subscribe((_key, old, current) => {
-        if (old && current && options.when && !options.when(old, current)) return;
-        if (old) for (const key of keys(old, current)) add(key, options.behind);
-        if (current) for (const key of keys(current, old)) add(key, options.behind);
+        if (old && current && options.predicate && !options.predicate(old, current)) return;
+        if (old) for (const key of keys(old, current)) add(key, options.priority);
+        if (current) for (const key of keys(current, old)) add(key, options.priority);
       }),
   };
 }
@@ -162,10 +162,9 @@ export function createController(options: ControllerOptions): Controller {
     },
     run: async (signal) => {
       const stops = options.sources.map((source) =>
-        source.start((key, behind) => {
+        source.start((key, priority) => {
           because(key, source.name);
-          if (behind) queue.addBehind(key);
-          else queue.add(key);
+          queue.add(key, priority);
         }),
       );
       await Promise.all(options.sources.map((source) => source.synced(signal)));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from './object.ts';
-import { Ahead } from './mutation-cache.ts';
+import { MutationCache } from './mutation-cache.ts';
 
 const revision = (resourceVersion: string, uid = 'uid'): KubeObject => ({
   apiVersion: 'v1',
@@ -9,9 +9,9 @@ const revision = (resourceVersion: string, uid = 'uid'): KubeObject => ({
 });
 const [r1, r2, r3, r4] = [revision('1'), revision('2'), revision('3'), revision('4')];
 const seen = (cached: KubeObject, ...writes: [old: KubeObject, written: KubeObject][]) => {
-  const ahead = new Ahead();
-  for (const [old, written] of writes) ahead.wrote(old, written);
-  return ahead.newest(cached).metadata.resourceVersion;
+  const mutations = new MutationCache();
+  for (const [old, written] of writes) mutations.mutated(old, written);
+  return mutations.get(cached).metadata.resourceVersion;
 };
 
 describe('newest', () => {
@@ -30,25 +30,25 @@ describe('newest', () => {
   });
 
   test('what the cache has seen once is not looked up again', () => {
-    const ahead = new Ahead();
-    ahead.wrote(r1, r2);
-    ahead.newest(r2);
-    expect(ahead.newest(r1)).toBe(r1);
+    const mutations = new MutationCache();
+    mutations.mutated(r1, r2);
+    mutations.get(r2);
+    expect(mutations.get(r1)).toBe(r1);
   });
 
   test('only what is gone is forgotten of many', () => {
-    const ahead = new Ahead();
-    ahead.wrote(r1, r2);
-    ahead.prune((key) => key === 'shop/web');
-    expect(ahead.newest(r1)).toBe(r2);
-    ahead.prune(() => false);
-    expect(ahead.newest(r1)).toBe(r1);
+    const mutations = new MutationCache();
+    mutations.mutated(r1, r2);
+    mutations.prune((key) => key === 'shop/web');
+    expect(mutations.get(r1)).toBe(r2);
+    mutations.prune(() => false);
+    expect(mutations.get(r1)).toBe(r1);
   });
 
   test('what is gone is forgotten', () => {
-    const ahead = new Ahead();
-    ahead.wrote(r1, r2);
-    ahead.forget('shop/web');
-    expect(ahead.newest(r1)).toBe(r1);
+    const mutations = new MutationCache();
+    mutations.mutated(r1, r2);
+    mutations.forget('shop/web');
+    expect(mutations.get(r1)).toBe(r1);
   });
 });

@@ -11,11 +11,11 @@ interface Entry<T> {
  * What was written and the cache does not know yet. An event of another kind, such as of the Pod that was just made, leads to
  * another look before that; what is decided by the older object is refused as a Conflict and has to be done again.
  */
-export class Ahead<T extends KubeObject> {
+export class MutationCache<T extends KubeObject> {
   readonly #entries = new Map<string, Entry<T>>();
 
   /** The object as it is after all that was written here; the one of the cache when that knows as much, or more. */
-  newest(cached: T): T {
+  get(cached: T): T {
     const entry = this.#entries.get(keyOf(cached.metadata));
     if (!entry) return cached;
     const isBehind =
@@ -26,7 +26,7 @@ export class Ahead<T extends KubeObject> {
   }
 
   /** `written` has replaced `old`, which came from here or from the cache. */
-  wrote(old: T, written: T): void {
+  mutated(old: T, written: T): void {
     const key = keyOf(old.metadata);
     // As in the cache: of no use, and by far the largest part.
     delete (written.metadata as { managedFields?: unknown }).managedFields;

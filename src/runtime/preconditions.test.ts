@@ -18,7 +18,7 @@ function start(...answers: (string | undefined | Error)[]) {
   const preconditions = createPreconditions({
     preconditions: [{ name: 'policy', check }],
     logger,
-    told: (_name, good) => void holds.push(good),
+    checked: (_name, good) => void holds.push(good),
     retrySeconds: 0.001,
     longestRetrySeconds: 0.002,
     recheckSeconds: 0.001,

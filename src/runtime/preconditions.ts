@@ -12,7 +12,7 @@ export interface PreconditionOptions {
   preconditions: readonly Precondition[];
   logger: Logger;
   /** After each check: 1 it is so, 0 it is not; not called when it cannot be known. */
-  told: (name: string, holds: boolean) => void;
+  checked: (name: string, holds: boolean) => void;
   /** Between checks while something is wrong or cannot be known, doubled each time up to `longestRetrySeconds`. */
   retrySeconds?: number;
   longestRetrySeconds?: number;
@@ -31,7 +31,7 @@ export interface Preconditions {
 
 /** Watches over what the process relies on; says each change once, with growing pauses between the checks. */
 export function createPreconditions(options: PreconditionOptions): Preconditions {
-  const { preconditions, logger, told, retrySeconds = 5, longestRetrySeconds = 60, recheckSeconds = 600 } = options;
+  const { preconditions, logger, checked, retrySeconds = 5, longestRetrySeconds = 60, recheckSeconds = 600 } = options;
   const said = new Map<string, string>();
   let problem: string | undefined = 'not checked yet';
   const meeting = new AbortController();
@@ -49,7 +49,7 @@ export function createPreconditions(options: PreconditionOptions): Preconditions
   ): Promise<{ wrong?: string | undefined } | undefined> {
     try {
       const wrong = await check(signal);
-      told(name, wrong === undefined);
+      checked(name, wrong === undefined);
       say(
         name,
         wrong ?? '',

@@ -64,7 +64,7 @@ describe('keys that are added behind', () => {
 
   test('come when no others wait, in their own order', async () => {
     const fill = (queue: WorkQueue) => {
-      for (const key of ['x', 'y', 'x']) queue.addBehind(key);
+      for (const key of ['x', 'y', 'x']) queue.add(key, 'low');
       for (const key of ['a', 'b']) queue.add(key);
       expect(queue.size).toBe(4);
     };
@@ -74,16 +74,16 @@ describe('keys that are added behind', () => {
   test('come at once when no one else does', async () => {
     const queue = createQueue();
     const keys = taken(queue, 1);
-    queue.addBehind('x');
+    queue.add('x', 'low');
     await settle();
     expect(keys).toEqual(['x']);
   });
 
   test('come in front when they are added otherwise too, and once', async () => {
     const fill = (queue: WorkQueue) => {
-      for (const key of ['x', 'y']) queue.addBehind(key);
+      for (const key of ['x', 'y']) queue.add(key, 'low');
       for (const key of ['a', 'y']) queue.add(key);
-      queue.addBehind('a');
+      queue.add('a', 'low');
     };
     expect(await order(fill)).toBe('a y x');
   });
@@ -93,7 +93,7 @@ describe('keys that are added behind', () => {
     queue.add('a');
     const keys = taken(queue, 2);
     await settle();
-    queue.addBehind('a');
+    queue.add('a', 'low');
     queue.done('a');
     await settle();
     expect(keys).toEqual(['a', 'a']);
@@ -101,7 +101,7 @@ describe('keys that are added behind', () => {
 
   test('come now and then however many others wait', async () => {
     const fill = (queue: WorkQueue) => {
-      queue.addBehind('x');
+      queue.add('x', 'low');
       for (let i = 0; i < 30; i++) queue.add(String(i));
     };
     expect((await order(fill, 10)).split(' ')).toContain('x');
@@ -109,7 +109,7 @@ describe('keys that are added behind', () => {
 
   test('are forgotten when the queue is drained', async () => {
     const queue = createQueue();
-    queue.addBehind('x');
+    queue.add('x', 'low');
     await queue.drain();
     expect(queue.size).toBe(0);
   });

@@ -19,16 +19,19 @@ export interface QueueOptions {
   random?: Random;
 }
 
+/** Keys of low priority are handed out when no others wait. */
+export type Priority = 'normal' | 'low';
+
 /** Timers cannot wait longer than 24.8 days, and waking once a day for nothing costs nothing. */
 const longestDelayMilliseconds = 24 * 3600 * 1000;
-/** Of so many keys that are handed out one comes from behind, however many others wait. */
-const oneBehindIn = 10;
+/** One key in this many is taken from those of low priority, so that none of them waits for ever. */
+const oneLowIn = 10;
 const defaultBackoff: BackoffOptions = { initialMilliseconds: 100, maxMilliseconds: 300_000 };
 
 /**
  * Keys to work on. A key that is added many times before its turn is handed out once; a key that is added while it is being
  * worked on is handed out again afterwards; no key is ever worked on twice at the same time. Keys come out in the order in which
- * they came, but for those that were added behind.
+ * they came, those of low priority after all others.
  */
 export class WorkQueue {
   readonly #backoff: BackoffOptions;
@@ -38,7 +41,7 @@ export class WorkQueue {
   /** Waiting keys and since when; a Map keeps the order in which they came. */
   readonly #waiting = new Map<string, number>();
   /** Keys that wait until no others do. */
-  readonly #behind = new Map<string, number>();
+  readonly #low = new Map<string, number>();
   #handedOut = 0;
   /** Keys being worked on and since when. */
   readonly #working = new Map<string, number>();
@@ -65,27 +68,31 @@ export class WorkQueue {
 
   /** Keys that wait for a worker now; delayed keys are not counted. */
   get size(): number {
-    return this.#waiting.size + this.#behind.size;
+    return this.#waiting.size + this.#low.size;
   }
 
-  add(key: string): void {
+  /** Adds the key. `low`: after all others, for a change that concerns thousands at once and must keep nothing urgent waiting. */
+  add(key: string, priority: Priority = 'normal'): void {
+    if (priority === 'low') {
+      this.#addLow(key);
+      return;
+    }
     if (this.#closed || this.#waiting.has(key) || this.#again.has(key)) return;
     this.#hooks?.added();
     if (this.#working.has(key)) {
       this.#again.add(key);
       return;
     }
-    this.#waiting.set(key, this.#behind.get(key) ?? this.#now());
-    this.#behind.delete(key);
+    this.#waiting.set(key, this.#low.get(key) ?? this.#now());
+    this.#low.delete(key);
     this.#handOut();
   }
 
-  /** Adds the key behind all that are added otherwise: a change that concerns thousands at once keeps nothing urgent waiting. */
-  addBehind(key: string): void {
+  #addLow(key: string): void {
     if (this.#working.has(key)) this.add(key);
-    if (this.#closed || this.#working.has(key) || this.#waiting.has(key) || this.#behind.has(key)) return;
+    if (this.#closed || this.#working.has(key) || this.#waiting.has(key) || this.#low.has(key)) return;
     this.#hooks?.added();
-    this.#behind.set(key, this.#now());
+    this.#low.set(key, this.#now());
     this.#handOut();
   }
 
@@ -154,7 +161,7 @@ export class WorkQueue {
     for (const { timer } of this.#delayed.values()) clearTimeout(timer);
     this.#delayed.clear();
     this.#waiting.clear();
-    this.#behind.clear();
+    this.#low.clear();
     this.#again.clear();
     this.#failures.clear();
     this.#hooks?.depth(0);
@@ -177,11 +184,11 @@ export class WorkQueue {
     this.#hooks?.depth(this.size);
   }
 
-  /** Takes the next key out; now and then one of those behind, so that none waits for ever. */
+  /** Takes the next key out; now and then one of low priority. */
   #next(): [key: string, since: number] | undefined {
     if (this.size === 0) return undefined;
-    const turnOfBehind = ++this.#handedOut % oneBehindIn === 0;
-    for (const keys of turnOfBehind ? [this.#behind, this.#waiting] : [this.#waiting, this.#behind]) {
+    const isTurnOfLow = ++this.#handedOut % oneLowIn === 0;
+    for (const keys of isTurnOfLow ? [this.#low, this.#waiting] : [this.#waiting, this.#low]) {
       for (const entry of keys) {
         keys.delete(entry[0]);
         return entry;

@@ -10,7 +10,7 @@ import { rootEntries, sha256, tar } from '../fixtures/agent/archive.ts';
 import { whyNoUnpacking } from '../fixtures/agent/environment.ts';
 import { serve } from '../fixtures/agent/server.ts';
 import { sourcesNamespace } from '../../src/api/names.ts';
-import type { NodeStoreStatus, WantedImage } from '../../src/api/nodestore.ts';
+import type { NodeStoreStatus, DesiredImage } from '../../src/api/nodestore.ts';
 import { isAlreadyExists } from '../../src/kube/client.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
 import { namespaces, pods } from '../../src/kube/resources.ts';
@@ -64,7 +64,7 @@ function createNode() {
       agent = spawn(process.execPath, [main], { env: { ...common, HEALTH_PORT: '0', LOG_LEVEL: level, ...env } });
       return agent;
     },
-    want: (...images: WantedImage[]) =>
+    want: (...images: DesiredImage[]) =>
       client.apply(nodeStores, { metadata: { name }, spec: { images } }, { fieldManager: 'test' }),
     /** Waits until the status tells of the images, `<version> <state> <reason>`. */
     told: (expected: string[], seconds = 30) =>
@@ -77,7 +77,7 @@ function createNode() {
 }
 
 /** An image of so many MiB that do not pack, on a web server. */
-async function imageOf(version: string, size: number): Promise<WantedImage> {
+async function imageOf(version: string, size: number): Promise<DesiredImage> {
   const archive = tar([...rootEntries(), { name: 'usr/lib/data', content: randomBytes(size * mebibyte) }]);
   const sha = sha256(archive);
   const url = `${await serve((_request, response) => response.writeHead(200, { 'content-length': archive.length }).end(archive))}/${version}`;
@@ -90,7 +90,7 @@ async function imageOf(version: string, size: number): Promise<WantedImage> {
     backoffLimit: 3,
   };
 }
-const retained = (image: WantedImage): WantedImage => ({ ...image, retained: true });
+const retained = (image: DesiredImage): DesiredImage => ({ ...image, retained: true });
 const settings = { MIN_FREE: '16Mi', MAX_CONCURRENT_FETCHES: '1' };
 
 describe.skipIf(unable)(unable ? `room (skipped: ${unable})` : 'room', () => {
@@ -151,7 +151,7 @@ describe.skipIf(unable)(unable ? `room (skipped: ${unable})` : 'room', () => {
       });
       const node = createNode();
       node.start({ ...settings, MAX_CONCURRENT_FETCHES: '2' });
-      const image = (version: string, unpackedBytes: number): WantedImage => {
+      const image = (version: string, unpackedBytes: number): DesiredImage => {
         const source = { http: { url: `${origin}/${version}`, sha256: 'a'.repeat(64) } };
         return {
           os: 'os',

@@ -10,7 +10,7 @@ import { compress, rootEntries, sha256, tar } from '../fixtures/agent/archive.ts
 import { whyNoUnpacking } from '../fixtures/agent/environment.ts';
 import { serve } from '../fixtures/agent/server.ts';
 import { sourcesNamespace } from '../../src/api/names.ts';
-import type { NodeStore, StoredImage, WantedImage } from '../../src/api/nodestore.ts';
+import type { NodeStore, StoredImage, DesiredImage } from '../../src/api/nodestore.ts';
 import { isAlreadyExists } from '../../src/kube/client.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
 import { namespaces, pods, secrets } from '../../src/kube/resources.ts';
@@ -48,7 +48,7 @@ interface Node {
   /** Decides which signatures are needed; no file at first. */
   policyFile: string;
   start: () => ChildProcess;
-  want: (...images: WantedImage[]) => Promise<void>;
+  want: (...images: DesiredImage[]) => Promise<void>;
   /** Waits until the status tells this of the only image. */
   told: (expected: Partial<StoredImage>, seconds?: number) => Promise<StoredImage>;
   read: () => Promise<NodeStore>;
@@ -102,7 +102,7 @@ function createNode(): Node {
   };
 }
 
-function wanted(url: string, changes: Partial<WantedImage> = {}): WantedImage {
+function desired(url: string, changes: Partial<DesiredImage> = {}): DesiredImage {
   const sha = sha256(archive);
   const source = { http: { url: `${url}/image.tar.zst`, sha256: sha } };
   return {
@@ -124,9 +124,9 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     const origin = await serve((_request, response) => response.end(archive));
     const node = createNode();
     const agent = node.start();
-    await node.want(wanted(origin));
+    await node.want(desired(origin));
     const image = await node.told({ state: 'Ready' });
-    expect(image).toMatchObject({ layout: { kind: 'merged' }, hasMountScript: false, digest: wanted(origin).digest });
+    expect(image).toMatchObject({ layout: { kind: 'merged' }, hasMountScript: false, digest: desired(origin).digest });
     // The digests of contents are added to the manifest after it was published.
     const files = ['attributes', 'image.json', 'manifest', 'root'];
     await expect.poll(() => node.files('store/debian-12/v1'), { timeout: 20_000 }).toEqual(files);
@@ -153,7 +153,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     });
     const node = createNode();
     node.start();
-    await node.want(wanted(origin));
+    await node.want(desired(origin));
     const refused = await node.told({ state: 'Failed', reason: 'Unauthorized', attempts: 1 });
     expect(refused.retryTime).toBeDefined();
     expect((await node.read()).status?.conditions?.find(({ type }) => type === 'Stalled')).toMatchObject({
@@ -165,7 +165,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
       metadata: { namespace: sourcesNamespace, name },
       stringData: { token: 'geheim' },
     } as unknown as Secret;
-    const withLogin = wanted(origin);
+    const withLogin = desired(origin);
     Object.assign(withLogin.source.http ?? {}, { secretRef: { name } });
     await node.want(withLogin);
     expect((await node.told({ state: 'Failed', reason: 'SecretMissing' })).message).toContain(
@@ -187,7 +187,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     const node = createNode();
     writeFileSync(node.policyFile, 'repositories: nonsense');
     node.start();
-    await node.want(wanted(origin));
+    await node.want(desired(origin));
     const refused = await node.told({ state: 'Failed', reason: 'SignaturePolicyInvalid', attempts: 1 });
     expect(refused.message).toContain('ConfigMap monoroot-signatures');
     expect(asked).toEqual([]);
@@ -195,16 +195,16 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const everything = { prefix: '*', keys: [publicKey.export({ type: 'spki', format: 'pem' })] };
     writeFileSync(node.policyFile, JSON.stringify({ repositories: [everything] }));
-    await node.want(wanted(origin, { timeoutSeconds: 61 }));
+    await node.want(desired(origin, { timeoutSeconds: 61 }));
     await node.told({ state: 'Failed', reason: 'SignatureMissing' });
     expect(asked).toEqual([]);
 
     writeFileSync(node.policyFile, JSON.stringify({ repositories: [everything, { prefix: origin, unsigned: true }] }));
-    await node.want(wanted(origin, { timeoutSeconds: 62 }));
+    await node.want(desired(origin, { timeoutSeconds: 62 }));
     await node.told({ state: 'Ready' });
     // What is stored stays when the policy changes.
     writeFileSync(node.policyFile, 'repositories: nonsense');
-    await node.want(wanted(origin, { timeoutSeconds: 63 }), wanted(origin, { version: 'v2' }));
+    await node.want(desired(origin, { timeoutSeconds: 63 }), desired(origin, { version: 'v2' }));
     await eventually(async () => {
       const images = (await node.read()).status?.images;
       expect(images).toMatchObject([{ state: 'Ready' }, { state: 'Failed', reason: 'SignaturePolicyInvalid' }]);
@@ -222,7 +222,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     });
     const node = createNode();
     const agent = node.start();
-    await node.want(wanted(origin));
+    await node.want(desired(origin));
     await node.told({ state: 'Fetching' });
     // A look at what is stored has a directory of its own there for a moment.
     const fetches = () => node.files('staging').filter((name) => !name.startsWith('scratch-'));
@@ -244,7 +244,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     const origin = await serve((_request, response) => response.end(archive));
     const node = createNode();
     node.start();
-    await node.want(wanted(origin));
+    await node.want(desired(origin));
     await node.told({ state: 'Ready' });
     const namespace = await createNamespace(client);
     const hostPath = { path: join(node.root, 'store/debian-12/v1/root/usr'), type: 'Directory' };
@@ -275,10 +275,10 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
       const origin = await serve((request, response) => response.end(request.url === '/other' ? other : archive));
       const node = createNode();
       node.start();
-      await node.want(wanted(origin));
+      await node.want(desired(origin));
       await node.told({ state: 'Ready' });
       const digest = `sha256:${sha256(other)}`;
-      await node.want(wanted(origin, { digest, source: { http: { url: `${origin}/other`, sha256: sha256(other) } } }));
+      await node.want(desired(origin, { digest, source: { http: { url: `${origin}/other`, sha256: sha256(other) } } }));
       await node.told({ state: 'Pending', reason: 'DigestConflict', digest });
       await node.told({ state: 'Ready', digest }, 40);
       expect(node.files('store/debian-12/v1/root/usr')).toContain('other');

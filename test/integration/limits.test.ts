@@ -1,7 +1,7 @@
 import { afterAll, expect, inject, test } from 'vitest';
 import { readyImage } from '../../src/agent/status/image-status.ts';
 import { fittingImages, mostBytes as mostTold } from '../../src/agent/status/limits.ts';
-import { storedImage, wantedImage } from '../fixtures/agent/wanted.ts';
+import { storedImage, desiredImage } from '../fixtures/agent/desired.ts';
 import { fieldManagers } from '../../src/api/names.ts';
 import { mostImages } from '../../src/api/nodestore.ts';
 import { bytesOf, fitting, mostBytes } from '../../src/controllers/node-limits.ts';
@@ -35,7 +35,7 @@ test.each([
   'a NodeStore that is full in number and size, with texts %s, is stored by the API server and etcd',
   async (_name, text) => {
     const name = 'full';
-    const short = versions.map((version) => wantedImage(version, { os: 'an-os-with-a-name-of-30-letter' }));
+    const short = versions.map((version) => desiredImage(version, { os: 'an-os-with-a-name-of-30-letter' }));
     // The last few take what the rest leaves.
     let room = mostBytes - total(short);
     const images = short.map((image) => {
@@ -45,11 +45,11 @@ test.each([
       room -= bytesOf(filled) - bytesOf(image);
       return filled;
     });
-    const { kept, cut } = fitting(images.map((image) => ({ image, cause: 'Distributed', told: false })));
+    const { kept, cut } = fitting(images.map((image) => ({ image, cause: 'Distributed', assigned: false })));
     expect([kept.length, cut.length]).toEqual([mostImages, 0]);
     expect(total(kept)).toBeGreaterThan(mostBytes * 0.95);
     // An earlier version of the operator has applied a list as long; its entries stay in the managed fields.
-    const old = versions.map((version) => wantedImage(version, { os: 'another-os-with-a-name-of-30-l' }));
+    const old = versions.map((version) => desiredImage(version, { os: 'another-os-with-a-name-of-30-l' }));
     const { metadata } = await client.apply(
       nodeStores,
       { metadata: { name }, spec: { images: old } },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { failedImage } from '../../src/agent/status/image-status.ts';
 import { nodeStoreStatus } from '../../src/agent/status/conditions.ts';
-import type { WantedImage } from '../../src/api/nodestore.ts';
+import type { DesiredImage } from '../../src/api/nodestore.ts';
 import { recordFailure } from '../../src/controllers/hostedcontainer/history.ts';
 import { writeStatus } from '../../src/controllers/status.ts';
 import { eventSink } from '../../src/kube/events.ts';
@@ -73,14 +73,14 @@ describe('1 MiB of it is cut to what the schema takes', () => {
   });
 
   test.each(hostile)('in the status of a node: %s', async (_name, text) => {
-    const wanted = { os: 'os', version: 'v1', digest: `sha256:${'0'.repeat(64)}`, backoffLimit: 0 } as WantedImage;
+    const desired = { os: 'os', version: 'v1', digest: `sha256:${'0'.repeat(64)}`, backoffLimit: 0 } as DesiredImage;
     const tries = { fingerprint: '', attempts: 1, reason: 'CorruptArchive', message: mebibyte(text), retryTime: 0 };
     const name = `${namespace}-node`;
     await client.delete(nodeStores, { name });
     await client.create(nodeStores, { metadata: { name }, spec: { images: [] } });
-    const images = [failedImage(wanted, tries)];
+    const images = [failedImage(desired, tries)];
     const store = { usedBytes: 0, freeBytes: 0 };
-    const input = { generation: 1, before: undefined, wanted: [wanted], images, store, now: new Date() };
+    const input = { generation: 1, before: undefined, desired: [desired], images, store, now: new Date() };
     const status = nodeStoreStatus(input);
     const written = await client.applyStatus(nodeStores, { metadata: { name }, status }, { fieldManager: 'test' });
     expect(written.status?.images?.[0]?.message?.length).toBeGreaterThan(900);

@@ -84,7 +84,7 @@ export class SimulatedCluster {
         ),
     );
     const before = store.status?.images ?? [];
-    const wanted = store.spec.images.flatMap((image): StoredImage[] => {
+    const desired = store.spec.images.flatMap((image): StoredImage[] => {
       const { os, version, digest, retained } = image;
       const there = before.find((it) => it.os === os && it.version === version);
       if (there && there.digest !== digest && used.has(`${imageName(there)} ${there.digest}`)) return [there];
@@ -93,9 +93,9 @@ export class SimulatedCluster {
       return [{ os, version, digest, ...this.#fetch(name, digest, there) }];
     });
     const leaving = before
-      .filter((it) => !wanted.some((w) => imageName(w) === imageName(it)) && it.state !== 'Deleting')
+      .filter((it) => !desired.some((w) => imageName(w) === imageName(it)) && it.state !== 'Deleting')
       .filter((it) => used.has(`${imageName(it)} ${it.digest}`));
-    const status = { observedGeneration: store.metadata.generation, images: [...wanted, ...leaving] };
+    const status = { observedGeneration: store.metadata.generation, images: [...desired, ...leaving] };
     if (sameStatus({ ...store.status, images: before }, status)) return;
     await this.#client.applyStatus(
       nodeStores,

@@ -14,7 +14,7 @@ import { rootEntries, tar } from '../../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
 import { shell } from '../../../test/fixtures/agent/trees.ts';
@@ -51,8 +51,8 @@ function archiveOf(script: string): Buffer {
 /** Lives through it: two versions, so that they share; both ways to verify; what inspection says; the removal. */
 async function live(archive: Buffer) {
   const ports = await fetchPorts();
-  const wanted = await wantedBytes(archive);
-  const versions = ['v1', 'v2'].map((version) => ({ ...wanted, version }));
+  const desired = await desiredBytes(archive);
+  const versions = ['v1', 'v2'].map((version) => ({ ...desired, version }));
   for (const image of versions) await fetchImage(image, ports, signal);
   const [first, second] = versions.map((image) => entryPath(ports.paths, image)) as [string, string];
   // The time of the root itself is that of its publishing.
@@ -138,7 +138,7 @@ describe.skipIf(unable)(unable ? `what is said (skipped: ${unable})` : 'what is 
   const evil = '\u001b[2J\nready \u202e';
   const refused = async (entries: TarEntry[]) => {
     const ports = await fetchPorts();
-    return fetchImage(await wantedBytes(tar(entries)), ports, signal).then(() => '', String);
+    return fetchImage(await desiredBytes(tar(entries)), ports, signal).then(() => '', String);
   };
 
   test('of an archive that is refused holds nothing that a terminal would obey', async () => {

@@ -1,6 +1,6 @@
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WantedImage } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { checkArchitecture, checkBundleArchitecture } from '../../image/unpack/architecture.ts';
 import type { Architecture } from '../../image/unpack/architecture.ts';
@@ -38,7 +38,7 @@ export interface SealPorts {
 export interface Origin extends Obtained {
   /** The directory that holds the tree, on the file system of the store; it may be used freely. */
   staging: string;
-  wanted: WantedImage;
+  desired: DesiredImage;
 }
 
 /**
@@ -47,12 +47,12 @@ export interface Origin extends Obtained {
  */
 export async function publishTree(
   tree: string,
-  { staging, wanted, archiveBytes, defaults: ofSource }: Origin,
+  { staging, desired, archiveBytes, defaults: ofSource }: Origin,
   { paths, architecture, now, ensure }: SealPorts,
   signal: AbortSignal,
 ): Promise<ImageFile> {
-  const { os, version, digest } = wanted;
-  const unpacked = await readUnpacked(tree, wanted);
+  const { os, version, digest } = desired;
+  const unpacked = await readUnpacked(tree, desired);
   const defaults = unpacked.defaults ?? ofSource;
   const hasProgram = await hasOwnProgram(unpacked.root, defaults);
   const shape = detectLayout(await readTop(unpacked.root), hasProgram);
@@ -69,11 +69,11 @@ export async function publishTree(
   await rename(unpacked.root, root);
   // The top directory of an archive may have any mode, even one that keeps the container's runtime out.
   await chmod(root, 0o755);
-  const script = wanted.mountScript || unpacked.mountScript;
+  const script = desired.mountScript || unpacked.mountScript;
   if (script !== undefined) await writeFile(join(entry, 'mount.sh'), script, { mode: 0o755 });
 
-  const mountScriptSha = mountScriptShaOf(wanted);
-  const entries = await relatives(paths, wanted);
+  const mountScriptSha = mountScriptShaOf(desired);
+  const entries = await relatives(paths, desired);
   const work = join(staging, 'share');
   await mkdir(work, { mode: 0o700 });
   const lists = { scratch: work, signal, ensure };
@@ -113,7 +113,7 @@ export async function publishTree(
 }
 
 /** The published images, those first with which there is most in common: of the same operating system, and the latest. */
-async function relatives(paths: StorePaths, { os }: WantedImage): Promise<string[]> {
+async function relatives(paths: StorePaths, { os }: DesiredImage): Promise<string[]> {
   const { images } = await listStore(paths);
   const rank = (image: ImageFile) => `${image.os === os ? 1 : 0} ${image.publishTime}`;
   return images.sort((a, b) => (rank(a) < rank(b) ? 1 : -1)).map((image) => entryPath(paths, image));

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fetchImage } from './fetch.ts';
-import type { Progress } from './fetch.ts';
+import type { FetchProgress } from './fetch.ts';
 import { listStore } from '../store/list.ts';
 import { entryPath } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
 import { compress, rootEntries, sha256, tar } from '../../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { expectNothingLeft, failure, reasonOf, signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { serve } from '../../../test/fixtures/agent/server.ts';
 
@@ -39,7 +39,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     ])('(%s) is stored as it is', async (_name, pack) => {
       const ports = await fetchPorts();
       const archive = pack(bigTar);
-      const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+      const stored = await fetchImage(await desiredBytes(archive), ports, signal);
       expect((await listStore(ports.paths)).images).toEqual([stored]);
       expect(stored).toMatchObject({
         digest: `sha256:${sha256(archive)}`,
@@ -63,7 +63,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         { name: 'bundle.json', content: JSON.stringify(bundle) },
       ]);
       const ports = await fetchPorts();
-      const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+      const stored = await fetchImage(await desiredBytes(archive), ports, signal);
       expect(stored).toMatchObject({ hasMountScript: true, defaults: bundle.defaults });
       const entry = entryPath(ports.paths, stored);
       expect(await readdir(entry)).toEqual(['attributes', 'image.json', 'manifest', 'mount.sh', 'root']);
@@ -73,7 +73,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     test('gets the mount script of the spec instead of its own', async () => {
       const archive = tar([...rootEntries('root/'), { name: 'mount.sh', content: 'echo bundle' }]);
       const ports = await fetchPorts();
-      const stored = await fetchImage(await wantedBytes(archive, { mountScript: 'echo spec' }), ports, signal);
+      const stored = await fetchImage(await desiredBytes(archive, { mountScript: 'echo spec' }), ports, signal);
       expect(await readFile(join(entryPath(ports.paths, stored), 'mount.sh'), 'utf8')).toBe('echo spec');
       expect(stored.mountScriptSha).toBe(sha256(Buffer.from('echo spec')));
     });
@@ -92,9 +92,9 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         else response.write(rest.subarray(0, piece), () => response.destroy());
       });
       const http = { url: `${origin}/image`, sha256: sha256(archive) };
-      const image = wantedImage('v1', { source: { http }, digest: `sha256:${http.sha256}` });
+      const image = desiredImage('v1', { source: { http }, digest: `sha256:${http.sha256}` });
       const ports = await fetchPorts();
-      const progress: Progress[] = [];
+      const progress: FetchProgress[] = [];
       const stored = await fetchImage(image, ports, signal, (it) => progress.push({ ...it }));
       expect(stored.archiveBytes).toBe(archive.length);
       expect(progress.at(-1)).toEqual({ downloadedBytes: archive.length, totalBytes: archive.length });
@@ -111,21 +111,21 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         if (request.headers.range !== undefined) response.end(other);
         else response.writeHead(200).write(bigTar.subarray(0, 2_000_000), () => response.destroy());
       });
-      const image = await wantedBytes(bigTar);
+      const image = await desiredBytes(bigTar);
       image.source.http.url = `${origin}/image`;
       expect((await failure(image, await fetchPorts())).reason).toBe('DigestMismatch');
     });
 
     test('comes no faster than its distribution allows', async () => {
-      const archive = await wantedBytes(bigTar, { bytesPerSecond: 4_000_000 });
+      const archive = await desiredBytes(bigTar, { bytesPerSecond: 4_000_000 });
       const started = performance.now();
       await fetchImage(archive, await fetchPorts(), signal);
       expect(performance.now() - started).toBeGreaterThan(950);
     });
 
     test('tells how far it is', async () => {
-      const archive = await wantedBytes(bigTar);
-      const seen: Progress[] = [];
+      const archive = await desiredBytes(bigTar);
+      const seen: FetchProgress[] = [];
       await fetchImage(archive, await fetchPorts(), signal, (progress) => seen.push({ ...progress }));
       expect(seen.at(-1)).toEqual({ downloadedBytes: bigTar.length, totalBytes: bigTar.length });
       expect(seen.length).toBeGreaterThan(1);
@@ -139,7 +139,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       ]);
       const ports = await fetchPorts();
       const stored = await fetchImage(
-        await wantedBytes(Buffer.concat([archive, Buffer.alloc(5_000_000)])),
+        await desiredBytes(Buffer.concat([archive, Buffer.alloc(5_000_000)])),
         ports,
         signal,
       );
@@ -169,7 +169,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       ]),
     ])('is stored with all of them: %s', async (_name, archive) => {
       const ports = await fetchPorts();
-      const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+      const stored = await fetchImage(await desiredBytes(archive), ports, signal);
       const root = join(entryPath(ports.paths, stored), 'root');
       expect(await readFile(join(root, 'usr/lib/second'), 'utf8')).toBe('second');
       expect(await readFile(join(root, 'etc/os-release'), 'utf8')).toBe('ID=test\n');
@@ -181,7 +181,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       ['a plain one after one of zstd', Buffer.concat([compress('zstd', both[0]), second]), 'unsupported format'],
       ['a plain one after one of xz', Buffer.concat([compress('xz', both[0]), second]), 'Compressed data is corrupt'],
     ])('is refused where one of them cannot be read: %s', async (_name, archive, why) => {
-      const { reason, message } = await failure(await wantedBytes(archive), await fetchPorts());
+      const { reason, message } = await failure(await desiredBytes(archive), await fetchPorts());
       expect(reason).toBe('CorruptArchive');
       expect(message).toContain(why);
     });
@@ -209,7 +209,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       { name: 'usr/lib/again', type: 'hardlink', link: name },
     ];
     const ports = await fetchPorts();
-    const stored = await fetchImage(await wantedBytes(tar([...rootEntries(), ...links, ...entries])), ports, signal);
+    const stored = await fetchImage(await desiredBytes(tar([...rootEntries(), ...links, ...entries])), ports, signal);
     const root = join(entryPath(ports.paths, stored), 'root');
     expect((await lstat(join(root, 'lib'))).isSymbolicLink()).toBe(true);
     expect(await readFile(join(root, 'usr', name.replace(/^a\//, 'lib/')), 'utf8')).toBe('foo');
@@ -223,7 +223,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         { name: 'lib', type: 'symlink', link: '/usr/lib' },
         { name: 'lib/x86_64-linux-gnu/libfoo.so', content: 'foo' },
       ]);
-      const { reason, message } = await failure(await wantedBytes(archive), await fetchPorts());
+      const { reason, message } = await failure(await desiredBytes(archive), await fetchPorts());
       expect(reason).toBe('UnsafeArchive');
       expect(message).toContain('lib/x86_64-linux-gnu');
       expect(message).toContain('give the file its real path');
@@ -231,8 +231,8 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     });
 
     test('of another digest is not stored, and both digests are reported', async () => {
-      const other = wantedImage().digest;
-      const { reason, message } = await failure(await wantedBytes(bigTar, { digest: other }), await fetchPorts());
+      const other = desiredImage().digest;
+      const { reason, message } = await failure(await desiredBytes(bigTar, { digest: other }), await fetchPorts());
       expect(reason).toBe('DigestMismatch');
       expect(message).toContain(other);
       expect(message).toContain(sha256(bigTar));
@@ -243,7 +243,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         response.writeHead(200, { 'content-length': bigTar.length });
         response.write(bigTar.subarray(0, 2_000_000), () => response.destroy());
       });
-      const image = await wantedBytes(bigTar);
+      const image = await desiredBytes(bigTar);
       image.source.http.url = `${origin}/image`;
       expect((await failure(image, await fetchPorts())).reason).toBe('TruncatedArchive');
     });
@@ -251,12 +251,12 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     test('that takes too long is reported as such', async () => {
       const origin = await serve((_request, response) => response.writeHead(200).write(bigTar.subarray(0, 2_000_000)));
       const http = { url: `${origin}/image`, sha256: sha256(bigTar) };
-      const image = wantedImage('v1', { source: { http }, timeoutSeconds: 0.5 });
+      const image = desiredImage('v1', { source: { http }, timeoutSeconds: 0.5 });
       expect((await failure(image, await fetchPorts())).reason).toBe('TimedOut');
     });
 
     test('whose Secret is missing is not even asked for', async () => {
-      const image = await wantedBytes(bigTar);
+      const image = await desiredBytes(bigTar);
       image.source.http.secretRef = { name: 'login' };
       expect((await failure(image, await fetchPorts())).reason).toBe('SecretMissing');
     });
@@ -304,7 +304,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       const ports = await fetchPorts();
       const stop = new AbortController();
       const http = { url: `${await stalling()}/image`, sha256: sha256(bigTar) };
-      const done = fetchImage(wantedImage('v1', { source: { http } }), ports, stop.signal, () =>
+      const done = fetchImage(desiredImage('v1', { source: { http } }), ports, stop.signal, () =>
         stop.abort(new Error('stopped')),
       );
       await expect(done).rejects.toThrow('stopped');
@@ -314,7 +314,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
     test('by a kill leaves an empty store, and the next start removes the rest', async () => {
       const ports = await fetchPorts();
       const http = { url: `${await stalling()}/image`, sha256: sha256(bigTar) };
-      const image = wantedImage('v1', { source: { http } });
+      const image = desiredImage('v1', { source: { http } });
       const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
       const program = `
         const { fetchImage } = await import(${module('./fetch.ts')});

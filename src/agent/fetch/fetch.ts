@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WantedImage } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import type { ReadSecret } from '../../image/download/credentials.ts';
 import type { HttpSettings } from '../../image/download/http-request.ts';
 import { createThrottle } from '../../image/download/throttle.ts';
@@ -10,8 +10,8 @@ import { openArchive } from '../../image/http-source.ts';
 import { openImage } from '../../image/oci-source.ts';
 import type { Source } from '../../image/source.ts';
 import type { RegistryPorts } from '../../image/registry/registry.ts';
-import { Room, guarded } from '../../image/disk/reservations.ts';
-import type { Claim } from '../../image/disk/reservations.ts';
+import { DiskReservations, guarded } from '../../image/disk/reservations.ts';
+import type { Reservation } from '../../image/disk/reservations.ts';
 import { readRule } from '../../image/signatures/read-rule.ts';
 import { publishTree } from './commit-tree.ts';
 import { readSettings } from '../settings.ts';
@@ -31,7 +31,7 @@ export interface FetchPorts {
   /** Digests of which the right bytes were seen on this node, but found no room. */
   seen?: Set<string>;
   /** Shared by all fetches of the node; without it a fetch takes itself to be alone. */
-  room?: Room;
+  reservations?: DiskReservations;
   /** A name that was never used before. */
   uniqueId: () => string;
   /** How web servers are asked; the defaults when unset. */
@@ -45,7 +45,7 @@ export interface FetchPorts {
   countBytes?: (bytes: number) => void;
 }
 
-export interface Progress {
+export interface FetchProgress {
   downloadedBytes: number;
   totalBytes?: number;
 }
@@ -55,18 +55,18 @@ export interface Progress {
  * nothing of the image is left then. When `signal` aborts, its reason is thrown instead.
  */
 export async function fetchImage(
-  wanted: WantedImage,
+  desired: DesiredImage,
   ports: FetchPorts,
   signal: AbortSignal,
-  onProgress: (progress: Progress) => void = () => undefined,
+  onProgress: (progress: FetchProgress) => void = () => undefined,
 ): Promise<ImageFile> {
-  const staging = join(ports.paths.staging, `${wanted.os}.${wanted.version}.${ports.uniqueId()}`);
-  const limit = AbortSignal.timeout(wanted.timeoutSeconds * 1000);
+  const staging = join(ports.paths.staging, `${desired.os}.${desired.version}.${ports.uniqueId()}`);
+  const limit = AbortSignal.timeout(desired.timeoutSeconds * 1000);
   try {
-    return await fetchInto(staging, wanted, ports, AbortSignal.any([signal, limit]), onProgress);
+    return await fetchInto(staging, desired, ports, AbortSignal.any([signal, limit]), onProgress);
   } catch (error) {
     signal.throwIfAborted();
-    throw limit.aborted && !(error instanceof FetchError) ? timedOut(wanted) : toFetchError(error);
+    throw limit.aborted && !(error instanceof FetchError) ? timedOut(desired) : toFetchError(error);
   } finally {
     await removeTree(staging);
   }
@@ -74,21 +74,22 @@ export async function fetchImage(
 
 async function fetchInto(
   staging: string,
-  wanted: WantedImage,
+  desired: DesiredImage,
   ports: FetchPorts,
   signal: AbortSignal,
-  onProgress: (progress: Progress) => void,
+  onProgress: (progress: FetchProgress) => void,
 ): Promise<ImageFile> {
-  const source = await openSource(wanted, ports, signal);
+  const source = await openSource(desired, ports, signal);
   const tree = join(staging, 'tree');
-  const room = ports.room ?? new Room(() => readSpace(ports.paths.staging), readSettings({}).minFree);
-  let claim: Claim | undefined;
+  const reservations =
+    ports.reservations ?? new DiskReservations(() => readSpace(ports.paths.staging), readSettings({}).minFree);
+  let reservation: Reservation | undefined;
   let isWhole = false;
   try {
     const { totalBytes } = source;
     const progress = { downloadedBytes: 0, ...(totalBytes !== undefined && { totalBytes }) };
-    const need = { archiveBytes: totalBytes, unpackedBytes: wanted.unpackedBytes };
-    claim = await room.claim(need, () => countFiles(staging, maxEntries, signal));
+    const expected = { archiveBytes: totalBytes, unpackedBytes: desired.unpackedBytes };
+    reservation = await reservations.reserve(expected, () => countFiles(staging, maxEntries, signal));
     await mkdir(staging, { mode: 0o700 });
     await mkdir(tree, { mode: 0o755 });
     const onBytes = (bytes: number) => {
@@ -98,21 +99,21 @@ async function fetchInto(
     };
     // Also between two layers of an image, where nothing is being unpacked, but the next one comes.
     const soFar = () => Promise.resolve({ ...progress, unpackedBytes: undefined });
-    const into = { directory: tree, scratch: staging, onBytes, claim };
-    const obtained = await guarded(claim, soFar, signal, (inner) => source.obtain({ ...into, signal: inner }));
+    const into = { directory: tree, scratch: staging, onBytes, reservation };
+    const obtained = await guarded(reservation, soFar, signal, (inner) => source.obtain({ ...into, signal: inner }));
     isWhole = true;
-    const ensure = (bytes: number) => room.ensureFree(bytes);
-    return await publishTree(tree, { staging, wanted, ...obtained }, { ...ports, ensure }, signal);
+    const ensure = (bytes: number) => reservations.ensureFree(bytes);
+    return await publishTree(tree, { staging, desired, ...obtained }, { ...ports, ensure }, signal);
   } catch (error) {
     const failure = toFetchError(error);
     if (failure.reason !== 'NoSpace' || signal.aborted) throw error;
-    claim?.release();
+    reservation?.release();
     await removeTree(staging);
     // All came; or nothing, and its size is that of the right bytes.
-    const seen = new Set(isWhole || (source.sizeIsVerified && !claim) ? [wanted.digest] : []);
-    throw await verified(failure, source, wanted.digest, seen.size > 0 ? seen : (ports.seen ?? seen), signal);
+    const seen = new Set(isWhole || (source.sizeIsVerified && !reservation) ? [desired.digest] : []);
+    throw await verified(failure, source, desired.digest, seen.size > 0 ? seen : (ports.seen ?? seen), signal);
   } finally {
-    claim?.release();
+    reservation?.release();
     await source.close();
   }
 }
@@ -141,8 +142,8 @@ async function verified(failure: FetchError, source: Source, digest: string, see
   return new FetchError(failure.reason, failure.message, { cause: failure.cause, verified: true });
 }
 
-async function openSource(wanted: WantedImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
-  const { source, digest, bytesPerSecond } = wanted;
+async function openSource(desired: DesiredImage, ports: FetchPorts, signal: AbortSignal): Promise<Source> {
+  const { source, digest, bytesPerSecond } = desired;
   const { readSecret, architecture, registries, http, signatures } = ports;
   const rule = await readRule(signatures.policyFile, source);
   const throttle = bytesPerSecond === undefined ? undefined : createThrottle(bytesPerSecond);
@@ -158,7 +159,7 @@ function unsignable(prefix: string): FetchError {
   return new FetchError('SignatureMissing', message);
 }
 
-function timedOut({ timeoutSeconds }: WantedImage): FetchError {
+function timedOut({ timeoutSeconds }: DesiredImage): FetchError {
   const message = `Fetching took longer than ${timeoutSeconds} s; raise download.timeoutSeconds of the ImageDistribution or use a faster source`;
   return new FetchError('TimedOut', message);
 }

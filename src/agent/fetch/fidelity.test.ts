@@ -6,7 +6,7 @@ import { fetchImage } from './fetch.ts';
 import { entryPath } from '../store/paths.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { failure, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { failure, signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
 import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
@@ -73,7 +73,7 @@ async function restoreAll(create: readonly string[]) {
   // It exits with 1 when it only wonders about names that are no UTF-8.
   run(['bsdtar', ...bsd, '-xpf', 'archive', '-C', 'bsd']);
   const ports = await fetchPorts();
-  const stored = await fetchImage(await wantedBytes(readFileSync(path('archive'))), ports, signal);
+  const stored = await fetchImage(await desiredBytes(readFileSync(path('archive'))), ports, signal);
   return {
     source: withoutTop(manifestOf(path('source'))),
     gnuTar: withoutTop(manifestOf(path('gnu'))),
@@ -109,12 +109,12 @@ describe.skipIf(unable)(unable ? `fidelity (skipped: ${unable})` : 'fidelity', (
     const directory = temporaryDirectory();
     execFileSync('bash', ['-c', `mkdir usr etc bin; touch etc/f; setfacl -m u:daemon:r etc/f`], { cwd: directory });
     const archive = execFileSync('tar', ['--format=posix', '--acls', '-cC', directory, '.']);
-    const { reason, message } = await failure(await wantedBytes(archive), await fetchPorts());
+    const { reason, message } = await failure(await desiredBytes(archive), await fetchPorts());
     expect(reason).toBe('UnsupportedArchive');
     expect(message).toContain('build it with bsdtar --acls');
     const numbered = execFileSync('bsdtar', ['--format=pax', '--acls', '-cC', directory, '.']);
     const ports = await fetchPorts();
-    const stored = await fetchImage(await wantedBytes(numbered), ports, signal);
+    const stored = await fetchImage(await desiredBytes(numbered), ports, signal);
     const acl = execFileSync('getfacl', ['-np', join(entryPath(ports.paths, stored), 'root/etc/f')], {
       encoding: 'utf8',
     });
@@ -130,7 +130,7 @@ describe.skipIf(unable)(unable ? `fidelity (skipped: ${unable})` : 'fidelity', (
     execFileSync('bash', ['-c', script], { cwd: directory });
     const archive = execFileSync('tar', [...options, '-cC', directory, '.']);
     const ports = await fetchPorts();
-    const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+    const stored = await fetchImage(await desiredBytes(archive), ports, signal);
     const root = join(entryPath(ports.paths, stored), 'root');
     expect(withoutTop(manifestOf(root))).toEqual(withoutTop(manifestOf(directory)));
     expect(execFileSync('getfacl', ['-np', 'etc/f'], { cwd: root, encoding: 'utf8' })).toContain('user:1:rwx');
@@ -148,7 +148,7 @@ describe.skipIf(unable)(unable ? `fidelity (skipped: ${unable})` : 'fidelity', (
     }
     expect(archive.includes('SCHILY.fflags')).toBe(true);
     const ports = await fetchPorts();
-    const stored = await fetchImage(await wantedBytes(archive), ports, signal);
+    const stored = await fetchImage(await desiredBytes(archive), ports, signal);
     expect(flags(join(entryPath(ports.paths, stored), 'root/etc/f'))).not.toContain('i');
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { WantedImage } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import { FetchError } from '../../image/failure.ts';
 import { fetchImage } from './fetch.ts';
 import { listStore } from '../store/list.ts';
@@ -14,8 +14,8 @@ import { compress, rootEntries, sha256, tar } from '../../../test/fixtures/agent
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
 import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
@@ -37,7 +37,7 @@ async function scene() {
   const paths = storePaths(join(directory, 'monoroot'));
   await prepareStore(paths);
   const ports = { ...(await fetchPorts()), paths };
-  await fetchImage({ ...(await wantedBytes(tar(rootEntries()))), version: 'v0' }, ports, signal);
+  await fetchImage({ ...(await desiredBytes(tar(rootEntries()))), version: 'v0' }, ports, signal);
   for (const path of [outside, join(paths.staging, 'neighbour'), join(paths.trash, 'neighbour')]) {
     await mkdir(path);
     await writeFile(join(path, 'file'), 'untouched');
@@ -52,9 +52,9 @@ function withoutTimesOf(manifest: Manifest, ...paths: string[]): Manifest {
 }
 
 /** Fetches the archive; gives why it was refused. Not a byte beside the staging directory differs then, and nothing is left in it. */
-async function refusalOf(make: (target: Target) => Buffer, changes: Partial<WantedImage> = {}): Promise<string> {
+async function refusalOf(make: (target: Target) => Buffer, changes: Partial<DesiredImage> = {}): Promise<string> {
   const { outside, ports, everything } = await scene();
-  const image = await wantedBytes(make({ outside }), changes);
+  const image = await desiredBytes(make({ outside }), changes);
   if (changes.digest !== undefined) image.source.http.sha256 = changes.digest.replace('sha256:', '');
   const before = everything();
   const error: unknown = await fetchImage(image, ports, signal).catch((thrown: unknown) => thrown);
@@ -73,7 +73,7 @@ const bundleAnd =
   () =>
     tar([...rootEntries('root/'), ...entries]);
 const up = '../'.repeat(12);
-const other = { digest: wantedImage().digest };
+const other = { digest: desiredImage().digest };
 const big = () => tar([...rootEntries(), { name: 'usr/big', content: noise(300_000) }]);
 
 /** Bytes that no compression makes smaller, the same each time. */
@@ -115,7 +115,7 @@ const elfOf = (machine: number) => {
 };
 
 describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a hostile archive', () => {
-  test.each<[string, (target: Target) => Buffer, string, Partial<WantedImage>?]>([
+  test.each<[string, (target: Target) => Buffer, string, Partial<DesiredImage>?]>([
     // Names that lead out
     ['a name with ..', rootAnd(({ outside }) => ({ name: `${up}${outside}/evil`, content: 'x' })), 'UnsafeArchive'],
     ['a name with .. in the middle', rootAnd(() => ({ name: `usr/../${up}evil`, content: 'x' })), 'UnsafeArchive'],
@@ -298,7 +298,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
     // How many a file may have is a limit of the file system: 65,000 in ext4, billions in XFS.
     const { ports } = await scene();
     const entries = manyLinks(70_000);
-    const image = await wantedBytes(compress('zstd', tar([...rootEntries(), ...entries])));
+    const image = await desiredBytes(compress('zstd', tar([...rootEntries(), ...entries])));
     const result = await fetchImage(image, ports, signal).catch((error: unknown) => error);
     if (result instanceof FetchError) expect(result.reason).toBe('CorruptArchive');
     else expect(result).toMatchObject({ files: rootEntries().length + entries.length });
@@ -311,7 +311,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
     const ports = { ...(await fetchPorts()), paths };
     const before = manifestOf(paths.store);
     const files = Array.from({ length: 2000 }, (_, i) => ({ name: `usr/lib/${i}`, content: '' }));
-    const image = await wantedBytes(compress('zstd', tar([...rootEntries(), ...files])));
+    const image = await desiredBytes(compress('zstd', tar([...rootEntries(), ...files])));
     await expect(fetchImage(image, ports, signal)).rejects.toMatchObject({ reason: 'NoSpace' });
     expect(manifestOf(paths.store)).toEqual(before);
     expect(readdirSync(paths.staging)).toEqual([]);
@@ -357,7 +357,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
       ['a top that is closed to everybody', () => [{ name: './', type: 'directory', mode: 0 }]],
     ])('%s', async (_name, make, directories = []) => {
       const { outside, ports, everything } = await scene();
-      const image = await wantedBytes(tar([...rootEntries(), ...make({ outside })]));
+      const image = await desiredBytes(tar([...rootEntries(), ...make({ outside })]));
       const before = everything();
       const stored = await fetchImage(image, ports, signal);
       expect(stored.layout.directories).toEqual(expect.arrayContaining(['etc', 'usr', ...directories]));
@@ -379,7 +379,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
     const ports = await fetchPorts();
     const stop = new AbortController();
     const http = { url: `${origin}/image`, sha256: sha256(archive) };
-    const done = fetchImage(wantedImage('v1', { source: { http } }), ports, stop.signal).catch(() => undefined);
+    const done = fetchImage(desiredImage('v1', { source: { http } }), ports, stop.signal).catch(() => undefined);
     onTestFinished(async () => {
       stop.abort();
       await done;

@@ -6,15 +6,15 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { binaryDirectory, missingBinaries } from '../../../test/fixtures/binaries.ts';
 import type { OciSource } from '../../api/sources.ts';
 import { fetchImage } from './fetch.ts';
-import type { Progress } from './fetch.ts';
-import { Room } from '../../image/disk/reservations.ts';
+import type { FetchProgress } from './fetch.ts';
+import { DiskReservations } from '../../image/disk/reservations.ts';
 import { entryPath } from '../store/paths.ts';
 import { compress, sha256, tar } from '../../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { expectNothingLeft, failure, signal } from '../../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { pushImage, pushIndex, rootLayer, startRegistry, types, user } from '../../../test/fixtures/agent/registry.ts';
 import type { RegistryChanges, TestImage, TestRegistry } from '../../../test/fixtures/agent/registry.ts';
@@ -39,7 +39,7 @@ async function start(changes: RegistryChanges): Promise<TestRegistry> {
   return registry;
 }
 
-const wantedOci = (oci: OciSource) => wantedImage('v1', { digest: oci.digest, source: { oci } });
+const wantedOci = (oci: OciSource) => desiredImage('v1', { digest: oci.digest, source: { oci } });
 
 interface Setting {
   secrets?: Record<string, Record<string, string>>;
@@ -175,7 +175,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
     const layers = [rootLayer(), tar([file('usr/a')])];
     const digest = await pushImage(host, 'os', { layers });
     const { ports } = await portsWith();
-    const seen: Progress[] = [];
+    const seen: FetchProgress[] = [];
     const image = wantedOci({ reference: `${host}/os`, digest, plainHTTP: true });
     await fetchImage(image, ports, signal, (progress) => seen.push({ ...progress }));
     const bytes = layers.reduce((sum, { length }) => sum + length, 0);
@@ -391,7 +391,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
   test('that is not there is reported as such, and so is a registry that is not there', async () => {
     const { host } = shared;
     const { ports } = await portsWith();
-    const { digest } = wantedImage();
+    const { digest } = desiredImage();
     const of = (at: string) => failure(wantedOci({ reference: `${at}/os:v1`, digest, plainHTTP: true }), ports);
     expect((await of(host)).reason).toBe('ManifestUnknown');
     expect((await of('127.0.0.1:1')).reason).toBe('UnreachableSource');
@@ -604,12 +604,12 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
         return true;
       });
       const { ports } = await portsWith();
-      const room = new Room(
+      const reservations = new DiskReservations(
         () => Promise.resolve({ totalBytes: 2 ** 34, freeBytes, totalInodes: 1e6, freeInodes: 1e6 }),
         { bytes: 2 ** 20 },
       );
       const oci = { reference: `${relay.host}/os`, digest, plainHTTP: true };
-      expect((await failure(wantedOci(oci), { ...ports, room })).reason).toBe('NoSpace');
+      expect((await failure(wantedOci(oci), { ...ports, reservations })).reason).toBe('NoSpace');
     });
 
     test('that stops sending ends with the fetch, and nothing is left', async () => {

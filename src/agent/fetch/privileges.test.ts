@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { loadAll } from 'js-yaml';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import type { WantedImage } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import { readLines } from '../../system/programs.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
 import { manifestOf } from '../../../test/fixtures/agent/manifest.ts';
 import type { Manifest } from '../../../test/fixtures/agent/manifest.ts';
 import { bundleLife } from '../../../test/fixtures/agent/bundle.ts';
@@ -68,7 +68,7 @@ describe.skipIf(unable)(unable ? `the rights of an agent (skipped: ${unable})` :
     execFileSync('bsdtar', ['-c', '--format=pax', '--acls', '--xattrs', '--numeric-owner', '-C', source, '.']);
 
   /** Runs a new agent as the kubelet would, with these capabilities; gives how the fetch ended. */
-  async function fetchWith(capabilities: readonly string[], root: string, fetch: WantedImage): Promise<string> {
+  async function fetchWith(capabilities: readonly string[], root: string, fetch: DesiredImage): Promise<string> {
     const list = ['-all', ...capabilities.map((it) => `+${it.toLowerCase()}`)].join(',');
     const rights = ['--no-new-privs', '--inh-caps=-all', `--bounding-set=${list}`];
     const command = [...rights, '--', process.execPath, program, JSON.stringify({ root, fetch })];
@@ -87,7 +87,7 @@ describe.skipIf(unable)(unable ? `the rights of an agent (skipped: ${unable})` :
 
   /** What of the tree is in the store in the end; undefined when it is not. */
   async function restoredWith(capabilities: readonly string[], source: string): Promise<Manifest | undefined> {
-    const image = await wantedBytes(archiveOf(source));
+    const image = await desiredBytes(archiveOf(source));
     const root = temporaryDirectory();
     const outcome = await fetchWith(capabilities, root, image);
     if (outcome !== 'Stored') {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FetchRunner } from './runner.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 
 /** A runner whose fetches go on until they are stopped or told to end. */
 function runnerOf() {
@@ -20,7 +20,7 @@ function runnerOf() {
     changed: () => undefined,
     now: () => new Date(clock.now),
   });
-  for (const version of ['v1', 'v2', 'v3']) runner.start(wantedImage(version), '');
+  for (const version of ['v1', 'v2', 'v3']) runner.start(desiredImage(version), '');
   const keys = () => runner.current.map(({ key }) => key);
   return { runner, running, log, clock, keys };
 }
@@ -42,7 +42,7 @@ test('a stop ends all of them, and none is reported as ended', async () => {
 });
 
 test('an image is not fetched twice at once', () => {
-  expect(() => runnerOf().runner.start(wantedImage('v1'), '')).toThrow('debian-12:v1 is being fetched');
+  expect(() => runnerOf().runner.start(desiredImage('v1'), '')).toThrow('debian-12:v1 is being fetched');
 });
 
 test('each tells its own bytes, every five seconds at most', () => {

@@ -1,5 +1,5 @@
-import type { WantedImage } from '../../api/nodestore.ts';
-import type { Progress } from './fetch.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
+import type { FetchProgress } from './fetch.ts';
 import type { Fetching } from '../state.ts';
 import { imageName } from '../../api/images.ts';
 
@@ -7,9 +7,9 @@ import { imageName } from '../../api/images.ts';
 const reportMilliseconds = 5_000;
 
 export interface RunnerPorts {
-  fetch: (image: WantedImage, signal: AbortSignal, onProgress: (progress: Progress) => void) => Promise<unknown>;
+  fetch: (image: DesiredImage, signal: AbortSignal, onProgress: (progress: FetchProgress) => void) => Promise<unknown>;
   /** Told how a fetch that no one cancelled ended; `error` is undefined when it succeeded. */
-  ended: (image: WantedImage, fingerprint: string, error: unknown) => void;
+  ended: (image: DesiredImage, fingerprint: string, error: unknown) => void;
   /** Told when `current` has changed. */
   changed: () => void;
   now: () => Date;
@@ -21,7 +21,7 @@ interface Running {
   done: Promise<void>;
 }
 
-/** Runs fetches in the background, so that a long one keeps no one from looking at what is wanted. */
+/** Runs fetches in the background, so that a long one keeps no one from looking at what is desired. */
 export class FetchRunner {
   readonly #ports: RunnerPorts;
   readonly #running = new Map<string, Running>();
@@ -36,7 +36,7 @@ export class FetchRunner {
   }
 
   /** Starts a fetch. Throws when one of that image is running. */
-  start(image: WantedImage, fingerprint: string): void {
+  start(image: DesiredImage, fingerprint: string): void {
     const key = imageName(image);
     if (this.#running.has(key)) throw new Error(`${key} is being fetched`);
     const stop = new AbortController();
@@ -56,10 +56,10 @@ export class FetchRunner {
     await Promise.all([...this.#running.keys()].map((key) => this.cancel(key)));
   }
 
-  async #run(image: WantedImage, state: Fetching, signal: AbortSignal): Promise<void> {
+  async #run(image: DesiredImage, state: Fetching, signal: AbortSignal): Promise<void> {
     const { fetch, ended, changed, now } = this.#ports;
     let reported = now().getTime();
-    const onProgress = (progress: Progress) => {
+    const onProgress = (progress: FetchProgress) => {
       const time = now().getTime();
       if (time - reported < reportMilliseconds) return;
       reported = time;

@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { sha256, rootEntries, tar } from '../../../test/fixtures/agent/archive.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { failure } from '../../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
-import { Room } from '../../image/disk/reservations.ts';
+import { DiskReservations } from '../../image/disk/reservations.ts';
 import { serve } from '../../../test/fixtures/agent/server.ts';
 
 const unable = whyNoUnpacking();
@@ -22,11 +22,11 @@ async function fetchOf(bytes: Buffer) {
   });
   const space = { totalBytes: 1e9, freeBytes: 100_000, totalInodes: 1000, freeInodes: 1000 };
   const ports = await fetchPorts({
-    room: new Room(() => Promise.resolve(space), { bytes: 1 }),
+    reservations: new DiskReservations(() => Promise.resolve(space), { bytes: 1 }),
     seen: new Set(),
   });
   const http = { url: `${origin}/a`, sha256: sha256(archive) };
-  const image = wantedImage('v1', { digest: `sha256:${http.sha256}`, source: { http } });
+  const image = desiredImage('v1', { digest: `sha256:${http.sha256}`, source: { http } });
   return { fetch: () => failure(image, ports), asked: () => asked };
 }
 
@@ -61,9 +61,9 @@ describe.skipIf(unable)(unable ? `an image without room (skipped: ${unable})` : 
       return { totalBytes: 1e12, freeBytes, totalInodes: 1e9, freeInodes: 1e9 };
     };
     const http = { url: `${origin}/a`, sha256: sha256(many) };
-    const image = wantedImage('v1', { digest: `sha256:${http.sha256}`, source: { http } });
-    const room = new Room(space, { bytes: 1_000_000_000 });
-    const found = await failure(image, { ...ports, room, uniqueId: () => '1' });
+    const image = desiredImage('v1', { digest: `sha256:${http.sha256}`, source: { http } });
+    const reservations = new DiskReservations(space, { bytes: 1_000_000_000 });
+    const found = await failure(image, { ...ports, reservations, uniqueId: () => '1' });
     expect(found).toMatchObject({ reason: 'NoSpace', verified: true });
     expect(found.message).toContain('Lists of files take');
     expect(await readdir(ports.paths.staging)).toEqual([]);

@@ -12,12 +12,12 @@ import { sha256, zip } from '../../../test/fixtures/agent/archive.ts';
 import type { ZipEntry } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { expectNothingLeft, failure, reasonOf, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { expectNothingLeft, failure, reasonOf, signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { onThisMachine, serve, serveBytes } from '../../../test/fixtures/agent/server.ts';
 import { transfer } from '../../image/transfer.ts';
-import { Room } from '../../image/disk/reservations.ts';
+import { DiskReservations } from '../../image/disk/reservations.ts';
 import { readSpace } from '../../image/disk/space.ts';
 
 const unable = whyNoUnpacking();
@@ -66,7 +66,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
       const [program = '', ...args] = command.map((word) => word.replace('FILE', path));
       execFileSync(program, args, { cwd: rootOnDisk() });
       const ports = await fetchPorts();
-      const stored = await fetchImage(await wantedBytes(readFileSync(path)), ports, signal);
+      const stored = await fetchImage(await desiredBytes(readFileSync(path)), ports, signal);
       const at = join(entryPath(ports.paths, stored), 'root');
       expect(stored).toMatchObject({ digest: `sha256:${sha256(readFileSync(path))}`, layout: { kind: 'merged' } });
       expect(await readlink(join(at, 'bin'))).toBe('usr/bin');
@@ -84,7 +84,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     const bundle = { os: 'debian-12', version: 'v1', defaults: { command: ['/bin/hello'] } };
     const json = { name: 'bundle.json', mode: file | 0o644, content: JSON.stringify(bundle) };
     const top = { name: 'root/', mode: directory | 0o755, content: '' };
-    const stored = await fetchImage(await wantedBytes(zip([top, ...inside, json])), await fetchPorts(), signal);
+    const stored = await fetchImage(await desiredBytes(zip([top, ...inside, json])), await fetchPorts(), signal);
     expect(stored.defaults).toEqual(bundle.defaults);
   });
 
@@ -95,10 +95,19 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     ];
     const tree = join(staging, 'tree');
     mkdirSync(tree);
-    const { digest } = wantedImage();
-    const room = new Room(() => readSpace(staging), { bytes: 1 });
-    const claim = await room.claim({ archiveBytes: undefined, unpackedBytes: undefined }, () => Promise.resolve(0));
-    const done = transfer(http, { directory: tree, scratch: staging, digest, claim, signal, onBytes: () => undefined });
+    const { digest } = desiredImage();
+    const reservations = new DiskReservations(() => readSpace(staging), { bytes: 1 });
+    const reservation = await reservations.reserve({ archiveBytes: undefined, unpackedBytes: undefined }, () =>
+      Promise.resolve(0),
+    );
+    const done = transfer(http, {
+      directory: tree,
+      scratch: staging,
+      digest,
+      reservation,
+      signal,
+      onBytes: () => undefined,
+    });
     await expect(done).rejects.toMatchObject({ reason: 'DigestMismatch' });
     await http.close();
     expect([await readdir(staging), await readdir(tree)]).toEqual([['tree'], []]);
@@ -157,7 +166,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     await prepareStore(paths);
     const big = { name: 'usr/big', mode: file | 0o644, content: Buffer.alloc(30 * 1024 * 1024) };
     // Once it fits beside the 256 MiB that stay free, twice it does not.
-    const { reason } = await failure(await wantedBytes(zip([...root, big])), await fetchPorts({ paths }));
+    const { reason } = await failure(await desiredBytes(zip([...root, big])), await fetchPorts({ paths }));
     expect(reason).toBe('NoSpace');
   });
 
@@ -174,7 +183,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
       }
     });
     const http = { url: `${origin}/image`, sha256: sha256(bytes) };
-    const image = wantedImage('v1', { source: { http }, digest: `sha256:${http.sha256}` });
+    const image = desiredImage('v1', { source: { http }, digest: `sha256:${http.sha256}` });
     expect(await fetchImage(image, await fetchPorts(), signal)).toMatchObject({ archiveBytes: bytes.length });
   });
 
@@ -185,7 +194,7 @@ describe.skipIf(unable)(unable ? `zip archives (skipped: ${unable})` : 'a zip ar
     );
     const ports = await fetchPorts();
     const stop = new AbortController();
-    const image = wantedImage('v1', { source: { http: { url: `${origin}/image`, sha256: sha256(bytes) } } });
+    const image = desiredImage('v1', { source: { http: { url: `${origin}/image`, sha256: sha256(bytes) } } });
     const done = fetchImage(image, ports, stop.signal, () => stop.abort(new Error('stopped')));
     await expect(done).rejects.toThrow('stopped');
     await expectNothingLeft(ports);

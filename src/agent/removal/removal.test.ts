@@ -1,13 +1,13 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { checkDeparture, removeImage } from './removal.ts';
+import { checkRemoval, removeImage } from './removal.ts';
 import { usersOf } from './users.ts';
 import type { StoreUser } from './users.ts';
 import { writeImageFile } from '../store/image-file.ts';
 import { listStore } from '../store/list.ts';
 import { entryPath, storePaths } from '../store/paths.ts';
-import { storedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { storedImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 
 const image = { os: 'debian-12', version: 'v1' };
@@ -48,7 +48,7 @@ test('names that could lead out of the store are no names of images', () => {
 
 test('an image that no Pod uses may leave, and goes', async () => {
   const { ports, versions, trash } = await withImage([() => []]);
-  expect(await checkDeparture(image, ports)).toEqual({ phase: 'Leaving', removeTime: undefined });
+  expect(await checkRemoval(image, ports)).toEqual({ phase: 'Deleting', removeTime: undefined });
   expect(await removeImage(image, ports)).toBeUndefined();
   expect([await versions(), await trash(), await readdir(ports.paths.store)]).toEqual([[], [], []]);
 });
@@ -57,11 +57,11 @@ test('an image that a Pod uses stays, and the message names the Pod', async () =
   const answers: (() => readonly StoreUser[])[] = [];
   const { ports, versions, inUse } = await withImage(answers);
   answers.push(() => inUse);
-  expect(await checkDeparture(image, ports)).toMatchObject({
-    phase: 'Used',
+  expect(await checkRemoval(image, ports)).toMatchObject({
+    phase: 'InUse',
     message: expect.stringContaining('Pod a/b') as string,
   });
-  expect(await removeImage(image, ports)).toMatchObject({ phase: 'Used' });
+  expect(await removeImage(image, ports)).toMatchObject({ phase: 'InUse' });
   expect(await versions()).toEqual(['v1']);
 });
 
@@ -69,7 +69,7 @@ test('an image that a Pod begins to use at the last moment is put back', async (
   const answers: (() => readonly StoreUser[])[] = [() => []];
   const { ports, versions, inUse, trash } = await withImage(answers);
   answers.push(() => inUse);
-  expect(await removeImage(image, ports)).toMatchObject({ phase: 'Used' });
+  expect(await removeImage(image, ports)).toMatchObject({ phase: 'InUse' });
   expect([await versions(), await trash()]).toEqual([['v1'], []]);
 });
 

@@ -1,4 +1,4 @@
-import type { Departure } from '../state.ts';
+import type { Removal } from '../state.ts';
 import { usersOf } from './users.ts';
 import type { StoreUser } from './users.ts';
 import type { ImageName } from '../../api/images.ts';
@@ -10,7 +10,7 @@ export const checkAgainMilliseconds = 30_000;
 /** From the written announcement that an image goes to its going: time for the label of the node, and for Pods on their way. */
 export const graceMilliseconds = 10_000;
 
-export interface DeparturePorts {
+export interface RemovalPorts {
   paths: StorePaths;
   /** All Pods of this node as the API server knows them now, from no cache. Throws when it cannot be asked. */
   listPods: () => Promise<readonly StoreUser[]>;
@@ -19,9 +19,9 @@ export interface DeparturePorts {
 }
 
 /** Looks whether a Pod keeps an image from going. */
-export async function checkDeparture(image: ImageName, ports: DeparturePorts): Promise<Departure> {
+export async function checkRemoval(image: ImageName, ports: RemovalPorts): Promise<Removal> {
   const users = usersOf(image, ports.paths, await ports.listPods());
-  return users.length > 0 ? used(users, ports) : { phase: 'Leaving', removeTime: undefined };
+  return users.length > 0 ? inUse(users, ports) : { phase: 'Deleting', removeTime: undefined };
 }
 
 /**
@@ -29,10 +29,10 @@ export async function checkDeparture(image: ImageName, ports: DeparturePorts): P
  * A Pod that was bound before the first look is seen by it; one that came in between by the second, while the tree is out of
  * everybody's way but whole. Whatever cannot be found out is taken for use: this throws and the image is in its place.
  */
-export async function removeImage(image: ImageName, ports: DeparturePorts): Promise<Departure | undefined> {
+export async function removeImage(image: ImageName, ports: RemovalPorts): Promise<Removal | undefined> {
   const { paths } = ports;
   const early = usersOf(image, paths, await ports.listPods());
-  if (early.length > 0) return used(early, ports);
+  if (early.length > 0) return inUse(early, ports);
   const trashed = await moveToTrash(paths, image, ports.uniqueId());
   let late: string[];
   try {
@@ -46,11 +46,11 @@ export async function removeImage(image: ImageName, ports: DeparturePorts): Prom
     return undefined;
   }
   await putBack(paths, image, trashed);
-  return used(late, ports);
+  return inUse(late, ports);
 }
 
-function used(users: readonly string[], { now }: DeparturePorts): Departure {
+function inUse(users: readonly string[], { now }: RemovalPorts): Removal {
   const others = users.length > 1 ? ` and ${users.length - 1} others` : '';
   const message = `Pod ${users[0] ?? ''}${others} on this node uses it; it goes when they are gone`;
-  return { phase: 'Used', checkTime: now().getTime() + checkAgainMilliseconds, message };
+  return { phase: 'InUse', checkTime: now().getTime() + checkAgainMilliseconds, message };
 }

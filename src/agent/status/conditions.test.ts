@@ -4,7 +4,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { expectValidStatus, sameStatus } from '../../runtime/status.ts';
 import { deletingImage, failedImage, fetchingImage, pendingImage, readyImage } from './image-status.ts';
 import { nodeStoreStatus, storeSpace } from './conditions.ts';
-import { storedImage, wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { storedImage, desiredImage } from '../../../test/fixtures/agent/desired.ts';
 
 const store = { usedBytes: 1, freeBytes: 2 };
 
@@ -13,7 +13,7 @@ function status(
   before?: NodeStoreStatus,
   now = new Date('2026-01-01T00:00:00Z'),
 ): NodeStoreStatus {
-  const made = nodeStoreStatus({ generation: 3, before, wanted: [wantedImage()], images, store, now });
+  const made = nodeStoreStatus({ generation: 3, before, desired: [desiredImage()], images, store, now });
   expectValidStatus({ metadata: { name: 'node-1', generation: 3 }, status: made });
   return made;
 }
@@ -24,40 +24,40 @@ const told = (images: StoredImage[]) =>
     return `${condition?.status} ${condition?.reason}`;
   });
 
-const tries = { fingerprint: '', reason: 'NoSpace', message: 'The disk is full', retryTime: 0 };
+const failedAttempts = { fingerprint: '', reason: 'NoSpace', message: 'The disk is full', retryTime: 0 };
 
 test.each([
   ['everything is stored', [readyImage(storedImage())], ['True AllStored', 'False Done', 'False Done']],
-  ['one is fetched', [fetchingImage(wantedImage(), undefined)], ['False Fetching', 'True Fetching', 'False Done']],
-  ['one waits', [pendingImage(wantedImage(), 'Queued', 'Waits')], ['False Queued', 'True Fetching', 'False Done']],
+  ['one is fetched', [fetchingImage(desiredImage(), undefined)], ['False Fetching', 'True Fetching', 'False Done']],
+  ['one waits', [pendingImage(desiredImage(), 'Queued', 'Waits')], ['False Queued', 'True Fetching', 'False Done']],
   [
     'one is retried',
-    [failedImage(wantedImage(), { ...tries, attempts: 1 })],
+    [failedImage(desiredImage(), { ...failedAttempts, attempts: 1 })],
     ['False FetchRetrying', 'True Fetching', 'False Done'],
   ],
   [
     'one failed',
-    [failedImage(wantedImage(), { ...tries, attempts: 3 })],
+    [failedImage(desiredImage(), { ...failedAttempts, attempts: 3 })],
     ['False FetchFailed', 'False Done', 'True FetchFailed'],
   ],
   ['one goes', [deletingImage(storedImage())], ['True AllStored', 'True Deleting', 'False Done']],
   [
     'one failed, and another is fetched',
-    [failedImage(wantedImage(), { ...tries, attempts: 9 }), fetchingImage(wantedImage('v2'), undefined)],
+    [failedImage(desiredImage(), { ...failedAttempts, attempts: 9 }), fetchingImage(desiredImage('v2'), undefined)],
     ['False FetchFailed', 'False Done', 'True FetchFailed'],
   ],
   [
     'one failed, another waits, and a third goes',
     [
-      pendingImage(wantedImage('v2'), 'Queued', 'Waits'),
-      failedImage(wantedImage(), { ...tries, attempts: 9 }),
+      pendingImage(desiredImage('v2'), 'Queued', 'Waits'),
+      failedImage(desiredImage(), { ...failedAttempts, attempts: 9 }),
       deletingImage(storedImage('v3')),
     ],
     ['False FetchFailed', 'False Done', 'True FetchFailed'],
   ],
   [
     'one is fetched, and another goes',
-    [deletingImage(storedImage('v3')), fetchingImage(wantedImage(), undefined)],
+    [deletingImage(storedImage('v3')), fetchingImage(desiredImage(), undefined)],
     ['False Fetching', 'True Fetching', 'False Done'],
   ],
 ])('conditions when %s', (_name, images, expected) => expect(told(images)).toEqual(expected));
@@ -66,11 +66,13 @@ test('of all states of three images none is both Reconciling and Stalled, and no
   const make: ((version: string) => StoredImage)[] = [
     (version) => readyImage(storedImage(version)),
     (version) => deletingImage(storedImage(version)),
-    (version) => fetchingImage(wantedImage(version), undefined),
+    (version) => fetchingImage(desiredImage(version), undefined),
     ...['Queued', 'DigestConflict', 'BrokenEntry', 'TreeChanged'].map(
-      (reason) => (version: string) => pendingImage(wantedImage(version), reason, 'Waits'),
+      (reason) => (version: string) => pendingImage(desiredImage(version), reason, 'Waits'),
     ),
-    ...[1, 9].map((attempts) => (version: string) => failedImage(wantedImage(version), { ...tries, attempts })),
+    ...[1, 9].map(
+      (attempts) => (version: string) => failedImage(desiredImage(version), { ...failedAttempts, attempts }),
+    ),
   ];
   for (const a of make)
     for (const b of make)
@@ -82,7 +84,10 @@ test('of all states of three images none is both Reconciling and Stalled, and no
 });
 
 test('the message of a failure names the image, the reason and what to do', () => {
-  const ready = findCondition(status([failedImage(wantedImage(), { ...tries, attempts: 3 })]).conditions, 'Ready');
+  const ready = findCondition(
+    status([failedImage(desiredImage(), { ...failedAttempts, attempts: 3 })]).conditions,
+    'Ready',
+  );
   expect(ready?.message).toBe('debian-12:v1: NoSpace: The disk is full');
 });
 
@@ -101,9 +106,9 @@ test('what is said of the disk changes with the images, and when a twentieth of 
 });
 
 test('retained images are not counted among those that it should hold', () => {
-  const wanted = [wantedImage(), wantedImage('v0', { retained: true })];
+  const desired = [desiredImage(), desiredImage('v0', { retained: true })];
   const images = [readyImage(storedImage()), readyImage(storedImage('v0'))];
-  const made = nodeStoreStatus({ generation: 3, before: undefined, wanted, images, store, now: new Date(0) });
+  const made = nodeStoreStatus({ generation: 3, before: undefined, desired, images, store, now: new Date(0) });
   expect(made.counts).toEqual({ desired: 1, ready: 1, failed: 0 });
   expect(findCondition(made.conditions, 'Ready')?.message).toBe('Stores all 1 wanted images');
 });

@@ -14,7 +14,7 @@ export interface StatusInput {
   generation: number | undefined;
   /** The status as it is, for the times of its conditions. */
   before: NodeStoreStatus | undefined;
-  wanted: readonly (ImageName & { retained?: boolean | undefined })[];
+  desired: readonly (ImageName & { retained?: boolean | undefined })[];
   images: readonly StoredImage[];
   store: NonNullable<NodeStoreStatus['store']>;
   /** What agents died of when they deleted it. */
@@ -32,7 +32,7 @@ export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
   return {
     ...observedGeneration,
     conditions,
-    images: fittingImages(input.images, input.wanted).images,
+    images: fittingImages(input.images, input.desired).images,
     counts: countsOf(input),
     store: input.store,
   };
@@ -53,21 +53,21 @@ export function storeSpace(
 }
 
 /** Retained images are extra: no one is missing anything when one is gone. */
-function countsOf({ wanted: all, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
-  const wanted = all.filter(({ retained }) => !retained);
-  const keys = new Set(wanted.map(imageName));
+function countsOf({ desired: all, images }: StatusInput): NonNullable<NodeStoreStatus['counts']> {
+  const desired = all.filter(({ retained }) => !retained);
+  const keys = new Set(desired.map(imageName));
   const of = (state: StoredImage['state']) =>
     images.filter((it) => keys.has(imageName(it)) && it.state === state).length;
-  return { desired: wanted.length, ready: of('Ready'), failed: of('Failed') };
+  return { desired: desired.length, ready: of('Ready'), failed: of('Failed') };
 }
 
 const first = (images: readonly StoredImage[], state: StoredImage['state']) => images.find((it) => it.state === state);
-const told = (image: StoredImage) => `${imageName(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
+const summaryOf = (image: StoredImage) => `${imageName(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
 
 /** Wanted images of which there is no room to tell. */
-function untold({ wanted, images }: StatusInput): Pick<NewCondition, 'reason' | 'message'> | undefined {
-  const left = new Set(fittingImages(images, wanted).left);
-  const missing = wanted.filter((image) => left.has(imageName(image)));
+function untold({ desired, images }: StatusInput): Pick<NewCondition, 'reason' | 'message'> | undefined {
+  const left = new Set(fittingImages(images, desired).left);
+  const missing = desired.filter((image) => left.has(imageName(image)));
   const first = missing[0];
   if (!first) return undefined;
   const message = `This status has no room for ${missing.length} images, such as ${imageName(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
@@ -76,18 +76,18 @@ function untold({ wanted, images }: StatusInput): Pick<NewCondition, 'reason' | 
 
 /** First hit wins. */
 function ready(input: StatusInput): Case {
-  const { wanted, images } = input;
+  const { desired, images } = input;
   const failed = first(images, 'Failed');
-  if (failed) return { status: 'False', reason: 'FetchFailed', message: told(failed) };
+  if (failed) return { status: 'False', reason: 'FetchFailed', message: summaryOf(failed) };
   const left = untold(input);
   if (left) return { status: 'False', ...left };
   const retrying = images.find((it) => it.state === 'Pending' && it.attempts);
-  if (retrying) return { status: 'False', reason: 'FetchRetrying', message: told(retrying) };
+  if (retrying) return { status: 'False', reason: 'FetchRetrying', message: summaryOf(retrying) };
   const fetching = first(images, 'Fetching');
   if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageName(fetching)}` };
   const pending = first(images, 'Pending');
-  if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: told(pending) };
-  const count = wanted.filter(({ retained }) => !retained).length;
+  if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: summaryOf(pending) };
+  const count = desired.filter(({ retained }) => !retained).length;
   return { status: 'True', reason: 'AllStored', message: `Stores all ${count} wanted images` };
 }
 

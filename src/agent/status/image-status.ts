@@ -1,7 +1,7 @@
-import type { StoredImage, WantedImage } from '../../api/nodestore.ts';
+import type { StoredImage, DesiredImage } from '../../api/nodestore.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { deathLimit, exhausted } from '../fetch/backoff.ts';
-import type { Fetching, Finding, Tries } from '../state.ts';
+import type { Fetching, Finding, FailedAttempts } from '../state.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { truncate } from '../../runtime/text.ts';
 
@@ -9,14 +9,17 @@ import { truncate } from '../../runtime/text.ts';
 
 const longestMessage = 1024;
 const retrying = 'Tries again; the last try failed: ';
-const identity = ({ os, version, digest }: WantedImage | ImageFile) => ({ os, version, digest });
+const identity = ({ os, version, digest }: DesiredImage | ImageFile) => ({ os, version, digest });
 
-export function pendingImage(image: WantedImage, reason: string, message: string): StoredImage {
+export function pendingImage(image: DesiredImage, reason: string, message: string): StoredImage {
   return { ...identity(image), state: 'Pending', reason, message: truncate(message, longestMessage) };
 }
 
 /** Pending until all granted retries are used up, Failed from then on. */
-export function failedImage(image: WantedImage, { attempts, reason, message, retryTime }: Tries): StoredImage {
+export function failedImage(
+  image: DesiredImage,
+  { attempts, reason, message, retryTime }: FailedAttempts,
+): StoredImage {
   const limit = reason === agentDied ? deathLimit : image.backoffLimit;
   return {
     ...pendingImage(image, reason, message),
@@ -26,14 +29,18 @@ export function failedImage(image: WantedImage, { attempts, reason, message, ret
   };
 }
 
-export function fetchingImage(image: WantedImage, tries: Tries | undefined, progress?: Fetching): StoredImage {
+export function fetchingImage(
+  image: DesiredImage,
+  failedAttempts: FailedAttempts | undefined,
+  progress?: Fetching,
+): StoredImage {
   return {
     ...identity(image),
     state: 'Fetching',
-    ...(tries && {
-      attempts: tries.attempts,
-      reason: tries.reason,
-      message: truncate(`${retrying}${tries.message}`, longestMessage),
+    ...(failedAttempts && {
+      attempts: failedAttempts.attempts,
+      reason: failedAttempts.reason,
+      message: truncate(`${retrying}${failedAttempts.message}`, longestMessage),
     }),
     downloadedBytes: progress?.downloadedBytes ?? 0,
     ...(progress?.totalBytes !== undefined && { totalBytes: progress.totalBytes }),
@@ -58,7 +65,7 @@ export const removalDeathMessage = ({ name, deaths }: { name: string; deaths: nu
   );
 
 /** What {@link failedImage} and {@link fetchingImage} were given, read back from a status; undefined when nothing had failed. */
-export function lastFailure(image: StoredImage): Omit<Tries, 'fingerprint'> | undefined {
+export function lastFailure(image: StoredImage): Omit<FailedAttempts, 'fingerprint'> | undefined {
   const { attempts, reason, message = '', retryTime } = image;
   if (!attempts || reason === undefined) return undefined;
   return { attempts, reason, message: message.replace(retrying, ''), retryTime: retryTime ? Date.parse(retryTime) : 0 };

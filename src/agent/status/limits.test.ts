@@ -5,39 +5,45 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { deletingImage, failedImage, readyImage } from './image-status.ts';
 import { nodeStoreStatus } from './conditions.ts';
 import { fittingImages, mostBytes } from './limits.ts';
-import { storedImage, wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { storedImage, desiredImage } from '../../../test/fixtures/agent/desired.ts';
 
 const versions = (count: number, prefix = 'v') => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 const bytes = (images: readonly StoredImage[]) => Buffer.byteLength(JSON.stringify(images));
 const long = (size: number) => ({ defaults: { args: Array.from({ length: size / 1024 }, () => 'x'.repeat(1024)) } });
 
 test('as many images as are wanted are reported, also while another one goes, and that one may go untold', () => {
-  const wanted = versions(mostImages).map((version) => wantedImage(version));
-  const all = [...wanted.map(({ version }) => readyImage(storedImage(version))), deletingImage(storedImage('gone'))];
-  const { images, left } = fittingImages(all, wanted);
+  const desired = versions(mostImages).map((version) => desiredImage(version));
+  const all = [...desired.map(({ version }) => readyImage(storedImage(version))), deletingImage(storedImage('gone'))];
+  const { images, left } = fittingImages(all, desired);
   expect(images).toEqual(all.slice(0, mostImages));
   expect(left).toEqual(['debian-12:gone']);
 });
 
-test('what is only retained is left out before what is wanted', () => {
-  const wanted = [
-    ...versions(200).map((version) => wantedImage(version)),
-    ...versions(100, 'r').map((version) => wantedImage(version, { retained: true })),
+test('what is only retained is left out before what is desired', () => {
+  const desired = [
+    ...versions(200).map((version) => desiredImage(version)),
+    ...versions(100, 'r').map((version) => desiredImage(version, { retained: true })),
   ];
   const { images } = fittingImages(
-    wanted.map(({ version }) => readyImage(storedImage(version))),
-    wanted,
+    desired.map(({ version }) => readyImage(storedImage(version))),
+    desired,
   );
   expect(images).toHaveLength(mostImages);
   expect(images.filter(({ version }) => version.startsWith('v'))).toHaveLength(200);
 });
 
 test('long messages are cut before an image is left out', () => {
-  const wanted = versions(mostImages).map((version) => wantedImage(version));
-  const tries = { fingerprint: '', attempts: 9, reason: 'CorruptArchive', message: '<'.repeat(1024), retryTime: 0 };
+  const desired = versions(mostImages).map((version) => desiredImage(version));
+  const failedAttempts = {
+    fingerprint: '',
+    attempts: 9,
+    reason: 'CorruptArchive',
+    message: '<'.repeat(1024),
+    retryTime: 0,
+  };
   const { images, left } = fittingImages(
-    wanted.map((image) => failedImage(image, tries)),
-    wanted,
+    desired.map((image) => failedImage(image, failedAttempts)),
+    desired,
   );
   expect(left).toEqual([]);
   expect(images[0]?.message).toHaveLength(128);
@@ -45,11 +51,11 @@ test('long messages are cut before an image is left out', () => {
 });
 
 test('of too much that is wanted the longest is left out, and a person learns of it', () => {
-  const wanted = versions(10).map((version) => wantedImage(version));
-  const images = wanted.map(({ version }, i) => readyImage(storedImage(version, i < 8 ? {} : long(300 * 1024))));
-  expect(fittingImages(images, wanted).left).toEqual(['debian-12:v9']);
+  const desired = versions(10).map((version) => desiredImage(version));
+  const images = desired.map(({ version }, i) => readyImage(storedImage(version, i < 8 ? {} : long(300 * 1024))));
+  expect(fittingImages(images, desired).left).toEqual(['debian-12:v9']);
   const store = { usedBytes: 1, freeBytes: 2 };
-  const status = nodeStoreStatus({ generation: 1, before: undefined, wanted, images, store, now: new Date(0) });
+  const status = nodeStoreStatus({ generation: 1, before: undefined, desired, images, store, now: new Date(0) });
   expect(findCondition(status.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'TooManyImages' });
   expect(findCondition(status.conditions, 'Stalled')).toMatchObject({ status: 'True', reason: 'TooManyImages' });
   expect(findCondition(status.conditions, 'Stalled')?.message).toContain('1 images, such as debian-12:v9');

@@ -22,13 +22,13 @@ const bytesOf = (image: StoredImage): number =>
  */
 export function fittingImages(
   images: readonly StoredImage[],
-  wanted: readonly (ImageName & { retained?: boolean | undefined })[],
+  desired: readonly (ImageName & { retained?: boolean | undefined })[],
 ): { images: StoredImage[]; left: string[] } {
   if (fits(images)) return { images: [...images], left: [] };
   const short = images.map((image) =>
     image.message === undefined ? image : { ...image, message: truncate(image.message, shortMessage) },
   );
-  const asked = new Map(wanted.map((image) => [imageName(image), image.retained ? 1 : 0]));
+  const asked = new Map(desired.map((image) => [imageName(image), image.retained ? 1 : 0]));
   const rank = (image: StoredImage) => asked.get(imageName(image)) ?? 2;
   const order = short
     .map((image) => ({ image, rank: rank(image), bytes: bytesOf(image) }))

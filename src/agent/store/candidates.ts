@@ -94,9 +94,9 @@ class Ahead {
     for (let it = await this.#at(0); it && unwanted(it); it = await this.#at(0)) this.#seen.shift();
   }
 
-  async peek(wanted: (it: Published) => boolean): Promise<Published[]> {
+  async peek(desired: (it: Published) => boolean): Promise<Published[]> {
     const found: Published[] = [];
-    for (let it = await this.#at(0); it && wanted(it) && found.length < mostAhead; it = await this.#at(found.length)) {
+    for (let it = await this.#at(0); it && desired(it) && found.length < mostAhead; it = await this.#at(found.length)) {
       found.push(it);
     }
     return found;

@@ -2,7 +2,7 @@ import { linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { errorCode } from '../../system/errors.ts';
 import type { Candidate } from './candidates.ts';
 import { isWorthReading, sameContent } from './compare.ts';
-import { keyOf } from './manifest.ts';
+import { contentKey } from './manifest.ts';
 import type { NewFile } from './measure.ts';
 import { pathBelow, unescaped } from './names.ts';
 
@@ -105,7 +105,7 @@ function look(path: Buffer) {
   const stat = lstatSync(path, { bigint: true });
   const { ino, mode, uid, gid, size, mtimeNs, blocks } = stat;
   const nanoseconds = ((mtimeNs % second) + second) % second;
-  const key = keyOf({
+  const key = contentKey({
     type: stat.isFile() ? 'file' : 'dir',
     mode: (mode & 0o7777n).toString(8),
     uid: String(uid),

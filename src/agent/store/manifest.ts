@@ -34,7 +34,7 @@ export const lineOf = (name: string, found: Found, directory: string): string =>
 function factsOf(directory: string, found: Found): string {
   switch (found.type) {
     case 'file':
-      return keyOf(found);
+      return contentKey(found);
     case 'link':
       return `${commonFacts(found)} link=${escaped(found.target)}`;
     case 'char':
@@ -48,7 +48,7 @@ function factsOf(directory: string, found: Found): string {
 }
 
 /** All that a manifest says of a regular file but its name and content. */
-export const keyOf = (found: Omit<Found, 'path' | 'target' | 'inode' | 'links' | 'diskBytes'>): string =>
+export const contentKey = (found: Omit<Found, 'path' | 'target' | 'inode' | 'links' | 'diskBytes'>): string =>
   `${commonFacts(found)} size=${found.bytes}`;
 
 const commonFacts = ({ time, mode, gid, uid, type }: Pick<Found, 'time' | 'mode' | 'gid' | 'uid' | 'type'>) =>
@@ -140,7 +140,7 @@ export async function* sortedLines(lines: AsyncIterable<string>, options: Sorter
 export interface ManifestFile {
   /** Relative to the entry; one character a byte. */
   path: string;
-  /** See {@link keyOf}. */
+  /** See {@link contentKey}. */
   key: string;
 }
 

@@ -1,6 +1,6 @@
 import { FetchError } from '../../image/failure.ts';
 import { maxEntries, maxPathBytes, tooLongPaths, tooManyEntries } from '../../image/disk/limits.ts';
-import { keyOf, lineOf } from './manifest.ts';
+import { contentKey, lineOf } from './manifest.ts';
 import { escaped, unescaped } from './names.ts';
 import { Sorter } from './sorter.ts';
 import type { SorterOptions } from './sorter.ts';
@@ -91,13 +91,14 @@ export class Survey {
     if (this.#pathBytes > this.#maxPathBytes) throw tooLongPaths();
     if (links > 1 && type !== 'dir') {
       const { inode, bytes, diskBytes } = found;
-      const key = type === 'file' ? keyOf(found) : '';
+      const key = type === 'file' ? contentKey(found) : '';
       this.#names.add([inode, escaped(path), key, bytes, diskBytes].join('\t'));
       return;
     }
     this.size.bytes += found.diskBytes;
     this.#addToOverlay(path, found.type, found.bytes, found.diskBytes);
-    if (type === 'file') this.#addFile({ ...found, key: keyOf(found), name: escaped(path), names: 1 }, found.bytes);
+    if (type === 'file')
+      this.#addFile({ ...found, key: contentKey(found), name: escaped(path), names: 1 }, found.bytes);
   }
 
   #addFile({ key, name, names, inode, diskBytes }: NewFile, bytes: number): void {

@@ -34,12 +34,12 @@ async function imageOnDisk(): Promise<{ disk: Disk; entry: string; root: string 
 
 /** What a verification reads of the disk, and which pages are in the page cache before and after it. */
 async function measured(disk: Disk, root: string, isDeep: boolean) {
-  for (let tries = 0; ; tries++) {
+  for (let failedAttempts = 0; ; failedAttempts++) {
     const [taken, before, read] = [takenPages(), cachedPages(root), readOfDisk(disk.path)];
     expect(await verifyEntry(join(root, '..'), isDeep, temporaryDirectory(), signal)).toBeUndefined();
     const result = { before, after: cachedPages(root), bytes: readOfDisk(disk.path) - read };
     // Pages that the kernel takes from anybody for want of memory say nothing about a verification.
-    if (taken === takenPages() || result.before === result.after || tries === 5) return result;
+    if (taken === takenPages() || result.before === result.after || failedAttempts === 5) return result;
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { storedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { storedImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { readDeaths } from './begun.ts';
 import { writeImageFile } from './image-file.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { storedImage } from '../../../test/fixtures/agent/wanted.ts';
-import { planVerification } from './plan.ts';
+import { storedImage } from '../../../test/fixtures/agent/desired.ts';
+import { planTreeVerification } from './plan.ts';
 import type { VerifyObserved } from './plan.ts';
 
 const hour = 3_600_000;
@@ -10,9 +10,9 @@ const v1 = 'debian-12:v1';
 const publishTime = '2026-01-01T00:00:00Z';
 
 const planned = (changes: Partial<VerifyObserved>) => {
-  const { step, wakeTime } = planVerification({
+  const { action: step, requeueTime } = planTreeVerification({
     images: [storedImage()],
-    departures: new Map(),
+    removals: new Map(),
     verifications: new Map(),
     verifying: undefined,
     intervals: { seconds: 3600, contentSeconds: 86_400 },
@@ -20,8 +20,8 @@ const planned = (changes: Partial<VerifyObserved>) => {
     now: startTime,
     ...changes,
   });
-  if (!step) return wakeTime === undefined ? 'nothing' : `wake after ${(wakeTime - published) / hour} h`;
-  return step.do === 'verify' ? `${step.image.version}${step.content ? ' content' : ''}` : step.do;
+  if (!step) return requeueTime === undefined ? 'nothing' : `wake after ${(requeueTime - published) / hour} h`;
+  return step.type === 'verify' ? `${step.image.version}${step.content ? ' content' : ''}` : step.type;
 };
 const seen = (time: number, contentTime?: number) =>
   new Map([[v1, { publishTime, time, ...(contentTime !== undefined && { contentTime }) }]]);
@@ -76,16 +76,16 @@ test.each<[string, Partial<VerifyObserved>, string]>([
   ],
   [
     'what is about to be removed is left in peace',
-    { departures: new Map([[v1, { phase: 'Leaving', removeTime: undefined }]]) },
+    { removals: new Map([[v1, { phase: 'Deleting', removeTime: undefined }]]) },
     'nothing',
   ],
   [
     'also when it has begun',
-    { verifying: v1, departures: new Map([[v1, { phase: 'Leaving', removeTime: 1 }]]) },
+    { verifying: v1, removals: new Map([[v1, { phase: 'Deleting', removeTime: 1 }]]) },
     'cancelVerify',
   ],
   ['what is gone is not looked at any further', { verifying: 'debian-12:v9' }, 'cancelVerify'],
-  ['what a Pod uses is looked at', { departures: new Map([[v1, { phase: 'Used', checkTime: 1, message: '' }]]) }, 'v1'],
+  ['what a Pod uses is looked at', { removals: new Map([[v1, { phase: 'InUse', checkTime: 1, message: '' }]]) }, 'v1'],
   [
     'what was changed is read at the next look',
     { verifications: finding('changed'), now: published + 101 * hour },

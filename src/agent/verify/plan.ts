@@ -1,4 +1,4 @@
-import type { Departure, Verification } from '../state.ts';
+import type { Removal, Verification } from '../state.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import { imageName } from '../../api/images.ts';
 
@@ -10,7 +10,7 @@ export interface VerifyIntervals {
 
 export interface VerifyObserved {
   images: readonly ImageFile[];
-  departures: ReadonlyMap<string, Departure>;
+  removals: ReadonlyMap<string, Removal>;
   verifications: ReadonlyMap<string, Verification>;
   /** Key of the image that is being verified. */
   verifying: string | undefined;
@@ -20,11 +20,11 @@ export interface VerifyObserved {
   now: number;
 }
 
-export type VerifyStep = { do: 'cancelVerify' } | { do: 'verify'; image: ImageFile; content: boolean };
+export type VerifyAction = { type: 'cancelVerify' } | { type: 'verify'; image: ImageFile; content: boolean };
 
 export interface VerifyPlan {
-  step?: VerifyStep;
-  wakeTime?: number;
+  action?: VerifyAction;
+  requeueTime?: number;
 }
 
 /**
@@ -32,17 +32,17 @@ export interface VerifyPlan {
  * from its publishing, so that not all are due at once. After a start each is looked at once; what has just been published is
  * read once, for the digests.
  */
-export function planVerification(observed: VerifyObserved): VerifyPlan {
-  const { images, departures, verifying, now } = observed;
+export function planTreeVerification(observed: VerifyObserved): VerifyPlan {
+  const { images, removals, verifying, now } = observed;
   // What is going to be removed is left in peace.
-  const staying = images.filter((image) => departures.get(imageName(image))?.phase !== 'Leaving');
+  const staying = images.filter((image) => removals.get(imageName(image))?.phase !== 'Deleting');
   if (verifying !== undefined) {
-    return staying.some((image) => imageName(image) === verifying) ? {} : { step: { do: 'cancelVerify' } };
+    return staying.some((image) => imageName(image) === verifying) ? {} : { action: { type: 'cancelVerify' } };
   }
   const next = staying.map((image) => ({ image, ...dueTimes(image, observed) })).sort((a, b) => a.due - b.due)[0];
   if (!next || next.due === Infinity) return {};
-  if (next.due > now) return { wakeTime: next.due };
-  return { step: { do: 'verify', image: next.image, content: next.contentDue <= now } };
+  if (next.due > now) return { requeueTime: next.due };
+  return { action: { type: 'verify', image: next.image, content: next.contentDue <= now } };
 }
 
 /** What was found in the tree that is stored now, not in one that was there before. */

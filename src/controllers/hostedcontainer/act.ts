@@ -9,7 +9,7 @@ import { deleteClaim, disownClaim, holdForData } from './act-on-data.ts';
 import type { Action, Failure, Observed } from './observed.ts';
 
 /** What came of the actions of a plan. */
-export interface Deeds {
+export interface ActionResults {
   /** In its newest revision. */
   container: HostedContainer;
   /** What did not work, and is reported in the status. */
@@ -37,22 +37,22 @@ export async function perform(
   container: HostedContainer,
   actions: readonly Action[],
   { logger, signal, done }: PerformOptions,
-): Promise<Deeds> {
-  const deeds: Deeds = { container, failures: [] };
+): Promise<ActionResults> {
+  const results: ActionResults = { container, failures: [] };
   for (const action of actions) {
     try {
-      deeds.container = await act(client, deeds.container, action, logger, signal);
+      results.container = await act(client, results.container, action, logger, signal);
       done(action);
     } catch (error) {
       if (signal.aborted || isLostRace(error)) throw error;
       const isFinal = action.type === 'RevertSpec' && isRefusal(error);
-      deeds.failures.push({ action: action.type, message: messageOf(error), isFinal });
-      if (!isFinal) deeds.error ??= error instanceof Error ? error : new Error(String(error));
+      results.failures.push({ action: action.type, message: messageOf(error), isFinal });
+      if (!isFinal) results.error ??= error instanceof Error ? error : new Error(String(error));
       logger.warn({ err: error, action: action.type }, 'Action of the plan failed');
       if (!sideWrites.has(action.type)) break;
     }
   }
-  return deeds;
+  return results;
 }
 
 /** What the plan was made from is no more. */

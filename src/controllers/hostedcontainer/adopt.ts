@@ -2,7 +2,7 @@ import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { annotations } from '../../api/names.ts';
 import type { Observed } from './observed.ts';
 import { isReady, mainStatus } from './outcome.ts';
-import { isOnCourse, setCourse } from './target.ts';
+import { matchesTarget, chooseTarget } from './target.ts';
 
 /**
  * A container that was restored without its status while its Pod runs: the Pod says what it was. So one that names no version stays
@@ -15,7 +15,7 @@ export function adopt(o: Observed): Observed {
   const { [annotations.image]: image, [annotations.digest]: digest } = pod.metadata.annotations ?? {};
   if (image === undefined || digest === undefined || mainStatus(pod)?.state === undefined) return o;
   const running = withStatus(o, { ...container.status, image, digest });
-  if (!isReady(pod) || isOnCourse(pod, setCourse(running))) return running;
+  if (!isReady(pod) || matchesTarget(pod, chooseTarget(running))) return running;
   return withStatus(o, {
     ...running.container.status,
     lastKnownGoodImage: image,

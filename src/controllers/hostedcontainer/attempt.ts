@@ -5,7 +5,7 @@ import { interrupt } from '../interruption.ts';
 import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';
 import { elapsedAtEnd, notAfter } from './clock.ts';
-import type { Course } from './target.ts';
+import type { Target } from './target.ts';
 import { exits, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
 
 /**
@@ -36,12 +36,12 @@ export function followAttempt(before: Attempt | undefined, view: AttemptView): A
 function withExits(attempt: Attempt, pod: Pod): Attempt {
   const uid = pod.metadata.uid ?? '';
   const counted = attempt.podUID === uid ? (attempt.podExits ?? 0) : 0;
-  const told = exits(pod);
-  if (told === counted && attempt.podUID === uid) return attempt;
-  if (told === 0) return attempt;
+  const reported = exits(pod);
+  if (reported === counted && attempt.podUID === uid) return attempt;
+  if (reported === 0) return attempt;
   const last = lastExit(pod);
-  const own = last === undefined || isOwnExit(last) ? Math.max(0, told - counted) : 0;
-  return { ...attempt, podUID: uid, podExits: told, exits: (attempt.exits ?? 0) + own };
+  const own = last === undefined || isOwnExit(last) ? Math.max(0, reported - counted) : 0;
+  return { ...attempt, podUID: uid, podExits: reported, exits: (attempt.exits ?? 0) + own };
 }
 
 function withClock(attempt: Attempt, view: AttemptView): Attempt {
@@ -81,30 +81,30 @@ function withReadiness(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView)
 }
 
 /** The attempt with one more Pod that ended; the eviction counts when the container has caused it. */
-export function interruptAttempt(attempt: Attempt, ending: Ending, course: Course): Attempt {
-  const interruption = interruptCourse(attempt.interruption, ending, course);
+export function interruptAttempt(attempt: Attempt, ending: Ending, target: Target): Attempt {
+  const interruption = interruptTarget(attempt.interruption, ending, target);
   if (interruption === attempt.interruption) return attempt;
   const own = podEnd(ending.pod)?.cause === 'OwnUsage' ? 1 : 0;
   return { ...attempt, interruption, ...(own > 0 && { evictions: (attempt.evictions ?? 0) + own }) };
 }
 
-/** One more Pod of this course that ended. Pods that were made for something else are another row. */
-export function interruptCourse(before: Interruption | undefined, ending: Ending, course: Course): Interruption {
-  const known = before && isFor(before, course) ? before : undefined;
+/** One more Pod of this target that ended. Pods that were made for something else are another row. */
+export function interruptTarget(before: Interruption | undefined, ending: Ending, target: Target): Interruption {
+  const known = before && isFor(before, target) ? before : undefined;
   const after = interrupt(known, ending);
-  return after === known ? known : { ...after, podHash: course.podHash };
+  return after === known ? known : { ...after, podHash: target.podHash };
 }
 
 /**
- * What interrupted the Pods of this course, if anything did. Whoever asks for another Pod, by another spec or by `restartToken`,
+ * What interrupted the Pods of this target, if anything did. Whoever asks for another Pod, by another spec or by `restartToken`,
  * does not wait for a pause.
  */
-export function interruptionOf(status: HostedContainerStatus, course: Course): Interruption | undefined {
-  const isThis = course.isAttempt && status.attempt?.fingerprint === course.fingerprint;
-  const interruption = course.isAttempt ? (isThis ? status.attempt?.interruption : undefined) : status.interruption;
-  return interruption && isFor(interruption, course) ? interruption : undefined;
+export function interruptionOf(status: HostedContainerStatus, target: Target): Interruption | undefined {
+  const isThis = target.isAttempt && status.attempt?.fingerprint === target.fingerprint;
+  const interruption = target.isAttempt ? (isThis ? status.attempt?.interruption : undefined) : status.interruption;
+  return interruption && isFor(interruption, target) ? interruption : undefined;
 }
 
 /** An earlier version of the operator did not say what the Pods of an attempt were made for. */
-const isFor = ({ podHash }: Interruption, course: Course): boolean =>
-  podHash === course.podHash || (podHash === undefined && course.isAttempt);
+const isFor = ({ podHash }: Interruption, target: Target): boolean =>
+  podHash === target.podHash || (podHash === undefined && target.isAttempt);

@@ -3,8 +3,8 @@ import { imageName } from '../../api/images.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { interruptionText } from '../interruption.ts';
 import { interruptionOf } from './attempt.ts';
-import { isFollower, isOnCourse } from './target.ts';
-import type { Course } from './target.ts';
+import { isFollower, matchesTarget } from './target.ts';
+import type { Target } from './target.ts';
 import { lastKnownGood } from './last-known-good.ts';
 import type { Observed } from './observed.ts';
 import { progressConditions } from './progress.ts';
@@ -14,55 +14,55 @@ import { findFailed, newest } from './history.ts';
 import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './outcome.ts';
 import { truncateStart } from '../../runtime/text.ts';
 import { howToStart, isSuspended, whySuspended } from '../../pod/suspended.ts';
-import type { Situation, Stated } from './situation.ts';
+import type { Input, Stated } from './input.ts';
 import { firstHit } from '../../runtime/rules.ts';
 
 /** All conditions; Ready is computed last. */
-export function conditionsOf(s: Situation): Stated[] {
-  const upgraded = upgradedCondition(s);
-  const ready = readyCondition(s);
-  return [imageResolvedCondition(s), upgraded, ...progressConditions(s, upgraded, ready), ready];
+export function conditionsOf(input: Input): Stated[] {
+  const upgraded = upgradedCondition(input);
+  const ready = readyCondition(input);
+  return [imageResolvedCondition(input), upgraded, ...progressConditions(input, upgraded, ready), ready];
 }
 
-function imageResolvedCondition({ course }: Situation): Stated {
-  const { status, reason, message } = course.resolution;
+function imageResolvedCondition({ target }: Input): Stated {
+  const { status, reason, message } = target.resolution;
   return { type: 'ImageResolved', status, reason, message };
 }
 
-function upgradedCondition(s: Situation): Stated {
-  const { course, hindrance, observed } = s;
+function upgradedCondition(input: Input): Stated {
+  const { target, blocker, observed } = input;
   const state = (status: 'True' | 'False' | 'Unknown', reason: Reason, message: string): Stated => ({
     type: 'Upgraded',
     status,
     reason,
     message,
   });
-  const { image, blockedBy, failedWithoutWayBack, resolution } = course;
+  const { image, blockedBy, failedWithoutWayBack, resolution } = target;
 
   if (isSuspended(observed.container)) return state('Unknown', 'Suspended', whySuspended(observed.container));
   if (!image || resolution.status === 'False') return state('Unknown', 'ImageNotResolved', resolution.message);
   const name = imageName(image);
-  if (blockedBy) return { type: 'Upgraded', status: 'False', ...blockedReason(s, blockedBy, name) };
+  if (blockedBy) return { type: 'Upgraded', status: 'False', ...blockedReason(input, blockedBy, name) };
   if (failedWithoutWayBack) {
     const { image: failed, attempts, reason, message } = failedWithoutWayBack;
-    const text = `${failed} failed (${tries(attempts)}): ${reason}: ${message}. ${noWayBack(s)}. Change spec.image, or upgrade.retryToken to try again`;
+    const text = `${failed} failed (${tries(attempts)}): ${reason}: ${message}. ${noWayBack(input)}. Change spec.image, or upgrade.retryToken to try again`;
     return state('False', 'Failed', text);
   }
-  const failure = revertedFrom(s);
+  const failure = revertedFrom(input);
   if (failure) {
     const message = `Went back from ${failure.image} to ${name}. ${failure.reason}: ${failure.message}`;
     return state('False', 'Reverted', message);
   }
-  if (isThere(s)) return state('True', 'UpToDate', `${name} is what is asked for`);
-  if (hindrance) return state('Unknown', hindrance.reason, hindrance.message);
-  if (!course.isAttempt) return state('Unknown', 'InProgress', `Restarting ${name} because its specification changed`);
-  const interruption = interruptionOf(s.status, course);
+  if (isThere(input)) return state('True', 'UpToDate', `${name} is what is asked for`);
+  if (blocker) return state('Unknown', blocker.reason, blocker.message);
+  if (!target.isAttempt) return state('Unknown', 'InProgress', `Restarting ${name} because its specification changed`);
+  const interruption = interruptionOf(input.status, target);
   const before = interruption ? `. ${interruptionText(interruption)}` : '';
   return state('Unknown', 'InProgress', `Going to ${name}${before}`);
 }
 
 /** Why there is nothing to go back to. */
-function noWayBack({ status }: Situation): string {
+function noWayBack({ status }: Input): string {
   const good = lastKnownGood(status);
   if (!good) return 'It has no last known good version to go back to';
   const bytes = good.digest === undefined ? '' : ` (${good.digest.slice(0, 19)}…)`;
@@ -70,21 +70,21 @@ function noWayBack({ status }: Situation): string {
 }
 
 /** The failure that the last attempt was reverted for, until somebody has accepted it. */
-function revertedFrom({ course, status, observed }: Situation) {
+function revertedFrom({ target, status, observed }: Input) {
   const last = newest(status);
-  if (course.isAttempt || last?.outcome !== 'Reverted' || acceptedGood(observed)) return undefined;
+  if (target.isAttempt || last?.outcome !== 'Reverted' || acceptedGood(observed)) return undefined;
   // Its name means the bytes that ran well again: somebody has seen to it.
-  if (course.image && last.image === imageName(course.image)) return undefined;
+  if (target.image && last.image === imageName(target.image)) return undefined;
   return findFailed(status, last);
 }
 
 /** The good image is asked for, and no Pod of another shape is left: whoever waits for a change must not learn of it too early. */
-const isThere = ({ course, observed: { pod } }: Situation): boolean =>
-  !course.isAttempt && (pod === undefined || isOnCourse(pod, course));
+const isThere = ({ target, observed: { pod } }: Input): boolean =>
+  !target.isAttempt && (pod === undefined || matchesTarget(pod, target));
 
 function blockedReason(
-  { observed, status }: Situation,
-  failure: NonNullable<Course['blockedBy']>,
+  { observed, status }: Input,
+  failure: NonNullable<Target['blockedBy']>,
   good: string,
 ): Pick<Stated, 'reason' | 'message'> {
   const { onFailure } = observed.container.spec.upgrade;
@@ -118,7 +118,7 @@ function acceptedGood(o: Observed): boolean {
 
 const tries = (attempts: number): string => (attempts === 1 ? 'tried once' : `tried ${attempts} times`);
 
-type ReadyRule = (s: Situation) => { status?: 'True'; reason: Reason; message: string } | undefined;
+type ReadyRule = (input: Input) => { status?: 'True'; reason: Reason; message: string } | undefined;
 
 /** True, as a Deployment of no replicas is Available: it is as a person wants it, and kstatus knows no other settled state. */
 const suspended: ReadyRule = ({ observed: { container, pod } }) => {
@@ -129,7 +129,7 @@ const suspended: ReadyRule = ({ observed: { container, pod } }) => {
   return { status: 'True', reason: 'Suspended', message };
 };
 
-const podConflict: ReadyRule = ({ hindrance }) => (hindrance?.reason === 'PodConflict' ? hindrance : undefined);
+const podConflict: ReadyRule = ({ blocker }) => (blocker?.reason === 'PodConflict' ? blocker : undefined);
 
 const serving: ReadyRule = ({ observed, status }) =>
   isReady(observed.pod)
@@ -140,20 +140,20 @@ const serving: ReadyRule = ({ observed, status }) =>
       }
     : undefined;
 
-const earlierPod: ReadyRule = ({ observed: { stranger }, hindrance }) =>
-  stranger && !hindrance
+const earlierPod: ReadyRule = ({ observed: { stranger }, blocker }) =>
+  stranger && !blocker
     ? { reason: 'Starting', message: 'A Pod of this name, of an earlier container, is being removed' }
     : undefined;
 
-const noPodYet: ReadyRule = ({ observed, course, hindrance }) => {
+const noPodYet: ReadyRule = ({ observed, target, blocker }) => {
   if (observed.pod) return undefined;
-  if (!course.image) return { reason: course.resolution.reason, message: course.resolution.message };
+  if (!target.image) return { reason: target.resolution.reason, message: target.resolution.message };
   const refused = observed.failures?.find(({ action }) => action === 'CreatePod');
   if (refused) return { reason: 'Starting', message: `The Pod could not be created: ${refused.message}` };
-  if (!hindrance) return { reason: 'Starting', message: 'The Pod is being created' };
+  if (!blocker) return { reason: 'Starting', message: 'The Pod is being created' };
   return {
-    reason: hindrance.reason === 'WaitingForNode' ? 'PodPending' : hindrance.reason,
-    message: hindrance.message,
+    reason: blocker.reason === 'WaitingForNode' ? 'PodPending' : blocker.reason,
+    message: blocker.message,
   };
 };
 
@@ -225,11 +225,11 @@ const readyRules: readonly ReadyRule[] = [
   pending,
 ];
 
-function readyCondition(s: Situation): Stated {
-  const hit = firstHit(readyRules, s);
+function readyCondition(input: Input): Stated {
+  const hit = firstHit(readyRules, input);
   if (hit) return { type: 'Ready', status: hit.status ?? 'False', reason: hit.reason, message: hit.message };
-  const interruption = interruptionOf(s.status, s.course);
+  const interruption = interruptionOf(input.status, input.target);
   const before = interruption ? `. ${interruptionText(interruption)}` : '';
-  const message = `${notReadyBecause(s.observed.pod)}${before}`;
+  const message = `${notReadyBecause(input.observed.pod)}${before}`;
   return { type: 'Ready', status: 'False', reason: 'Starting', message };
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { container } from '../../../test/fixtures/builders.ts';
 import { keyOf } from '../../runtime/object.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
-import { DeletedPods } from './deleted-pods.ts';
+import { PodDeletionExpectations } from './deleted-pods.ts';
 import type { Observed } from './observed.ts';
 import { isReady } from './outcome.ts';
 
@@ -41,7 +41,7 @@ const observed = (seen: Pod | undefined): Observed => ({
 });
 /** What is believed of a Pod after the one with uid `a` was deleted. */
 function after(...seen: (Pod | undefined)[]): Observed {
-  const deleted = new DeletedPods();
+  const deleted = new PodDeletionExpectations();
   deleted.add(keyOf(owner.metadata), 'a', now);
   return seen.map((it) => deleted.mark(observed(it))).at(-1) as Observed;
 }
@@ -82,11 +82,11 @@ describe('after a Pod was deleted', () => {
 
   test('one that is there, or that no one saw, was deleted by no one else', () => {
     expect(after(pod('b')).deletedByOthers).toBeUndefined();
-    expect(new DeletedPods().mark(observed(undefined)).deletedByOthers).toBeUndefined();
+    expect(new PodDeletionExpectations().mark(observed(undefined)).deletedByOthers).toBeUndefined();
   });
 
   test('it is forgotten with its container', () => {
-    const deleted = new DeletedPods();
+    const deleted = new PodDeletionExpectations();
     deleted.mark(observed(pod('a')));
     deleted.add(keyOf(owner.metadata), 'a', now);
     deleted.forget(keyOf(owner.metadata));

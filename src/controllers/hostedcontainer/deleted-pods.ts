@@ -1,14 +1,14 @@
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import { keyOf, parseKey } from '../../runtime/object.ts';
-import { DeletedObjects } from '../deleted-objects.ts';
+import { DeletionExpectations } from '../deleted-objects.ts';
 import type { Observed } from './observed.ts';
 
 /**
  * What became of the Pods of containers. Whose deletion was accepted is going, although the cache may not know for a moment: who
  * then said that such a Pod is Ready would let a rollout take down one more than may be.
  */
-export class DeletedPods {
-  readonly #objects = new DeletedObjects<Pod>();
+export class PodDeletionExpectations {
+  readonly #objects = new DeletionExpectations<Pod>();
 
   /** The deletion of the Pod of this container was accepted. */
   add(key: string, uid: string, now: Date): void {

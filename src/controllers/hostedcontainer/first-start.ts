@@ -6,7 +6,7 @@ import { nodeHasImage } from '../../pod/placement.ts';
 import type { Placement } from '../../pod/placement.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import { formatTime } from '../../runtime/time.ts';
-import type { Hindrance } from './situation.ts';
+import type { Blocker } from './input.ts';
 import type { Observed } from './observed.ts';
 
 /**
@@ -30,14 +30,18 @@ function knownDeadline(o: Observed): string | undefined {
 }
 
 /** Why a first start waits although a node has the image; undefined when it does not. */
-export function hasSpread(o: Observed, image: UsableImage, placement: Placement): { hindrance: Hindrance } | undefined {
+export function waitingForDistribution(
+  o: Observed,
+  image: UsableImage,
+  placement: Placement,
+): { blocker: Blocker } | undefined {
   if (!isFirstStart(o)) return undefined;
   const deadline = knownDeadline(o) ?? latestDeadline(o);
   if (o.now.getTime() >= Date.parse(deadline) || !moreNodesCome(o, image, placement)) return undefined;
   // No node is named, and none counted: the text is the same until the wait ends, and costs one write.
   const needs = storedImages(image).map(imageName).join(', ');
   const message = `A node has what the container needs (${needs}), and more nodes where it can run are getting it. The container starts when they have it, at ${deadline} at the latest, so that new containers do not all run on the first node`;
-  return { hindrance: { reason: 'WaitingForDistribution', message, firstStartDeadline: deadline } };
+  return { blocker: { reason: 'WaitingForDistribution', message, firstStartDeadline: deadline } };
 }
 
 /** A node that could run the container lacks something, and is getting all that it lacks. */
@@ -58,15 +62,15 @@ function moreNodesCome(o: Observed, image: UsableImage, { candidates, withImage 
 /** The deadline counts until there is a Pod, whatever else keeps it from being made: one container waits once. */
 export function keptDeadline(
   o: Observed,
-  hindrance: Hindrance | undefined,
+  blocker: Blocker | undefined,
 ): Pick<HostedContainerStatus, 'firstStartDeadline'> {
   if (!isFirstStart(o) || isSuspended(o.container)) return {};
-  const deadline = knownDeadline(o) ?? hindrance?.firstStartDeadline;
+  const deadline = knownDeadline(o) ?? blocker?.firstStartDeadline;
   return deadline === undefined ? {} : { firstStartDeadline: deadline };
 }
 
 /** When to look again: nothing tells a container that a node has failed to get the image. */
-export const lookAgainSeconds = ({ firstStartDeadline }: Hindrance, now: Date): number =>
+export const requeueSeconds = ({ firstStartDeadline }: Blocker, now: Date): number =>
   firstStartDeadline === undefined
     ? 30
     : Math.max(1, Math.min(10, (Date.parse(firstStartDeadline) - now.getTime()) / 1000));

@@ -8,8 +8,8 @@ import { ApiError, isAlreadyExists, isRefusal } from '../../runtime/errors.ts';
 import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { catalogOf } from './cached-images.ts';
-import { withTrial } from './observed.ts';
-import type { DataLocation, LogTail, Need, Observed, PodSettings } from './observed.ts';
+import { withDryRun } from './observed.ts';
+import type { DataLocation, LogTail, Query, Observed, PodSettings } from './observed.ts';
 
 const logLines = 20;
 const logBytes = 4096;
@@ -37,16 +37,16 @@ export async function observe(
   };
 }
 
-/** Sees what a plan asked to see. */
-export async function look(client: Client, observed: Observed, need: Need, signal: AbortSignal): Promise<Observed> {
+/** Answers a query of a plan. */
+export async function answer(client: Client, observed: Observed, query: Query, signal: AbortSignal): Promise<Observed> {
   const { namespace = '', name } = observed.container.metadata;
-  switch (need.type) {
+  switch (query.type) {
     case 'DataLocation':
-      return { ...observed, data: await locateData(client, observed.container, need.claimName, signal) };
-    case 'Trial':
-      return withTrial(observed, need.pod, await tryPod(client, need.pod, signal));
+      return { ...observed, data: await locateData(client, observed.container, query.claimName, signal) };
+    case 'DryRun':
+      return withDryRun(observed, query.pod, await dryRunPod(client, query.pod, signal));
     case 'LogTail':
-      return { ...observed, logTail: await logTail(client, { namespace, name }, need.previous, signal) };
+      return { ...observed, logTail: await logTail(client, { namespace, name }, query.previous, signal) };
   }
 }
 
@@ -76,7 +76,7 @@ async function locateData(
  * Lets the API server check the Pod, with all of admission, without making it. It has its own name, for policies may look at
  * that; that another Pod has the name is found out last, after nothing else was against it.
  */
-async function tryPod(client: Client, pod: Pod, signal: AbortSignal): Promise<{ refusal?: string }> {
+async function dryRunPod(client: Client, pod: Pod, signal: AbortSignal): Promise<{ refusal?: string }> {
   try {
     const refusal = await refusalOf(() => client.create(pods, pod, { dryRun: true, signal }));
     return refusal === undefined ? {} : { refusal };
@@ -97,7 +97,7 @@ async function refusalOf(create: () => Promise<unknown>): Promise<string | undef
   }
 }
 
-/** The end of the log of the run that failed. A revert does not wait for it, but whether the node answers is part of a verdict. */
+/** The end of the log of the run that failed. A revert does not wait for it, but whether the node answers is part of the outcome. */
 async function logTail(
   client: Client,
   pod: { namespace: string; name: string },

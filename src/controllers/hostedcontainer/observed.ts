@@ -5,6 +5,7 @@ import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
 import type { Node, NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
+import type { EventNotice } from '../../runtime/events.ts';
 
 /** What is known of images; answered from caches. */
 export interface Catalog {
@@ -47,7 +48,7 @@ export interface DataLocation {
 }
 
 /** The answer of the API server to a Pod that it was asked to check. */
-export interface Trial {
+export interface DryRun {
   /** Why it refuses the Pod; unset: it takes it. */
   refusal?: string | undefined;
 }
@@ -77,8 +78,8 @@ export interface Observed {
   /** The claim that was made from the template, now or earlier, if it was. */
   claim?: Claim | undefined;
   data?: DataLocation | undefined;
-  /** What the API server said to Pods that were tried without being created, by their hash. */
-  trials?: ReadonlyMap<string, Trial> | undefined;
+  /** What the API server said to Pods of dry runs, by their hash. */
+  dryRuns?: ReadonlyMap<string, DryRun> | undefined;
   /** The last lines of the log of the failing container. */
   logTail?: LogTail | undefined;
   /** Since when this operator leads: of what was before it knows only what the status says. */
@@ -102,19 +103,19 @@ export interface Failure {
 }
 
 /** What the API server has said to this very Pod, if it was asked. */
-export const trialOf = ({ trials }: Observed, pod: Pod): Trial | undefined => trials?.get(hashOf(pod));
+export const dryRunOf = ({ dryRuns }: Observed, pod: Pod): DryRun | undefined => dryRuns?.get(hashOf(pod));
 
 /** What was seen, with one more answer of the API server. */
-export const withTrial = (o: Observed, pod: Pod, trial: Trial): Observed => ({
+export const withDryRun = (o: Observed, pod: Pod, dryRun: DryRun): Observed => ({
   ...o,
-  trials: new Map([...(o.trials ?? []), [hashOf(pod), trial]]),
+  dryRuns: new Map([...(o.dryRuns ?? []), [hashOf(pod), dryRun]]),
 });
 
 const hashOf = ({ metadata }: Pod): string => metadata.annotations?.[annotations.podHash] ?? '';
 
-/** Something the plan must see before it can decide. */
-export type Need =
-  { type: 'DataLocation'; claimName: string } | { type: 'Trial'; pod: Pod } | { type: 'LogTail'; previous: boolean };
+/** Something that the plan must know before it can decide, and that costs a call. */
+export type Query =
+  { type: 'DataLocation'; claimName: string } | { type: 'DryRun'; pod: Pod } | { type: 'LogTail'; previous: boolean };
 
 export type Action =
   | { type: 'CreateClaim'; claim: Claim }
@@ -125,18 +126,12 @@ export type Action =
   | { type: 'RevertSpec'; image: string }
   | { type: 'Unassign' };
 
-/** An event for the user; emitted when the status that tells it has been written. */
-export interface Note {
-  type: 'Normal' | 'Warning';
-  reason: string;
-  message: string;
-}
-
 export interface Plan {
   /** Set: look at this and plan again; the rest of the plan is void. */
-  need?: Need;
+  query?: Query;
   actions: Action[];
   status: HostedContainerStatus;
-  notes: Note[];
+  /** Recorded when the status that tells of them is written. */
+  events: EventNotice[];
   requeueAfterSeconds?: number;
 }

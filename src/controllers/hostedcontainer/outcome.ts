@@ -10,11 +10,11 @@ import { firstHit } from '../../runtime/rules.ts';
  * How an attempt to run an image stands. Only what its container did makes it `Failed`. `Inconclusive`: its Pod has ended, or
  * could not start its container, for another reason; that says nothing about the image.
  */
-export type Verdict =
-  | { outcome: 'InProgress'; recheckAfterSeconds?: number }
-  | { outcome: 'Succeeded'; readyTime: string }
-  | { outcome: 'Failed'; reason: string; message: string; previousLog: boolean }
-  | { outcome: 'Inconclusive'; reason: string; message: string; ended: boolean };
+export type Outcome =
+  | { type: 'InProgress'; requeueAfterSeconds?: number }
+  | { type: 'Succeeded'; readyTime: string }
+  | { type: 'Failed'; reason: string; message: string; previousLog: boolean }
+  | { type: 'Inconclusive'; reason: string; message: string; ended: boolean };
 
 /** The number of evictions of an attempt, each because the container used more disk or memory than it may, that is a failure. */
 export const ownEvictionLimit = 3;
@@ -88,7 +88,7 @@ export const startError = (pod: Pod | undefined): { reason: string; message: str
     : undefined;
 };
 
-interface Judged {
+interface Input {
   container: HostedContainer;
   pod: Pod;
   attempt: Attempt;
@@ -98,57 +98,57 @@ interface Judged {
   leadingSince?: Date | undefined;
   now: Date;
 }
-type Rule = (judged: Judged) => Verdict | undefined;
+type Rule = (input: Input) => Outcome | undefined;
 
 const previousLog = (pod: Pod): boolean => mainStatus(pod)?.state?.running === undefined;
 
-const good: Rule = ({ container, attempt: { readySince }, now }) =>
+const ready: Rule = ({ container, attempt: { readySince }, now }) =>
   readySince !== undefined && secondsSince(readySince, now) >= container.spec.upgrade.minReadySeconds
-    ? { outcome: 'Succeeded', readyTime: readySince }
+    ? { type: 'Succeeded', readyTime: readySince }
     : undefined;
 
 const launchGaveUp: Rule = ({ pod }) => {
   const failure = launchFailure(pod);
-  return failure && { outcome: 'Failed', ...failure, previousLog: previousLog(pod) };
+  return failure && { type: 'Failed', ...failure, previousLog: previousLog(pod) };
 };
 
 const tooManyExits: Rule = ({ container, attempt: { exits: count = 0 }, pod }) => {
   if (count < container.spec.upgrade.maxRestarts) return undefined;
   const message = `The command exited ${count} times, last with code ${lastExit(pod)?.exitCode ?? 'unknown'}`;
-  return { outcome: 'Failed', reason: 'CrashLooping', message, previousLog: previousLog(pod) };
+  return { type: 'Failed', reason: 'CrashLooping', message, previousLog: previousLog(pod) };
 };
 
 const tooManyEvictions: Rule = ({ attempt: { evictions = 0 }, pod }) => {
   if (evictions < ownEvictionLimit) return undefined;
   const message = `It was evicted ${evictions} times because it used more than it may, last: ${podEnd(pod)?.message ?? ''}`;
-  return { outcome: 'Failed', reason: 'Evicted', message: message.trim(), previousLog: false };
+  return { type: 'Failed', reason: 'Evicted', message: message.trim(), previousLog: false };
 };
 
 const podEnded: Rule = ({ pod }) => {
   const end = podEnd(pod);
-  return end && { outcome: 'Inconclusive', reason: end.reason, message: end.message, ended: true };
+  return end && { type: 'Inconclusive', reason: end.reason, message: end.message, ended: true };
 };
 
 /** How often a node that did not answer is asked again. */
-const askAgainSeconds = 5;
+const requeueAfterSeconds = 5;
 
 /** What ran before this operator led may have changed in the meantime: kubelets have a while to report it. */
-function secondsToDeadline({ container, attempt, leadingSince, now }: Judged): number {
+function secondsToDeadline({ container, attempt, leadingSince, now }: Input): number {
   const left = container.spec.upgrade.progressDeadlineSeconds - elapsedSeconds(attempt, now);
   if (!ranBefore(attempt, leadingSince)) return left;
   return Math.max(left, silenceSeconds - secondsSince(leadingSince.toISOString(), now));
 }
 
 /** It ran for so long, and is not Ready. One that is Ready at that moment is given its `minReadySeconds`. */
-const deadlinePassed: Rule = (judged) => {
-  const { container, pod, attempt, logTail } = judged;
+const deadlinePassed: Rule = (input) => {
+  const { container, pod, attempt, logTail } = input;
   const { progressDeadlineSeconds, minReadySeconds } = container.spec.upgrade;
-  if (attempt.readySince !== undefined || secondsToDeadline(judged) > 0) return undefined;
+  if (attempt.readySince !== undefined || secondsToDeadline(input) > 0) return undefined;
   // Its node may be dead: then its taint comes within that time, and stops the clock.
-  if (logTail?.nodeAnswers === false && secondsToDeadline(judged) > -silenceSeconds)
-    return { outcome: 'InProgress', recheckAfterSeconds: askAgainSeconds };
+  if (logTail?.nodeAnswers === false && secondsToDeadline(input) > -silenceSeconds)
+    return { type: 'InProgress', requeueAfterSeconds };
   return {
-    outcome: 'Failed',
+    type: 'Failed',
     reason: 'ProgressDeadlineExceeded',
     message: `It ran for ${progressDeadlineSeconds} s and was not Ready for ${minReadySeconds} s. ${notReadyBecause(pod)}`,
     previousLog: previousLog(pod),
@@ -156,31 +156,39 @@ const deadlinePassed: Rule = (judged) => {
 };
 
 /** Its container could not run for as long as it may take to be Ready: what ran before serves meanwhile. */
-const neverRan: Rule = ({ container, pod, attempt: { waitingSince }, hasWayBack, now }) => {
+const notStarted: Rule = ({ container, pod, attempt: { waitingSince }, hasWayBack, now }) => {
   if (!hasWayBack || waitingSince === undefined) return undefined;
   if (secondsSince(waitingSince, now) < container.spec.upgrade.progressDeadlineSeconds) return undefined;
   const stuck = startError(pod);
   const reason = stuck?.reason ?? (mainStatus(pod)?.state === undefined ? 'PodPending' : 'Starting');
-  return { outcome: 'Inconclusive', reason, message: stuck?.message ?? notReadyBecause(pod), ended: false };
+  return { type: 'Inconclusive', reason, message: stuck?.message ?? notReadyBecause(pod), ended: false };
 };
 
 /** First hit wins: the most telling reason comes first. */
-const rules: readonly Rule[] = [good, launchGaveUp, tooManyExits, tooManyEvictions, podEnded, deadlinePassed, neverRan];
+const rules: readonly Rule[] = [
+  ready,
+  launchGaveUp,
+  tooManyExits,
+  tooManyEvictions,
+  podEnded,
+  deadlinePassed,
+  notStarted,
+];
 
 /** Judges an attempt by the rules of `spec.upgrade`, from what its Pod tells now and what its Pods told before. */
-export function judge(judged: Judged): Verdict {
-  const verdict = firstHit(rules, judged);
-  if (verdict) return verdict;
-  const { container, attempt, hasWayBack, now } = judged;
+export function outcomeOf(input: Input): Outcome {
+  const outcome = firstHit(rules, input);
+  if (outcome) return outcome;
+  const { container, attempt, hasWayBack, now } = input;
   const { minReadySeconds, progressDeadlineSeconds } = container.spec.upgrade;
   const due = [
     ...(attempt.readySince === undefined ? [] : [minReadySeconds - secondsSince(attempt.readySince, now)]),
-    ...(attempt.runningSince === undefined || attempt.readySince !== undefined ? [] : [secondsToDeadline(judged)]),
+    ...(attempt.runningSince === undefined || attempt.readySince !== undefined ? [] : [secondsToDeadline(input)]),
     ...(attempt.waitingSince === undefined || !hasWayBack
       ? []
       : [progressDeadlineSeconds - secondsSince(attempt.waitingSince, now)]),
   ];
-  return { outcome: 'InProgress', ...(due.length > 0 && { recheckAfterSeconds: Math.max(0.05, Math.min(...due)) }) };
+  return { type: 'InProgress', ...(due.length > 0 && { requeueAfterSeconds: Math.max(0.05, Math.min(...due)) }) };
 }
 
 /** Why a Pod is not Ready, in the words of the kubelet or the scheduler. */

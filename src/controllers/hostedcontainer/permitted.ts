@@ -1,5 +1,5 @@
 import { notPermitted } from '../../pod/permitted.ts';
-import type { Stated } from './situation.ts';
+import type { Stated } from './input.ts';
 import type { Observed } from './observed.ts';
 
 export const permittedType = 'Permitted';

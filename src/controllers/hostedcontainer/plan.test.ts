@@ -264,7 +264,7 @@ describe('revert', () => {
     w.edit({ image: 'os:v3' });
     w.pass(20);
     expect(w.object.status?.failedImages?.[0]?.message).toContain('last words');
-    expect(w.notes.find((n) => n.reason === 'UpgradeReverted')?.message).toContain('last words');
+    expect(w.notes.find((n) => n.reason === 'UpgradeReverted')?.note).toContain('last words');
   });
 
   test('with Hold spec is left alone and the last known good runs', () => {

@@ -11,23 +11,23 @@ import { adopt } from './adopt.ts';
 import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
 import { permittedCondition, permittedType } from './permitted.ts';
-import type { Hindrance } from './situation.ts';
-import { assign, isOnCourse, mustRevertSpec, mustUnassign, setCourse } from './target.ts';
-import type { Course } from './target.ts';
+import type { Blocker } from './input.ts';
+import { assign, matchesTarget, mustRevertSpec, mustUnassign, chooseTarget } from './target.ts';
+import type { Target } from './target.ts';
 import { dataActions } from './data.ts';
-import { keptDeadline, lookAgainSeconds } from './first-start.ts';
-import { gate, isRefused } from './preflight.ts';
-import type { Passage } from './preflight.ts';
+import { keptDeadline, requeueSeconds } from './first-start.ts';
+import { preflight, isRefused } from './preflight.ts';
+import type { PreflightResult } from './preflight.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
-import { notesOf } from './events.ts';
-import { trialOf } from './observed.ts';
+import { eventsFor } from './events.ts';
+import { dryRunOf } from './observed.ts';
 import { isLeaving, whoseIsIt, withoutStranger } from './own-pod.ts';
 import type { Action, Failure, Observed, Plan } from './observed.ts';
 import { closeNewest, findFailure, isOf, newest, recordFailure } from './history.ts';
 import { countDeletion } from './taken-pod.ts';
 import { mainStatus } from './outcome.ts';
 import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
-import type { Step } from './watch.ts';
+import type { Decision } from './watch.ts';
 import { wayBackOf } from './way-back.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 
@@ -37,22 +37,22 @@ import { isSuspended } from '../../pod/suspended.ts';
  */
 export function planHostedContainer(seen: Observed): Plan {
   if (seen.container.metadata.deletionTimestamp !== undefined)
-    return { actions: dataActions(seen), status: seen.container.status ?? {}, notes: [] };
+    return { actions: dataActions(seen), status: seen.container.status ?? {}, events: [] };
   const o = adopt(withoutStranger(seen));
   const before = o.container.status ?? {};
-  const course = setCourse(o);
-  if (course.image && mustRevertSpec(o, course) && !isRevertTried(o)) return planRevert(o, imageName(course.image));
-  const settled = settleRevert(o, course, assign(before, o, course));
-  const tracked = countDeletion(o, course, trackAttempt(o, course, settled));
-  const step = takeStep(o, course, tracked);
-  if (step.need) return { need: step.need, actions: [], status: before, notes: [] };
-  const status = describe(o, afterStep(o, course, step), step);
+  const target = chooseTarget(o);
+  if (target.image && mustRevertSpec(o, target) && !isRevertTried(o)) return planRevert(o, imageName(target.image));
+  const settled = settleRevert(o, target, assign(before, o, target));
+  const tracked = countDeletion(o, target, trackAttempt(o, target, settled));
+  const decision = decide(o, target, tracked);
+  if (decision.query) return { query: decision.query, actions: [], status: before, events: [] };
+  const status = describe(o, afterDecision(o, target, decision), decision);
   const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];
   return {
-    actions: [...dataActions(o), ...step.actions, ...unassign],
+    actions: [...dataActions(o), ...decision.actions, ...unassign],
     status,
-    notes: notesOf(o, status),
-    ...(step.requeueAfterSeconds !== undefined && { requeueAfterSeconds: step.requeueAfterSeconds }),
+    events: eventsFor(o, status),
+    ...(decision.requeueAfterSeconds !== undefined && { requeueAfterSeconds: decision.requeueAfterSeconds }),
   };
 }
 
@@ -63,35 +63,35 @@ export function planHostedContainer(seen: Observed): Plan {
 function planRevert(o: Observed, image: string): Plan {
   const { container } = o;
   const plan = planHostedContainer({ ...o, container: { ...container, spec: { ...container.spec, image } } });
-  return plan.need ? plan : { ...plan, actions: [...plan.actions, { type: 'RevertSpec', image }] };
+  return plan.query ? plan : { ...plan, actions: [...plan.actions, { type: 'RevertSpec', image }] };
 }
 
 const revertFailure = (o: Observed): Failure | undefined => o.failures?.find(({ action }) => action === 'RevertSpec');
 const isRevertTried = (o: Observed): boolean => o.isSpecReverted === true || revertFailure(o) !== undefined;
 
 /** An attempt that has succeeded is none any more: that is reported at once, not by a second write. */
-function afterStep(o: Observed, course: Course, { status }: Step): Course {
+function afterDecision(o: Observed, target: Target, { status }: Decision): Target {
   const { lastKnownGoodImage: image, lastKnownGoodDigest: digest } = o.container.status ?? {};
-  if (status.lastKnownGoodImage === image && status.lastKnownGoodDigest === digest) return course;
-  return setCourse({ ...o, container: { ...o.container, status } });
+  if (status.lastKnownGoodImage === image && status.lastKnownGoodDigest === digest) return target;
+  return chooseTarget({ ...o, container: { ...o.container, status } });
 }
 
 /** A failed attempt counts as reverted once nothing asks for it any more, or the operator may not, or must not again, change that. */
-function settleRevert(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
+function settleRevert(o: Observed, target: Target, status: HostedContainerStatus): HostedContainerStatus {
   const last = newest(status);
   const leaves =
-    course.image !== undefined && !course.isAttempt && last?.outcome === 'Failed' && !isOf(last, course.image);
+    target.image !== undefined && !target.isAttempt && last?.outcome === 'Failed' && !isOf(last, target.image);
   if (!leaves) return status;
-  const failure = mustRevertSpec(o, course) ? revertFailure(o) : undefined;
+  const failure = mustRevertSpec(o, target) ? revertFailure(o) : undefined;
   if (failure && !failure.isFinal) return status;
   const message = failure && truncate(`spec.image could not be written back: ${failure.message}`, 1000);
   return closeNewest(status, { outcome: 'Reverted', ...(message && { message }) });
 }
 
-function takeStep(o: Observed, course: Course, status: HostedContainerStatus): Step {
+function decide(o: Observed, target: Target, status: HostedContainerStatus): Decision {
   const { pod, container } = o;
-  const still: Step = { actions: [], status };
-  const remove = (why: string): Step => ({
+  const still: Decision = { actions: [], status };
+  const remove = (why: string): Decision => ({
     actions: pod?.metadata.uid ? [{ type: 'DeletePod', uid: pod.metadata.uid, why }] : [],
     status,
   });
@@ -100,33 +100,33 @@ function takeStep(o: Observed, course: Course, status: HostedContainerStatus): S
   if (o.stranger && isLeaving(o.stranger)) return { ...still, requeueAfterSeconds: 30 };
   if (o.stranger) {
     const message = whoseIsIt(o.stranger);
-    return { ...still, hindrance: { reason: 'PodConflict', message }, requeueAfterSeconds: 30 };
+    return { ...still, blocker: { reason: 'PodConflict', message }, requeueAfterSeconds: 30 };
   }
   if (isSuspended(container)) return pod ? remove('The container is suspended') : still;
-  if (!course.image) return still;
-  if (pod && isOnCourse(pod, course)) return watchPod(o, course, pod, status);
+  if (!target.image) return still;
+  if (pod && matchesTarget(pod, target)) return watchPod(o, target, pod, status);
   const end = pod && podEnd(pod);
-  if (!end) return replacePod(o, course, status);
-  const back = wayBackOf(o, course);
-  if (!back || !isOnCourse(pod, back)) return remove(`The Pod ended: ${end.reason}`);
+  if (!end) return replacePod(o, target, status);
+  const back = wayBackOf(o, target);
+  if (!back || !matchesTarget(pod, back)) return remove(`The Pod ended: ${end.reason}`);
   return replaceEnded(o, back, status, { pod, ...end });
 }
 
 /** There is no Pod, or one of another shape or image: nothing is touched before everything says that the next one can run. */
-function replacePod(o: Observed, course: Course, before: HostedContainerStatus): Step {
+function replacePod(o: Observed, target: Target, before: HostedContainerStatus): Decision {
   const { pod, now } = o;
-  const image = course.image;
+  const image = target.image;
   if (!image) return { actions: [], status: before };
-  const interruption = interruptionOf(before, course);
+  const interruption = interruptionOf(before, target);
   const pause = pauseSeconds(interruption, now);
   if (interruption && pause > 0) {
-    const hindrance: Hindrance = { reason: 'Interrupted', message: pauseText(interruption) };
-    return waitFor(o, course, before, { hindrance, seconds: pause });
+    const blocker: Blocker = { reason: 'Interrupted', message: pauseText(interruption) };
+    return waitFor(o, target, before, { blocker, seconds: pause });
   }
-  const passed = gate(o, image);
-  if ('need' in passed) return { actions: [], status: before, need: passed.need };
-  if ('hindrance' in passed) return refused(o, course, before, passed.hindrance);
-  const status = course.isAttempt ? ensureAttempt(before, course, now) : before;
+  const passed = preflight(o, image);
+  if ('query' in passed) return { actions: [], status: before, query: passed.query };
+  if ('blocker' in passed) return refused(o, target, before, passed.blocker);
+  const status = target.isAttempt ? ensureAttempt(before, target, now) : before;
   if (!pod) return creation(passed, status);
   const from = pod.metadata.annotations?.[annotations.image] ?? 'another image';
   const why =
@@ -140,68 +140,68 @@ const whatToDoAboutRefusal =
   'Change the quota, policy or object that is named, or the specification; the API server is asked again every 30 s';
 
 /**
- * The gate is shut. That the API server refuses the Pod is a failure of the attempt only if it would take one of the last known
+ * A blocker keeps the next Pod from being made. That the API server refuses the Pod is a failure of the attempt only if it would take one of the last known
  * good at this moment: a quota, a missing ServiceAccount or a namespace that goes say nothing about the image.
  */
-function refused(o: Observed, course: Course, status: HostedContainerStatus, hindrance: Hindrance): Step {
-  const { reason, message } = hindrance;
-  const told = (text: string) =>
-    reason === 'PodForbidden' ? { ...hindrance, message: `${text}. ${whatToDoAboutRefusal}` } : hindrance;
-  const waits = { hindrance: told(message), seconds: lookAgainSeconds(hindrance, o.now) };
-  const back = reason === 'PodForbidden' ? wayBackOf(o, course) : undefined;
-  if (!back?.image || !course.image || course.failedWithoutWayBack) return waitFor(o, course, status, waits);
+function refused(o: Observed, target: Target, status: HostedContainerStatus, blocker: Blocker): Decision {
+  const { reason, message } = blocker;
+  const withText = (text: string) =>
+    reason === 'PodForbidden' ? { ...blocker, message: `${text}. ${whatToDoAboutRefusal}` } : blocker;
+  const waits = { blocker: withText(message), seconds: requeueSeconds(blocker, o.now) };
+  const back = reason === 'PodForbidden' ? wayBackOf(o, target) : undefined;
+  if (!back?.image || !target.image || target.failedWithoutWayBack) return waitFor(o, target, status, waits);
   const pod = buildPod(o.container, back.image, o.scaffolds);
-  const trial = trialOf(o, pod);
-  if (!trial) return { actions: [], status, need: { type: 'Trial', pod } };
-  if (isRefused(o, trial)) {
+  const dryRun = dryRunOf(o, pod);
+  if (!dryRun) return { actions: [], status, query: { type: 'DryRun', pod } };
+  if (isRefused(o, dryRun)) {
     const both = `${message}. A Pod of ${imageName(back.image)} would be refused too, so this says nothing about the image`;
-    return waitFor(o, course, status, { ...waits, hindrance: told(both) });
+    return waitFor(o, target, status, { ...waits, blocker: withText(both) });
   }
   // It has failed before it cost the running container anything.
-  const begun = ensureAttempt(status, course, o.now);
-  return { actions: [], status: recordFailure(begun, course.image, course.fingerprint, { reason, message }, o.now) };
+  const begun = ensureAttempt(status, target, o.now);
+  return { actions: [], status: recordFailure(begun, target.image, target.fingerprint, { reason, message }, o.now) };
 }
 
 /** The way forward is shut for now: whatever shuts it, the last known good runs if it can. */
 function waitFor(
   o: Observed,
-  course: Course,
+  target: Target,
   status: HostedContainerStatus,
-  { hindrance, seconds }: { hindrance: Hindrance; seconds: number },
-): Step {
-  return { ...standIn(o, course, status, seconds), hindrance };
+  { blocker, seconds }: { blocker: Blocker; seconds: number },
+): Decision {
+  return { ...standIn(o, target, status, seconds), blocker };
 }
 
-function standIn(o: Observed, course: Course, status: HostedContainerStatus, seconds: number): Step {
-  const back = wayBackOf(o, course);
-  const still: Step = { actions: [], status, requeueAfterSeconds: seconds };
+function standIn(o: Observed, target: Target, status: HostedContainerStatus, seconds: number): Decision {
+  const back = wayBackOf(o, target);
+  const still: Decision = { actions: [], status, requeueAfterSeconds: seconds };
   if (o.pod || !back?.image) return still;
   const pause = pauseSeconds(interruptionOf(status, back), o.now);
   if (pause > 0) return { ...still, requeueAfterSeconds: Math.min(pause, seconds) };
-  const passed = gate(o, back.image);
-  if ('need' in passed) return { actions: [], status, need: passed.need };
+  const passed = preflight(o, back.image);
+  if ('query' in passed) return { actions: [], status, query: passed.query };
   return 'pod' in passed
     ? { ...creation(passed, status), requeueAfterSeconds: seconds }
     : { ...still, requeueAfterSeconds: Math.min(30, seconds) };
 }
 
-const creation = ({ pod, claim }: Extract<Passage, { pod: Pod }>, status: HostedContainerStatus): Step => ({
+const creation = ({ pod, claim }: Extract<PreflightResult, { pod: Pod }>, status: HostedContainerStatus): Decision => ({
   actions: [...(claim ? [{ type: 'CreateClaim' as const, claim }] : []), { type: 'CreatePod', pod }],
   status,
 });
 
 /** The status that tells all this. */
-function describe(o: Observed, course: Course, step: Step): HostedContainerStatus {
+function describe(o: Observed, target: Target, decision: Decision): HostedContainerStatus {
   const { pod, container, now } = o;
   const { generation } = container.metadata;
-  const { targetImage: _target, firstStartDeadline: _deadline, ...rest } = step.status;
-  const isNews = course.image && !isLastKnownGood(rest, course.image) && !findFailure(rest, course.fingerprint);
+  const { targetImage: _target, firstStartDeadline: _deadline, ...rest } = decision.status;
+  const isNews = target.image && !isLastKnownGood(rest, target.image) && !findFailure(rest, target.fingerprint);
   const status: HostedContainerStatus = {
     ...rest,
     ...(generation !== undefined && { observedGeneration: generation }),
     ...runningImage(pod),
-    ...keptDeadline(o, step.hindrance),
-    ...(isNews && course.image && { targetImage: imageName(course.image) }),
+    ...keptDeadline(o, decision.blocker),
+    ...(isNews && target.image && { targetImage: imageName(target.image) }),
     nodeName: nodeOf(o),
     lastKnownGoodNode: lastKnownGoodNode(o, rest),
     podIP: pod?.status?.podIP,
@@ -210,7 +210,7 @@ function describe(o: Observed, course: Course, step: Step): HostedContainerStatu
     replicas: nodeOf(o) === undefined ? 0 : 1,
     selector: `${labels.hostedContainer}=${container.metadata.name}`,
   };
-  const stated = conditionsOf({ observed: o, course, hindrance: step.hindrance, status });
+  const stated = conditionsOf({ observed: o, target, blocker: decision.blocker, status });
   // Only where there is something to say: it is no part of the life of a container.
   const earlier = removeConditions(container.status?.conditions, permittedType);
   const all = [...stated, ...permittedCondition(o)];

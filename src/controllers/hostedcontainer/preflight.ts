@@ -8,64 +8,64 @@ import type { Claim } from '../../pod/claim.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
-import type { Hindrance } from './situation.ts';
-import { trialOf } from './observed.ts';
-import type { ImageDigest, Need, Observed, Trial } from './observed.ts';
+import type { Blocker } from './input.ts';
+import { dryRunOf } from './observed.ts';
+import type { ImageDigest, Query, Observed, DryRun } from './observed.ts';
 import { lookUp } from './images.ts';
-import { hasSpread } from './first-start.ts';
+import { waitingForDistribution } from './first-start.ts';
 import { isQuotaShut } from './quota.ts';
 import { firstHit } from '../../runtime/rules.ts';
 
-/** The next Pod may be made, with a claim for its data where there is none yet, or why not, or what must be looked at first. */
-export type Passage = { pod: Pod; claim?: Claim | undefined } | { hindrance: Hindrance } | { need: Need };
+/** The next Pod may be made, with a claim for its data where there is none yet, or what blocks it, or what must be asked first. */
+export type PreflightResult = { pod: Pod; claim?: Claim | undefined } | { blocker: Blocker } | { query: Query };
 
 /**
  * Everything that must hold before the Pod that runs now is touched, cheapest first: the specification makes sense for this
  * image, the software and the data are there, a node that can run the container has all images, and the API server
  * takes the Pod.
  */
-export function gate(o: Observed, image: UsableImage): Passage {
+export function preflight(o: Observed, image: UsableImage): PreflightResult {
   const stop = firstHit(checks, o, image);
   if (stop) return stop;
   const pod = buildPod(o.container, image, o.scaffolds, o.now.getTime().toString(36));
-  const trial = trialOf(o, pod);
-  if (!trial) return { need: { type: 'Trial', pod } };
-  return isRefused(o, trial)
-    ? hindered('PodForbidden', `The API server refuses the Pod: ${trial.refusal ?? ''}`)
+  const dryRun = dryRunOf(o, pod);
+  if (!dryRun) return { query: { type: 'DryRun', pod } };
+  return isRefused(o, dryRun)
+    ? blocked('PodForbidden', `The API server refuses the Pod: ${dryRun.refusal ?? ''}`)
     : { pod, claim: o.data?.toCreate };
 }
 
-type Check = (o: Observed, image: UsableImage) => { hindrance: Hindrance } | { need: Need } | undefined;
+type Check = (o: Observed, image: UsableImage) => { blocker: Blocker } | { query: Query } | undefined;
 
-const hindered = (reason: Hindrance['reason'], message: string, waits?: boolean): { hindrance: Hindrance } => ({
-  hindrance: { reason, message, ...(waits !== undefined && { waits }) },
+const blocked = (reason: Blocker['reason'], message: string, waits?: boolean): { blocker: Blocker } => ({
+  blocker: { reason, message, ...(waits !== undefined && { waits }) },
 });
 
-const isValid: Check = ({ container, allowedCapabilities }, image) => {
+const invalidSpec: Check = ({ container, allowedCapabilities }, image) => {
   const problem = invalidity(container, image, allowedCapabilities);
-  return problem === undefined ? undefined : hindered('InvalidSpec', problem);
+  return problem === undefined ? undefined : blocked('InvalidSpec', problem);
 };
 
-const hasSoftware: Check = ({ container, catalog }) => {
+const softwareNotReady: Check = ({ container, catalog }) => {
   for (const { osImage } of container.spec.software ?? []) {
     if (osImage === undefined) continue;
     const { os, version = '' } = parseReference(osImage);
     const found = lookUp(catalog, os, version, 'spec.software');
-    if (!('digest' in found)) return hindered('SoftwareNotReady', found.message, found.waits ?? false);
+    if (!('digest' in found)) return blocked('SoftwareNotReady', found.message, found.waits ?? false);
   }
   return undefined;
 };
 
-const hasData: Check = ({ container, data }) => {
+const dataUnavailable: Check = ({ container, data }) => {
   const claimName = claimNameOf(container);
-  if (claimName !== undefined && !data) return { need: { type: 'DataLocation', claimName } };
-  return data?.problem === undefined ? undefined : hindered('DataUnavailable', data.problem);
+  if (claimName !== undefined && !data) return { query: { type: 'DataLocation', claimName } };
+  return data?.problem === undefined ? undefined : blocked('DataUnavailable', data.problem);
 };
 
-const hasNode: Check = (o, image) => {
+const noNodeWithImage: Check = (o, image) => {
   const placement = placementOf(o.container, image, o.nodes, o.data?.affinity);
-  if (placement.withImage.length > 0) return hasSpread(o, image, placement);
-  return hindered('WaitingForNode', noNode(o, image, placement), nodeComes(o, image, placement));
+  if (placement.withImage.length > 0) return waitingForDistribution(o, image, placement);
+  return blocked('WaitingForNode', noNodeText(o, image, placement), nodeComes(o, image, placement));
 };
 
 /** A node that can run the container is to get all images that it needs, or one that has gone away for a while would fit. */
@@ -86,20 +86,20 @@ function withoutPassing(node: Node): Node {
 }
 
 /** First hit wins. */
-const checks: readonly Check[] = [isValid, hasSoftware, hasData, hasNode];
+const checks: readonly Check[] = [invalidSpec, softwareNotReady, dataUnavailable, noNodeWithImage];
 
 /** Would the API server refuse it? The running Pod still counts against a quota that the next one needs: mostly only its removal tells. */
-export const isRefused = ({ pod }: Observed, { refusal }: Trial): boolean =>
+export const isRefused = ({ pod }: Observed, { refusal }: DryRun): boolean =>
   refusal !== undefined && !(pod !== undefined && /exceeded quota/.test(refusal) && !isQuotaShut(refusal));
 
-function noNode(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
+function noNodeText(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
   const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';
   if (candidates.length === 0) {
     return `No node can run the container: none${bound} fits its node selector, affinity, tolerations and architecture ${image.architecture}`;
   }
-  const lacks = missing.map(({ image: name, nodes }) => `${name} is not on ${shown(nodes)}`).join('; ');
+  const lacks = missing.map(({ image: name, nodes }) => `${name} is not on ${firstNames(nodes)}`).join('; ');
   return `No node${bound} where the container can run has all that it needs: ${lacks}. Distribute it there, or wait until it is`;
 }
 
-const shown = (nodes: readonly string[]): string =>
+const firstNames = (nodes: readonly string[]): string =>
   nodes.slice(0, 3).join(', ') + (nodes.length > 3 ? ` and ${nodes.length - 3} more` : '');

@@ -1,6 +1,6 @@
-import { isOnCourse } from './target.ts';
+import { matchesTarget } from './target.ts';
 import { needsPerson } from '../ends.ts';
-import type { Stated, Situation } from './situation.ts';
+import type { Stated, Input } from './input.ts';
 import type { Action } from './observed.ts';
 import { endOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
@@ -13,13 +13,13 @@ interface Cause {
 }
 
 interface View {
-  situation: Situation;
+  input: Input;
   upgraded: Stated;
   ready: Stated;
 }
 type Rule = (view: View) => Cause | undefined;
 
-const hindered: Rule = ({ situation }) => situation.hindrance;
+const hindered: Rule = ({ input }) => input.blocker;
 
 const what: Record<Action['type'], string> = {
   CreateClaim: 'The PersistentVolumeClaim could not be created',
@@ -33,23 +33,23 @@ const what: Record<Action['type'], string> = {
 };
 
 /** A write failed, and is tried again after growing pauses. */
-const notWritten: Rule = ({ situation: { observed } }) => {
+const notWritten: Rule = ({ input: { observed } }) => {
   const failure = observed.failures?.find(({ isFinal }) => !isFinal);
   return (
     failure && { reason: 'WriteFailed', message: `${what[failure.action]}: ${failure.message}. It is tried again` }
   );
 };
 
-const unresolved: Rule = ({ situation: { course } }) =>
-  course.resolution.status === 'False' ? course.resolution : undefined;
+const unresolved: Rule = ({ input: { target } }) =>
+  target.resolution.status === 'False' ? target.resolution : undefined;
 
 /** Under way, or ended by a failure that a person must answer. What depends on others is reported by the two before. */
 const notUpgraded: Rule = ({ upgraded }) =>
   ['Waiting', 'Person'].includes(endOf(upgraded.reason)) ? upgraded : undefined;
 
 /** Whatever the upgrade came to, the Pod is not yet the one that is asked for. */
-const replaced: Rule = ({ situation: { observed, course } }) =>
-  observed.pod && course.image && !isOnCourse(observed.pod, course)
+const replaced: Rule = ({ input: { observed, target } }) =>
+  observed.pod && target.image && !matchesTarget(observed.pod, target)
     ? { reason: 'InProgress', message: 'The Pod is being replaced by one of the present specification' }
     : undefined;
 
@@ -61,8 +61,8 @@ const rules: readonly Rule[] = [notWritten, hindered, unresolved, notUpgraded, r
 const isForAPerson = (cause: Cause): boolean => needsPerson(endOf(cause.reason), cause);
 
 /** Reconciling and Stalled: at most one of them is True, and neither when all is done or a person wants it so. */
-export function progressConditions(situation: Situation, upgraded: Stated, ready: Stated): Stated[] {
-  const cause = causeOf({ situation, upgraded, ready });
+export function progressConditions(input: Input, upgraded: Stated, ready: Stated): Stated[] {
+  const cause = causeOf({ input, upgraded, ready });
   const stalled = cause !== undefined && isForAPerson(cause);
   const holds = (type: string, { reason, message }: Cause): Stated => ({ type, status: 'True', reason, message });
   return [

@@ -10,19 +10,19 @@ import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { Condition } from '../../runtime/conditions.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
-import type { EventRecorder } from '../../runtime/events.ts';
+import type { EventNotice, EventRecorder } from '../../runtime/events.ts';
 import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
 import { keyOf } from '../../runtime/object.ts';
-import { Ahead } from '../../runtime/mutation-cache.ts';
+import { MutationCache } from '../../runtime/mutation-cache.ts';
 import { byOS } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../images.ts';
 import { placementChanged } from '../predicates.ts';
 import { writeStatus } from '../status.ts';
 import { perform, withFailures } from './act.ts';
-import { DeletedPods } from './deleted-pods.ts';
-import { look, observe } from './observe.ts';
-import type { Note, PodSettings } from './observed.ts';
+import { PodDeletionExpectations } from './deleted-pods.ts';
+import { answer, observe } from './observe.ts';
+import type { PodSettings } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
 import { SpecReverts } from './spec-reverts.ts';
 import { WaitingForNodes } from './waiting.ts';
@@ -42,9 +42,9 @@ export function hostedContainerController(
   const keysOfOS = (os: string) =>
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
   const waiting = new WaitingForNodes();
-  const deleted = new DeletedPods();
+  const deletions = new PodDeletionExpectations();
   const reverts = new SpecReverts();
-  const ahead = new Ahead<HostedContainer>();
+  const mutations = new MutationCache<HostedContainer>();
   let leadingSince: Date | undefined;
   return {
     name: 'hostedcontainer',
@@ -56,59 +56,60 @@ export function hostedContainerController(
         ],
       }),
       // All that follow a version hear of it, and most of them only write that: who upgrades or goes back comes first.
-      watch(caches.images, { keys: (image) => keysOfOS(image.spec.os), when: usabilityChanged, behind: true }),
+      watch(caches.images, { keys: (image) => keysOfOS(image.spec.os), predicate: usabilityChanged, priority: 'low' }),
       watch(caches.distributions, {
         keys: (distribution) => keysOfOS(parseReference(distribution.spec.image).os),
-        when: (old, current) => !sameStatus(whatFollowersSee(old), whatFollowersSee(current)),
-        behind: true,
+        predicate: (old, current) => !sameStatus(whatFollowersSee(old), whatFollowersSee(current)),
+        priority: 'low',
       }),
       watch(caches.claims, {
         keys: ({ metadata }) => [
           keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? '' }),
         ],
       }),
-      watch(caches.nodes, { keys: () => waiting.keys(), when: placementChanged, behind: true }),
+      watch(caches.nodes, { keys: () => waiting.keys(), predicate: placementChanged, priority: 'low' }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
       const cached = caches.containers.store.get(key);
       if (!cached) {
-        deleted.forget(key);
+        deletions.forget(key);
         reverts.forget(key);
-        ahead.forget(key);
+        mutations.forget(key);
         waiting.forget(key);
         return {};
       }
-      const container = ahead.newest(cached);
+      const container = mutations.get(cached);
       leadingSince ??= new Date();
       waiting.begin(key);
       const seen = { ...(await observe(client, caches, settings, container, signal)), leadingSince };
-      let observed = reverts.mark(deleted.mark(seen));
+      let observed = reverts.mark(deletions.mark(seen));
       let plan = planHostedContainer(observed);
-      while (plan.need) {
-        observed = await look(client, observed, plan.need, signal);
+      while (plan.query) {
+        observed = await answer(client, observed, plan.query, signal);
         plan = planHostedContainer(observed);
       }
-      const deeds = await perform(client, container, plan.actions, {
+      const results = await perform(client, container, plan.actions, {
         logger,
         signal,
         done: (action) => {
-          if (action.type === 'DeletePod') deleted.add(key, action.uid, new Date());
+          if (action.type === 'DeletePod') deletions.add(key, action.uid, new Date());
           if (action.type === 'RevertSpec') reverts.add(container);
         },
       });
       // What was refused is reported; the Pod was brought back all the same.
-      const told = deeds.failures.length > 0 ? planHostedContainer(withFailures(observed, deeds.failures)) : plan;
-      if (!told.need) plan = told;
-      const { status, notes, requeueAfterSeconds } = plan;
+      const reported =
+        results.failures.length > 0 ? planHostedContainer(withFailures(observed, results.failures)) : plan;
+      if (!reported.query) plan = reported;
+      const { status, events: notices, requeueAfterSeconds } = plan;
       waiting.planned(key, status);
       await actThenWriteStatus({
         observed: container.status,
-        act: () => (deeds.error ? Promise.reject(deeds.error) : Promise.resolve()),
+        act: () => (results.error ? Promise.reject(results.error) : Promise.resolve()),
         status: () => status,
         write: async () => {
-          const written = await writeStatus(client, hostedContainers, deeds.container, status, signal);
-          ahead.wrote(container, written);
-          tell(events, container, notes);
+          const written = await writeStatus(client, hostedContainers, results.container, status, signal);
+          mutations.mutated(container, written);
+          recordEvents(events, container, notices);
         },
       });
       return { requeueAfterSeconds };
@@ -116,8 +117,8 @@ export function hostedContainerController(
   };
 }
 
-function tell(events: EventRecorder, container: HostedContainer, notes: readonly Note[]): void {
-  for (const { type, reason, message } of notes) events.record(container, { type, reason, note: message });
+function recordEvents(events: EventRecorder, container: HostedContainer, notices: readonly EventNotice[]): void {
+  for (const notice of notices) events.record(container, notice);
 }
 
 /** How many nodes have an image changes nothing for who runs it. */

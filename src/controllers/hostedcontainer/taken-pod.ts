@@ -3,8 +3,8 @@ import type { Pod } from '../../api/kubernetes/objects.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import { deletedByHand } from '../interruption.ts';
 import { disruptionOf, podEnd } from '../pod-end.ts';
-import { isOnCourse } from './target.ts';
-import type { Course } from './target.ts';
+import { matchesTarget } from './target.ts';
+import type { Target } from './target.ts';
 import type { Observed } from './observed.ts';
 import { isOurs } from './own-pod.ts';
 import { withEnd } from './watch.ts';
@@ -16,10 +16,10 @@ import { wayBackOf } from './way-back.ts';
  * one at once; a descheduler, a preemption or a controller that fights for the name may do it again and again: each further one
  * of a row comes later.
  */
-export function countDeletion(o: Observed, course: Course, status: HostedContainerStatus): HostedContainerStatus {
+export function countDeletion(o: Observed, target: Target, status: HostedContainerStatus): HostedContainerStatus {
   const { deletedByOthers: pod, container } = o;
   if (!pod || !isOurs(pod, container) || isSuspended(container) || podEnd(pod)) return status;
-  const served = [course, wayBackOf(o, course)].find((it) => it?.image !== undefined && isOnCourse(pod, it));
+  const served = [target, wayBackOf(o, target)].find((it) => it?.image !== undefined && matchesTarget(pod, it));
   return served ? withEnd(o, served, status, endOf(pod)) : status;
 }
 

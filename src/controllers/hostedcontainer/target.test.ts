@@ -231,7 +231,7 @@ describe('an image is its bytes', () => {
     ]);
     expect([w.condition('Ready'), w.condition('Upgraded')]).toEqual(['True/Running', 'True/UpToDate']);
     expect(w.condition('Stalled')).toBe('False/NotStalled');
-    expect(w.notes.at(-1)?.message).toMatch(/^Went back from os:v1 \(sha256:[0-9a-f]{12}…\) to os:v1\. CrashLooping/);
+    expect(w.notes.at(-1)?.note).toMatch(/^Went back from os:v1 \(sha256:[0-9a-f]{12}…\) to os:v1\. CrashLooping/);
     const writes = w.statusWrites;
     w.pass(600, 30);
     expect(w.statusWrites).toBe(writes);

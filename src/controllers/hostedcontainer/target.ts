@@ -13,7 +13,7 @@ import { resolve } from './resolve.ts';
 import type { Resolution } from './resolve.ts';
 
 /** The image that the container should run: what its spec asks for, unless that cannot be had or has failed before. */
-export interface Course {
+export interface Target {
   resolution: Resolution;
   /** What it should run; unset: nothing to run, keep what there is. */
   image?: UsableImage;
@@ -27,15 +27,15 @@ export interface Course {
   podHash: string;
 }
 
-export function setCourse(o: Observed): Course {
+export function chooseTarget(o: Observed): Target {
   const asked = resolve(o.container, o.catalog);
-  if (asked.image) return toward(o, asked, asked.image);
+  if (asked.image) return targetFor(o, asked, asked.image);
   const kept = keptImage(o);
   if (!kept) return { resolution: asked, isAttempt: false, fingerprint: '', podHash: '' };
-  if (!isFollower(o) || parseReference(o.container.spec.image).os !== kept.os) return toward(o, asked, kept);
+  if (!isFollower(o) || parseReference(o.container.spec.image).os !== kept.os) return targetFor(o, asked, kept);
   // A follower whose version was withdrawn is assigned what it keeps: it asks for no version itself.
   const resolution = resolve(withAssigned(o.container, kept), o.catalog);
-  return resolution.image ? toward(o, resolution, resolution.image) : toward(o, asked, kept);
+  return resolution.image ? targetFor(o, resolution, resolution.image) : targetFor(o, asked, kept);
 }
 
 const withAssigned = (container: HostedContainer, image: UsableImage): HostedContainer => ({
@@ -43,7 +43,7 @@ const withAssigned = (container: HostedContainer, image: UsableImage): HostedCon
   status: { ...container.status, assignedImage: imageName(image) },
 });
 
-function toward(o: Observed, resolution: Resolution, asked: UsableImage): Course {
+function targetFor(o: Observed, resolution: Resolution, asked: UsableImage): Target {
   const { container, catalog } = o;
   const status = container.status ?? {};
   const target = withSoftware(container, catalog, asked);
@@ -93,20 +93,20 @@ function bytesOf({ metadata, status }: Pod): Bytes | undefined {
   return image === undefined || ended ? undefined : { image, digest };
 }
 
-/** Is it the Pod that the course asks for? An attempt also wants a fresh Pod after `retryToken` changed. */
-export function isOnCourse(pod: Pod, course: Course): boolean {
+/** Is it the Pod of this target? An attempt also wants a fresh Pod after `retryToken` changed. */
+export function matchesTarget(pod: Pod, target: Target): boolean {
   const marks = pod.metadata.annotations ?? {};
   return (
-    marks[annotations.podHash] === course.podHash &&
-    (!course.isAttempt || marks[annotations.fingerprint] === course.fingerprint)
+    marks[annotations.podHash] === target.podHash &&
+    (!target.isAttempt || marks[annotations.fingerprint] === target.fingerprint)
   );
 }
 
 /** `spec.image` still names the failed image, and it is for the operator to write the good one there. */
-export function mustRevertSpec(o: Observed, course: Course): boolean {
+export function mustRevertSpec(o: Observed, target: Target): boolean {
   const last = newest(o.container.status ?? {});
   return (
-    course.blockedBy !== undefined &&
+    target.blockedBy !== undefined &&
     last?.outcome === 'Failed' &&
     o.container.spec.image === last.image &&
     o.container.spec.upgrade.onFailure === 'RevertSpec'
@@ -120,9 +120,9 @@ export const isFollower = (o: Observed): boolean => parseReference(o.container.s
  * A follower is assigned the default version of the moment when it is first seen, and keeps it until a rollout moves it. One
  * that goes back to its last known good is assigned that, so that no later edit takes it to the failed one again.
  */
-export function assign(status: HostedContainerStatus, o: Observed, course: Course): HostedContainerStatus {
+export function assign(status: HostedContainerStatus, o: Observed, target: Target): HostedContainerStatus {
   if (!isFollower(o)) return withoutAssignment(status);
-  return course.image ? { ...status, assignedImage: imageName(course.image) } : status;
+  return target.image ? { ...status, assignedImage: imageName(target.image) } : status;
 }
 
 function withoutAssignment(status: HostedContainerStatus): HostedContainerStatus {

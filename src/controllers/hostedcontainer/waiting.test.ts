@@ -9,7 +9,7 @@ const settled = status('Ready', 'Running');
 const waits = status('Reconciling', 'WaitingForNode');
 
 /** Whether a change of a node at that moment leads to another run. */
-const isTold = (...runs: (HostedContainerStatus | 'runs')[]): boolean => {
+const isNotified = (...runs: (HostedContainerStatus | 'runs')[]): boolean => {
   const waiting = new WaitingForNodes();
   for (const run of runs) {
     waiting.begin('shop/web');
@@ -18,7 +18,7 @@ const isTold = (...runs: (HostedContainerStatus | 'runs')[]): boolean => {
   return waiting.keys().includes('shop/web');
 };
 
-test.each<[string, boolean, Parameters<typeof isTold>]>([
+test.each<[string, boolean, Parameters<typeof isNotified>]>([
   ['that has settled', false, [settled]],
   ['that waits for a node, although the cache does not say so yet', true, [waits]],
   ['that waits for a person to distribute its image', true, [status('Stalled', 'WaitingForNode')]],
@@ -27,7 +27,7 @@ test.each<[string, boolean, Parameters<typeof isTold>]>([
   ['whose run failed', true, [settled, 'runs']],
   ['that has gone on since', false, [waits, settled]],
 ])('a container %s: %s', (_case, expected, runs) => {
-  expect(isTold(...runs)).toBe(expected);
+  expect(isNotified(...runs)).toBe(expected);
 });
 
 test('one that is gone is not told', () => {

@@ -18,14 +18,14 @@ import { RolloutWriter } from './rollout/act.ts';
 import { askGates } from './rollout/gates/ask.ts';
 import type { GatePorts } from './rollout/gates/gates.ts';
 import type { GateAnswer } from './rollout/observed.ts';
-import { notesOf } from './rollout/events.ts';
+import { eventsFor } from './rollout/events.ts';
 import { windowProblem, windowState } from './rollout/windows.ts';
 import { writeStatus } from '../status.ts';
 import { Pace, isNews } from './pace.ts';
 import { planImageDistribution, progressMilliseconds } from './plan.ts';
 import type { Observed, Plan } from './observed.ts';
 
-const lookAgainMilliseconds = 60_000;
+const requeueAfterMilliseconds = 60_000;
 
 export interface ImageDistributionDependencies {
   client: Client;
@@ -67,13 +67,13 @@ export function imageDistributionController({
       // Which of several gives the default, and which one moves containers, is decided among all of an OS.
       watch(caches.distributions, {
         keys: ({ metadata, spec }) => [metadata.name, ...ofOS(parseReference(spec.image).os)],
-        when: (old, current) => !sameStatus(old.spec, current.spec) || !sameStatus(roleOf(old), roleOf(current)),
+        predicate: (old, current) => !sameStatus(old.spec, current.spec) || !sameStatus(roleOf(old), roleOf(current)),
       }),
       watch(caches.distributions),
       watch(caches.images, { keys: (image) => naming([image.metadata.name]) }),
-      watch(caches.images, { keys: (image) => ofOS(image.spec.os), when: verdictChanged }),
+      watch(caches.images, { keys: (image) => ofOS(image.spec.os), predicate: condemnationChanged }),
       watch(caches.stores, { keys: (store, other) => naming(changedImages(store, other)) }),
-      watch(caches.nodes, { keys: () => all().map((d) => d.metadata.name), when: selectionChanged }),
+      watch(caches.nodes, { keys: () => all().map((d) => d.metadata.name), predicate: selectionChanged }),
       watch(caches.nodes, { keys: (node, other) => naming(changedLabels(node, other)) }),
       watch(caches.containers, { keys: moving }),
     ],
@@ -88,11 +88,11 @@ export function imageDistributionController({
       const look = (answers: readonly GateAnswer[]): Plan =>
         pace.look(key, () => planImageDistribution(observe(caches, writer, distribution, answers)));
       let plan = look([]);
-      if (plan.rollout && plan.rollout.ask.length > 0) {
-        const { ask, counts, rollout } = plan.rollout;
+      if (plan.rollout && plan.rollout.queries.length > 0) {
+        const { queries, counts, rollout } = plan.rollout;
         const { image } = distribution.spec;
         const question = { distribution: key, image, wave: rollout?.wave ?? 0, counts };
-        plan = look(await askGates(ask, question, gates, signal));
+        plan = look(await askGates(queries, question, gates, signal));
       }
       const { status, rollout } = plan;
       const isSame = sameStatus(distribution.status, status);
@@ -112,23 +112,23 @@ export function imageDistributionController({
         write: async (next = {}) => {
           await writeStatus(client, imageDistributions, distribution, next, signal);
           pace.wrote(key);
-          for (const note of notesOf(distribution.status?.rollout, next.rollout)) events.record(distribution, note);
+          for (const event of eventsFor(distribution.status?.rollout, next.rollout)) events.record(distribution, event);
         },
       });
-      return { requeueAfterSeconds: nextLook(plan, pause) };
+      return { requeueAfterSeconds: requeueAfterSeconds(plan, pause) };
     },
   };
 }
 
 /** Seconds until it must be looked at even if nothing changes. `pause`: milliseconds before what has changed is written. */
-function nextLook({ status, rollout }: Plan, pause: number): number | undefined {
+function requeueAfterSeconds({ status, rollout }: Plan, pause: number): number | undefined {
   const waits = [
-    // Progress that was not told yet, and agents that may fall silent.
+    // Progress that was not written yet, and agents that may fall silent.
     ...(status.nodes?.active ? [progressMilliseconds] : []),
     // Agents that were silent and speak of something else again.
-    ...(status.nodes?.unreachable ? [lookAgainMilliseconds] : []),
+    ...(status.nodes?.unreachable ? [requeueAfterMilliseconds] : []),
     ...(pause > 0 ? [pause] : []),
-    ...(rollout?.lookAgain ? [Math.max(1, rollout.lookAgain.getTime() - Date.now())] : []),
+    ...(rollout?.requeueTime ? [Math.max(1, rollout.requeueTime.getTime() - Date.now())] : []),
   ];
   return waits.length > 0 ? Math.min(...waits) / 1000 : undefined;
 }
@@ -174,4 +174,4 @@ const roleOf = ({ metadata, status }: ImageDistribution) => [
   findCondition(status?.conditions, 'Distributed')?.reason,
 ];
 
-const verdictChanged = (old: OSImage, current: OSImage): boolean => condemnation(old) !== condemnation(current);
+const condemnationChanged = (old: OSImage, current: OSImage): boolean => condemnation(old) !== condemnation(current);

@@ -4,7 +4,7 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { families } from './fleet.ts';
-import type { Fleet } from './fleet.ts';
+import type { FleetObjects } from './fleet.ts';
 
 const time = '2026-11-01T00:00:00Z';
 const condition = (type: string, status: string, reason: string) => ({
@@ -43,7 +43,7 @@ const distribution = {
   },
 } as unknown as ImageDistribution;
 
-const fleet: Fleet = {
+const fleet: FleetObjects = {
   images: [
     { spec: { os: 'os', version: 'v1' }, status: { conditions: [condition('Ready', 'True', 'Stored')] } },
     {
@@ -110,7 +110,7 @@ test.each([
 });
 
 test('every family has a test, and a fleet without anything has no series', () => {
-  const empty: Fleet = { images: [], distributions: [], containers: [], stores: [] };
+  const empty: FleetObjects = { images: [], distributions: [], containers: [], stores: [] };
   for (const { samples } of families) expect(samples(empty)).toEqual([]);
   expect(families).toHaveLength(13);
 });

@@ -8,7 +8,7 @@ import { amount } from '../imagedistribution/rollout/budget.ts';
 
 /** Metrics of what the operator looks after, computed from its caches when they are asked for. docs/metrics.md is made of this table. */
 
-export interface Fleet {
+export interface FleetObjects {
   images: readonly OSImage[];
   distributions: readonly ImageDistribution[];
   containers: readonly HostedContainer[];
@@ -25,7 +25,7 @@ export interface Family {
   name: string;
   help: string;
   labels: readonly string[];
-  samples: (fleet: Fleet) => Sample[];
+  samples: (fleet: FleetObjects) => Sample[];
 }
 
 const one = (labels: Record<string, string>, value: number): Sample => ({ labels, value });
@@ -50,7 +50,7 @@ const seconds = (time: string): number => Date.parse(time) / 1000;
 const conditionOf = (object: { status?: { conditions?: Condition[] | undefined } | undefined }, type: string) =>
   findCondition(object.status?.conditions, type);
 
-function stalled({ images, distributions, containers, stores }: Fleet): Sample[] {
+function stalled({ images, distributions, containers, stores }: FleetObjects): Sample[] {
   const kinds = { OSImage: images, ImageDistribution: distributions, HostedContainer: containers, NodeStore: stores };
   return count(
     Object.entries(kinds).flatMap(([kind, objects]) =>
@@ -71,7 +71,7 @@ export function stateOf(container: HostedContainer): 'Running' | 'NotReady' | 'U
 }
 
 /** The distributions that move containers, with what their rollout has come to. */
-const rollouts = ({ distributions }: Fleet) =>
+const rollouts = ({ distributions }: FleetObjects) =>
   distributions.flatMap(({ metadata: { name }, spec, status }) => {
     const settings = spec.activate.existingContainers;
     return settings && status?.rollout ? [{ name, settings, status, rollout: status.rollout }] : [];
@@ -81,7 +81,7 @@ const soakSeconds = (wave: number, settings: { canary: { soakSeconds: number }; 
   wave === 0 ? settings.canary.soakSeconds : settings.waveSoakSeconds;
 
 /** When a container was last given the image of the rollout; its start when none was. */
-function lastProgress(fleet: Fleet, image: string, startTime: string): number {
+function lastProgress(fleet: FleetObjects, image: string, startTime: string): number {
   const times = fleet.containers.flatMap(({ status }) =>
     status?.assignedImage === image && status.assignedTime !== undefined ? [seconds(status.assignedTime)] : [],
   );

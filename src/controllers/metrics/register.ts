@@ -2,14 +2,14 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { ReadonlyStore } from '../../runtime/store.ts';
 import { families } from './fleet.ts';
-import type { Fleet } from './fleet.ts';
+import type { FleetObjects } from './fleet.ts';
 import { endedDowntime, endedUpgrade } from './upgrades.ts';
 
 /** Seconds: from a container that restarts in place to one that waits for a claim. */
 const upgradeBuckets = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800];
 
 /** Where the fleet is known. */
-export type FleetStores = { [K in keyof Fleet]: ReadonlyStore<Fleet[K][number]> };
+export type FleetStores = { [K in keyof FleetObjects]: ReadonlyStore<FleetObjects[K][number]> };
 
 /** Metrics of changes, for docs/metrics.md. */
 export const counted = {
@@ -36,7 +36,7 @@ export const counted = {
  */
 export function registerFleetMetrics(registry: Registry, stores: FleetStores, isLeading: () => boolean): void {
   const registers = [registry];
-  const fleet = (): Fleet => ({
+  const fleet = (): FleetObjects => ({
     images: stores.images.list(),
     distributions: stores.distributions.list(),
     containers: stores.containers.list(),

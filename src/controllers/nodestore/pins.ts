@@ -56,6 +56,6 @@ export function watchPins(store: ReadonlyStore<HostedContainer>, key: string): W
   const isNews = (pin: string) => store.byIndex(byPin, pin).length <= 1;
   return {
     keys: (container) => ([...keysOfPins(container)].some(isNews) ? [key] : []),
-    when: (old, current) => !sameStatus(pinsOf(old), pinsOf(current)),
+    predicate: (old, current) => !sameStatus(pinsOf(old), pinsOf(current)),
   };
 }

@@ -41,20 +41,20 @@ const fleet = (o: Partial<Omit<Fleet, 'stores'>> & { stores?: readonly NodeStore
   stores: new Map((o.stores ?? []).map((store) => [store.metadata.name, store])),
 });
 /** By node the names of the images that it is asked to store. */
-const wanted = (f: Fleet) =>
+const desired = (f: Fleet) =>
   Object.fromEntries(planFleet(f).map((plan) => [plan.node.metadata.name, plan.images.map(imageName)]));
-const nodesTold = (f: Fleet, image = 'os:v1') =>
-  Object.entries(wanted(f)).filter(([, images]) => images.includes(image)).map(([name]) => name); // prettier-ignore
+const nodesAssigned = (f: Fleet, image = 'os:v1') =>
+  Object.entries(desired(f)).filter(([, images]) => images.includes(image)).map(([name]) => name); // prettier-ignore
 const labelsOf = (f: Fleet, name = 'n1') => planFleet(f).find((plan) => plan.node.metadata.name === name)?.labels;
 
 describe('distributions', () => {
   test('a node that nothing is distributed to stores nothing', () => {
-    expect(wanted(fleet({}))).toEqual({ n1: [] });
+    expect(desired(fleet({}))).toEqual({ n1: [] });
   });
 
   test('all images of a node, sorted, each once', () => {
     const distributions = [distribution('os:v2'), distribution('os:v1'), distribution('os:v1')];
-    expect(wanted(fleet({ distributions }))).toEqual({ n1: ['os:v1', 'os:v2'] });
+    expect(desired(fleet({ distributions }))).toEqual({ n1: ['os:v1', 'os:v2'] });
   });
 
   test.each<[string, Node, Partial<ImageDistributionSpec>, boolean]>([
@@ -70,28 +70,28 @@ describe('distributions', () => {
       true,
     ],
   ])('tell %s', (_name, it, spec, expected) => {
-    expect(wanted(fleet({ nodes: [it], distributions: [distribution('os:v1', spec)] }))).toEqual({
+    expect(desired(fleet({ nodes: [it], distributions: [distribution('os:v1', spec)] }))).toEqual({
       n1: expected ? ['os:v1'] : [],
     });
   });
 
   test('without an OSImage tell nothing', () => {
-    expect(wanted(fleet({ distributions: [distribution('os:v9')] }))).toEqual({ n1: [] });
+    expect(desired(fleet({ distributions: [distribution('os:v9')] }))).toEqual({ n1: [] });
   });
 
   test('take the image off the nodes when they are deleted, as soon as the deletion begins', () => {
     const gone = distribution('os:v1');
     gone.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
     const stores = [nodeStore('n1', ['os:v1'], [stored('os:v1', 'Ready')])];
-    expect(wanted(fleet({ stores, distributions: [gone] }))).toEqual({ n1: [] });
-    expect(wanted(fleet({ stores }))).toEqual({ n1: [] });
+    expect(desired(fleet({ stores, distributions: [gone] }))).toEqual({ n1: [] });
+    expect(desired(fleet({ stores }))).toEqual({ n1: [] });
   });
 
   test('take the image off a node that is not selected any more, and leave it on the others', () => {
     const nodes = [node('n1', ['os:v1']), node('n2', ['os:v1'], {}, { pool: 'a' })];
     const stores = ['n1', 'n2'].map((name) => nodeStore(name, ['os:v1'], [stored('os:v1', 'Ready')]));
     const distributions = [distribution('os:v1', { selector: { matchLabels: { pool: 'a' } } })];
-    expect(wanted(fleet({ nodes, stores, distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
+    expect(desired(fleet({ nodes, stores, distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
   });
 
   test('hand on source, digest, mount script and limits', () => {
@@ -168,7 +168,7 @@ describe('an image that is tested first', () => {
     ],
     ['all when it is published', built({ build, verification: passed, publication }), distributions, names(3)],
   ])('is asked to %s', (_name, image, distributions, expected) => {
-    expect(nodesTold(fleet({ nodes, images: [image], distributions }))).toEqual(expected);
+    expect(nodesAssigned(fleet({ nodes, images: [image], distributions }))).toEqual(expected);
   });
 
   test('labels its node, as the Pod that tests it asks for that', () => {
@@ -200,7 +200,7 @@ describe('an image that is tested first', () => {
   test('and that a container pins stays as it was asked for when its OSImage is made again and is not built', () => {
     const stores = [nodeStore('n001', ['os:v1'], [stored('os:v1', 'Ready')])];
     const containers = [runs('n001', { image: 'os:v1' })];
-    expect(nodesTold(fleet({ nodes, stores, containers, images: [built({})], distributions }))).toEqual(['n001']);
+    expect(nodesAssigned(fleet({ nodes, stores, containers, images: [built({})], distributions }))).toEqual(['n001']);
   });
 });
 
@@ -223,7 +223,7 @@ describe('parallelism', () => {
   const first = (count: number, state: StoredImage['state'] | undefined) =>
     names(count).map((name) => nodeStore(name, ['os:v1'], state ? [stored('os:v1', state)] : []));
   const told = (parallelism: number | string, stores: readonly NodeStore[]) =>
-    nodesTold(fleet({ nodes, stores, distributions: [distribution('os:v1', { parallelism })] }));
+    nodesAssigned(fleet({ nodes, stores, distributions: [distribution('os:v1', { parallelism })] }));
 
   test.each<[string, number | string, NodeStore[], number]>([
     ['only so many nodes begin', 3, [], 3],
@@ -254,7 +254,7 @@ describe('parallelism', () => {
   test('counts each image for itself', () => {
     const distributions = [distribution('os:v1', { parallelism: 2 }), distribution('os:v2', { parallelism: 3 })];
     const f = fleet({ nodes, distributions });
-    expect([nodesTold(f).length, nodesTold(f, 'os:v2').length]).toEqual([2, 3]);
+    expect([nodesAssigned(f).length, nodesAssigned(f, 'os:v2').length]).toEqual([2, 3]);
   });
 });
 
@@ -267,18 +267,21 @@ describe('nodes that do not answer', () => {
     seenAt(nodeStore(name, ['os:v1'], [stored('os:v1', 'Fetching')]), at - silentSeconds * 1000);
 
   test('get no place: they could not use it', () => {
-    expect(wanted(fleet({ nodes: [away('n1'), node('n2')], distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
+    expect(desired(fleet({ nodes: [away('n1'), node('n2')], distributions }))).toEqual({ n1: [], n2: ['os:v1'] });
   });
 
   test('hold no place of others, and keep what they were asked for', () => {
     const f = { nodes: [away('n1'), node('n2')], stores: [fetching('n1')], distributions, now: at };
-    expect(wanted(fleet(f))).toEqual({ n1: ['os:v1'], n2: ['os:v1'] });
+    expect(desired(fleet(f))).toEqual({ n1: ['os:v1'], n2: ['os:v1'] });
   });
 
   test('are also those whose agent says nothing for longer than any try takes', () => {
     const nodes = [node('n1'), node('n2')];
-    expect(nodesTold(fleet({ nodes, stores: [fetching('n1', 1199)], distributions, now: at }))).toEqual(['n1']);
-    expect(nodesTold(fleet({ nodes, stores: [fetching('n1', 1201)], distributions, now: at }))).toEqual(['n1', 'n2']);
+    expect(nodesAssigned(fleet({ nodes, stores: [fetching('n1', 1199)], distributions, now: at }))).toEqual(['n1']);
+    expect(nodesAssigned(fleet({ nodes, stores: [fetching('n1', 1201)], distributions, now: at }))).toEqual([
+      'n1',
+      'n2',
+    ]);
   });
 
   test('are looked for again while somebody has to get something', () => {
@@ -448,7 +451,7 @@ describe('pins', () => {
 
   test('what a container runs and what it would go back to stay on its node, though nothing distributes them', () => {
     const containers = [runs('n1', { image: 'os:v2', lastKnownGoodImage: 'os:v1' })];
-    expect(wanted(fleet({ nodes: [node('n1'), node('n2')], stores: [store], containers }))).toEqual({
+    expect(desired(fleet({ nodes: [node('n1'), node('n2')], stores: [store], containers }))).toEqual({
       n1: ['os:v1', 'os:v2'],
       n2: [],
     });
@@ -479,7 +482,7 @@ describe('pins', () => {
       ['another one that no node has yet', [remade, withBytesOf(osImage('os:v7'), old, false)], ['os:v2', 'os:v7']],
       ['no name of another OS', [osImage('os:v1'), elsewhere], ['os:v1', 'os:v2']],
     ])('are kept under %s', (_case, images, expected) => {
-      expect(wanted(fleet({ images: [...images, osImage('os:v2')], stores: [store], containers }))).toEqual({
+      expect(desired(fleet({ images: [...images, osImage('os:v2')], stores: [store], containers }))).toEqual({
         n1: expected,
       });
     });
@@ -490,26 +493,26 @@ describe('pins', () => {
         spec: { verification: { command: ['/test'], timeoutSeconds: 60 } },
       });
       const images = [remade, withBytesOf(untested, old, false), osImage('os:v2')];
-      expect(wanted(fleet({ images, stores: [store], containers })).n1).not.toContain('os:v7');
+      expect(desired(fleet({ images, stores: [store], containers })).n1).not.toContain('os:v7');
     });
 
     test('stay on the node that ran them, while another image is tried elsewhere', () => {
       const moved = [runs('n2', { ...status, lastKnownGoodNode: 'n1' })];
       const f = { nodes: [node('n1'), node('n2')], images: [remade, first, osImage('os:v2')], stores: [store] };
-      expect(wanted(fleet({ ...f, containers: moved }))).toEqual({ n1: ['os:v7'], n2: ['os:v2', 'os:v7'] });
+      expect(desired(fleet({ ...f, containers: moved }))).toEqual({ n1: ['os:v7'], n2: ['os:v2', 'os:v7'] });
     });
   });
 
   test('a container without a node pins nothing', () => {
-    expect(wanted(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { image: 'os:v1' })] }))).toEqual(
-      { n1: [] },
-    );
+    expect(
+      desired(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { image: 'os:v1' })] })),
+    ).toEqual({ n1: [] });
   });
 
   test('a container that only asks for an image pins nothing', () => {
-    expect(wanted(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { nodeName: 'n1' })] }))).toEqual(
-      { n1: [] },
-    );
+    expect(
+      desired(fleet({ stores: [store], containers: [container({ image: 'os:v1' }, { nodeName: 'n1' })] })),
+    ).toEqual({ n1: [] });
   });
 
   test('an image whose OSImage is deleted is reported as before while it is pinned, and gone after', () => {
@@ -517,16 +520,16 @@ describe('pins', () => {
     const pinned = planFleet(fleet({ images, stores: [store], containers: [runs('n1', { image: 'os:v1' })] }))[0]
       ?.images;
     expect(pinned).toEqual(store.spec.images.filter((i) => i.version === 'v1'));
-    expect(wanted(fleet({ images, stores: [store] }))).toEqual({ n1: [] });
+    expect(desired(fleet({ images, stores: [store] }))).toEqual({ n1: [] });
   });
 
   test('a pin for an image that no one knows any more tells nothing that the API server would refuse', () => {
-    expect(wanted(fleet({ images: [], containers: [runs('n1', { image: 'os:v1' })] }))).toEqual({ n1: [] });
+    expect(desired(fleet({ images: [], containers: [runs('n1', { image: 'os:v1' })] }))).toEqual({ n1: [] });
   });
 
   test('a pin waits for no place', () => {
     const containers = [runs('n1', { image: 'os:v1' })];
-    expect(wanted(fleet({ containers, distributions: [distribution('os:v1', { parallelism: 0 })] }))).toEqual({
+    expect(desired(fleet({ containers, distributions: [distribution('os:v1', { parallelism: 0 })] }))).toEqual({
       n1: ['os:v1'],
     });
   });
@@ -624,8 +627,8 @@ describe('a node with more images than a NodeStore can hold', () => {
       stores: [nodeStore('n1', full)],
       distributions,
     });
-    expect(wanted(f)['n1']).not.toContain('os:v1');
-    expect(wanted(f)['n2']).toEqual(['os:v1']);
+    expect(desired(f)['n1']).not.toContain('os:v1');
+    expect(desired(f)['n2']).toEqual(['os:v1']);
   });
 });
 
@@ -643,6 +646,6 @@ test('a fleet of 1000 nodes and 10000 containers is planned in well under a seco
   );
   planFleet(f);
   const began = performance.now();
-  expect(nodesTold(f, 'os:v2')).toHaveLength(250);
+  expect(nodesAssigned(f, 'os:v2')).toHaveLength(250);
   expect(performance.now() - began).toBeLessThan(1000);
 });

@@ -1,6 +1,6 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import type { NodeStore, WantedImage } from '../../api/nodestore.ts';
+import type { NodeStore, DesiredImage } from '../../api/nodestore.ts';
 import { largestBytes } from '../../api/osimage.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName } from '../../api/images.ts';
@@ -9,7 +9,7 @@ import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { defaultVersion, previousImages } from '../default-version.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from '../images.ts';
 import { nameOfBytes } from '../hostedcontainer/last-known-good.ts';
-import { isTold, nodeState, selectedNodes, storedImage } from '../node-images.ts';
+import { isAssigned, nodeState, selectedNodes, storedImage } from '../node-images.ts';
 import type { SeenNodeStore } from '../node-images.ts';
 import { runningLabels } from './labels.ts';
 import { fitting } from '../node-limits.ts';
@@ -32,11 +32,11 @@ export interface Fleet {
 export interface NodePlan {
   node: Node;
   /** What the store should hold; the same as now when nothing changes. */
-  images: WantedImage[];
+  images: DesiredImage[];
   /** The labels of images and of running Pods that the node should have, all of them. */
   labels: Record<string, string>;
   /** What it would store too, if a NodeStore could hold so much. */
-  cut: WantedImage[];
+  cut: DesiredImage[];
   /** It has all that it should get: only then time alone changes nothing. */
   done: boolean;
 }
@@ -59,11 +59,11 @@ export function planFleet(fleet: Fleet): NodePlan[] {
   return fleet.nodes.map((node) => {
     const name = node.metadata.name;
     const store = fleet.stores.get(name);
-    const wanted = new Map<string, { image: WantedImage; cause: Cause; told: boolean }>();
-    const told = new Set((store?.spec.images ?? []).filter(({ retained }) => !retained).map(keyOf));
-    const add = (key: string, cause: Cause, limits: Limits | undefined, extra: Partial<WantedImage> = {}) => {
-      const image = wanted.has(key) ? undefined : wantedEntry(images.get(key), key, store, limits, sizes);
-      if (image) wanted.set(key, { image: { ...image, ...extra }, cause, told: told.has(key) });
+    const desired = new Map<string, { image: DesiredImage; cause: Cause; assigned: boolean }>();
+    const assigned = new Set((store?.spec.images ?? []).filter(({ retained }) => !retained).map(keyOf));
+    const add = (key: string, cause: Cause, limits: Limits | undefined, extra: Partial<DesiredImage> = {}) => {
+      const image = desired.has(key) ? undefined : desiredEntry(images.get(key), key, store, limits, sizes);
+      if (image) desired.set(key, { image: { ...image, ...extra }, cause, assigned: assigned.has(key) });
     };
     const given = granted.get(name);
     const limitsFor = (key: string) => given?.get(key) ?? downloadOf(key);
@@ -71,7 +71,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     for (const key of tests.get(name) ?? []) add(key, 'Tested', limitsFor(key));
     for (const [key, limits] of given ?? []) add(key, 'Distributed', limits);
     for (const { limit, images: earlier } of retained) {
-      const there = earlier.filter((it) => it.nodes.has(name) && !wanted.has(it.key));
+      const there = earlier.filter((it) => it.nodes.has(name) && !desired.has(it.key));
       const kept = there.filter((it, i) => i < limit || it.isDefault);
       // The default version is nothing that may go for lack of room.
       for (const it of kept) {
@@ -79,7 +79,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
         else add(it.key, 'Retained', undefined, { retained: true });
       }
     }
-    const { kept, cut } = fitting([...wanted.values()]);
+    const { kept, cut } = fitting([...desired.values()]);
     const list = kept.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     const done = list.every((w) => w.retained || isStored(w, store));
     const labels = imageLabels(list, store);
@@ -110,13 +110,13 @@ function grantSlots(
     const states = selected.map((node) => {
       const { name } = node.metadata;
       const store = fleet.stores.get(name);
-      return { name, state: nodeState(node, store, image, fleet.now), told: isTold(store, image) };
+      return { name, state: nodeState(node, store, image, fleet.now), told: isAssigned(store, image) };
     });
     let free = slots(parallelism, selected.length) - states.filter(({ state }) => state === 'Fetching').length;
-    for (const { name, state, told } of states) {
+    for (const { name, state, told: assigned } of states) {
       // What a node was asked for is not taken back.
-      if (!told && (state === 'Unreachable' || state === 'Failed')) continue;
-      if (!told && state === 'Waiting' && free-- <= 0) continue;
+      if (!assigned && (state === 'Unreachable' || state === 'Failed')) continue;
+      if (!assigned && state === 'Waiting' && free-- <= 0) continue;
       const limits = granted.get(name) ?? new Map<string, Limits>();
       granted.set(name, limits);
       if (!limits.has(key)) limits.set(key, download);
@@ -154,24 +154,24 @@ function retentions(
 }
 
 /**
- * By digest the bytes on disk: what the middle one of the nodes has told, and only when two have. Nodes ask for that much room before
+ * By digest the bytes on disk: the median of what nodes report, and only when two have. Nodes ask for that much room before
  * they fetch, so an agent that says too much would otherwise keep the image from all of them.
  */
 function reportedSizes({ stores }: Fleet): Map<string, number> {
-  const told = new Map<string, number[]>();
+  const assigned = new Map<string, number[]>();
   for (const { status } of stores.values()) {
     const own = new Map<string, number>();
     for (const { digest, state, unpackedBytes } of status?.images ?? [])
       if (state === 'Ready' && unpackedBytes !== undefined) own.set(digest, unpackedBytes);
     // A digest may be there under several names; a node has one vote.
     for (const [digest, bytes] of own) {
-      const sizes = told.get(digest);
+      const sizes = assigned.get(digest);
       if (sizes) sizes.push(bytes);
-      else told.set(digest, [bytes]);
+      else assigned.set(digest, [bytes]);
     }
   }
   return new Map(
-    [...told].flatMap(([digest, sizes]): [string, number][] => {
+    [...assigned].flatMap(([digest, sizes]): [string, number][] => {
       const middle = sizes.sort((a, b) => a - b)[Math.floor((sizes.length - 1) / 2)];
       return sizes.length < 2 || middle === undefined ? [] : [[digest, middle]];
     }),
@@ -221,18 +221,18 @@ function testsByNode(images: readonly OSImage[]): Map<string, string[]> {
 }
 
 /** How the store is asked to hold an image. One whose OSImage is gone is reported as before, as long as something pins it. */
-function wantedEntry(
+function desiredEntry(
   image: OSImage | undefined,
   key: string,
   store: NodeStore | undefined,
   limits: Limits | undefined,
   sizes: ReadonlyMap<string, number>,
-): WantedImage | undefined {
-  const told = store?.spec.images.find((i) => keyOf(i) === key);
+): DesiredImage | undefined {
+  const assigned = store?.spec.images.find((i) => keyOf(i) === key);
   const [digest, source] = image ? [digestOf(image), fetchSourceOf(image)] : [];
-  if (!image || digest === undefined || !source) return told && asPinned(told);
+  if (!image || digest === undefined || !source) return assigned && asPinned(assigned);
   const { os, version, mountScript } = image.spec;
-  const wanted: WantedImage = {
+  const desired: DesiredImage = {
     os,
     version,
     digest,
@@ -241,10 +241,10 @@ function wantedEntry(
     ...limitsOf({ ...usualLimits, ...limits }),
   };
   // Said once, and only lowered: a hint is worth no second write, and none to a node that has the image.
-  const before = told?.digest === digest ? told.unpackedBytes : undefined;
-  const agreed = isStored(wanted, store) ? undefined : sizes.get(digest);
+  const before = assigned?.digest === digest ? assigned.unpackedBytes : undefined;
+  const agreed = isStored(desired, store) ? undefined : sizes.get(digest);
   const unpackedBytes = before === undefined ? agreed : Math.min(before, agreed ?? before, largestBytes);
-  return { ...wanted, ...(unpackedBytes !== undefined && { unpackedBytes }) };
+  return { ...desired, ...(unpackedBytes !== undefined && { unpackedBytes }) };
 }
 
 const usualLimits: Limits = { timeoutSeconds: 900, backoffLimit: 5 };
@@ -255,17 +255,17 @@ function limitsOf({ timeoutSeconds, backoffLimit, bytesPerSecond }: Limits) {
   return { timeoutSeconds, backoffLimit, ...(bytes !== undefined && { bytesPerSecond: Math.floor(bytes) }) };
 }
 
-function asPinned({ retained: _retained, ...told }: WantedImage): WantedImage {
-  return told;
+function asPinned({ retained: _retained, ...assigned }: DesiredImage): DesiredImage {
+  return assigned;
 }
 
-const isStored = (wanted: WantedImage, store: NodeStore | undefined): boolean =>
+const isStored = (desired: DesiredImage, store: NodeStore | undefined): boolean =>
   (store?.status?.images ?? []).some(
-    (s) => keyOf(s) === keyOf(wanted) && s.digest === wanted.digest && s.state === 'Ready',
+    (s) => keyOf(s) === keyOf(desired) && s.digest === desired.digest && s.state === 'Ready',
   );
 
-/** Only what is wanted and completely there is advertised; so an image loses its label before the agent may remove it. */
-function imageLabels(wanted: readonly WantedImage[], store: NodeStore | undefined): Record<string, string> {
-  const there = wanted.filter((w) => isStored(w, store));
+/** Only what is desired and completely there is advertised; so an image loses its label before the agent may remove it. */
+function imageLabels(desired: readonly DesiredImage[], store: NodeStore | undefined): Record<string, string> {
+  const there = desired.filter((w) => isStored(w, store));
   return Object.fromEntries(there.map((w) => [imageLabel(w).key, imageLabel(w).value]));
 }

@@ -25,7 +25,7 @@ const fleetKey = 'fleet';
 const byNode = 'node';
 const writesAtOnce = 8;
 /** While a node is getting something: its agent may fall silent, and that makes no event. */
-const lookAgainSeconds = 60;
+const requeueAfterSeconds = 60;
 /** A heartbeat of a node makes no event, and yet a new revision. */
 const lostRaceSeconds = 1;
 
@@ -40,10 +40,10 @@ export function nodeStoreController(
   return {
     name: 'nodestore',
     sources: [
-      watch(caches.nodes, { keys, when: placementChanged }),
-      watch(caches.stores, { keys, when: imagesChanged }),
-      watch(caches.images, { keys, when: imageChanged }),
-      watch(caches.distributions, { keys, when: distributionChanged }),
+      watch(caches.nodes, { keys, predicate: placementChanged }),
+      watch(caches.stores, { keys, predicate: imagesChanged }),
+      watch(caches.images, { keys, predicate: imageChanged }),
+      watch(caches.distributions, { keys, predicate: distributionChanged }),
       watch(caches.containers, watchPins(caches.containers.store, fleetKey)),
       watch(caches.pods, { keys: (pod) => (concernsLabels(pod, nodeOf(pod)) ? [fleetKey] : []) }),
     ],
@@ -72,12 +72,12 @@ export function nodeStoreController(
       const faults = failures.filter((error) => !isLostRace(error));
       if (faults.length > 0) throw faults[0];
       if (failures.length > 0) return { requeueAfterSeconds: lostRaceSeconds };
-      return { requeueAfterSeconds: plans.every(({ done }) => done) ? undefined : lookAgainSeconds };
+      return { requeueAfterSeconds: plans.every(({ done }) => done) ? undefined : requeueAfterSeconds };
     },
   };
 }
 
-/** What is reported of a node that was deleted and came back under its name is not told of this one. */
+/** What is reported of a node that was deleted and came back under its name does not count for this one. */
 const ownStores = (nodes: readonly Node[], stores: ReadonlyMap<string, SeenNodeStore>): Map<string, SeenNodeStore> =>
   new Map(
     nodes.flatMap((node) => {
@@ -113,7 +113,7 @@ async function make(write: NodeWrite, { node, images }: NodePlan, { client, logg
     case 'ReplaceImages':
       await client.jsonPatch(nodeStores, { name }, write.operations, operator);
   }
-  logger.info({ node: name, images: images.map((i) => `${i.os}:${i.version}`) }, 'Told node what to store');
+  logger.info({ node: name, images: images.map((i) => `${i.os}:${i.version}`) }, 'Updated NodeStore');
 }
 
 /** Owners are no part of the metadata that the runtime knows of. */

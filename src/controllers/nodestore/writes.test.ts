@@ -12,16 +12,16 @@ const nodeOf = (uid: string, labels: Record<string, string> = {}): Node => {
   return asCached({ now: 0, node: { ...made, metadata } }).node;
 };
 const ownerOf = (uid: string, kind = 'Node'): OwnerReference => ({ apiVersion: 'v1', kind, name: 'n1', uid });
-const storeOf = (wanted: readonly string[], ...ownerReferences: OwnerReference[]): NodeStore => {
-  const store = nodeStore('n1', wanted);
+const storeOf = (desired: readonly string[], ...ownerReferences: OwnerReference[]): NodeStore => {
+  const store = nodeStore('n1', desired);
   const metadata = { ...store.metadata, uid: 'store', generation: 4, resourceVersion: '9', ownerReferences };
   return asCached({ now: 0, store: { ...store, metadata } }).store;
 };
 const image = 'image.monoroot.dev/os.v1';
 
-const planOf = (wanted: readonly string[], labels: Record<string, string> = {}): NodePlan => ({
+const planOf = (desired: readonly string[], labels: Record<string, string> = {}): NodePlan => ({
   node: nodeOf('n1-uid'),
-  images: nodeStore('n1', wanted).spec.images,
+  images: nodeStore('n1', desired).spec.images,
   labels,
   cut: [],
   done: true,

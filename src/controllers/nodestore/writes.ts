@@ -38,11 +38,11 @@ const referenceTo = ({ metadata: { name, uid = '' } }: Node): OwnerReference => 
  */
 export function writesFor(plan: NodePlan, latest: Node, store: NodeStore | undefined): NodeWrite[] {
   const ownership = store && ownershipOf(store, latest);
-  return [...relabel(plan, latest), ...(ownership === 'Former' ? [] : retell(plan, store, ownership))];
+  return [...labelWrites(plan, latest), ...(ownership === 'Former' ? [] : specWrites(plan, store, ownership))];
 }
 
 /** Labels are set and removed in the revision that was seen: also those that somebody else has set in our place. */
-function relabel(plan: NodePlan, latest: Node): NodeWrite[] {
+function labelWrites(plan: NodePlan, latest: Node): NodeWrite[] {
   const current = currentLabels(latest);
   if (sameStatus(current, plan.labels)) return [];
   const gone = Object.keys(current).filter((key) => plan.labels[key] === undefined);
@@ -57,7 +57,7 @@ function relabel(plan: NodePlan, latest: Node): NodeWrite[] {
  * The whole list is replaced, so that no entry of anybody else stays. It depends on the generation and not on the revision: agents
  * write their status all the time.
  */
-function retell({ node, images }: NodePlan, store: NodeStore | undefined, ownership?: Ownership): NodeWrite[] {
+function specWrites({ node, images }: NodePlan, store: NodeStore | undefined, ownership?: Ownership): NodeWrite[] {
   if (!store) return [{ type: 'CreateStore', ownerReferences: [referenceTo(node)] }];
   const { uid, generation, resourceVersion } = store.metadata;
   const ownerReferences = [...ownersOf(store), referenceTo(node)];

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { OSImageStatus } from '../../api/osimage.ts';
-import { notesOf } from './events.ts';
+import { eventsFor } from './events.ts';
 
 const status = (type: string, state: 'True' | 'False' | 'Unknown', reason: string): OSImageStatus => ({
   conditions: [{ type, status: state, reason, message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' }],
@@ -31,5 +31,5 @@ test.each<[string, OSImageStatus | undefined, OSImageStatus, string[]]>([
     ['Normal Published'],
   ],
 ])('%s', (_name, before, after, expected) => {
-  expect(notesOf(before, after).map(({ type, reason }) => `${type} ${reason}`)).toEqual(expected);
+  expect(eventsFor(before, after).map(({ type, reason }) => `${type} ${reason}`)).toEqual(expected);
 });

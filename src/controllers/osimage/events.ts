@@ -10,7 +10,7 @@ const reasons = {
 } as const;
 
 /** The events of a change of status: one for each step that was begun or has ended. */
-export function notesOf(before: OSImageStatus | undefined, after: OSImageStatus): EventNotice[] {
+export function eventsFor(before: OSImageStatus | undefined, after: OSImageStatus): EventNotice[] {
   return Object.entries(reasons).flatMap(([type, byStatus]) => {
     const was = findCondition(before?.conditions, type);
     const is = findCondition(after.conditions, type);

@@ -41,7 +41,7 @@ export function factsOf(o: Observed, image: OSImage): Facts {
   if (!first || digest === undefined) {
     return { defaults: effectiveDefaults(spec, undefined), hasMountScript: Boolean(spec.mountScript) };
   }
-  return { ...told(spec, first.stored), factsFrom: { node: first.node, digest, time: formatTime(o.now) } };
+  return { ...factsIn(spec, first.stored), factsFrom: { node: first.node, digest, time: formatTime(o.now) } };
 }
 
 /** An earlier version wrote the facts without saying whose they are. */
@@ -65,7 +65,7 @@ function unknownThen([first, ...others]: readonly Report[], fleet: number): Part
   return Object.fromEntries(agreed);
 }
 
-const told = (spec: OSImageSpec, { layout, defaults, hasMountScript }: Report['stored']): Facts => ({
+const factsIn = (spec: OSImageSpec, { layout, defaults, hasMountScript }: Report['stored']): Facts => ({
   layout,
   defaults: effectiveDefaults(spec, defaults),
   hasMountScript: Boolean(spec.mountScript) || (hasMountScript ?? false),
@@ -77,8 +77,8 @@ function choose(reports: readonly Report[], spec: OSImageSpec, tester: string | 
   if (ofTester) return ofTester;
   const votes = (agrees: (a: Report, b: Report) => boolean) => (report: Report) =>
     reports.filter((it) => agrees(report, it)).length;
-  const agreeing = votes((a, b) => differences(told(spec, a.stored), b, spec).length === 0);
-  const same = votes((a, b) => sameStatus(told(spec, a.stored), told(spec, b.stored)));
+  const agreeing = votes((a, b) => differences(factsIn(spec, a.stored), b, spec).length === 0);
+  const same = votes((a, b) => sameStatus(factsIn(spec, a.stored), factsIn(spec, b.stored)));
   const ranked = reports
     .map((report) => ({ report, agreeing: agreeing(report), same: same(report) }))
     .sort((a, b) => b.agreeing - a.agreeing || b.same - a.same || (a.report.node < b.report.node ? -1 : 1));
@@ -87,11 +87,11 @@ function choose(reports: readonly Report[], spec: OSImageSpec, tester: string | 
 
 /** In what a report is other than the facts. Sizes depend on the disk of the node, and what is ignored on the version of its agent. */
 function differences(facts: Facts, { stored }: Report, spec: OSImageSpec): string[] {
-  const its = told(spec, stored);
+  const own = factsIn(spec, stored);
   return [
-    ...(sameShape(facts.layout, its.layout) ? [] : ['layout']),
-    ...(sameStatus(facts.defaults ?? {}, its.defaults ?? {}) ? [] : ['defaults']),
-    ...((facts.hasMountScript ?? false) === its.hasMountScript ? [] : ['hasMountScript']),
+    ...(sameShape(facts.layout, own.layout) ? [] : ['layout']),
+    ...(sameStatus(facts.defaults ?? {}, own.defaults ?? {}) ? [] : ['defaults']),
+    ...((facts.hasMountScript ?? false) === own.hasMountScript ? [] : ['hasMountScript']),
   ];
 }
 

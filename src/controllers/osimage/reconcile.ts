@@ -13,12 +13,12 @@ import { isRefusal } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import { actThenWriteStatus } from '../../runtime/status.ts';
-import { byStep, configMaps, jobs, pods } from '../caches.ts';
+import { byStage, configMaps, jobs, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
-import { DeletedObjects } from '../deleted-objects.ts';
+import { DeletionExpectations } from '../deleted-objects.ts';
 import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../predicates.ts';
 import { writeStatus } from '../status.ts';
-import { notesOf } from './events.ts';
+import { eventsFor } from './events.ts';
 import type { Action, Observed, Settings } from './observed.ts';
 import { planOSImage } from './plan.ts';
 
@@ -36,10 +36,10 @@ export function osImageController(
   const { client, caches, settings, events } = deps;
   const all = () => caches.images.store.list().map((image) => image.metadata.name);
   const sameOS = (reference: string) => all().filter((name) => name.startsWith(`${parseReference(reference).os}.`));
-  const imagesOfStep = ({ metadata }: KubeObject) =>
+  const imagesOfStage = ({ metadata }: KubeObject) =>
     metadata.labels?.[labels.step] === undefined ? [] : [metadata.labels[labels.image] ?? ''];
   const testNamespace = settings.verificationNamespace;
-  const deleted = new DeletedObjects<KubeObject>();
+  const deletions = new DeletionExpectations<KubeObject>();
   return {
     name: 'osimage',
     sources: [
@@ -47,29 +47,29 @@ export function osImageController(
       watch(caches.stores, { keys: (store, other) => changedImages(store, other, withoutProgress) }),
       watch(caches.distributions, {
         keys: (distribution) => sameOS(distribution.spec.image),
-        when: distributionChanged,
+        predicate: distributionChanged,
       }),
-      watch(caches.nodes, { keys: all, when: selectionChanged }),
+      watch(caches.nodes, { keys: all, predicate: selectionChanged }),
       watch(caches.nodes, { keys: changedLabels }),
-      watch(caches.jobs, { keys: imagesOfStep }),
-      watch(caches.pods, { keys: imagesOfStep }),
+      watch(caches.jobs, { keys: imagesOfStage }),
+      watch(caches.pods, { keys: imagesOfStage }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
       const image = caches.images.store.get(key);
       if (!image) {
-        deleted.forget(key);
+        deletions.forget(key);
         return {};
       }
       const seen = observe(caches, settings, image);
       const made = [...seen.jobs, ...seen.pods.filter(({ metadata }) => metadata.namespace === testNamespace)];
-      const observed = { ...seen, deletedByOthers: deleted.see(key, made) };
+      const observed = { ...seen, deletedByOthers: deletions.see(key, made) };
       const plan = planOSImage(observed);
       await actThenWriteStatus({
         observed: image.status,
         act: async () => {
           for (const action of plan.actions) {
             await act({ client, namespace: settings.namespace, image, logger, signal }, action);
-            if (action.type === 'DeleteJob' || action.type === 'DeletePod') deleted.add(key, action, new Date());
+            if (action.type === 'DeleteJob' || action.type === 'DeletePod') deletions.add(key, action, new Date());
           }
         },
         // What the API server would not have is reported; it is tried again all the same.
@@ -77,7 +77,7 @@ export function osImageController(
           isRefusal(error) ? planOSImage({ ...observed, refusal: error.message }).status : plan.status,
         write: async (next) => {
           await writeStatus(client, osImages, image, next, signal);
-          for (const note of notesOf(image.status, next)) events.record(image, note);
+          for (const event of eventsFor(image.status, next)) events.record(image, event);
         },
       });
       return { requeueAfterSeconds: plan.requeueAfterSeconds };
@@ -87,7 +87,7 @@ export function osImageController(
 
 function observe(caches: Caches, settings: Settings, image: OSImage): Observed {
   const { name } = image.metadata;
-  const mine = caches.jobs.store.byIndex(byStep, name).filter((job) => isOwned(job, image));
+  const mine = caches.jobs.store.byIndex(byStage, name).filter((job) => isOwned(job, image));
   const uids = new Set(mine.map(({ metadata }) => metadata.uid));
   return {
     image,
@@ -96,7 +96,7 @@ function observe(caches: Caches, settings: Settings, image: OSImage): Observed {
     stores: caches.stores.store.list(),
     jobs: mine,
     pods: caches.pods.store
-      .byIndex(byStep, name)
+      .byIndex(byStage, name)
       .filter((pod) => isOwned(pod, image) || pod.metadata.ownerReferences?.some(({ uid }) => uids.has(uid))),
     settings,
     now: new Date(),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { checkSpace, consumptionFailure, lookAgainMilliseconds, maxEntries } from './limits.ts';
-import type { Consumption, Need } from './limits.ts';
+import { checkSpace, consumptionFailure, nextCheckMilliseconds, maxEntries } from './limits.ts';
+import type { Consumption, ExpectedSize } from './limits.ts';
 import type { Space } from './space.ts';
 
 const mib = 1024 * 1024;
@@ -14,9 +14,9 @@ const disk = (freeMib: number, changes: Partial<Space> = {}): Space => ({
   ...changes,
 });
 
-function refusal(space: Space, need: Partial<Need>, promisedMib = 0): string | undefined {
+function refusal(space: Space, expected: Partial<ExpectedSize>, reservedMib = 0): string | undefined {
   try {
-    checkSpace(space, { archiveBytes: undefined, unpackedBytes: undefined, ...need }, promisedMib * mib, minFree);
+    checkSpace(space, { archiveBytes: undefined, unpackedBytes: undefined, ...expected }, reservedMib * mib, minFree);
     return undefined;
   } catch (error) {
     return error instanceof FetchError ? `${error.reason}: ${error.message}` : String(error);
@@ -24,7 +24,7 @@ function refusal(space: Space, need: Partial<Need>, promisedMib = 0): string | u
 }
 
 describe('before a download', () => {
-  test.each<[string, Space, Partial<Need>, number, string | undefined]>([
+  test.each<[string, Space, Partial<ExpectedSize>, number, string | undefined]>([
     ['an archive that fits', disk(500), { archiveBytes: 244 * mib }, 0, undefined],
     ['an archive of unknown size', disk(256), {}, 0, undefined],
     [
@@ -63,7 +63,7 @@ describe('before a download', () => {
       'NoSpace: 49 of 1000 inodes of the file system of the store are free and 50 must stay free; remove files on the node',
     ],
     ['a disk that counts no inodes', disk(500, { totalInodes: 0, freeInodes: 0 }), { archiveBytes: mib }, 0, undefined],
-  ])('%s', (_name, space, need, promised, expected) => expect(refusal(space, need, promised)).toBe(expected));
+  ])('%s', (_name, space, size, promised, expected) => expect(refusal(space, size, promised)).toBe(expected));
 });
 
 describe('while it is unpacked', () => {
@@ -72,7 +72,7 @@ describe('while it is unpacked', () => {
     downloadedBytes: 500 * mib,
     unpackedBytes: 5000 * mib,
     takenInodes: maxEntries,
-    promisedBytes: 0,
+    reservedBytes: 0,
     ...changes,
   });
   const reason = (changes: Partial<Consumption>) => consumptionFailure(consumption(changes), minFree)?.reason;
@@ -81,7 +81,7 @@ describe('while it is unpacked', () => {
     ['goes on while the disk has room and it packs like a root file system', {}, undefined],
     ['goes on where no one counts', { downloadedBytes: 0, unpackedBytes: undefined }, undefined],
     ['stops before the disk is full', { space: disk(255) }, 'NoSpace'],
-    ['stops before it takes what is promised to others', { space: disk(300), promisedBytes: 45 * mib }, 'NoSpace'],
+    ['stops before it takes what is promised to others', { space: disk(300), reservedBytes: 45 * mib }, 'NoSpace'],
     ['stops before the inodes are used up', { space: disk(256, { freeInodes: 49 }) }, 'NoSpace'],
     [
       'stops when a little makes very much',
@@ -92,7 +92,7 @@ describe('while it is unpacked', () => {
   ])('%s', (_name, changes, expected) => expect(reason(changes)).toBe(expected));
 
   test('the less is left the more often it is looked at', () => {
-    const wait = (freeMib: number) => lookAgainMilliseconds(consumption({ space: disk(freeMib) }), minFree);
+    const wait = (freeMib: number) => nextCheckMilliseconds(consumption({ space: disk(freeMib) }), minFree);
     expect([wait(256), wait(356), wait(9999)]).toEqual([10, (100 * mib) / 4_000_000, 200]);
   });
 });

@@ -12,29 +12,29 @@ export const maxEntries = 1_000_000;
 export const maxPathBytes = 512 * mebibyte;
 
 /** What an image will take, as far as anybody knows. A tar archive itself is never on the disk: it is unpacked as it comes. */
-export interface Need {
+export interface ExpectedSize {
   /** As the server tells: what is unpacked is hardly ever smaller. */
   archiveBytes: number | undefined;
   /** As another node reported it. */
   unpackedBytes: number | undefined;
 }
 
-/** Bytes that a fetch must be granted before it begins; 0 when no one knows. */
-export const neededBytes = ({ archiveBytes = 0, unpackedBytes = 0 }: Need): number =>
+/** Bytes that a fetch must reserve before it begins; 0 when no one knows. */
+export const neededBytes = ({ archiveBytes = 0, unpackedBytes = 0 }: ExpectedSize): number =>
   Math.max(archiveBytes, unpackedBytes);
 
-/** Throws unless there is room for an image beside what must stay free and what is promised to others. */
-export function checkSpace(space: Space, need: Need, promisedBytes: number, minFree: MinFree): void {
-  const needed = neededBytes(need);
+/** Throws unless there is room for an image beside what must stay free and what others have reserved. */
+export function checkSpace(space: Space, expected: ExpectedSize, reservedBytes: number, minFree: MinFree): void {
+  const needed = neededBytes(expected);
   const must = minFreeOf(space, minFree);
-  const what = need.unpackedBytes === undefined ? 'The archive alone has' : 'The image needs';
+  const what = expected.unpackedBytes === undefined ? 'The archive alone has' : 'The image needs';
   if (needed + must.bytes > space.totalBytes) {
     const message = `${what} ${mib(needed)}; the whole file system of the store has ${mib(space.totalBytes)}, of which ${mib(must.bytes)} must stay free (MIN_FREE)`;
     throw new FetchError('TooLarge', `${message}; use a bigger disk`);
   }
-  if (space.freeBytes - promisedBytes - must.bytes < needed) {
-    const promised = promisedBytes > 0 ? `${mib(promisedBytes)} are promised to other images and ` : '';
-    const message = `${what} ${mib(needed)}; ${mib(space.freeBytes)} are free, of which ${promised}${mib(must.bytes)} must stay free (MIN_FREE)`;
+  if (space.freeBytes - reservedBytes - must.bytes < needed) {
+    const reserved = reservedBytes > 0 ? `${mib(reservedBytes)} are promised to other images and ` : '';
+    const message = `${what} ${mib(needed)}; ${mib(space.freeBytes)} are free, of which ${reserved}${mib(must.bytes)} must stay free (MIN_FREE)`;
     throw new FetchError('NoSpace', `${message}; free space on the node`);
   }
   if (space.freeInodes < must.inodes) throw noInodes(space, must.inodes);
@@ -47,13 +47,13 @@ export interface Consumption {
   unpackedBytes: number | undefined;
   /** Inodes that the fetch has taken, or fewer than that. */
   takenInodes: number;
-  /** What others were promised and this fetch must not take. */
-  promisedBytes: number;
+  /** What others have reserved and this fetch must not take. */
+  reservedBytes: number;
 }
 
 /** Why unpacking must stop now; undefined when it may go on. */
 export function consumptionFailure(
-  { space, downloadedBytes, unpackedBytes = 0, takenInodes, promisedBytes }: Consumption,
+  { space, downloadedBytes, unpackedBytes = 0, takenInodes, reservedBytes }: Consumption,
   minFree: MinFree,
 ): FetchError | undefined {
   const must = minFreeOf(space, minFree);
@@ -62,15 +62,15 @@ export function consumptionFailure(
     return new FetchError('TooLarge', `${message}; do not trust its source`);
   }
   if (takenInodes > maxEntries) return tooManyEntries();
-  if (space.freeBytes - promisedBytes < must.bytes) {
-    const promised = promisedBytes > 0 ? `${mib(promisedBytes)} are promised to other images and ` : '';
-    const message = `${mib(unpackedBytes)} are unpacked and more is to come; ${mib(space.freeBytes)} are free, of which ${promised}${mib(must.bytes)} must stay free (MIN_FREE)`;
+  if (space.freeBytes - reservedBytes < must.bytes) {
+    const reserved = reservedBytes > 0 ? `${mib(reservedBytes)} are promised to other images and ` : '';
+    const message = `${mib(unpackedBytes)} are unpacked and more is to come; ${mib(space.freeBytes)} are free, of which ${reserved}${mib(must.bytes)} must stay free (MIN_FREE)`;
     return new FetchError('NoSpace', `${message}; free space on the node`);
   }
   return space.freeInodes < must.inodes ? noInodes(space, must.inodes) : undefined;
 }
 
-/** Why lists of files, which are written beside what was promised, must not grow by that number of bytes; undefined when they may. */
+/** Why lists of files, which are written beside what is reserved, must not grow by that number of bytes; undefined when they may. */
 export function shortage(space: Space, bytes: number, minFree: MinFree): FetchError | undefined {
   const must = minFreeOf(space, minFree).bytes;
   if (space.freeBytes - bytes >= must) return undefined;
@@ -94,8 +94,8 @@ export function tooLongPaths(): FetchError {
  * Milliseconds until the next look: so short that no disk (4 GB/s) could use up in between what may still be taken, and five
  * times a second while that is much.
  */
-export function lookAgainMilliseconds({ space, promisedBytes }: Consumption, minFree: MinFree): number {
-  const spareBytes = space.freeBytes - promisedBytes - minFreeOf(space, minFree).bytes;
+export function nextCheckMilliseconds({ space, reservedBytes }: Consumption, minFree: MinFree): number {
+  const spareBytes = space.freeBytes - reservedBytes - minFreeOf(space, minFree).bytes;
   return Math.min(200, Math.max(10, spareBytes / 4_000_000));
 }
 

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { FetchError } from '../failure.ts';
-import { Room } from './reservations.ts';
-import type { Claim } from './reservations.ts';
+import { DiskReservations } from './reservations.ts';
+import type { Reservation } from './reservations.ts';
 import { maxEntries } from './limits.ts';
 
 const mib = 1024 * 1024;
@@ -11,9 +11,9 @@ const noFiles = () => Promise.resolve(0);
 const needs = (count: number) => ({ ...unknown, unpackedBytes: count * mib });
 
 /** A disk whose free space is a variable, in MiB; 100 of them must stay free. */
-function roomOf(freeMib: number) {
+function spaceOf(freeMib: number) {
   const disk = { freeMib, files: 0 };
-  const room = new Room(
+  const reservations = new DiskReservations(
     () =>
       Promise.resolve({
         totalBytes: 1e12,
@@ -23,65 +23,67 @@ function roomOf(freeMib: number) {
       }),
     { bytes: 100 * mib },
   );
-  return { room, disk };
+  return { reservations, disk };
 }
 const reasonOf = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
     (error: unknown) => (error instanceof FetchError ? error.reason : String(error)),
   );
-/** Guards a claim while so many MiB are unpacked; gives why it stopped. */
-const guard = (claim: Claim, unpackedMib: number, signal = new AbortController().signal) =>
-  reasonOf(claim.guard(() => Promise.resolve({ downloadedBytes: 1e9, unpackedBytes: unpackedMib * mib }), signal));
+/** Guards a reservation while so many MiB are unpacked; gives why it stopped. */
+const guard = (reservation: Reservation, unpackedMib: number, signal = new AbortController().signal) =>
+  reasonOf(
+    reservation.guard(() => Promise.resolve({ downloadedBytes: 1e9, unpackedBytes: unpackedMib * mib }), signal),
+  );
 
 test('what is written beside all promises leaves what must stay free', async () => {
-  const { room } = roomOf(101);
-  expect(await reasonOf(room.ensureFree(mib))).toBeUndefined();
-  expect(await reasonOf(room.ensureFree(mib + 1))).toBe('NoSpace');
+  const { reservations } = spaceOf(101);
+  expect(await reasonOf(reservations.ensureFree(mib))).toBeUndefined();
+  expect(await reasonOf(reservations.ensureFree(mib + 1))).toBe('NoSpace');
 });
 
-test('what one fetch is promised no other gets, until it is released', async () => {
-  const { room } = roomOf(300);
-  const first = await room.claim(needs(120), noFiles);
-  expect(await reasonOf(room.claim(needs(81), noFiles))).toBe('NoSpace');
+test('what one fetch has reserved no other gets, until it is released', async () => {
+  const { reservations } = spaceOf(300);
+  const first = await reservations.reserve(needs(120), noFiles);
+  expect(await reasonOf(reservations.reserve(needs(81), noFiles))).toBe('NoSpace');
   first.release();
-  (await room.claim(needs(200), noFiles)).release();
+  (await reservations.reserve(needs(200), noFiles)).release();
 });
 
 test('of many that ask at the same moment only those get room that fit together', async () => {
-  const { room } = roomOf(300);
-  const asked = await Promise.all(Array.from({ length: 5 }, () => reasonOf(room.claim(needs(90), noFiles))));
+  const { reservations } = spaceOf(300);
+  const asked = await Promise.all(Array.from({ length: 5 }, () => reasonOf(reservations.reserve(needs(90), noFiles))));
   expect(asked.filter((reason) => reason === undefined)).toHaveLength(2);
 });
 
-test('a fetch that takes more than it was promised stops before it takes what is promised to another', async () => {
-  const { room, disk } = roomOf(300);
-  await room.claim(needs(120), noFiles);
-  const stranger = await room.claim(unknown, noFiles);
+test('a fetch that takes more than it has reserved stops before it takes what is reserved for another', async () => {
+  const { reservations, disk } = spaceOf(300);
+  await reservations.reserve(needs(120), noFiles);
+  const stranger = await reservations.reserve(unknown, noFiles);
   disk.freeMib = 219;
   expect(await guard(stranger, 81)).toBe('NoSpace');
 });
 
-test('a fetch may take what it was promised, but no one may take what must stay free', async () => {
-  const { room, disk } = roomOf(300);
-  const claim = await room.claim(needs(120), noFiles);
-  await room.claim(needs(60), noFiles);
+test('a fetch may take what it has reserved, but no one may take what must stay free', async () => {
+  const { reservations, disk } = spaceOf(300);
+  const reservation = await reservations.reserve(needs(120), noFiles);
+  await reservations.reserve(needs(60), noFiles);
   disk.freeMib = 150;
   const stop = new AbortController();
-  const guarded = guard(claim, 120, stop.signal);
+  const guarded = guard(reservation, 120, stop.signal);
   disk.freeMib = 99;
   expect(await guarded).toBe('NoSpace');
 });
 
 test('what is already taken counts as taken only once', async () => {
-  const { room, disk } = roomOf(300);
-  const claim = await room.claim(needs(150), noFiles);
+  const { reservations, disk } = spaceOf(300);
+  const reservation = await reservations.reserve(needs(150), noFiles);
   disk.freeMib = 200;
   const stop = new AbortController();
   let looks = 0;
   const looked = new Promise<void>((resolve) => {
     void reasonOf(
-      claim.guard(() => {
+      reservation.guard(() => {
         if (++looks === 2) resolve();
         return Promise.resolve({ downloadedBytes: 1e9, unpackedBytes: 100 * mib });
       }, stop.signal),
@@ -89,26 +91,26 @@ test('what is already taken counts as taken only once', async () => {
   });
   await looked;
   // 200 free, 100 must stay, 50 are still to be taken by the first: 50 are left.
-  expect(await reasonOf(room.claim(needs(51), noFiles))).toBe('NoSpace');
-  (await room.claim(needs(50), noFiles)).release();
+  expect(await reasonOf(reservations.reserve(needs(51), noFiles))).toBe('NoSpace');
+  (await reservations.reserve(needs(50), noFiles)).release();
   stop.abort();
 });
 
 test('an archive of millions of entries is stopped', async () => {
-  const { room, disk } = roomOf(300);
-  const claim = await room.claim(unknown, () => Promise.resolve(disk.files));
+  const { reservations, disk } = spaceOf(300);
+  const reservation = await reservations.reserve(unknown, () => Promise.resolve(disk.files));
   disk.files = maxEntries + 1;
-  expect(await guard(claim, 1)).toBe('TooLarge');
+  expect(await guard(reservation, 1)).toBe('TooLarge');
 });
 
 test('a fetch takes no blame for the files that others make, and is still stopped for its own', async () => {
-  const { room, disk } = roomOf(300);
+  const { reservations, disk } = spaceOf(300);
   const own = { files: 10, counted: 0 };
   const count = () => Promise.resolve((own.counted++, own.files));
-  const claim = await room.claim(unknown, count);
+  const reservation = await reservations.reserve(unknown, count);
   disk.files = 5 * maxEntries;
   const stop = new AbortController();
-  const guarded = guard(claim, 1, stop.signal);
+  const guarded = guard(reservation, 1, stop.signal);
   const deadline = Date.now() + 10_000;
   while (own.counted === 0 && Date.now() < deadline) await setImmediate();
   expect(own.counted).toBe(1);
@@ -119,10 +121,10 @@ test('a fetch takes no blame for the files that others make, and is still stoppe
 });
 
 test('a guard ends with its signal', async () => {
-  const { room } = roomOf(300);
-  const claim = await room.claim(unknown, noFiles);
+  const { reservations } = spaceOf(300);
+  const reservation = await reservations.reserve(unknown, noFiles);
   const stop = new AbortController();
-  const guarded = guard(claim, 1, stop.signal);
+  const guarded = guard(reservation, 1, stop.signal);
   stop.abort();
   expect(await guarded).toContain('AbortError');
 });

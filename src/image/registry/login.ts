@@ -3,7 +3,7 @@ import type { OciSource } from '../../api/sources.ts';
 import { readNamedSecret } from '../download/credentials.ts';
 import type { ReadSecret } from '../download/credentials.ts';
 import { FetchError } from '../failure.ts';
-import { parseReference } from './repository.ts';
+import { parseRepository } from './repository.ts';
 import type { Repository } from './repository.ts';
 
 /** Who asks a registry. Never to be logged. */
@@ -75,7 +75,7 @@ function findLogin(entries: Record<string, z.output<typeof entry>>, repository: 
 /** Keys are hosts, hosts with a path, or for Docker Hub a URL of the first version of the protocol. */
 function placeOf(key: string): string {
   const place = key.replace(/^https?:\/\//, '').replace(/\/(v[12]\/?)?$/, '');
-  return place === 'docker.io' ? parseReference('docker.io/x/x').host : place;
+  return place === 'docker.io' ? parseRepository('docker.io/x/x').host : place;
 }
 
 function loginOf({ auth, username = '', password = '', identitytoken }: z.output<typeof entry>): Login {

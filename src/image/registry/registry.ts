@@ -12,7 +12,7 @@ import { configurationLimits, manifestLimits } from '../untrusted.ts';
 import { refused } from './authorize.ts';
 import type { Login } from './login.ts';
 import { readMirrors } from './mirrors.ts';
-import { atMirror, parseReference, registryOf, urlOf } from './repository.ts';
+import { atMirror, parseRepository, registryOf, urlOf } from './repository.ts';
 import type { Kind, Repository } from './repository.ts';
 import { openSession, withCredentials } from './session.ts';
 import type { Session } from './session.ts';
@@ -94,7 +94,7 @@ export async function openRegistry(
   options: RegistryOptions,
 ): Promise<Registry> {
   const { signal, readSecret, throttle } = options;
-  const origin = parseReference(source.reference, source.plainHTTP);
+  const origin = parseRepository(source.reference, source.plainHTTP);
   const registry = registryOf(source.reference);
   const mirrors = await readMirrors(ports.mirrorsFile, registry, ports.warn);
   const repositories = [...mirrors.map((mirror) => atMirror(origin, mirror, registry)), origin];

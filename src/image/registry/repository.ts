@@ -10,7 +10,7 @@ export interface Repository {
 }
 
 /** The repository that a reference `registry/repository[:tag]` names. The tag is for people. */
-export function parseReference(reference: string, plainHTTP = false): Repository {
+export function parseRepository(reference: string, plainHTTP = false): Repository {
   const slash = reference.indexOf('/');
   const host = reference.slice(0, slash);
   const name = reference.slice(slash + 1).replace(/:[^/:]*$/, '');

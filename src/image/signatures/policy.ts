@@ -1,9 +1,9 @@
 import { createPublicKey } from 'node:crypto';
 import { YAMLException, load } from 'js-yaml';
 import { z } from 'zod';
-import type { WantedImage } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import { checkValues, explain, mostYamlValues } from '../untrusted.ts';
-import { parseReference } from '../registry/repository.ts';
+import { parseRepository } from '../registry/repository.ts';
 
 /** What the policy says about a source. */
 export interface Rule {
@@ -14,7 +14,7 @@ export interface Rule {
 }
 
 export type Policy = readonly Rule[];
-type FetchSource = WantedImage['source'];
+type FetchSource = DesiredImage['source'];
 
 const everything = '*';
 
@@ -93,7 +93,7 @@ function isAmbiguous(url: string): boolean {
 /** Registry and repository as a reference names them, wherever the bytes come from; or the URL of an archive. */
 function placeOf({ oci, http }: FetchSource): string {
   if (http) return placeOfUrl(http.url);
-  const { host, name } = parseReference(oci?.reference ?? '');
+  const { host, name } = parseRepository(oci?.reference ?? '');
   return `${hostOf(host)}/${name}`;
 }
 

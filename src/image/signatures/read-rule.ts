@@ -1,6 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import type { WantedImage } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import { errorCode } from '../../system/errors.ts';
 import { FetchError } from '../failure.ts';
 import { parsePolicy, ruleFor } from './policy.ts';
@@ -11,7 +11,7 @@ import type { Rule } from './policy.ts';
  * each time, so that a change is in force at once. It is alone in its directory, which is a ConfigMap: one without that key is a
  * mistake, and no leave to do without signatures. Throws SignaturePolicyInvalid.
  */
-export async function readRule(file: string, source: WantedImage['source']): Promise<Rule | undefined> {
+export async function readRule(file: string, source: DesiredImage['source']): Promise<Rule | undefined> {
   try {
     const text = await readPolicy(file);
     return text === undefined ? undefined : ruleFor(source, parsePolicy(text));

@@ -1,8 +1,8 @@
 import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { judgeBundle, judgeText } from './statement.ts';
-import type { Verdict } from './statement.ts';
+import { matchBundle, matchText } from './statement.ts';
+import type { SignatureMatch } from './statement.ts';
 
 const hex = 'a'.repeat(64);
 const digest = `sha256:${hex}`;
@@ -48,7 +48,7 @@ function bundleOf({ payload = statementOf(this_), signed = payload, by = ours, h
 }
 
 describe('a bundle', () => {
-  test.each<[string, Changes, Verdict]>([
+  test.each<[string, Changes, SignatureMatch]>([
     ['of this image with the key', {}, 'Signed'],
     [
       'with entries of a log that no one asks for',
@@ -72,18 +72,18 @@ describe('a bundle', () => {
     ['whose payload has another type', { payloadType: 'text/plain' }, 'None'],
     ['whose payload is no JSON', { payload: 'x' }, 'None'],
     ['that signs a bare file', { more: { dsseEnvelope: undefined, messageSignature: {} } }, 'None'],
-  ])('%s', (_name, changes, verdict) => {
-    expect(judgeBundle(bundleOf(changes), digest, keys(ours))).toBe(verdict);
+  ])('%s', (_name, changes, match) => {
+    expect(matchBundle(bundleOf(changes), digest, keys(ours))).toBe(match);
   });
 
   test('of one of several keys is enough', () => {
-    expect(judgeBundle(bundleOf({}), digest, keys(pairs.rsa, ours))).toBe('Signed');
-    expect(judgeBundle(bundleOf({}), digest, [])).toBe('Other');
+    expect(matchBundle(bundleOf({}), digest, keys(pairs.rsa, ours))).toBe('Signed');
+    expect(matchBundle(bundleOf({}), digest, [])).toBe('Other');
   });
 
   test('that is no bundle is none', () => {
     for (const text of ['', '{}', '[]', 'null', '{"dsseEnvelope":null}', '['.repeat(100_000)]) {
-      expect(judgeBundle(Buffer.from(text), digest, keys(ours))).toBe('None');
+      expect(matchBundle(Buffer.from(text), digest, keys(ours))).toBe('None');
     }
   });
 });
@@ -94,15 +94,15 @@ describe('a text with a signature', () => {
   const signatureOf = (text: Buffer) => sign('sha256', text, ours.privateKey).toString('base64');
   const text = textOf(digest);
 
-  test.each<[string, Buffer, string, Verdict]>([
+  test.each<[string, Buffer, string, SignatureMatch]>([
     ['of this image with the key', text, signatureOf(text), 'Signed'],
     ['of another image', textOf('sha256:b'), signatureOf(textOf('sha256:b')), 'Other'],
     ['that was changed', text, signatureOf(textOf('sha256:b')), 'Other'],
     ['without one', text, '', 'Other'],
     ['of another kind', textOf(digest, 'atomic container signature'), signatureOf(text), 'None'],
     ['that is no JSON', Buffer.from('x'), signatureOf(Buffer.from('x')), 'None'],
-  ])('%s', (_name, said, signature, verdict) => {
-    expect(judgeText(said, signature, digest, keys(ours))).toBe(verdict);
+  ])('%s', (_name, said, signature, match) => {
+    expect(matchText(said, signature, digest, keys(ours))).toBe(match);
   });
 });
 
@@ -119,5 +119,5 @@ test.each<[keyof typeof pairs, string | null, boolean]>([
   ['ed25519', null, true],
 ])('a key of %s counts with the hash %s: %s', (kind, hash, counts) => {
   const bundle = bundleOf({ by: pairs[kind], hash });
-  expect(judgeBundle(bundle, digest, keys(pairs[kind]))).toBe(counts ? 'Signed' : 'Other');
+  expect(matchBundle(bundle, digest, keys(pairs[kind]))).toBe(counts ? 'Signed' : 'Other');
 });

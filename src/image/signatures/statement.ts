@@ -10,7 +10,7 @@ import { signatureLimits } from '../untrusted.ts';
  */
 
 /** `Other`: it is a signature of an image, and of another one or with none of the keys. `None`: it is no signature of an image. */
-export type Verdict = 'Signed' | 'Other' | 'None';
+export type SignatureMatch = 'Signed' | 'Other' | 'None';
 
 const bundle = z.object({
   dsseEnvelope: z.object({
@@ -37,7 +37,7 @@ const signType = 'cosign container image signature';
  * A bundle of sigstore, as cosign makes it since version 3: an envelope (https://github.com/secure-systems-lab/dsse) around a statement of
  * in-toto. Other parts of the bundle, such as entries of a public log, count for nothing: the keys of the policy are all that does.
  */
-export function judgeBundle(bytes: Buffer, digest: string, keys: readonly KeyObject[]): Verdict {
+export function matchBundle(bytes: Buffer, digest: string, keys: readonly KeyObject[]): SignatureMatch {
   const envelope = read(bytes, bundle)?.dsseEnvelope;
   if (envelope?.payloadType !== statementType) return 'None';
   const payload = Buffer.from(envelope.payload, 'base64');
@@ -53,7 +53,7 @@ export function judgeBundle(bytes: Buffer, digest: string, keys: readonly KeyObj
 }
 
 /** What cosign made before version 3: a text about the image, and the signature of that text. */
-export function judgeText(text: Buffer, signature: string, digest: string, keys: readonly KeyObject[]): Verdict {
+export function matchText(text: Buffer, signature: string, digest: string, keys: readonly KeyObject[]): SignatureMatch {
   const said = read(text, simpleSigning)?.critical;
   if (said?.type !== signType) return 'None';
   return isBy(keys, text, signature) && said.image['docker-manifest-digest'] === digest ? 'Signed' : 'Other';

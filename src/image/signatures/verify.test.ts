@@ -12,8 +12,8 @@ import { fetchImage } from '../../agent/fetch/fetch.ts';
 import { sha256 } from '../../../test/fixtures/agent/archive.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
-import { expectNothingLeft, failure, signal, wantedBytes } from '../../../test/fixtures/agent/fetching.ts';
-import { wantedImage } from '../../../test/fixtures/agent/wanted.ts';
+import { expectNothingLeft, failure, signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
+import { desiredImage } from '../../../test/fixtures/agent/desired.ts';
 import { fetchPorts } from '../../../test/fixtures/agent/images.ts';
 import { pushImage, pushIndex, rootLayer, startRegistry, types, user } from '../../../test/fixtures/agent/registry.ts';
 import type { RegistryChanges, TestRegistry } from '../../../test/fixtures/agent/registry.ts';
@@ -41,7 +41,7 @@ async function start(changes: RegistryChanges): Promise<TestRegistry> {
   return registry;
 }
 
-const wantedOci = (oci: OciSource) => wantedImage('v1', { digest: oci.digest, source: { oci } });
+const desiredOci = (oci: OciSource) => desiredImage('v1', { digest: oci.digest, source: { oci } });
 
 interface Setting {
   /** Rules, or the text of a policy. */
@@ -87,9 +87,9 @@ const rules = (keys: string[], host = shared.host) => [{ prefix: `${host}/os/pro
 /** `Stored`, or the reason why not; nothing of it may be left then. */
 async function outcome(oci: OciSource, setting: Setting): Promise<string> {
   const { ports } = await portsWith(setting);
-  return fetchImage(wantedOci(oci), ports, signal).then(
+  return fetchImage(desiredOci(oci), ports, signal).then(
     () => 'Stored',
-    async () => (await failure(wantedOci(oci), ports)).reason,
+    async () => (await failure(desiredOci(oci), ports)).reason,
   );
 }
 
@@ -120,7 +120,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     const image = await push();
     const relay = await startRelay(shared.host);
     const { ports } = await portsWith({ policy: rules([us.publicKey], relay.host) });
-    const { reason, message } = await failure(wantedOci(sourceOf(image, relay.host)), ports);
+    const { reason, message } = await failure(desiredOci(sourceOf(image, relay.host)), ports);
     expect([reason, message]).toEqual(['SignatureMissing', expect.stringContaining('sign the image there')]);
     expect(relay.asked.filter((url) => url.includes('/blobs/') || url.endsWith(`manifests/${image.digest}`))).toEqual(
       [],
@@ -213,7 +213,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
   });
 
   test('in a registry that is not there, is reported as such', async () => {
-    const source = sourceOf({ name: 'os/production/a', digest: wantedImage().digest }, '127.0.0.1:1');
+    const source = sourceOf({ name: 'os/production/a', digest: desiredImage().digest }, '127.0.0.1:1');
     expect(await outcome(source, { policy: [{ prefix: '*', keys: [us.publicKey] }] })).toBe('UnreachableSource');
   });
 
@@ -231,7 +231,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     expect(await outcome(sourceOf(image, registry.host), setting(shared.host))).toBe('Stored');
     expect(registry.asked).toEqual([]);
     const { ports, warnings } = await portsWith(setting(empty.host));
-    await fetchImage(wantedOci(sourceOf(image, registry.host)), ports, signal);
+    await fetchImage(desiredOci(sourceOf(image, registry.host)), ports, signal);
     expect(registry.asked.some((url) => url.includes('sha256-'))).toBe(true);
     expect(registry.asked.filter((url) => url.includes(`/blobs/sha256:${sha256(rootLayer())}`))).toEqual([]);
     expect(warnings.join('\n')).toContain('SignatureMissing');
@@ -275,7 +275,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
     const ofBundle = blob ? digest : `sha256:${sha256(content)}`;
     const layer = { mediaType: bundle, digest: ofBundle, size: size || content.length };
-    const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: wantedImage().digest, size: 2 };
+    const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: desiredImage().digest, size: 2 };
     const manifests = Array.from({ length: count }, (_, i) =>
       Buffer.from(
         JSON.stringify({
@@ -349,7 +349,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     const image = await push();
     const relay = await attached(image, { content: Buffer.from('{}'), count: 3000 });
     const { ports } = await portsWith({ policy: rules([us.publicKey], relay.host) });
-    expect((await failure(wantedOci(sourceOf(image, relay.host)), ports)).reason).toBe('SignatureMissing');
+    expect((await failure(desiredOci(sourceOf(image, relay.host)), ports)).reason).toBe('SignatureMissing');
     expect(relay.asked.filter((url) => url.includes('/manifests/sha256:'))).toHaveLength(64);
   });
 
@@ -391,7 +391,7 @@ describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { time
     const { ports } = await portsWith({ policy: rules([us.publicKey], relay.host) });
     // As an agent is deployed that may ask this one registry of its node.
     const http = { ...ports.http, reach: { localSources: [relay.host] } };
-    expect((await failure(wantedOci(sourceOf(image, relay.host)), { ...ports, http })).reason).toBe(reason);
+    expect((await failure(desiredOci(sourceOf(image, relay.host)), { ...ports, http })).reason).toBe(reason);
   });
 });
 
@@ -400,7 +400,7 @@ describe.skipIf(whyNoUnpacking())('without a valid policy', () => {
     const relay = await startRelay('127.0.0.1:1');
     const { ports } = await portsWith({ policy: 'repositories: {}' });
     const { reason, message } = await failure(
-      wantedOci(sourceOf({ name: 'a', digest: wantedImage().digest }, relay.host)),
+      desiredOci(sourceOf({ name: 'a', digest: desiredImage().digest }, relay.host)),
       ports,
     );
     expect([reason, message]).toEqual(['SignaturePolicyInvalid', expect.stringContaining('monoroot-signatures')]);
@@ -409,7 +409,7 @@ describe.skipIf(whyNoUnpacking())('without a valid policy', () => {
 
   test('nothing is fetched from a web server', async () => {
     const { ports } = await portsWith({ policy: 'repositories: {}' });
-    expect((await failure(await wantedBytes(rootLayer()), ports)).reason).toBe('SignaturePolicyInvalid');
+    expect((await failure(await desiredBytes(rootLayer()), ports)).reason).toBe('SignaturePolicyInvalid');
   });
 });
 
@@ -417,11 +417,11 @@ describe.skipIf(whyNoUnpacking())('an archive on a web server', () => {
   test('is refused where everything must be signed, unless its URL is exempt', async () => {
     const publicKey = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' });
     const everything = { prefix: '*', keys: [publicKey] };
-    const wanted = await wantedBytes(rootLayer());
+    const desired = await desiredBytes(rootLayer());
     const { ports } = await portsWith({ policy: [everything] });
-    expect((await failure(wanted, ports)).reason).toBe('SignatureMissing');
-    const { origin } = new URL(wanted.source.http.url);
+    expect((await failure(desired, ports)).reason).toBe('SignatureMissing');
+    const { origin } = new URL(desired.source.http.url);
     const { ports: exempt } = await portsWith({ policy: [everything, { prefix: origin, unsigned: true }] });
-    expect(await fetchImage(wanted, exempt, signal)).toMatchObject({ digest: wanted.digest });
+    expect(await fetchImage(desired, exempt, signal)).toMatchObject({ digest: desired.digest });
   });
 });

@@ -6,8 +6,8 @@ import type { FailureReason } from '../failure.ts';
 import type { Server } from '../registry/registry.ts';
 import { manifestLimits, mostSignatures, signatureLimits } from '../untrusted.ts';
 import type { Rule } from './policy.ts';
-import { judgeBundle, judgeText, keysOf } from './statement.ts';
-import type { Verdict } from './statement.ts';
+import { matchBundle, matchText, keysOf } from './statement.ts';
+import type { SignatureMatch } from './statement.ts';
 
 const secondsToAnswer = 60;
 
@@ -34,9 +34,9 @@ export async function verifySignature(server: Server, digest: string, rule: Rule
   const question = { server, digest, keys: keysOf(rule.keys), until, seen: new Set<string>() };
   let refused = false;
   try {
-    for await (const verdict of verdictsOf(question)) {
-      if (verdict === 'Signed') return;
-      refused ||= verdict === 'Other';
+    for await (const match of matchesOf(question)) {
+      if (match === 'Signed') return;
+      refused ||= match === 'Other';
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -55,7 +55,7 @@ interface Question {
 }
 
 /** Of what there is, until whoever asks has enough: where cosign puts signatures now, and where it put them. */
-async function* verdictsOf(question: Question): AsyncGenerator<Verdict> {
+async function* matchesOf(question: Question): AsyncGenerator<SignatureMatch> {
   const { server, digest, until } = question;
   const tag = digest.replace(':', '-');
   yield* ofBundles(await server.readReferrers(digest, until), question);
@@ -64,7 +64,7 @@ async function* verdictsOf(question: Question): AsyncGenerator<Verdict> {
   yield* ofTexts(await server.readTag(`${tag}.sig`, until), question);
 }
 
-async function* ofBundles(listed: Buffer | undefined, question: Question): AsyncGenerator<Verdict> {
+async function* ofBundles(listed: Buffer | undefined, question: Question): AsyncGenerator<SignatureMatch> {
   const { server, digest, keys, until, seen } = question;
   for (const it of parsed(listed, list)?.manifests ?? []) {
     if (it.artifactType?.startsWith(bundleType) !== true || seen.has(it.digest)) continue;
@@ -73,16 +73,16 @@ async function* ofBundles(listed: Buffer | undefined, question: Question): Async
     const manifest = await unlessUnreadable(server.readManifest(it.digest, until));
     const [layer] = parsed(manifest, layersOfBundle)?.layers ?? [];
     const bundle = layer?.mediaType.startsWith(bundleType) ? await blobOf(server, layer, until) : undefined;
-    if (bundle) yield judgeBundle(bundle, digest, keys);
+    if (bundle) yield matchBundle(bundle, digest, keys);
   }
 }
 
-async function* ofTexts(manifest: Buffer | undefined, question: Question): AsyncGenerator<Verdict> {
+async function* ofTexts(manifest: Buffer | undefined, question: Question): AsyncGenerator<SignatureMatch> {
   const { server, digest, keys, until, seen } = question;
   const layers = (parsed(manifest, layersOfTexts)?.layers ?? []).filter((it) => it.mediaType === textType);
   for (const { annotations = {}, ...layer } of layers.slice(0, mostSignatures - seen.size)) {
     const text = await blobOf(server, layer, until);
-    if (text) yield judgeText(text, annotations[signatureName] ?? '', digest, keys);
+    if (text) yield matchText(text, annotations[signatureName] ?? '', digest, keys);
   }
 }
 

@@ -8,52 +8,57 @@ import type { Row } from './attempts.ts';
 const { connection, client } = connect(inject('kubeconfig'));
 afterAll(() => connection.close());
 const { dryRun } = attemptsOf(client, nodeStores);
-const wanted = { os: 'os', version: 'v1', digest: `sha256:${http.sha256}`, source: { http } };
+const desired = { os: 'os', version: 'v1', digest: `sha256:${http.sha256}`, source: { http } };
 
 describe('NodeStore', () => {
   test.each<Row>([
     [
       'an image without a digest',
-      { images: [{ ...wanted, digest: undefined }] },
+      { images: [{ ...desired, digest: undefined }] },
       'spec.images[0].digest',
       'Required value',
     ],
-    ['a digest of another kind', { images: [{ ...wanted, digest: 'md5:1' }] }, 'spec.images[0].digest', 'should match'],
+    [
+      'a digest of another kind',
+      { images: [{ ...desired, digest: 'md5:1' }] },
+      'spec.images[0].digest',
+      'should match',
+    ],
     [
       'a negative size',
-      { images: [{ ...wanted, unpackedBytes: -1 }] },
+      { images: [{ ...desired, unpackedBytes: -1 }] },
       'spec.images[0].unpackedBytes',
       'greater than or equal',
     ],
     [
       'a retention that is no boolean',
-      { images: [{ ...wanted, retained: 'yes' }] },
+      { images: [{ ...desired, retained: 'yes' }] },
       'spec.images[0].retained',
       'boolean',
     ],
-    ['an image twice', { images: [wanted, wanted] }, 'spec.images[1]', 'Duplicate value'],
-    ['a path as an OS', { images: [{ ...wanted, os: '..' }] }, 'spec.images[0].os', 'should match'],
+    ['an image twice', { images: [desired, desired] }, 'spec.images[1]', 'Duplicate value'],
+    ['a path as an OS', { images: [{ ...desired, os: '..' }] }, 'spec.images[0].os', 'should match'],
     [
       'a trickle',
-      { images: [{ ...wanted, bytesPerSecond: 999 }] },
+      { images: [{ ...desired, bytesPerSecond: 999 }] },
       'spec.images[0].bytesPerSecond',
       'should be greater than or equal to 1000',
     ],
     [
       '257 images',
-      { images: Array.from({ length: 257 }, (_, i) => ({ ...wanted, version: `v${i}` })) },
+      { images: Array.from({ length: 257 }, (_, i) => ({ ...desired, version: `v${i}` })) },
       'spec.images',
       'Too many',
     ],
     [
       'an image without a source',
-      { images: [{ ...wanted, source: {} }] },
+      { images: [{ ...desired, source: {} }] },
       'spec.images[0].source',
       'exactly one source must be set: http or oci',
     ],
     [
       'a reference without a registry',
-      { images: [{ ...wanted, source: { oci: { reference: 'os', digest: wanted.digest } } }] },
+      { images: [{ ...desired, source: { oci: { reference: 'os', digest: desired.digest } } }] },
       'spec.images[0].source.oci.reference',
       'reference must be',
     ],
@@ -62,8 +67,8 @@ describe('NodeStore', () => {
   });
 
   test('fills in the defaults', async () => {
-    expect((await dryRun('n1', { images: [wanted] })).spec.images).toEqual([
-      { ...wanted, timeoutSeconds: 900, backoffLimit: 5 },
+    expect((await dryRun('n1', { images: [desired] })).spec.images).toEqual([
+      { ...desired, timeoutSeconds: 900, backoffLimit: 5 },
     ]);
     expect((await dryRun('n1', {})).spec).toEqual({ images: [] });
   });

@@ -79,10 +79,10 @@ async function agents(client: Client, behaviour: Behaviour): Promise<void> {
   for (const store of await client.list(nodeStores)) {
     const { name } = store.metadata;
     if (behaviour.ownAgents.has(name)) continue;
-    const wanted = store.spec.images.filter(
+    const desired = store.spec.images.filter(
       ({ os, version, retained }) => !retained || !behaviour.evicts(name, `${os}:${version}`),
     );
-    const images = wanted.map(({ os, version, digest }): StoredImage => {
+    const images = desired.map(({ os, version, digest }): StoredImage => {
       const state = behaviour.stored(name, `${os}:${version}`);
       const failure = state === 'Failed' && { reason: 'DigestMismatch', message: 'the archive has another digest' };
       const layout = { kind: 'merged' as const, directories: ['etc', 'tmp', 'usr', 'var'] };

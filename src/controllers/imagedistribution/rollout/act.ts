@@ -4,7 +4,7 @@ import type { OSImage } from '../../../api/osimage.ts';
 import { isConflict, isNotFound } from '../../../kube/client.ts';
 import type { Client } from '../../../kube/client.ts';
 import { hostedContainers, osImages } from '../../../kube/kinds.ts';
-import { Ahead } from '../../../runtime/mutation-cache.ts';
+import { MutationCache } from '../../../runtime/mutation-cache.ts';
 import type { Assignment } from './observed.ts';
 
 /** Writes under way at the same time. */
@@ -14,7 +14,7 @@ const parallelWrites = 8;
 export class RolloutWriter {
   readonly #client: Client;
   /** Without that a lagging cache would let too many go at once. */
-  readonly #ahead = new Ahead<HostedContainer>();
+  readonly #mutations = new MutationCache<HostedContainer>();
 
   constructor(client: Client) {
     this.#client = client;
@@ -22,12 +22,12 @@ export class RolloutWriter {
 
   /** The container as it is after all that was written. */
   newest(cached: HostedContainer): HostedContainer {
-    return this.#ahead.newest(cached);
+    return this.#mutations.get(cached);
   }
 
   /** Forgets those that are gone. */
   prune(exists: (key: string) => boolean): void {
-    this.#ahead.prune(exists);
+    this.#mutations.prune(exists);
   }
 
   /** Moves these. One that has changed since it was looked at is left out: its change leads to another look. */
@@ -60,7 +60,7 @@ export class RolloutWriter {
         fieldManager: fieldManagers.rollout,
         signal,
       });
-      this.#ahead.wrote(container, written);
+      this.#mutations.mutated(container, written);
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) throw error;
     }

@@ -1,8 +1,8 @@
 import { isBrokenAnyway } from './fleet.ts';
 import type { Fleet, Follower } from './fleet.ts';
 
-/** How many containers may go down now. */
-export interface Room {
+/** How many containers may become unavailable now. */
+export interface DisruptionBudget {
   /** Most that may be unavailable at once. */
   most: number;
   /** Those that are: not Ready for whatever reason, or moved and not yet back; without those that are broken anyway. */
@@ -16,21 +16,25 @@ export function amount(value: number | string, total: number, round: (part: numb
 }
 
 /** A percentage is rounded down, but to at least one: otherwise a small fleet would never move. */
-export function roomOf({ awake }: Fleet, maxUnavailable: number | string): Room {
+export function budgetOf({ awake }: Fleet, maxUnavailable: number | string): DisruptionBudget {
   const most = Math.max(1, amount(maxUnavailable, awake.length, Math.floor));
   const down = awake.filter((it) => !it.available && !isBrokenAnyway(it));
   return { most, down, free: most - down.length };
 }
 
 /** Of the candidates, in their order, those that may go now without more being unavailable than may be. */
-export const fitting = (candidates: readonly Follower[], { free }: Room): Follower[] =>
+export const withinBudget = (candidates: readonly Follower[], { free }: DisruptionBudget): Follower[] =>
   candidates.filter(({ available }) => available).slice(0, Math.max(0, free));
 
 /**
- * Those that are down anyway. They come last, or when they themselves take up all the room: moving them makes no one else
+ * Those that are unavailable already. They come last, or when they themselves use up the budget: moving them makes no one else
  * unavailable, and may be what fixes them. No more at once than may be unavailable.
  */
-export function downAnyway(candidates: readonly Follower[], fleet: Fleet, { most }: Room): Follower[] {
+export function alreadyUnavailable(
+  candidates: readonly Follower[],
+  fleet: Fleet,
+  { most }: DisruptionBudget,
+): Follower[] {
   const onTheWay = fleet.awake.filter(({ state }) => state === 'Moving').length;
   return candidates.filter(({ available }) => !available).slice(0, Math.max(0, most - onTheWay));
 }

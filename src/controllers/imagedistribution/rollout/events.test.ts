@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RolloutStatus } from '../../../api/rollout.ts';
-import { notesOf } from './events.ts';
+import { eventsFor } from './events.ts';
 
 const begun: RolloutStatus = { image: 'os:v2', startTime: '2026-01-01T00:00:00Z', wave: 0 };
 const later: RolloutStatus = { ...begun, wave: 1 };
@@ -19,5 +19,5 @@ test.each<[string, RolloutStatus | undefined, RolloutStatus | undefined, string[
   ['its end', later, done, ['RolloutCompleted']],
   ['that only once', done, done, []],
 ])('events tell %s', (_name, before, after, expected) => {
-  expect(notesOf(before, after).map(({ reason }) => reason)).toEqual(expected);
+  expect(eventsFor(before, after).map(({ reason }) => reason)).toEqual(expected);
 });

@@ -2,7 +2,7 @@ import type { RolloutStatus } from '../../../api/rollout.ts';
 import type { EventNotice } from '../../../runtime/events.ts';
 
 /** Events for what has changed between two statuses of a rollout; how far it has come is no event. */
-export function notesOf(before: RolloutStatus | undefined, after: RolloutStatus | undefined): EventNotice[] {
+export function eventsFor(before: RolloutStatus | undefined, after: RolloutStatus | undefined): EventNotice[] {
   if (!after) return [];
   const { image } = after;
   const isOther = before?.startTime !== after.startTime;

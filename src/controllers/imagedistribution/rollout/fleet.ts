@@ -47,7 +47,7 @@ export interface Fleet {
 }
 
 /** What the state of a follower follows from, besides itself. */
-interface Context {
+interface FleetInput {
   o: Observed;
   image: string;
   usable: UsableImage | undefined;
@@ -62,9 +62,9 @@ export function fleetOf(o: Observed, rollout: RolloutStatus | undefined, retryTo
   const { os, version = '' } = parseReference(image);
   const object = o.find(os, version);
   const since = rollout?.image === image ? rollout.startTime : undefined;
-  const context = { o, image, usable: object && usableImage(object), since, retryToken };
+  const input = { o, image, usable: object && usableImage(object), since, retryToken };
   const all = followersOf(distribution, containers)
-    .map((container) => follower(container, context))
+    .map((container) => follower(container, input))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return { image, all, awake: all.filter(({ suspended }) => !suspended) };
 }
@@ -77,12 +77,12 @@ function followersOf(distribution: ImageDistribution, containers: readonly Hoste
   );
 }
 
-function follower(container: HostedContainer, context: Context): Follower {
-  const { o, image, usable, since, retryToken } = context;
+function follower(container: HostedContainer, input: FleetInput): Follower {
+  const { o, image, usable, since, retryToken } = input;
   const { metadata, status = {} } = container;
   const { lastKnownGoodImage: good, assignedImage: assigned, assignedTime } = status;
   const failure = usable && failureOf(o, container, usable, retryToken);
-  const state = stateOf(container, failure, context);
+  const state = stateOf(container, failure, input);
   const arrived = state === 'Updated' || state === 'Reverted' || (state !== 'Moving' && assigned === good);
   const available = readyOf(container)?.status === 'True' && good !== undefined && status.image === good && arrived;
   return {
@@ -97,7 +97,7 @@ function follower(container: HostedContainer, context: Context): Follower {
   };
 }
 
-interface Subject extends Context {
+interface Subject extends FleetInput {
   container: HostedContainer;
   good: string | undefined;
   /** It has run just these bytes well: another archive under the same name is another image. */
@@ -131,11 +131,11 @@ const couldNotTakeIt: StateRule = ({ container: { status = {} }, isGood, since, 
 /** First hit wins. */
 const stateRules: readonly StateRule[] = [runsItWell, hasFailed, wasNeverMoved, wasMoved, wasSentBack, couldNotTakeIt];
 
-function stateOf(container: HostedContainer, failure: FailedImage | undefined, context: Context): State {
+function stateOf(container: HostedContainer, failure: FailedImage | undefined, input: FleetInput): State {
   const { status = {} } = container;
   const { lastKnownGoodImage: good, assignedImage: assigned } = status;
-  const isGood = context.usable ? isLastKnownGood(status, context.usable) : good === context.image;
-  const subject = { ...context, container, good, isGood, assigned, failure };
+  const isGood = input.usable ? isLastKnownGood(status, input.usable) : good === input.image;
+  const subject = { ...input, container, good, isGood, assigned, failure };
   return firstHit(stateRules, subject) ?? 'Waiting';
 }
 

@@ -5,8 +5,8 @@ import { formatTime } from '../../../runtime/time.ts';
 import { condemnation } from '../../images.ts';
 import { earlierImage, evidenceOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
-import type { Observed, Situation, Step } from './observed.ts';
-import { downAnyway, fitting, roomOf } from './budget.ts';
+import type { Observed, Input, Decision } from './observed.ts';
+import { alreadyUnavailable, withinBudget, budgetOf } from './budget.ts';
 import { withoutSoak } from './soak.ts';
 import { startOf } from './stuck.ts';
 import { truncate } from '../../../runtime/text.ts';
@@ -14,18 +14,18 @@ import { truncate } from '../../../runtime/text.ts';
 const evidenceLimit = 1000;
 
 /** More than `maxFailures` containers failed with the image, which were well before: condemn it and stop the rollout. */
-export function haltForFailures({ observed, spec, rollout }: Situation, fleet: Fleet): Step | undefined {
+export function haltForFailures({ observed, spec, rollout }: Input, fleet: Fleet): Decision | undefined {
   const reverted = evidenceOf(fleet);
   const example = reverted[0];
   if (!example || reverted.length <= spec.maxFailures) return undefined;
   const count = `${reverted.length} of ${fleet.all.length} containers failed with ${fleet.image} and went back`;
   const { reason = '', message = '' } = example.failure ?? {};
   const evidence = truncate(`${count}, such as ${example.name}: ${reason}: ${message}`, evidenceLimit);
-  const step = halted(observed, rollout, 'TooManyFailures', evidence);
+  const decision = halted(observed, rollout, 'TooManyFailures', evidence);
   // Once: a person may lift it, or may have written something better there.
-  if (condemnation(imageOf(observed)) !== undefined) return step;
+  if (condemnation(imageOf(observed)) !== undefined) return decision;
   const by = `the rollout of ImageDistribution ${observed.distribution.metadata.name}`;
-  return { ...step, condemn: `${formatTime(observed.now)} by ${by}: ${evidence}` };
+  return { ...decision, condemn: `${formatTime(observed.now)} by ${by}: ${evidence}` };
 }
 
 /**
@@ -36,7 +36,7 @@ export const haltForGate = (
   observed: Observed,
   rollout: RolloutStatus,
   gate: { name: string; failures: number; message?: string | undefined },
-): Step =>
+): Decision =>
   halted(
     observed,
     rollout,
@@ -44,22 +44,22 @@ export const haltForGate = (
     truncate(`Gate ${gate.name} failed ${times(gate.failures)}, last: ${gate.message ?? ''}`, evidenceLimit),
   );
 
-function halted(observed: Observed, rollout: RolloutStatus, haltReason: string, haltMessage: string): Step {
+function halted(observed: Observed, rollout: RolloutStatus, haltReason: string, haltMessage: string): Decision {
   const { completionTime: _done, soakStartTime: _soak, ...rest } = rollout;
   const next = { ...rest, haltTime: observed.now.toISOString(), haltReason, haltMessage };
   return { rollout: next, reason: 'RolloutHalted', message: haltText(observed, next) };
 }
 
 /** A halted rollout moves no one on. It goes on when the image is not condemned (any more) and the retry token was changed. */
-export function stayHalted(situation: Situation, fleet: Fleet): Step {
-  const { observed, spec, rollout } = situation;
+export function stayHalted(input: Input, fleet: Fleet): Decision {
+  const { observed, spec, rollout } = input;
   const isLifted = condemnation(imageOf(observed)) === undefined;
   if (isLifted && spec.retryToken !== (rollout.retryToken ?? '')) {
     const { haltTime: _time, haltReason: _reason, haltMessage: _message, ...rest } = withoutSoak(rollout);
     const next = { ...rest, startTime: startOf(observed.now, fleet), wave: 0, retryToken: spec.retryToken };
     return { rollout: next, reason: 'RollingOut', message: 'It goes on, with canaries first' };
   }
-  const assign = spec.onHalt === 'RevertAll' && !spec.paused ? takeBack(situation, fleet) : [];
+  const assign = spec.onHalt === 'RevertAll' && !spec.paused ? takeBack(input, fleet) : [];
   return { rollout, assign, reason: 'RolloutHalted', message: haltText(observed, rollout) };
 }
 
@@ -67,7 +67,7 @@ export function stayHalted(situation: Situation, fleet: Fleet): Step {
  * Those that run the image well go back to what they ran before, with no more unavailable at once than else. One that is on
  * its way is let arrive, or fail: what has become of its Pod is known to no one here.
  */
-function takeBack({ observed, spec, rollout }: Situation, fleet: Fleet): NonNullable<Step['assign']> {
+function takeBack({ observed, spec, rollout }: Input, fleet: Fleet): NonNullable<Decision['assign']> {
   const retryToken = rollout.retryToken ?? '';
   const ways = new Map(
     fleet.all
@@ -75,10 +75,10 @@ function takeBack({ observed, spec, rollout }: Situation, fleet: Fleet): NonNull
       .map((it) => [it, earlierImage(observed, it, fleet.image, retryToken)] as const)
       .filter(([, image]) => image !== undefined),
   );
-  const room = roomOf(fleet, spec.maxUnavailable);
+  const budget = budgetOf(fleet, spec.maxUnavailable);
   const awake = [...ways.keys()].filter(({ suspended }) => !suspended);
-  const fit = fitting(awake, room);
-  const chosen = fit.length > 0 ? fit : downAnyway(awake, fleet, room);
+  const fit = withinBudget(awake, budget);
+  const chosen = fit.length > 0 ? fit : alreadyUnavailable(awake, fleet, budget);
   return [...chosen, ...[...ways.keys()].filter(({ suspended }) => suspended)].map((it) => ({
     container: it.container,
     image: ways.get(it) ?? '',

@@ -65,7 +65,7 @@ export type RolloutReason =
 
 export interface RolloutPlan {
   /** Ask these and plan again with the answers; the rest of the plan is void. */
-  ask: readonly Gate[];
+  queries: readonly Gate[];
   /** These are moved now; the rollout with its start time is stored already. */
   assign: readonly Assignment[];
   /** Evidence to be written to the OSImage before the status says that the rollout is halted. */
@@ -75,25 +75,25 @@ export interface RolloutPlan {
   reason: RolloutReason;
   message: string;
   /** When it must be planned again even if nothing changes. */
-  lookAgain?: Date;
+  requeueTime?: Date;
 }
 
 /** The rollout as a rule sees it: under way, or about to be. */
-export interface Situation {
+export interface Input {
   observed: Observed;
   spec: ExistingContainers;
   rollout: RolloutStatus;
 }
 
 /** What one rule decides; what it does not say stays as it is. */
-export interface Step {
-  ask?: readonly Gate[];
+export interface Decision {
+  queries?: readonly Gate[];
   assign?: readonly Assignment[];
   condemn?: string;
   rollout?: RolloutStatus | undefined;
   reason: RolloutReason;
   message: string;
-  lookAgain?: Date;
+  requeueTime?: Date;
 }
 
 export const readyOf = (container: HostedContainer): Condition | undefined =>

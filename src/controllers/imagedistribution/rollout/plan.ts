@@ -9,7 +9,7 @@ import { compareImages } from '../../versions.ts';
 import { countsOf, fleetOf } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import { haltForFailures, stayHalted } from './halt.ts';
-import type { Observed, RolloutPlan, Step } from './observed.ts';
+import type { Observed, RolloutPlan, Decision } from './observed.ts';
 import { startOf } from './stuck.ts';
 import { advance } from './waves.ts';
 import { firstHit } from '../../../runtime/rules.ts';
@@ -23,16 +23,16 @@ export function planRollout(o: Observed): RolloutPlan | undefined {
   if (!spec) return undefined;
   const rollout = o.distribution.status?.rollout;
   const fleet = fleetOf(o, rollout, tokenOf(o, spec));
-  const step = decide({ o, spec, fleet, rollout });
+  const decision = decide({ o, spec, fleet, rollout });
   return {
-    ask: step.ask ?? [],
-    assign: step.assign ?? [],
-    ...(step.condemn !== undefined && { condemn: step.condemn }),
+    queries: decision.queries ?? [],
+    assign: decision.assign ?? [],
+    ...(decision.condemn !== undefined && { condemn: decision.condemn }),
     counts: countsOf(fleet),
-    rollout: 'rollout' in step ? step.rollout : rollout,
-    reason: step.reason,
-    message: step.message,
-    ...(step.lookAgain && { lookAgain: step.lookAgain }),
+    rollout: 'rollout' in decision ? decision.rollout : rollout,
+    reason: decision.reason,
+    message: decision.message,
+    ...(decision.requeueTime && { requeueTime: decision.requeueTime }),
   };
 }
 
@@ -43,13 +43,13 @@ function tokenOf({ distribution }: Observed, spec: ExistingContainers): string {
   return halted ? (rollout.retryToken ?? '') : spec.retryToken;
 }
 
-interface Context {
+interface PlanInput {
   o: Observed;
   spec: ExistingContainers;
   fleet: Fleet;
   rollout: RolloutStatus | undefined;
 }
-type Rule = (c: Context) => Step | undefined;
+type Rule = (c: PlanInput) => Decision | undefined;
 
 /** An earlier version took it for all containers; it may be what pruning has left of a map of labels. */
 const emptySelector: Rule = ({ spec }) => {
@@ -68,13 +68,13 @@ const imageNotReady: Rule = ({ o }) => {
 };
 
 /** Unless a version above it is the default: then it is for that distribution to move containers, also back. */
-const isHalted: Rule = ({ o, spec, fleet, rollout }) => {
+const halted: Rule = ({ o, spec, fleet, rollout }) => {
   if (rollout?.image !== o.distribution.spec.image || rollout.haltTime === undefined) return undefined;
   return isOvertaken(o) ? undefined : stayHalted({ observed: o, spec, rollout }, fleet);
 };
 
 /** The evidence was written, and then a crash or a lost race kept the status from telling of it. */
-const isHalfHalted: Rule = ({ o, spec, fleet, rollout }) => {
+const haltNotRecorded: Rule = ({ o, spec, fleet, rollout }) => {
   if (rollout?.image !== o.distribution.spec.image || isOvertaken(o)) return undefined;
   const { os, version = '' } = parseReference(rollout.image);
   if (condemnation(o.find(os, version)) === undefined) return undefined;
@@ -145,7 +145,7 @@ const otherHalted: Rule = ({ o }) => {
 };
 
 /** It begins by being written down: by its start time those that it moved are known. */
-const begins: Rule = ({ o, spec, fleet, rollout }) => {
+const notStarted: Rule = ({ o, spec, fleet, rollout }) => {
   if (rollout?.image === o.distribution.spec.image) return undefined;
   if (!o.distributed) {
     return { reason: 'NotDistributed', message: 'No container is moved before all selected nodes have it' };
@@ -159,26 +159,26 @@ const begins: Rule = ({ o, spec, fleet, rollout }) => {
   return { rollout: begun, reason: 'RollingOut', message: 'The rollout begins' };
 };
 
-const goesOn: Rule = ({ o, spec, fleet, rollout }) => {
+const inProgress: Rule = ({ o, spec, fleet, rollout }) => {
   if (!rollout) return undefined;
-  const situation = { observed: o, spec, rollout: { ...rollout, retryToken: spec.retryToken } };
-  return haltForFailures(situation, fleet) ?? advance(situation, fleet);
+  const input = { observed: o, spec, rollout: { ...rollout, retryToken: spec.retryToken } };
+  return haltForFailures(input, fleet) ?? advance(input, fleet);
 };
 
 /** First hit wins. */
 const rules: readonly Rule[] = [
   emptySelector,
   imageNotReady,
-  isHalted,
-  isHalfHalted,
+  halted,
+  haltNotRecorded,
   imageCondemned,
   notActivated,
   superseded,
   otherHalted,
-  begins,
-  goesOn,
+  notStarted,
+  inProgress,
 ];
 
-function decide(context: Context): Step {
-  return firstHit(rules, context) ?? { reason: 'NotActivated', message: 'There is no rollout' };
+function decide(input: PlanInput): Decision {
+  return firstHit(rules, input) ?? { reason: 'NotActivated', message: 'There is no rollout' };
 }

@@ -18,15 +18,15 @@ describe('gates', () => {
 
   test('are asked when a soak begins, and then as often as they say', () => {
     const f = soaking();
-    expect(f.steps().ask.map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(f.steps().queries.map(({ name }) => name)).toEqual(['a', 'b']);
     f.answers = [answer('a', true), answer('b', true)];
     const plan = f.step();
     expect(plan.rollout?.gates).toMatchObject([{ name: 'a', holds: true, failures: 0 }, { name: 'b' }]);
-    expect(plan.lookAgain).toEqual(new Date('2026-01-01T00:00:30Z'));
+    expect(plan.requeueTime).toEqual(new Date('2026-01-01T00:00:30Z'));
     f.pass(29);
-    expect(f.steps().ask).toEqual([]);
+    expect(f.steps().queries).toEqual([]);
     f.pass(1);
-    expect(f.steps().ask).toHaveLength(2);
+    expect(f.steps().queries).toHaveLength(2);
   });
 
   test('must hold at the end', () => {

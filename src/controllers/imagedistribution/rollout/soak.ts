@@ -1,6 +1,6 @@
 import type { Gate, RolloutStatus } from '../../../api/rollout.ts';
 import { formatTime } from '../../../runtime/time.ts';
-import type { GateAnswer, Situation } from './observed.ts';
+import type { GateAnswer, Input } from './observed.ts';
 
 type GateState = NonNullable<RolloutStatus['gates']>[number];
 
@@ -14,11 +14,11 @@ export interface Soak {
   failed?: GateState;
   /** What it waits for, and until when if that is known. */
   waitsFor: string;
-  lookAgain?: Date;
+  requeueTime?: Date;
 }
 
 /** A soak is over when its time has passed and every gate has been asked in it and held when it was asked last. */
-export function soak({ observed, spec, rollout }: Situation, seconds: number): Soak {
+export function soak({ observed, spec, rollout }: Input, seconds: number): Soak {
   const { now } = observed;
   const soakStartTime = rollout.soakStartTime ?? now.toISOString();
   const end = new Date(Date.parse(soakStartTime) + seconds * 1000);
@@ -40,7 +40,7 @@ export function soak({ observed, spec, rollout }: Situation, seconds: number): S
     due,
     ...(failed && { failed }),
     waitsFor: waitsFor(now < end ? end : undefined, states),
-    ...(!over && times.length > 0 && { lookAgain: new Date(Math.min(...times)) }),
+    ...(!over && times.length > 0 && { requeueTime: new Date(Math.min(...times)) }),
   };
 }
 

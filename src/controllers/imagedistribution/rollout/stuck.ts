@@ -2,7 +2,7 @@ import type { RolloutStatus } from '../../../api/rollout.ts';
 import { earlierImage } from './fleet.ts';
 import type { Fleet, Follower } from './fleet.ts';
 import { readyOf } from './observed.ts';
-import type { Assignment, Situation } from './observed.ts';
+import type { Assignment, Input } from './observed.ts';
 
 /**
  * Containers that hold a rollout up. One that cannot take the image gets its earlier version back, so that it takes no place,
@@ -20,12 +20,12 @@ function isAtGate({ container }: Follower): boolean {
 const deadlineOf = ({ container }: Follower): number => container.spec.upgrade.progressDeadlineSeconds * 1000;
 const assignedAt = ({ container }: Follower): number => Date.parse(container.status?.assignedTime ?? '') || 0;
 
-/** When it gets its earlier version back; Infinity while it is not at its gate. */
+/** When it gets its earlier version back; Infinity while nothing blocks it. */
 export const giveBackTime = (it: Follower): number =>
   it.state === 'Moving' && isAtGate(it) ? assignedAt(it) + deadlineOf(it) : Infinity;
 
 /** Those that were moved, and could not take the image for as long as an attempt may last, get their earlier version back. */
-export function givenBack({ observed, spec, rollout }: Situation, fleet: Fleet): Assignment[] {
+export function givenBack({ observed, spec, rollout }: Input, fleet: Fleet): Assignment[] {
   const time = timeOf(observed.now, rollout);
   return fleet.awake.flatMap((it) => {
     if (giveBackTime(it) > observed.now.getTime()) return [];

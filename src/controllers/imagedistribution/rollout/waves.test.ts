@@ -33,7 +33,7 @@ describe('canaries', () => {
     f.arrive();
     const soaking = f.steps();
     expect(soaking.message).toContain('soaking until 2026-01-01T00:10:00Z');
-    expect(soaking.lookAgain?.toISOString()).toBe('2026-01-01T00:10:00.000Z');
+    expect(soaking.requeueTime?.toISOString()).toBe('2026-01-01T00:10:00.000Z');
     f.pass(599);
     f.steps();
     expect(f.assigned).toHaveLength(2);
@@ -158,7 +158,7 @@ describe('a container that cannot take the image', () => {
     const plan = f.plan();
     expect([plan.reason, f.assigned]).toEqual(['RollingOut', ['f-00 os:v2']]);
     // So that it is looked at when its time is over.
-    expect(plan.lookAgain).toEqual(new Date('2026-01-01T00:05:00Z'));
+    expect(plan.requeueTime).toEqual(new Date('2026-01-01T00:05:00Z'));
     const stuck = give(f, 300);
     expect(f.on('os:v2')).toEqual(names(5, 1));
     expect(f.get('f-00').status).toMatchObject({ assignedImage: 'os:v1', assignedBack: true });
@@ -206,7 +206,7 @@ describe('a rollout that only a person can help says so', () => {
     past(f).steps();
     f.ready('f-00', false);
     const waits = f.steps();
-    expect([waits.reason, waits.lookAgain]).toEqual(['RollingOut', new Date('2026-01-01T00:10:00Z')]);
+    expect([waits.reason, waits.requeueTime]).toEqual(['RollingOut', new Date('2026-01-01T00:10:00Z')]);
     f.pass(600);
     const stuck = f.steps();
     expect(stuck.reason).toBe('ContainersStuck');
@@ -376,7 +376,7 @@ describe('no one is moved', () => {
     f.window = { open: false, changeTime };
     const plan = f.steps();
     expect(plan.message).toBe('0 of 2 containers run os:v2; next: when a window opens at 2026-01-03T02:00:00Z');
-    expect(plan.lookAgain).toEqual(changeTime);
+    expect(plan.requeueTime).toEqual(changeTime);
     f.window = { open: true };
     expect(f.settle().reason).toBe('RolledOut');
   });

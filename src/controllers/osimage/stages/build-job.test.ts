@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { builtImage } from '../../../../test/fixtures/builders.ts';
 import { buildCapabilities, recipe, sandboxCapabilities } from '../../../api/buildrun.ts';
-import { buildJob, publishJob, recipeConfigMap, stepName } from './build-job.ts';
+import { buildJob, publishJob, recipeConfigMap, stageObjectName } from './build-job.ts';
 import type { Container, Job } from '../../../api/kubernetes/objects.ts';
 
 const settings = { namespace: 'system', builderImage: 'builder', scaffolds: { merged: 'merged', split: 'split' } };
@@ -41,16 +41,16 @@ const secretsOf = (job: Job) =>
 describe('the name of a step', () => {
   const long = { os: 'a'.repeat(30), version: 'b'.repeat(30) };
   test.each<[string, string, string | RegExp]>([
-    ['says what is done to what', stepName('build', { os: 'debian-12', version: 'v36' }), 'build-debian-12.v36'],
+    ['says what is done to what', stageObjectName('build', { os: 'debian-12', version: 'v36' }), 'build-debian-12.v36'],
     [
       'has a hash of the token of another try',
-      stepName('build', { os: 'debian-12', version: 'v36' }, 'again'),
+      stageObjectName('build', { os: 'debian-12', version: 'v36' }, 'again'),
       /^build-debian-12\.v36-[0-9a-f]{8}$/,
     ],
-    ['is cut when it is too long', stepName('publish', long), /^publish-a{30}\.b{15}-[0-9a-f]{8}$/],
+    ['is cut when it is too long', stageObjectName('publish', long), /^publish-a{30}\.b{15}-[0-9a-f]{8}$/],
     [
       'is cut before a dot, too',
-      stepName('publish', { os: 'a'.repeat(30), version: `${'b'.repeat(14)}.${'c'.repeat(15)}` }),
+      stageObjectName('publish', { os: 'a'.repeat(30), version: `${'b'.repeat(14)}.${'c'.repeat(15)}` }),
       /^publish-a{30}\.b{14}-[0-9a-f]{8}$/,
     ],
   ])('%s', (_name, name, expected) => {
@@ -59,8 +59,10 @@ describe('the name of a step', () => {
   });
 
   test('of two long ones is not the same', () => {
-    expect(stepName('publish', long)).not.toBe(stepName('publish', { ...long, version: `${'b'.repeat(29)}c` }));
-    expect(stepName('publish', long, '1')).not.toBe(stepName('publish', long, '2'));
+    expect(stageObjectName('publish', long)).not.toBe(
+      stageObjectName('publish', { ...long, version: `${'b'.repeat(29)}c` }),
+    );
+    expect(stageObjectName('publish', long, '1')).not.toBe(stageObjectName('publish', long, '2'));
   });
 });
 
@@ -81,8 +83,8 @@ test('the recipe is what the schema of the builder says, immutable and owned by 
 });
 
 describe('the Jobs', () => {
-  test.each(['build', 'publish'] as const)('%s is tried once, for a limited time, and kept', (step) => {
-    const { spec } = jobs({ timeoutSeconds: 100 })[step];
+  test.each(['build', 'publish'] as const)('%s is tried once, for a limited time, and kept', (stage) => {
+    const { spec } = jobs({ timeoutSeconds: 100 })[stage];
     expect(spec).toMatchObject({ backoffLimit: 0, template: { spec: { restartPolicy: 'Never' } } });
     expect(spec).not.toHaveProperty('ttlSecondsAfterFinished');
     // The kubelet ends it first: a Job that ends it deletes the Pod with its log.
@@ -93,8 +95,8 @@ describe('the Jobs', () => {
     expect(podOf(jobs({ timeoutSeconds: 100 }).build).activeDeadlineSeconds).toBe(100);
   });
 
-  test.each(['build', 'publish'] as const)('%s has no privileges and no token', (step) => {
-    const job = jobs()[step];
+  test.each(['build', 'publish'] as const)('%s has no privileges and no token', (stage) => {
+    const job = jobs()[stage];
     expect(podOf(job)).toMatchObject({
       automountServiceAccountToken: false,
       enableServiceLinks: false,

@@ -28,7 +28,7 @@ import type { JobSettings } from '../observed.ts';
 
 /** The Jobs that build and publish an image, and what they read. Pure: the same input gives the same objects. */
 
-export type Step = 'build' | 'verify' | 'publish';
+export type StageName = 'build' | 'verify' | 'publish';
 
 /** Who publishes. */
 const nobody = 65532;
@@ -37,8 +37,8 @@ const nobody = 65532;
 const startSeconds = 600;
 const publishSeconds = 1800;
 /** For the tree, its layer and what it is made of. `resources.limits.ephemeral-storage` of the build says otherwise. */
-const buildRoom = '20Gi';
-const publishRoom = '1Gi';
+const buildStorage = '20Gi';
+const publishStorage = '1Gi';
 
 /** Longest name of which Kubernetes makes a label. */
 const longestName = 63;
@@ -47,8 +47,8 @@ const longestName = 63;
  * `build-debian-12.v36`; with a token a hash of it at the end, so that another try is another object. What is too long is cut
  * and told apart by a hash.
  */
-export function stepName(step: Step, image: { os: string; version: string }, token = ''): string {
-  const plain = `${step}-${image.os}.${image.version}`;
+export function stageObjectName(stage: StageName, image: { os: string; version: string }, token = ''): string {
+  const plain = `${stage}-${image.os}.${image.version}`;
   const name = token === '' ? plain : `${plain}-${hash(token)}`;
   if (name.length <= longestName) return name;
   return `${plain.slice(0, longestName - 9).replace(/[.-]+$/, '')}-${hash(name)}`;
@@ -58,10 +58,10 @@ export function stepName(step: Step, image: { os: string; version: string }, tok
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
 /** Labels by which objects of a step are found. */
-export const stepLabels = (step: Step, image: OSImage): Record<string, string> => ({
+export const stageLabels = (stage: StageName, image: OSImage): Record<string, string> => ({
   [labels.managedBy]: 'monoroot',
   [labels.image]: image.metadata.name,
-  [labels.step]: step,
+  [labels.step]: stage,
 });
 
 /** All that is made for an image goes with it. */
@@ -91,7 +91,7 @@ export function recipeConfigMap(image: OSImage, build: Build, { namespace }: Job
     metadata: {
       name: recipeName(image),
       namespace,
-      labels: stepLabels('build', image),
+      labels: stageLabels('build', image),
       ownerReferences: [ownedBy(image)],
     },
     immutable: true,
@@ -104,12 +104,12 @@ const recipeName = (image: OSImage): string => `recipe-${image.metadata.name}-${
 
 /** Builds the image and pushes it to testing/. */
 export function buildJob(image: OSImage, build: Build, settings: JobSettings, name: string): Job {
-  const room = build.resources?.limits?.['ephemeral-storage'] ?? buildRoom;
+  const storage = build.resources?.limits?.['ephemeral-storage'] ?? buildStorage;
   return jobOf(image, settings, name, {
-    step: 'build',
+    stage: 'build',
     args: ['build'],
     seconds: build.timeoutSeconds,
-    room: String(room),
+    storage: String(storage),
     secrets: secretsOf(build, ['push', 'ca', 'base', 'baseCA', 'keyring']),
     resources: build.resources ?? { requests: { cpu: '250m', memory: '256Mi' } },
     nodeSelector: build.nodeSelector ?? {},
@@ -122,10 +122,10 @@ export function buildJob(image: OSImage, build: Build, settings: JobSettings, na
 /** Copies the image from testing/ to production/ by its digest, and signs it. */
 export function publishJob(image: OSImage, build: Build, settings: JobSettings, name: string, digest: string): Job {
   return jobOf(image, settings, name, {
-    step: 'publish',
+    stage: 'publish',
     args: ['publish', digest],
     seconds: publishSeconds,
-    room: publishRoom,
+    storage: publishStorage,
     secrets: secretsOf(build, ['push', 'ca', 'sign']),
     resources: { requests: { cpu: '50m', memory: '64Mi' } },
     nodeSelector: build.nodeSelector ?? {},
@@ -159,10 +159,10 @@ function secretsOf(build: Build, uses: readonly SecretUse[]): MountedSecret[] {
 }
 
 interface Work {
-  step: Step;
+  stage: StageName;
   args: string[];
   seconds: number;
-  room: string;
+  storage: string;
   secrets: readonly MountedSecret[];
   resources: object;
   nodeSelector: Record<string, string>;
@@ -179,7 +179,7 @@ function jobOf(image: OSImage, settings: JobSettings, name: string, work: Work):
     metadata: {
       name,
       namespace: settings.namespace,
-      labels: stepLabels(work.step, image),
+      labels: stageLabels(work.stage, image),
       ownerReferences: [ownedBy(image)],
     },
     spec: {
@@ -190,7 +190,7 @@ function jobOf(image: OSImage, settings: JobSettings, name: string, work: Work):
       // A node that is drained is no failure of the recipe.
       podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] },
       template: {
-        metadata: { labels: stepLabels(work.step, image) },
+        metadata: { labels: stageLabels(work.stage, image) },
         spec: {
           restartPolicy: 'Never',
           activeDeadlineSeconds: work.seconds,
@@ -227,7 +227,7 @@ function containerOf(image: string, work: Work): Container {
     })),
   ];
   return {
-    name: work.step,
+    name: work.stage,
     image,
     imagePullPolicy: 'IfNotPresent',
     command: ['node', '/opt/monoroot/builder.js'],
@@ -254,9 +254,9 @@ function containerOf(image: string, work: Work): Container {
  * Where programs of the tree run: its root becomes the tree, so the container runtime has mounted a /proc there. It has no Secrets. What the
  * recipe grants is for both containers, and is asked for once.
  */
-function sandboxOf(image: string, { resources, room }: Work): Sidecar {
+function sandboxOf(image: string, { resources, storage }: Work): Sidecar {
   const { limits = {} } = resources as { limits?: Record<string, unknown> };
-  const bounded = { ...limits, 'ephemeral-storage': room };
+  const bounded = { ...limits, 'ephemeral-storage': storage };
   return {
     name: 'sandbox',
     image,
@@ -278,7 +278,7 @@ function sandboxOf(image: string, { resources, room }: Work): Sidecar {
 function volumesOf(image: OSImage, work: Work): Volume[] {
   return [
     { name: 'recipe', configMap: { name: recipeName(image) } },
-    { name: 'work', emptyDir: { sizeLimit: work.room } },
+    { name: 'work', emptyDir: { sizeLimit: work.storage } },
     { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
     ...(work.sandbox ? [{ name: 'sandbox', emptyDir: { sizeLimit: '1Mi' } }] : []),
     // A Secret that is not there keeps no Pod waiting: the builder says which one it misses.

@@ -2,7 +2,7 @@ import type { Build } from '../../../api/build.ts';
 import { buildAnswer } from '../../../api/buildrun.ts';
 import type { BuildAnswer } from '../../../api/buildrun.ts';
 import type { OSImageStatus } from '../../../api/osimage.ts';
-import { buildJob, recipeConfigMap, stepName } from './build-job.ts';
+import { buildJob, recipeConfigMap, stageObjectName } from './build-job.ts';
 import { testingReference } from '../../../api/images.ts';
 import { planJob } from './job-stage.ts';
 import { tryAgain } from '../observed.ts';
@@ -22,7 +22,7 @@ export function planBuild(
   return planJob<BuildStatus, Built>(o, {
     type: 'Built',
     before,
-    name: stepName('build', image.spec, token),
+    name: stageObjectName('build', image.spec, token),
     make: (name) => ({
       configMap: recipeConfigMap(image, build, settings),
       job: buildJob(image, build, settings, name),

@@ -5,7 +5,7 @@ import type { Observed } from '../observed.ts';
 import { firstHit } from '../../../runtime/rules.ts';
 
 /** How a Job stands, from it and its Pod. */
-export type Outcome<Answer> =
+export type JobOutcome<Answer> =
   | { state: 'Running'; message: string; requeueAfterSeconds?: number }
   | { state: 'Succeeded'; answer: Answer; time: string }
   | { state: 'Failed'; reason: string; message: string; time: string };
@@ -19,12 +19,12 @@ interface Failure {
 const answerSeconds = 30;
 
 /** Judges a Job whose Pod answers with `schema` in its termination message. `failed` is the reason when it gives none. */
-export function judgeJob<Answer extends object>(
+export function jobOutcome<Answer extends object>(
   o: Observed,
   job: SeenJob,
   schema: z.ZodType<Answer | Failure>,
   failed: string,
-): Outcome<Answer> {
+): JobOutcome<Answer> {
   const pod = newestPodOf(o, job);
   const end = endOf(job);
   if (!end) return { state: 'Running', message: podProblem(pod) ?? '' };
@@ -47,14 +47,14 @@ const endOf = (job: Job): JobCondition | undefined =>
   job.status?.conditions?.find(({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'));
 
 /** What is known of a Job that has failed. */
-interface Ended {
+interface Input {
   job: Job;
   end: JobCondition;
   pod: Pod | undefined;
   container: ContainerState['terminated'];
   answer: object | undefined;
 }
-type Rule = (ended: Ended) => Failure | undefined;
+type Rule = (input: Input) => Failure | undefined;
 
 /** The kubelet ended it; what the builder could still say of that tells nothing more. */
 const podTimedOut: Rule = ({ job, pod, container, answer }) => {
@@ -84,21 +84,21 @@ const jobTimedOut: Rule = ({ job, end, pod }) => {
 };
 
 const ordinary = ['Error', 'Completed'];
-const fellSilent: Rule = ({ job, container }) => {
+const endedWithoutAnswer: Rule = ({ job, container }) => {
   if (!container) return undefined;
   const { reason = 'Error', exitCode, message } = container;
   const how = ordinary.includes(reason) ? `exit code ${exitCode}` : `${reason}, exit code ${exitCode}`;
   return { reason: '', message: `Job ${job.metadata.name} ended without an answer (${how})${lastLines(message)}` };
 };
 
-const lostPod = ({ job, end, pod }: Ended): Failure => {
+const lostPod = ({ job, end, pod }: Input): Failure => {
   const why = pod?.status?.message ?? end.message ?? 'its Pod is gone';
   return { reason: '', message: `Job ${job.metadata.name} ended without an answer: ${why}` };
 };
 
 /** First hit wins; no reason where no one gave one. */
-function whyFailed(ended: Ended): Failure {
-  return firstHit([podTimedOut, evicted, answered, jobTimedOut, fellSilent], ended) ?? lostPod(ended);
+function whyFailed(input: Input): Failure {
+  return firstHit([podTimedOut, evicted, answered, jobTimedOut, endedWithoutAnswer], input) ?? lostPod(input);
 }
 
 /** The end of a log, as a part of a message. */

@@ -3,7 +3,7 @@ import type { ConfigMap, Job } from '../../../api/kubernetes/objects.ts';
 import type { Interruption } from '../../../api/interruption.ts';
 import { formatTime } from '../../../runtime/time.ts';
 import { interruptByDeletion, pauseSeconds, pauseText } from '../../interruption.ts';
-import { judgeJob } from './job-outcome.ts';
+import { jobOutcome } from './job-outcome.ts';
 import { shorten } from '../observed.ts';
 import type { Observed, Stage, Stated } from '../observed.ts';
 
@@ -44,26 +44,26 @@ export interface JobStage<Status extends JobStatus, Answer extends object> {
 /** First hit wins. */
 export function planJob<Status extends JobStatus, Answer extends object>(
   o: Observed,
-  step: JobStage<Status, Answer>,
+  stage: JobStage<Status, Answer>,
 ): Stage<Status> {
-  const { type, before } = step;
+  const { type, before } = stage;
   const end = (status: Status): Stage<Status> => {
-    const progress = step.isDone(status) ? 'Done' : 'Failed';
-    return { progress, status, condition: { type, ...step.settled(status) }, actions: [] };
+    const progress = stage.isDone(status) ? 'Done' : 'Failed';
+    return { progress, status, condition: { type, ...stage.settled(status) }, actions: [] };
   };
-  if (before && (before.reason !== undefined || step.isDone(before))) return end(before);
+  if (before && (before.reason !== undefined || stage.isDone(before))) return end(before);
 
-  const name = before?.job ?? step.name;
-  const status = countDeletion(o, before ?? step.unanswered({ job: name, startTime: formatTime(o.now) }));
+  const name = before?.job ?? stage.name;
+  const status = countDeletion(o, before ?? stage.unanswered({ job: name, startTime: formatTime(o.now) }));
   const going = (problem: string): Stage<Status> => {
     const follow = `follow it: kubectl -n ${o.settings.namespace} logs -f job/${name}`;
     const hint = problem === '' ? follow : `${follow} (${problem})`;
-    return { progress: 'Going', status, condition: { type, ...step.going(hint) }, actions: [] };
+    return { progress: 'Going', status, condition: { type, ...stage.going(hint) }, actions: [] };
   };
   const job = o.jobs.find(({ metadata }) => metadata.name === name);
-  if (!job) return makeJob(o, step, status, going);
+  if (!job) return makeJob(o, stage, status, going);
 
-  const outcome = judgeJob<Answer>(o, job, step.schema, step.failed);
+  const outcome = jobOutcome<Answer>(o, job, stage.schema, stage.failed);
   switch (outcome.state) {
     case 'Running': {
       const { requeueAfterSeconds } = outcome;
@@ -71,12 +71,12 @@ export function planJob<Status extends JobStatus, Answer extends object>(
     }
     case 'Succeeded': {
       const { job: made, startTime } = status;
-      return end({ ...step.answered({ job: made, startTime }, outcome.answer), completionTime: outcome.time });
+      return end({ ...stage.answered({ job: made, startTime }, outcome.answer), completionTime: outcome.time });
     }
     case 'Failed': {
       const { reason, message, time } = outcome;
       const { job: made, startTime } = status;
-      return end(step.unanswered({ job: made, startTime, completionTime: time, reason, message: shorten(message) }));
+      return end(stage.unanswered({ job: made, startTime, completionTime: time, reason, message: shorten(message) }));
     }
   }
 }

@@ -3,7 +3,7 @@ import { publishAnswer } from '../../../api/buildrun.ts';
 import type { PublishAnswer } from '../../../api/buildrun.ts';
 import type { OSImageStatus } from '../../../api/osimage.ts';
 import type { Progress } from '../../../runtime/conditions.ts';
-import { publishJob, recipeConfigMap, stepName } from './build-job.ts';
+import { publishJob, recipeConfigMap, stageObjectName } from './build-job.ts';
 import { planJob } from './job-stage.ts';
 import { tryAgain } from '../observed.ts';
 import type { Observed, Stage, Stated } from '../observed.ts';
@@ -40,7 +40,7 @@ export function planPublication(
   return planJob<PublicationStatus, Published>(o, {
     type,
     before,
-    name: stepName('publish', image.spec, token),
+    name: stageObjectName('publish', image.spec, token),
     make: (name) => ({
       configMap: recipeConfigMap(image, build, settings),
       job: publishJob(image, build, settings, name, digest),

@@ -3,7 +3,7 @@ import type { HostedContainer, HostedContainerSpec } from '../../../api/hostedco
 import { apiVersion, labels } from '../../../api/names.ts';
 import type { StoredImage } from '../../../api/nodestore.ts';
 import type { OSImage } from '../../../api/osimage.ts';
-import { ownedBy, stepLabels } from './build-job.ts';
+import { ownedBy, stageLabels } from './build-job.ts';
 import { effectiveDefaults } from '../../../api/defaults.ts';
 import type { UsableImage } from '../../../pod/usable-image.ts';
 import { imageName } from '../../../api/images.ts';
@@ -51,7 +51,7 @@ export function verificationPod({ image, stored, node, name, namespace, scaffold
     ...pod,
     metadata: {
       ...pod.metadata,
-      labels: { ...others, ...stepLabels('verify', image) },
+      labels: { ...others, ...stageLabels('verify', image) },
       ownerReferences: [ownedBy(image)],
     },
     spec: { ...pod.spec, restartPolicy: 'Never', activeDeadlineSeconds: timeoutSeconds + startSeconds },

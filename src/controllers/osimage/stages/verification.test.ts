@@ -19,14 +19,14 @@ import {
   failed,
 } from '../../../../test/fixtures/image-life.ts';
 import type { OSImageStatus } from '../../../api/osimage.ts';
-import { stepName } from './build-job.ts';
+import { stageObjectName } from './build-job.ts';
 import type { PodStatus } from '../../../api/kubernetes/objects.ts';
 import type { Observed } from '../plan.ts';
 
 describe('a test', () => {
   const has = (name = 'n1', state: 'Ready' | 'Fetching' | 'Failed' = 'Ready') =>
     nodeStore(name, ['os:v1'], [stored('os:v1', state, { layout, reason: 'NoSpace', message: 'it is full' })]);
-  const name = stepName('verify', external().spec, 'n1 ');
+  const name = stageObjectName('verify', external().spec, 'n1 ');
   const chosen = { node: 'n1', pod: name };
 
   test('waits for the build', () => {

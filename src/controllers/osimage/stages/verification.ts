@@ -1,7 +1,7 @@
 import type { StoredImage } from '../../../api/nodestore.ts';
 import type { Interruption } from '../../../api/interruption.ts';
 import type { OSImage, OSImageStatus } from '../../../api/osimage.ts';
-import { stepName } from './build-job.ts';
+import { stageObjectName } from './build-job.ts';
 import type { Pod } from '../../../api/kubernetes/objects.ts';
 import { verificationPod } from './verification-pod.ts';
 import type { VerificationPod } from './verification-pod.ts';
@@ -23,7 +23,7 @@ type Result = Stage<VerificationStatus>;
 
 const type = 'Verified';
 /** That an agent falls silent makes no event. */
-const lookAgainSeconds = 60;
+const requeueAfterSeconds = 60;
 
 export const isTested = (image: OSImage): image is TestedImage => image.spec.verification !== undefined;
 
@@ -45,9 +45,9 @@ export function planVerification(
   const node = chooseNode(o, image, before && { node: before.node, started: testNamed(o, before.pod) !== undefined });
   if (node === undefined) return waitingForNode(image);
   const kept = node === before?.node ? before : undefined;
-  const name = kept?.pod ?? stepName('verify', image.spec, `${node} ${token}`);
+  const name = kept?.pod ?? stageObjectName('verify', image.spec, `${node} ${token}`);
   const pod = testNamed(o, name);
-  if (pod) return judgePod({ o, image, status: { node, ...kept, pod: name }, pod });
+  if (pod) return podOutcome({ o, image, status: { node, ...kept, pod: name }, pod });
   const gone = o.deletedByOthers?.find(({ metadata }) => metadata.name === name);
   const interruption = gone ? countDeletion(o, kept?.interruption, gone) : kept?.interruption;
   return planPod(o, image, { node, ...(interruption && { interruption }) }, name);
@@ -93,7 +93,7 @@ interface Test {
 }
 type Rule = (test: Test) => Result | undefined;
 
-const isGoing: Rule = ({ o, status, pod }) => {
+const podDeleting: Rule = ({ o, status, pod }) => {
   if (pod.metadata.deletionTimestamp === undefined) return undefined;
   return running({ ...status, interruption: countDeletion(o, status.interruption, pod) }, 'the Pod is being replaced');
 };
@@ -120,8 +120,8 @@ function hasRun(pod: Pod): boolean {
 }
 
 /** It was ended for the sake of its node, or never taken by it, which says nothing about the image. */
-const disturbed: Rule = (test) =>
-  isDisrupted(test.pod) || podEnd(test.pod)?.cause === 'Cluster' ? replace(test) : undefined;
+const evictedByNode: Rule = (test) =>
+  isDisrupted(test.pod) || podEnd(test.pod)?.cause === 'Cluster' ? replacePod(test) : undefined;
 
 const commandFailed: Rule = (test) => {
   const { status, pod } = test;
@@ -131,11 +131,11 @@ const commandFailed: Rule = (test) => {
   return failed(test, 'Failed', `The command ended with ${exit}${lastLines(ended.message)}`);
 };
 
-const endedOtherwise: Rule = (test) => (podEnd(test.pod) ? replace(test) : undefined);
+const endedOtherwise: Rule = (test) => (podEnd(test.pod) ? replacePod(test) : undefined);
 
 /** First hit wins. */
-function judgePod(test: Test): Result {
-  const result = firstHit([isGoing, timedOut, commandPassed, disturbed, commandFailed, endedOtherwise], test);
+function podOutcome(test: Test): Result {
+  const result = firstHit([podDeleting, timedOut, commandPassed, evictedByNode, commandFailed, endedOtherwise], test);
   if (result) return result;
   const { status, pod } = test;
   const startTime = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt;
@@ -152,7 +152,7 @@ const failed = (test: Test, reason: string, message: string): Result =>
   settled(test.image, { ...test.status, ...times(test), outcome: 'Failed', reason, message: shorten(message) });
 
 /** A new Pod of the same name is made when this one is gone: the first at once, the next ones after pauses that grow. */
-function replace({ o, status, pod }: Test): Result {
+function replacePod({ o, status, pod }: Test): Result {
   const { reason = 'Ended', message: why = 'The Pod was ended before it could answer' } = podEnd(pod) ?? {};
   const ending = { pod, reason, message: why, ended: true, pause: pauses.down, now: o.now };
   const interruption = interrupt(status.interruption, ending);
@@ -176,7 +176,7 @@ function waitingForNode({ spec }: TestedImage): Result {
 function fetching(status: VerificationStatus, stored: StoredImage | undefined): Result {
   if (stored?.state !== 'Failed') {
     const waits = stage('Going', status, 'Unknown', 'Fetching', `${status.node} is fetching it`);
-    return { ...waits, requeueAfterSeconds: lookAgainSeconds };
+    return { ...waits, requeueAfterSeconds };
   }
   const message = `${status.node} could not store it, and goes on trying: ${stored.message ?? ''}; cordon the node to have another one chosen`;
   return stage('Failed', status, 'False', stored.reason ?? 'Failed', message);

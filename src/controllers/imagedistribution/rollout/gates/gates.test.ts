@@ -82,9 +82,9 @@ describe('a gate of Prometheus', () => {
     ['does not hold at an empty answer', '', false, /nothing; check the url/],
     ['does not hold at an error that comes with 200', '{"status":"error","error":"no"}', false, /no; check the query/],
   ])('%s', async (_case, answer, holds, message) => {
-    const verdict = await ask(prometheus(await serve((_request, response) => response.end(answer))));
-    expect(verdict.message).toMatch(message);
-    expect(verdict.holds).toBe(holds);
+    const result = await ask(prometheus(await serve((_request, response) => response.end(answer))));
+    expect(result.message).toMatch(message);
+    expect(result.holds).toBe(holds);
   });
 
   test('gets the query below the path of the base URL, with the login', async () => {
@@ -140,8 +140,8 @@ describe('a webhook', () => {
       });
     });
     const gate = webhook(`${url}/ask`, { secretRef: { name: 'login' } });
-    const verdict = await ask(gate, { login: { username: 'me', password: 'pass' } });
-    expect(verdict).toEqual({ holds: true, message: `${url.slice(7)} answered 204` });
+    const result = await ask(gate, { login: { username: 'me', password: 'pass' } });
+    expect(result).toEqual({ holds: true, message: `${url.slice(7)} answered 204` });
     const basic = `Basic ${Buffer.from('me:pass').toString('base64')}`;
     expect(seen).toEqual(['POST', 'application/json', basic, question]);
   });
@@ -150,10 +150,10 @@ describe('a webhook', () => {
     const url = await serve((_request, response) =>
       response.writeHead(500).end(`too many\n\u0007 errors ${'x'.repeat(5000)}`),
     );
-    const verdict = await ask(webhook(url));
-    expect(verdict.holds).toBe(false);
-    expect(verdict.message).toMatch(/answered 500: too many errors x+…$/);
-    expect(verdict.message.length).toBeLessThan(400);
+    const result = await ask(webhook(url));
+    expect(result.holds).toBe(false);
+    expect(result.message).toMatch(/answered 500: too many errors x+…$/);
+    expect(result.message.length).toBeLessThan(400);
   });
 
   test('that leads elsewhere does not hold, and the login goes nowhere else', async () => {
@@ -165,9 +165,9 @@ describe('a webhook', () => {
     const url = await serve((_request, response) =>
       response.writeHead(307, { location: `${other}/there?key=abc` }).end(),
     );
-    const verdict = await ask(webhook(url, { secretRef: { name: 'login' } }), { login: { token: 's3cret' } });
-    expect(verdict.holds).toBe(false);
-    expect(verdict.message).toContain(`answered 307 and leads to ${other}/there, which is not followed`);
+    const result = await ask(webhook(url, { secretRef: { name: 'login' } }), { login: { token: 's3cret' } });
+    expect(result.holds).toBe(false);
+    expect(result.message).toContain(`answered 307 and leads to ${other}/there, which is not followed`);
     expect(asked).toEqual([]);
   });
 

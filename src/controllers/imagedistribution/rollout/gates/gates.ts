@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { labels } from '../../../../api/names.ts';
 import type { containerCounts, Gate } from '../../../../api/rollout.ts';
 import { postOnce } from './request.ts';
-import type { GateAccess, GateAnswer } from './request.ts';
-import { judgeQuery } from './prometheus.ts';
-import type { GateVerdict } from './prometheus.ts';
+import type { GateAccess, GateResponse } from './request.ts';
+import { queryResult } from './prometheus.ts';
+import type { GateResult } from './prometheus.ts';
 import { truncate } from '../../../../runtime/text.ts';
 
 /** The state of the rollout that a gate is asked about; what a webhook gets as JSON. */
@@ -39,7 +39,7 @@ export async function askGate(
   question: GateQuestion,
   ports: GatePorts,
   signal: AbortSignal,
-): Promise<GateVerdict> {
+): Promise<GateResult> {
   const secrets: string[] = [];
   try {
     const { url, contentType, body } = callOf(gate, question);
@@ -51,7 +51,7 @@ export async function askGate(
         throw new Error(`${url.host}: ${messageOf(error)}; check the URL, the server and caRef of the gate`);
       },
     );
-    return short(judge(gate, answer, url.host, (text) => oneLine(conceal(text, secrets))));
+    return short(resultOf(gate, answer, url.host, (text) => oneLine(conceal(text, secrets))));
   } catch (error) {
     signal.throwIfAborted();
     return short({ holds: false, message: conceal(messageOf(error), secrets) });
@@ -61,7 +61,7 @@ export async function askGate(
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What goes into a status. */
-const short = ({ holds, message }: GateVerdict): GateVerdict => ({ holds, message: truncate(message, 1024) });
+const short = ({ holds, message }: GateResult): GateResult => ({ holds, message: truncate(message, 1024) });
 
 /** Servers may repeat what they were sent. */
 const conceal = (text: string, secrets: readonly string[]): string =>
@@ -137,13 +137,13 @@ async function readAccess(
   return access;
 }
 
-function judge(
+function resultOf(
   { prometheus }: Gate,
-  { status, text, cut, redirect }: GateAnswer,
+  { status, text, cut, redirect }: GateResponse,
   host: string,
   tell: (text: string) => string,
-): GateVerdict {
-  const no = (message: string): GateVerdict => ({ holds: false, message: `${host} ${message}` });
+): GateResult {
+  const no = (message: string): GateResult => ({ holds: false, message: `${host} ${message}` });
   if (redirect !== undefined) {
     return no(`answered ${status} and leads to ${tell(redirect)}, which is not followed; correct the url of the gate`);
   }
@@ -152,5 +152,5 @@ function judge(
     return { holds: status >= 200 && status < 300, message: `${host} answered ${status}${words && `: ${words}`}` };
   }
   if (cut) return no('gave too long an answer; make the query give fewer values, such as with min()');
-  return judgeQuery(status, text, host, tell);
+  return queryResult(status, text, host, tell);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseJson } from '../../../../runtime/json.ts';
 
-export interface GateVerdict {
+export interface GateResult {
   holds: boolean;
   /** The value or what is wrong, for people: at most 1024 characters, never a secret. */
   message: string;
@@ -24,27 +24,27 @@ const answer = z.union([
 
 type Tell = (text: string) => string;
 
-const no = (message: string): GateVerdict => ({ holds: false, message });
+const no = (message: string): GateResult => ({ holds: false, message });
 
 /** Whether an answer of Prometheus lets a rollout go on. `tell` makes what a server said fit for people. */
-export function judgeQuery(status: number, text: string, host: string, tell: Tell): GateVerdict {
+export function queryResult(status: number, text: string, host: string, tell: Tell): GateResult {
   const parsed = answer.safeParse(read(text)).data;
   if (parsed?.status === 'error') {
     return no(
       `${host} answered ${status}: ${tell(`${parsed.errorType}: ${parsed.error}`)}; check the query of the gate`,
     );
   }
-  if (parsed && status === 200) return judgeData(parsed.data, tell);
+  if (parsed && status === 200) return dataResult(parsed.data, tell);
   const what = status === 200 ? '200 and nothing that Prometheus would say' : String(status);
   return no(`${host} answered ${what}: ${tell(text) || 'nothing'}; check the url of the gate`);
 }
 
-function judgeData(data: Data, tell: Tell): GateVerdict {
+function dataResult(data: Data, tell: Tell): GateResult {
   if (!('result' in data)) {
     return no(`The query gives a ${data.resultType}; make it give a scalar or a vector`);
   }
   const values = data.resultType === 'scalar' ? [{ metric: {}, value: data.result }] : data.result;
-  const bad = values.find(({ value }) => !isTrue(value?.[1]));
+  const bad = values.find(({ value }) => !isTrueValue(value?.[1]));
   const shown = bad ?? values[0];
   if (!shown) return no('The query gave nothing');
   const value = tell(`${shown.value?.[1] ?? 'a histogram'} ${labelsOf(shown.metric)}`);
@@ -55,7 +55,7 @@ function judgeData(data: Data, tell: Tell): GateVerdict {
 }
 
 /** A number other than 0. Prometheus writes the infinite ones as +Inf and -Inf. */
-function isTrue(value = ''): boolean {
+function isTrueValue(value = ''): boolean {
   if (/^[+-]?Inf$/.test(value)) return true;
   const number = Number(value);
   return value.trim() !== '' && !Number.isNaN(number) && number !== 0;

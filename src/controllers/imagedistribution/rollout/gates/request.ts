@@ -20,7 +20,7 @@ export interface GateCall {
   signal: AbortSignal;
 }
 
-export interface GateAnswer {
+export interface GateResponse {
   status: number;
   /** At most `mostBytes` of it. */
   text: string;
@@ -45,7 +45,7 @@ export async function postOnce({
   timeoutSeconds,
   localAddresses,
   signal,
-}: GateCall): Promise<GateAnswer> {
+}: GateCall): Promise<GateResponse> {
   const time = AbortSignal.timeout(timeoutSeconds * 1000);
   const { ca, authorization } = access;
   if (!localAddresses) refuseLocalHost(url);
@@ -82,7 +82,7 @@ export async function postOnce({
   }
 }
 
-async function readStart(body: AsyncIterable<Uint8Array>): Promise<Pick<GateAnswer, 'text' | 'cut'>> {
+async function readStart(body: AsyncIterable<Uint8Array>): Promise<Pick<GateResponse, 'text' | 'cut'>> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of body) {

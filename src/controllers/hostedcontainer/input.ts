@@ -1,11 +1,11 @@
 import type { Observed } from './observed.ts';
-import type { Course } from './target.ts';
+import type { Target } from './target.ts';
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import type { NewCondition } from '../../runtime/conditions.ts';
 import type { Reason } from './reasons.ts';
 
 /** Why the next Pod is not made yet. */
-export interface Hindrance {
+export interface Blocker {
   reason:
     | 'InvalidSpec'
     | 'SoftwareNotReady'
@@ -23,10 +23,10 @@ export interface Hindrance {
 }
 
 /** What the conditions are computed from: what was seen, and the status as this run leaves it. */
-export interface Situation {
+export interface Input {
   observed: Observed;
-  course: Course;
-  hindrance?: Hindrance | undefined;
+  target: Target;
+  blocker?: Blocker | undefined;
   status: HostedContainerStatus;
 }
 
