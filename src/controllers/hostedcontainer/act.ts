@@ -4,67 +4,36 @@ import { annotations, fieldManagers } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRefusal } from '../../runtime/errors.ts';
+import type { ActionFailure, OnFailure } from '../../runtime/plan.ts';
 import { claims, pods } from '../caches.ts';
 import { deleteClaim, disownClaim, holdForData } from './act-on-data.ts';
-import type { Action, Failure, Observed } from './observed.ts';
-
-/** What came of the actions of a plan. */
-export interface ActionResults {
-  /** In its newest revision. */
-  container: HostedContainer;
-  /** What did not work, and is reported in the status. */
-  failures: Failure[];
-  /** What must be tried again. */
-  error?: Error;
-}
-
-export interface PerformOptions {
-  logger: Logger;
-  signal: AbortSignal;
-  /** The API server has accepted this one. */
-  done: (action: Action) => void;
-}
+import type { Action, Observed } from './observed.ts';
 
 /** Without these the Pod is brought back all the same: that they are refused, or fail, stops nothing else. */
 const sideWrites: ReadonlySet<Action['type']> = new Set(['RevertSpec', 'Unassign', 'DisownClaim', 'HoldForData']);
 
-/**
- * Does what the plan says, in its order, up to the first failure that the rest depends on. Throws only when it
- * lost a race, as when the container has changed meanwhile, or when the process stops.
- */
-export async function perform(
-  client: Client,
-  container: HostedContainer,
-  actions: readonly Action[],
-  { logger, signal, done }: PerformOptions,
-): Promise<ActionResults> {
-  const results: ActionResults = { container, failures: [] };
-  for (const action of actions) {
-    try {
-      results.container = await act(client, results.container, action, logger, signal);
-      done(action);
-    } catch (error) {
-      if (signal.aborted || isLostRace(error)) throw error;
-      const isFinal = action.type === 'RevertSpec' && isRefusal(error);
-      results.failures.push({ action: action.type, message: messageOf(error), isFinal });
-      if (!isFinal) results.error ??= error instanceof Error ? error : new Error(String(error));
-      logger.warn({ err: error, action: action.type }, 'Action of the plan failed');
-      if (!sideWrites.has(action.type)) break;
-    }
-  }
-  return results;
+/** A lost race, as when the container has changed meanwhile, abandons the run. */
+export function onFailure(action: Action, error: unknown): OnFailure {
+  if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) return 'Abandon';
+  // The Pod is brought back also when `spec.image` cannot be written back: the status says so.
+  if (action.type === 'RevertSpec' && isRefusal(error)) return 'Report';
+  return sideWrites.has(action.type) ? 'Continue' : 'Stop';
 }
 
-/** What the plan was made from is no more. */
-const isLostRace = (error: unknown): boolean => isConflict(error) || isAlreadyExists(error) || isNotFound(error);
+/** What was observed, with what has failed since. */
+export const withFailures = (observed: Observed, failures: readonly ActionFailure<Action>[]): Observed => ({
+  ...observed,
+  failures: failures.map(({ action, error, policy }) => ({
+    action: action.type,
+    message: messageOf(error),
+    isFinal: policy === 'Report',
+  })),
+});
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** What was seen, with what has failed since. */
-export const withFailures = (observed: Observed, failures: readonly Failure[]): Observed => ({ ...observed, failures });
-
-/** Does one thing; returns the container in its newest revision. */
-async function act(
+/** Does one action; returns the container in its newest revision. */
+export async function act(
   client: Client,
   container: HostedContainer,
   action: Action,

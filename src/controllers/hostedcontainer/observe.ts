@@ -37,8 +37,19 @@ export async function observe(
   };
 }
 
-/** Answers a query of a plan. */
-export async function answer(client: Client, observed: Observed, query: Query, signal: AbortSignal): Promise<Observed> {
+/** What was observed, with the answers to the queries of a plan. */
+export async function answer(
+  client: Client,
+  observed: Observed,
+  queries: readonly Query[],
+  signal: AbortSignal,
+): Promise<Observed> {
+  let known = observed;
+  for (const query of queries) known = await answerOne(client, known, query, signal);
+  return known;
+}
+
+async function answerOne(client: Client, observed: Observed, query: Query, signal: AbortSignal): Promise<Observed> {
   const { namespace = '', name } = observed.container.metadata;
   switch (query.type) {
     case 'DataLocation':

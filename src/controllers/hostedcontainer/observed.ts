@@ -5,7 +5,7 @@ import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { Claim } from '../../pod/claim.ts';
 import type { Node, NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
-import type { EventNotice } from '../../runtime/events.ts';
+import type { Plan as PlanOf } from '../../runtime/plan.ts';
 
 /** What is known of images; answered from caches. */
 export interface Catalog {
@@ -126,12 +126,4 @@ export type Action =
   | { type: 'RevertSpec'; image: string }
   | { type: 'Unassign' };
 
-export interface Plan {
-  /** Set: look at this and plan again; the rest of the plan is void. */
-  query?: Query;
-  actions: Action[];
-  status: HostedContainerStatus;
-  /** Recorded when the status that tells of them is written. */
-  events: EventNotice[];
-  requeueAfterSeconds?: number;
-}
+export type Plan = PlanOf<HostedContainerStatus, Action, Query>;

@@ -45,7 +45,7 @@ export function planHostedContainer(seen: Observed): Plan {
   const settled = settleRevert(o, target, assign(before, o, target));
   const tracked = countDeletion(o, target, trackAttempt(o, target, settled));
   const decision = decide(o, target, tracked);
-  if (decision.query) return { query: decision.query, actions: [], status: before, events: [] };
+  if (decision.query) return { queries: [decision.query], actions: [], status: before, events: [] };
   const status = describe(o, afterDecision(o, target, decision), decision);
   const unassign: Action[] = mustUnassign(o) ? [{ type: 'Unassign' }] : [];
   return {
@@ -63,7 +63,7 @@ export function planHostedContainer(seen: Observed): Plan {
 function planRevert(o: Observed, image: string): Plan {
   const { container } = o;
   const plan = planHostedContainer({ ...o, container: { ...container, spec: { ...container.spec, image } } });
-  return plan.query ? plan : { ...plan, actions: [...plan.actions, { type: 'RevertSpec', image }] };
+  return plan.queries ? plan : { ...plan, actions: [...plan.actions, { type: 'RevertSpec', image }] };
 }
 
 const revertFailure = (o: Observed): Failure | undefined => o.failures?.find(({ action }) => action === 'RevertSpec');

@@ -1,5 +1,4 @@
 import { labels } from '../../api/names.ts';
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { Client } from '../../kube/client.ts';
@@ -10,22 +9,20 @@ import { findCondition, isTrue } from '../../runtime/conditions.ts';
 import type { Condition } from '../../runtime/conditions.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
-import type { EventNotice, EventRecorder } from '../../runtime/events.ts';
-import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import { runPlan } from '../../runtime/plan.ts';
+import { sameStatus } from '../../runtime/status.ts';
 import { keyOf } from '../../runtime/object.ts';
-import { MutationCache } from '../../runtime/mutation-cache.ts';
 import { byOS } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../images.ts';
 import { placementChanged } from '../predicates.ts';
 import { writeStatus } from '../status.ts';
-import { perform, withFailures } from './act.ts';
-import { PodDeletionExpectations } from './deleted-pods.ts';
+import { act, onFailure, withFailures } from './act.ts';
+import { Memory } from './memory.ts';
 import { answer, observe } from './observe.ts';
 import type { PodSettings } from './observed.ts';
 import { planHostedContainer } from './plan.ts';
-import { SpecReverts } from './spec-reverts.ts';
-import { WaitingForNodes } from './waiting.ts';
 
 export interface HostedContainerDependencies {
   client: Client;
@@ -41,11 +38,7 @@ export function hostedContainerController(
   const { client, caches, settings, events } = deps;
   const keysOfOS = (os: string) =>
     caches.containers.store.byIndex(byOS, os).map((container) => keyOf(container.metadata));
-  const waiting = new WaitingForNodes();
-  const deletions = new PodDeletionExpectations();
-  const reverts = new SpecReverts();
-  const mutations = new MutationCache<HostedContainer>();
-  let leadingSince: Date | undefined;
+  const memory = new Memory();
   return {
     name: 'hostedcontainer',
     sources: [
@@ -67,58 +60,37 @@ export function hostedContainerController(
           keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? '' }),
         ],
       }),
-      watch(caches.nodes, { keys: () => waiting.keys(), predicate: placementChanged, priority: 'low' }),
+      watch(caches.nodes, { keys: () => memory.keysWaitingForNodes(), predicate: placementChanged, priority: 'low' }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
       const cached = caches.containers.store.get(key);
       if (!cached) {
-        deletions.forget(key);
-        reverts.forget(key);
-        mutations.forget(key);
-        waiting.forget(key);
+        memory.forget(key);
         return {};
       }
-      const container = mutations.get(cached);
-      leadingSince ??= new Date();
-      waiting.begin(key);
-      const seen = { ...(await observe(client, caches, settings, container, signal)), leadingSince };
-      let observed = reverts.mark(deletions.mark(seen));
-      let plan = planHostedContainer(observed);
-      while (plan.query) {
-        observed = await answer(client, observed, plan.query, signal);
-        plan = planHostedContainer(observed);
-      }
-      const results = await perform(client, container, plan.actions, {
+      const container = memory.begin(cached);
+      let current = container;
+      return runPlan({
+        observed: memory.recall(await observe(client, caches, settings, container, signal)),
+        plan: planHostedContainer,
+        answer: (observed, queries) => answer(client, observed, queries, signal),
+        act: async (action) => {
+          const before = current;
+          current = await act(client, before, action, logger, signal);
+          memory.done(before, action, new Date());
+        },
+        onFailure,
+        withFailures,
+        decided: (plan) => memory.decided(key, plan),
+        status: container.status,
+        write: async (status) =>
+          memory.written(container, await writeStatus(client, hostedContainers, current, status, signal)),
+        record: (event) => events.record(container, event),
         logger,
         signal,
-        done: (action) => {
-          if (action.type === 'DeletePod') deletions.add(key, action.uid, new Date());
-          if (action.type === 'RevertSpec') reverts.add(container);
-        },
       });
-      // What was refused is reported; the Pod was brought back all the same.
-      const reported =
-        results.failures.length > 0 ? planHostedContainer(withFailures(observed, results.failures)) : plan;
-      if (!reported.query) plan = reported;
-      const { status, events: notices, requeueAfterSeconds } = plan;
-      waiting.planned(key, status);
-      await actThenWriteStatus({
-        observed: container.status,
-        act: () => (results.error ? Promise.reject(results.error) : Promise.resolve()),
-        status: () => status,
-        write: async () => {
-          const written = await writeStatus(client, hostedContainers, results.container, status, signal);
-          mutations.mutated(container, written);
-          recordEvents(events, container, notices);
-        },
-      });
-      return { requeueAfterSeconds };
     },
   };
-}
-
-function recordEvents(events: EventRecorder, container: HostedContainer, notices: readonly EventNotice[]): void {
-  for (const notice of notices) events.record(container, notice);
 }
 
 /** How many nodes have an image changes nothing for who runs it. */

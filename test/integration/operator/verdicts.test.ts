@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { perform } from '../../../src/controllers/hostedcontainer/act.ts';
+import { act, onFailure } from '../../../src/controllers/hostedcontainer/act.ts';
 import { hostedContainers, imageDistributions } from '../../../src/kube/kinds.ts';
 import { defineResource, pods } from '../../../src/kube/resources.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
@@ -81,11 +81,12 @@ describe('a container whose upgrade fails', () => {
     const seen = await good('edited', 'app:v1');
     await ask('edited', 'app:v1', { args: ['--by-a-person'], restartToken: 'x' });
     const revert = { type: 'RevertSpec' as const, image: 'app:v2' };
-    const done = () => {
-      throw new Error('It was written');
-    };
-    const refused = await perform(client, seen, [revert], { logger, signal, done }).catch((error: unknown) => error);
+    const refused = await act(client, seen, revert, logger, signal).then(
+      () => 'It was written',
+      (error: unknown) => error,
+    );
     expect(isConflict(refused)).toBe(true);
+    expect(onFailure(revert, refused)).toBe('Abandon');
     expect(await imageOf('edited')).toBe('app:v1');
   });
 
