@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import process from 'node:process';
@@ -12,14 +14,26 @@ import { readSettings } from '../agent/settings.ts';
 import { DiskReservations } from '../image/disk/reservations.ts';
 import { readSpace } from '../image/disk/space.ts';
 import { removeTree } from '../system/files.ts';
+import type { Jail } from '../system/jail.ts';
+import { nodeBytes, programsBeside } from '../system/node.ts';
+import { commandOf, programEnvironment } from '../system/programs.ts';
 import { makeScratch } from '../agent/store/scratch.ts';
 
 /**
  * `inspect <os>:<version>`: tells `kubectl monoroot` about an image in the store of this node. It changes nothing but a directory of its own for
- * lists that find no room in memory, which is gone at the end.
+ * lists that find no room in memory, which is gone at the end. What reads the image runs in a jail.
  */
 
-async function* inspect(image: string): AsyncGenerator<string> {
+/** Runs in a jail. */
+async function* inspect(entry: string, scratch: string): AsyncGenerator<string> {
+  const reservations = new DiskReservations(() => readSpace(scratch), readSettings(process.env).minFree);
+  const ensure = (bytes: number) => reservations.ensureFree(bytes);
+  const options = { scratch, signal: new AbortController().signal, ensure, idle: true };
+  for await (const line of inspectEntry(entry, options)) yield `${JSON.stringify(line)}\n`;
+}
+
+/** Runs this program again, in a jail, and gives the code that it exits with. */
+async function inspectInJail(image: string): Promise<number> {
   if (!fixedImage.safeParse(image).success) throw new Error(`${image} is no image: it must be <os>:<version>`);
   const [os = '', version = ''] = image.split(':');
   const paths = storePaths(process.env['MONOROOT_ROOT'] ?? hostRoot);
@@ -27,10 +41,13 @@ async function* inspect(image: string): AsyncGenerator<string> {
   if (!existsSync(entry)) throw new Error(`${image} is not in the store of this node`);
   const scratch = await makeScratch(paths);
   try {
-    const reservations = new DiskReservations(() => readSpace(scratch), readSettings(process.env).minFree);
-    const ensure = (bytes: number) => reservations.ensureFree(bytes);
-    const options = { scratch, signal: new AbortController().signal, ensure, idle: true };
-    for await (const line of inspectEntry(entry, options)) yield `${JSON.stringify(line)}\n`;
+    const programs = programsBeside(import.meta.filename.endsWith('.ts'));
+    const jail: Jail = { work: 'inspect', directory: entry, scratch, programs, memoryBytes: nodeBytes };
+    const program = [process.execPath, ...process.execArgv, import.meta.filename, image, entry, scratch];
+    const [command, ...args] = commandOf(program, { jail });
+    const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...programEnvironment } });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return code ?? 1;
   } finally {
     await removeTree(scratch);
   }
@@ -39,7 +56,9 @@ async function* inspect(image: string): AsyncGenerator<string> {
 try {
   // The containers of the node come first.
   setPriority(constants.priority.PRIORITY_LOW);
-  await pipeline(Readable.from(inspect(process.argv[2] ?? '')), createGzip({ level: 1 }), process.stdout);
+  const [, , image = '', entry, scratch] = process.argv;
+  if (entry === undefined || scratch === undefined) process.exitCode = await inspectInJail(image);
+  else await pipeline(Readable.from(inspect(entry, scratch)), createGzip({ level: 1 }), process.stdout);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -25,8 +25,19 @@ const deployed = join(import.meta.dirname, '../../deploy/agent.yaml');
 const [agent] = loadAll(readFileSync(deployed, 'utf8')) as DaemonSet[];
 const granted = agent?.spec.template.spec.containers[0]?.securityContext.capabilities.add ?? [];
 
-/** Landlock, without which programs that only filter could read files of the node. */
-const hasLandlock = spawnSync('perl', ['-e', 'exit(syscall(444, 0, 0, 1) > 0 ? 0 : 1)']).status === 0;
+/** The version of Landlock, without which programs could open files of the node; 0 where the kernel has none. */
+const landlock = spawnSync('perl', ['-e', 'my $abi = syscall(444, 0, 0, 1); exit($abi > 0 ? $abi : 0)']).status ?? 0;
+
+/** Runs a command as on a kernel that has no Landlock. */
+const withoutLandlock = [
+  'perl',
+  '-e',
+  String.raw`
+    my $filter = pack 'SCCL' x 4, 0x20, 0, 0, 0, 0x15, 0, 1, 444, 0x06, 0, 0, 0x50026, 0x06, 0, 0, 0x7fff0000;
+    my $program = pack 'S x6 P', 4, $filter;
+    syscall(SECCOMP, 1, 0, $program) == 0 or die "no filter: $!";
+    exec @ARGV or die "$ARGV[0]: $!"`.replace('SECCOMP', process.arch === 'arm64' ? '277' : '317'),
+];
 
 const mebibyte = 1024 * 1024;
 
@@ -37,10 +48,14 @@ interface Ended {
 }
 
 /** Runs a program in a jail, started by somebody with the rights of the deployed agent. */
-async function run(command: string[], jail: Jail, input: Buffer = Buffer.alloc(0)): Promise<Ended> {
+async function run(
+  command: string[],
+  jail: Jail,
+  { input = Buffer.alloc(0), by = [] }: { input?: Buffer; by?: string[] } = {},
+): Promise<Ended> {
   const list = ['-all', ...granted.map((it) => `+${it.toLowerCase()}`)].join(',');
   const rights = ['--no-new-privs', '--inh-caps=-all', `--bounding-set=${list}`, '--'];
-  const child = spawn('setpriv', [...rights, ...jailed(command, jail)], { env: programEnvironment });
+  const child = spawn('setpriv', [...rights, ...by, ...jailed(command, jail)], { env: programEnvironment });
   child.stdin.on('error', () => undefined).end(input);
   const ended = { output: '', complaint: '' };
   const read = async (stream: Readable, what: keyof typeof ended) => {
@@ -68,6 +83,52 @@ function scene() {
   return { directory, outside, root, everything: () => manifestOf(outside) };
 }
 
+/** Where programs may be: nothing can be run from elsewhere. */
+async function installed(directory: string, use: (program: string) => Promise<void>): Promise<void> {
+  const program = `/usr/local/bin/monoroot-escape-${process.pid}`;
+  execFileSync('install', [compile(directory), program]);
+  try {
+    await use(program);
+  } finally {
+    execFileSync('rm', ['-f', program]);
+  }
+}
+
+const reading = ['reading outside (Landlock)', 'listing outside (Landlock)'];
+/** Some kernels refuse it to whoever has fewer capabilities than that process, also without Landlock. */
+const ofTheAgent = 'the token of the agent (Landlock)';
+const processes = ['fork', 'signal to the parent'];
+const making = ['writing outside', 'emptying outside', 'removing outside', 'a new file outside'];
+
+/** What each work may do besides what it is for; and what only Landlock keeps it from. */
+const kinds = [
+  { work: 'filter' as const, may: [], beyond: reading },
+  { work: 'look' as const, may: [], beyond: reading },
+  { work: 'sort' as const, may: [], beyond: [...reading, ...making] },
+  { work: 'read' as const, may: [], beyond: reading },
+  // Of its capabilities it may drop more.
+  { work: 'inspect' as const, may: [...processes, 'attributes of the process'], beyond: [...reading, ...making] },
+  { work: 'remove' as const, may: processes, beyond: [...reading, 'removing outside'] },
+];
+
+function jailOf(work: (typeof kinds)[number]['work'], tree: string, directory: string): Jail {
+  const scratch = join(directory, 'scratch');
+  mkdirSync(scratch, { recursive: true });
+  const common = { memoryBytes: 64 * mebibyte, programs: [] };
+  switch (work) {
+    case 'filter':
+      return { work, ...common };
+    case 'look':
+    case 'read':
+    case 'remove':
+      return { work, directory: tree, ...common };
+    case 'sort':
+      return { work, directory: scratch, ...common };
+    case 'inspect':
+      return { work, directory: tree, scratch, ...common };
+  }
+}
+
 const lines = ({ output }: Ended) => output.split('\n').filter((line) => line !== '');
 
 describe.skipIf(unable)(unable ? `a jail (skipped: ${unable})` : 'a jail', { timeout: 60_000 }, () => {
@@ -75,13 +136,13 @@ describe.skipIf(unable)(unable ? `a jail (skipped: ${unable})` : 'a jail', { tim
     const { root } = scene();
     const archive = tar(rootEntries());
     const unpack = ['bsdtar', '-x', '-p', '-f', '-', '--numeric-owner', '--chroot'];
-    const restored = await run(unpack, { work: 'restore', root, memoryBytes: 64 * mebibyte }, archive);
+    const restored = await run(unpack, { work: 'restore', root, memoryBytes: 64 * mebibyte }, { input: archive });
     expect(restored).toEqual({ code: 0, output: '', complaint: '' });
     expect(statSync(join(root, 'usr/bin/hello')).mode & 0o7777).toBe(0o4755);
     for (const program of ['zstd', 'gzip', 'xz']) {
       const input = execFileSync(program, ['-c'], { input: archive, stdio: ['pipe', 'pipe', 'ignore'] });
       const jail: Jail = { work: 'filter', memoryBytes: 64 * mebibyte };
-      expect(await run([program, '-dcq'], jail, input)).toMatchObject({ code: 0, output: archive.toString() });
+      expect(await run([program, '-dcq'], jail, { input })).toMatchObject({ code: 0, output: archive.toString() });
     }
   });
 
@@ -116,21 +177,67 @@ describe.skipIf(unable)(unable ? `a jail (skipped: ${unable})` : 'a jail', { tim
     }
   });
 
-  test('keeps a program that only filters from everything but its input and output', async () => {
-    const { directory, outside, everything } = scene();
-    const before = everything();
-    // Where programs may be: nothing can be run from elsewhere.
-    const program = `/usr/local/bin/monoroot-escape-${process.pid}`;
-    execFileSync('install', [compile(directory), program]);
-    try {
-      const ended = await run([program, 'filter', outside], { work: 'filter', memoryBytes: 64 * mebibyte });
-      const attempts = lines(ended).filter((line) => hasLandlock || !line.includes('(Landlock)'));
-      expect(attempts.filter((line) => !line.startsWith('held: '))).toEqual([]);
-      expect(attempts.length).toBeGreaterThan(20);
-      expect(everything()).toEqual(before);
-    } finally {
-      execFileSync('rm', ['-f', program]);
-    }
+  describe.each(kinds)('of the work $work', ({ work, may, beyond }) => {
+    test.each([
+      { kernel: 'this kernel', by: [], opens: landlock > 0 ? [] : beyond },
+      { kernel: 'a kernel without Landlock', by: withoutLandlock, opens: beyond },
+    ])('keeps a program from all else on $kernel', async ({ by, opens }) => {
+      const { directory, outside, root, everything } = scene();
+      const before = everything();
+      const scoped = landlock >= 6 && by.length === 0;
+      const expected = [...may.filter((it) => !scoped || it !== 'signal to the parent'), ...opens];
+      await installed(directory, async (program) => {
+        const ended = await run([program, work, outside], jailOf(work, root, directory), { by });
+        expect(ended.complaint).toBe('');
+        const attempts = lines(ended);
+        const ways = attempts
+          .filter((line) => !line.startsWith('held: '))
+          .map((line) => /^OUT: (.*) \(done\)$/.exec(line)?.[1]);
+        const known = ways.filter((way) => way !== ofTheAgent || opens.length === 0);
+        expect(known.toSorted()).toEqual(expected.toSorted());
+        expect(attempts.length).toBeGreaterThan(40);
+      });
+      if (opens.every((way) => reading.includes(way))) expect(everything()).toEqual(before);
+    });
+  });
+
+  test.each([
+    { kernel: 'this kernel', by: [] },
+    { kernel: 'a kernel without Landlock', by: withoutLandlock },
+  ])('lets programs that look, sort and remove do their work on $kernel', async ({ by }) => {
+    const { directory, root } = scene();
+    writeFileSync(join(root, 'file'), 'content', { mode: 0 });
+    mkdirSync(join(root, 'closed/in it'), { recursive: true });
+    execFileSync('chown', ['-R', '1000:1000', join(root, 'closed')]);
+    execFileSync('chmod', ['0000', join(root, 'closed')]);
+    execFileSync('setfattr', ['-h', '-n', 'user.note', '-v', 'here', join(root, 'file')]);
+    const look = jailOf('look', root, directory);
+    const found = await run(['find', root, '-mindepth', '1', '-printf', '%P '], look, { by });
+    expect(found).toMatchObject({ code: 0, complaint: '' });
+    expect(
+      found.output
+        .trim()
+        .split(/ (?=closed|file)/)
+        .toSorted(),
+    ).toEqual(['closed', 'closed/in it', 'file']);
+    const attributes = await run(['getfattr', '-R', '-h', '-d', '--absolute-names', '--', root], look, { by });
+    expect(attributes).toMatchObject({ code: 0, output: expect.stringContaining('user.note="here"') as string });
+
+    const scratch = join(directory, 'scratch');
+    const many = Array.from({ length: 200_000 }, (_, index) => `${(index * 7919) % 200_000}`.padStart(6, '0'));
+    const sort = ['sort', '--parallel=1', '-S', '1M', '-T', scratch];
+    const input = Buffer.from(`${many.join('\n')}\n`);
+    const sorted = await run(sort, jailOf('sort', root, directory), { by, input });
+    expect(sorted).toMatchObject({ code: 0, complaint: '' });
+    expect(sorted.output === `${many.toSorted().join('\n')}\n`).toBe(true);
+    // As the program that inspects an image starts it.
+    const inside = jailed(sort, jailOf('sort', root, directory));
+    const again = await run(inside, jailOf('inspect', root, directory), { by, input });
+    expect({ ...again, output: again.output === sorted.output }).toEqual({ code: 0, complaint: '', output: true });
+
+    const removing: Jail = { work: 'remove', directory, memoryBytes: 64 * mebibyte };
+    expect(await run(['rm', '-rf', '--', root], removing, { by })).toEqual({ code: 0, output: '', complaint: '' });
+    expect(readdirSync(directory).toSorted()).toEqual(['outside', 'scratch']);
   });
 
   test('has a limit of memory', async () => {

@@ -3,16 +3,83 @@ import type { Architecture, Work } from './syscalls.ts';
 
 /**
  * Runs a program that reads what strangers have made, so that who takes it over has gained nothing: it can make few system
- * calls (no sockets, no other processes, no mounts), has a limit of memory and no capabilities but those that its work takes.
+ * calls (no sockets, no other processes, no mounts), has a limit of memory and no capabilities but those that its work takes. With
+ * Landlock it opens only the programs and libraries of the system, and what its work is about.
  *
- * - `filter` reads its input and writes its output: no capabilities, nothing can be opened for writing and, with Landlock, only
- *   the programs and libraries of the system for reading. Decompressors are such.
+ * - `filter` reads its input and writes its output: no capabilities, nothing can be opened for writing. Decompressors are such.
  * - `restore` puts a tree on the disk: its root is `root`, for ever, before it reads anything.
+ * - `look` goes through a directory and tells what is known of the files in it; it reads none of them and writes its output.
+ * - `sort` reads its input, and writes files in a directory.
+ * - `read` is Node.js that reads the files in a directory.
+ * - `inspect` is Node.js that reads the files in a directory and sorts lists in another one: it may start programs, in the same jail.
+ * - `remove` removes what is in a directory, and may start programs that do so.
  */
-export type Jail = { work: 'filter'; memoryBytes: number } | { work: 'restore'; root: string; memoryBytes: number };
+export type Jail = { memoryBytes: number } & (
+  | { work: 'filter' }
+  | { work: 'restore'; root: string }
+  | { work: 'look' | 'sort' | 'remove'; directory: string }
+  | { work: 'read'; directory: string; programs: readonly string[] }
+  | { work: 'inspect'; directory: string; scratch: string; programs: readonly string[] }
+);
 
-/** Linux's numbers of CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD and SETFCAP. */
-const kept: Record<Work, number[]> = { filter: [], restore: [0, 1, 3, 4, 27, 31] };
+const [chown, dacOverride, fowner, fsetid, setpcap, mknod, setfcap] = [0, 1, 3, 4, 8, 27, 31];
+
+/**
+ * Capabilities by their numbers. Directories and files of a tree may be closed to root (DAC_OVERRIDE), and belong to others (FOWNER); jails in
+ * a jail drop what is left (SETPCAP), and give nothing.
+ */
+const kept: Record<Work, number[]> = {
+  filter: [],
+  restore: [chown, dacOverride, fowner, fsetid, mknod, setfcap],
+  look: [dacOverride],
+  sort: [],
+  read: [dacOverride, fowner],
+  inspect: [dacOverride, setpcap],
+  remove: [dacOverride, fowner],
+};
+
+/** Rights of Landlock. */
+const [execute, writeFile, readFile, readDir, removeDir, removeFile, makeFile, truncate] = [
+  1 << 0,
+  1 << 1,
+  1 << 2,
+  1 << 3,
+  1 << 4,
+  1 << 5,
+  1 << 8,
+  1 << 14,
+];
+const system = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache'];
+const ofPrograms = execute | readFile | readDir;
+const ofLists = readFile | writeFile | readDir | removeFile | makeFile | truncate;
+
+/** Node.js does not start when it may not read its settings of TLS. */
+const ofNode = (programs: readonly string[]): [number, string][] => [
+  ...programs.map((path): [number, string] => [ofPrograms, path]),
+  [readFile, '/etc/ssl/openssl.cnf'],
+  [readFile | writeFile, '/dev/null'],
+];
+
+/** What of the file system a program may open, and how. */
+function placesOf(jail: Jail): [rights: number, path: string][] {
+  const programs = system.map((path): [number, string] => [ofPrograms, path]);
+  switch (jail.work) {
+    case 'restore':
+      return [];
+    case 'filter':
+      return programs;
+    case 'look':
+      return [...programs, [readDir, jail.directory]];
+    case 'sort':
+      return [...programs, [ofLists, jail.directory]];
+    case 'remove':
+      return [...programs, [readDir | removeDir | removeFile, jail.directory]];
+    case 'read':
+      return [...programs, ...ofNode(jail.programs), [readFile, jail.directory]];
+    case 'inspect':
+      return [...programs, ...ofNode(jail.programs), [readFile | readDir, jail.directory], [ofLists, jail.scratch]];
+  }
+}
 
 /** The command that runs `command` in a jail. It ends with 126 and a line that begins with `jail: ` when that cannot be had. */
 export function jailed(command: readonly string[], jail: Jail): [string, ...string[]] {
@@ -21,7 +88,20 @@ export function jailed(command: readonly string[], jail: Jail): [string, ...stri
   const numbers = Object.values(numbersOf(architecture)).join(',');
   const filter = seccompFilter(work, architecture).toString('hex');
   const root = jail.work === 'restore' ? jail.root : '';
-  return ['perl', '-e', launcher, numbers, filter, kept[work].join(','), String(memoryBytes), root, '--', ...command];
+  const places = placesOf(jail).map(([rights, path]) => `${rights}:${path}`);
+  return [
+    'perl',
+    '-e',
+    launcher,
+    numbers,
+    filter,
+    kept[work].join(','),
+    String(memoryBytes),
+    root,
+    ...places,
+    '--',
+    ...command,
+  ];
 }
 
 /**
@@ -34,7 +114,9 @@ export function jailed(command: readonly string[], jail: Jail): [string, ...stri
  */
 const launcher = String.raw`
 use strict;
-my ($numbers, $filter, $kept, $memory, $root, undef, @command) = @ARGV;
+my ($numbers, $filter, $kept, $memory, $root, @command) = @ARGV;
+my @places;
+while (@command and (my $place = shift @command) ne '--') { push @places, $place }
 my ($execve, $geteuid, $chroot, $clone, $openat, $seccomp, $prctl, $capget, $capset, $ioctl, $ppoll, $prlimit) = split /,/, $numbers;
 sub failed { print STDERR "jail: $_[0]: $!\n"; kill 'KILL', $_[1] if $_[1]; exit 126 }
 
@@ -61,16 +143,20 @@ syscall($capset, $header, $sets) == 0 or failed 'capabilities cannot be dropped'
 syscall($prctl, 47, 4, 0, 0, 0);
 syscall($prctl, 38, 1, 0, 0, 0) == 0 or failed 'no_new_privs cannot be set';
 
-# Landlock, where the kernel has it: programs and libraries can be read, and nothing else.
+# Landlock, where the kernel has it: nothing is opened but what is listed.
 my $abi = $root eq '' ? syscall(444, 0, 0, 1) : 0;
 if ($abi > 0) {
   my $rights = $abi == 1 ? 0x1fff : $abi == 2 ? 0x3fff : $abi < 5 ? 0x7fff : 0xffff;
   my $attributes = pack 'QQQ', $rights, 3, 3;
   my $rules = syscall(444, $attributes, $abi < 4 ? 8 : $abi < 6 ? 16 : 24, 0);
   $rules >= 0 or failed 'Landlock cannot be used';
-  for my $path (qw(/usr /lib /lib64 /bin /etc/ld.so.cache)) {
+  for (@places) {
+    my ($wanted, $path) = split /:/, $_, 2;
     open my $place, '<', $path or next;
-    my $rule = pack 'Ql', (-d $place ? 13 : 4), fileno $place;
+    # What a file can have; those that are not known here are not handled either.
+    my $allowed = $wanted & $rights & (-d $place ? 0xffff : 0x4007);
+    next if $allowed == 0;
+    my $rule = pack 'Ql', $allowed, fileno $place;
     syscall(445, $rules, 1, $rule, 0) == 0 or failed "Landlock cannot be used for $path";
   }
   syscall(446, $rules, 0) == 0 or failed 'Landlock cannot be used';

@@ -3,16 +3,31 @@ import type { ChildProcess } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../runtime/lines.ts';
 import { truncate } from '../runtime/text.ts';
+import { jailed } from './jail.ts';
+import type { Jail } from './jail.ts';
 
 /** Programs are found in the usual places and speak plain UTF-8, whatever the agent was started with. */
 export const programEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
 
-/** How a program is run that must not get in the way of the containers. */
-export const idlePriority = ['nice', '-n', '19', 'ionice', '-t', '-c', '3'];
+/** So that it gets out of the way of all others. */
+const idlePriority = ['nice', '-n', '19', 'ionice', '-t', '-c', '3'];
 
 const longestLine = 1024;
 
-export interface ProgramOptions {
+export interface ProgramRights {
+  /** It must not get in the way of the containers. */
+  idle?: boolean;
+  /** What it may do; all that this process may when unset. */
+  jail?: Jail;
+}
+
+/** The command that runs a program so. */
+export function commandOf(program: readonly string[], { idle = false, jail }: ProgramRights): [string, ...string[]] {
+  const [command = '', ...args] = [...(idle ? idlePriority : []), ...(jail ? jailed(program, jail) : program)];
+  return [command, ...args];
+}
+
+export interface ProgramOptions extends ProgramRights {
   /** Kills the program. */
   signal?: AbortSignal;
   cwd?: string;
@@ -76,8 +91,9 @@ function start(
   options: ProgramOptions,
 ): ChildProcess {
   const { signal, cwd, input } = options;
+  const [program, ...rest] = commandOf([command, ...args], options);
   const reads = typeof input === 'object' ? 'pipe' : (input ?? 'ignore');
-  const child: ChildProcess = spawn(command, args, {
+  const child: ChildProcess = spawn(program, rest, {
     stdio: [reads, output, 'pipe'],
     env: programEnvironment,
     killSignal: 'SIGKILL',

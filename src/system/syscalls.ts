@@ -66,11 +66,33 @@ const ofAny = {
   restart_syscall: [219, 128],
 } satisfies Record<string, Numbers>;
 
-/** What puts a tree on the disk. */
-const ofWriters = {
-  openat: [257, 56],
-  open: old(2),
+/** What goes through directories, and asks what is known of files without reading them. */
+const ofReaders = {
+  readlink: old(89),
+  readlinkat: [267, 78],
+  getxattr: [191, 8],
+  lgetxattr: [192, 9],
+  fgetxattr: [193, 10],
+  listxattr: [194, 11],
+  llistxattr: [195, 12],
+  flistxattr: [196, 13],
+  chdir: [80, 49],
+  fchdir: [81, 50],
+  getcwd: [79, 17],
+  getdents64: [217, 61],
+  statfs: [137, 43],
+  fstatfs: [138, 44],
   umask: [95, 166],
+} satisfies Record<string, Numbers>;
+
+const ofRemovers = {
+  unlink: old(87),
+  unlinkat: [263, 35],
+  rmdir: old(84),
+} satisfies Record<string, Numbers>;
+
+/** What changes a tree otherwise. */
+const ofWriters = {
   mkdir: old(83),
   mkdirat: [258, 34],
   mknod: old(133),
@@ -79,14 +101,9 @@ const ofWriters = {
   linkat: [265, 37],
   symlink: old(88),
   symlinkat: [266, 36],
-  unlink: old(87),
-  unlinkat: [263, 35],
-  rmdir: old(84),
   rename: old(82),
   renameat: [264, 38],
   renameat2: [316, 276],
-  readlink: old(89),
-  readlinkat: [267, 78],
   chmod: old(90),
   fchmod: [91, 52],
   fchmodat: [268, 53],
@@ -101,26 +118,109 @@ const ofWriters = {
   setxattr: [188, 5],
   lsetxattr: [189, 6],
   fsetxattr: [190, 7],
-  getxattr: [191, 8],
-  lgetxattr: [192, 9],
-  fgetxattr: [193, 10],
-  listxattr: [194, 11],
-  llistxattr: [195, 12],
-  flistxattr: [196, 13],
   removexattr: [197, 14],
   lremovexattr: [198, 15],
   fremovexattr: [199, 16],
   truncate: [76, 45],
   ftruncate: [77, 46],
   fallocate: [285, 47],
-  chdir: [80, 49],
-  fchdir: [81, 50],
-  getcwd: [79, 17],
-  getdents64: [217, 61],
-  statfs: [137, 43],
-  fstatfs: [138, 44],
-  pwrite64: [18, 68],
 } satisfies Record<string, Numbers>;
+
+/** Opening a file in any way; `openat` and `open` may be allowed for reading alone. */
+const ofOpening = { openat: [257, 56], open: old(2) } satisfies Record<string, Numbers>;
+
+/** What sort(1) does with its files besides. */
+const ofSorting = { pwrite64: [18, 68], ftruncate: [77, 46], sched_setaffinity: [203, 122] } satisfies Record<
+  string,
+  Numbers
+>;
+
+/** What no program that only works with files has to do with: networks, other processes, namespaces, mounts, the machine. */
+const ofOthers = {
+  creat: old(85),
+  openat2: both(437),
+  name_to_handle_at: [303, 264],
+  open_by_handle_at: [304, 265],
+  socket: [41, 198],
+  bind: [49, 200],
+  listen: [50, 201],
+  connect: [42, 203],
+  accept: [43, 202],
+  accept4: [288, 242],
+  chroot: [161, 51],
+  pivot_root: [155, 41],
+  mount: [165, 40],
+  umount2: [166, 39],
+  open_tree: both(428),
+  move_mount: both(429),
+  fsopen: both(430),
+  fsconfig: both(431),
+  fsmount: both(432),
+  fspick: both(433),
+  unshare: [272, 97],
+  setns: [308, 268],
+  clone3: both(435),
+  execveat: [322, 281],
+  uselib: old(134),
+  ptrace: [101, 117],
+  process_vm_readv: [310, 270],
+  process_vm_writev: [311, 271],
+  kcmp: [312, 272],
+  tkill: [200, 130],
+  rt_sigqueueinfo: [129, 138],
+  rt_tgsigqueueinfo: [297, 240],
+  pidfd_send_signal: both(424),
+  pidfd_open: both(434),
+  pidfd_getfd: both(438),
+  migrate_pages: [256, 238],
+  move_pages: [279, 239],
+  io_uring_setup: both(425),
+  io_uring_enter: both(426),
+  io_uring_register: both(427),
+  bpf: [321, 280],
+  perf_event_open: [298, 241],
+  userfaultfd: [323, 282],
+  fanotify_init: [300, 262],
+  add_key: [248, 217],
+  request_key: [249, 218],
+  keyctl: [250, 219],
+  shmget: [29, 194],
+  shmat: [30, 196],
+  semget: [64, 190],
+  msgget: [68, 186],
+  mq_open: [240, 180],
+  mq_unlink: [241, 181],
+  personality: [135, 92],
+  modify_ldt: old(154),
+  iopl: old(172),
+  ioperm: old(173),
+  init_module: [175, 105],
+  finit_module: [313, 273],
+  delete_module: [176, 106],
+  kexec_load: [246, 104],
+  kexec_file_load: [320, 294],
+  reboot: [169, 142],
+  swapon: [167, 224],
+  swapoff: [168, 225],
+  sethostname: [170, 161],
+  setdomainname: [171, 162],
+  settimeofday: [164, 170],
+  clock_settime: [227, 112],
+  clock_adjtime: [305, 266],
+  adjtimex: [159, 171],
+  acct: [163, 89],
+  syslog: [103, 116],
+  quotactl: [179, 60],
+  vhangup: [153, 58],
+} satisfies Record<string, Numbers>;
+
+/** Other processes: to make them, and to end them. */
+const ofProcesses = { fork: old(57), vfork: old(58), kill: [62, 129], tgkill: [234, 131] } satisfies Record<
+  string,
+  Numbers
+>;
+/** Calls of Linux 5.10 and newer; programs that run on an older one go without them. */
+const firstNew = 440;
 
 export type Architecture = 'x64' | 'arm64';
 
@@ -143,17 +243,50 @@ export const numbersOf = (architecture: Architecture) => {
   };
 };
 
-/** `restore` puts a tree on the disk; `filter` reads its input and writes its output. */
-export type Work = 'restore' | 'filter';
+/** See `Jail`. */
+export type Work = 'restore' | 'filter' | 'look' | 'sort' | 'read' | 'inspect' | 'remove';
+
+interface Calls {
+  /** These exist and no others; or all exist but these. */
+  kind: 'allowed' | 'refused';
+  calls: Record<string, Numbers>;
+  /** Files may be opened for writing. */
+  isWriting: boolean;
+  /** Other processes may be made. */
+  hasProcesses: boolean;
+}
+
+/** Node.js and shells call what their versions and that of the kernel like: for those a list of all that they need cannot be kept. */
+const callsOf: Record<Work, Calls> = {
+  filter: { kind: 'allowed', calls: ofAny, isWriting: false, hasProcesses: false },
+  look: { kind: 'allowed', calls: { ...ofAny, ...ofReaders }, isWriting: false, hasProcesses: false },
+  sort: { kind: 'allowed', calls: { ...ofAny, ...ofRemovers, ...ofSorting }, isWriting: true, hasProcesses: false },
+  restore: {
+    kind: 'allowed',
+    calls: { ...ofAny, ...ofReaders, ...ofRemovers, ...ofWriters, pwrite64: [18, 68] },
+    isWriting: true,
+    hasProcesses: false,
+  },
+  read: {
+    kind: 'refused',
+    calls: { ...ofOthers, ...ofRemovers, ...ofWriters, ...ofProcesses },
+    isWriting: false,
+    hasProcesses: false,
+  },
+  inspect: { kind: 'refused', calls: { ...ofOthers, ...ofWriters }, isWriting: true, hasProcesses: true },
+  remove: { kind: 'refused', calls: { ...ofOthers, ...ofWriters }, isWriting: false, hasProcesses: true },
+};
 
 const [allow, notify, missing, kill] = [0x7fff0000, 0x7fc00000, 0x00050026, 0x80000000];
 const auditArchitecture = { x64: 0xc000003e, arm64: 0xc00000b7 };
 const [numberAt, architectureAt] = [0, 4];
 /** The lower half of an argument. */
 const argumentAt = (index: number) => 16 + index * 8;
-const [load, equal, anyBit, end] = [0x20, 0x15, 0x45, 0x06];
+const [load, equal, atLeast, anyBit, end] = [0x20, 0x15, 0x35, 0x45, 0x06];
 
 const threadFlag = 0x10000;
+/** Namespaces of any kind. */
+const namespaceFlags = 0x7e020000;
 /** Opening for writing, with O_CREAT, O_TRUNC or O_TMPFILE. */
 const writingFlags = 0x3 | 0x40 | 0x200 | 0x400000;
 
@@ -163,7 +296,8 @@ const writingFlags = 0x3 | 0x40 | 0x200 | 0x400000;
  */
 export function seccompFilter(work: Work, architecture: Architecture): Buffer {
   const at = architecture === 'x64' ? 0 : 1;
-  const { execve, geteuid, chroot, clone, openat } = numbersOf(architecture);
+  const { execve, geteuid, chroot, clone } = numbersOf(architecture);
+  const { kind, calls, isWriting, hasProcesses } = callsOf[work];
   const program: [code: number, whenTrue: number, whenFalse: number, value: number][] = [];
   const onCall = (number: number, result: number) => program.push([equal, 0, 1, number], [end, 0, 0, result]);
   /** Decides by bits of an argument; what was loaded is another thing then, so one of the results ends it. */
@@ -178,18 +312,25 @@ export function seccompFilter(work: Work, architecture: Architecture): Buffer {
 
   program.push([load, 0, 0, architectureAt], [equal, 1, 0, auditArchitecture[architecture]], [end, 0, 0, kill]);
   program.push([load, 0, 0, numberAt]);
-  const calls: Record<string, Numbers> = work === 'restore' ? { ...ofAny, ...ofWriters } : ofAny;
+  // Also those of x32, of which the numbers are high.
+  if (kind === 'refused') program.push([atLeast, 0, 1, firstNew], [end, 0, 0, missing]);
   for (const numbers of Object.values(calls)) {
     const number = numbers[at];
-    if (number !== undefined) onCall(number, allow);
+    if (number !== undefined) onCall(number, kind === 'allowed' ? allow : missing);
   }
   if (work === 'restore') for (const number of [execve, geteuid, chroot]) onCall(number, notify);
   else {
     for (const number of [execve, geteuid]) onCall(number, allow);
-    onBits(openat, 2, writingFlags, missing, allow);
-    onBits(clone, 0, threadFlag, allow, missing);
+    if (hasProcesses) onBits(clone, 0, namespaceFlags, missing, allow);
+    else onBits(clone, 0, threadFlag, allow, missing);
   }
-  program.push([end, 0, 0, missing]);
+  for (const [name, numbers] of Object.entries(ofOpening)) {
+    const number = numbers[at];
+    if (number === undefined) continue;
+    if (isWriting) onCall(number, allow);
+    else onBits(number, name === 'open' ? 1 : 2, writingFlags, missing, allow);
+  }
+  program.push([end, 0, 0, kind === 'allowed' ? missing : allow]);
 
   const bytes = Buffer.alloc(program.length * 8);
   for (const [index, [code, whenTrue, whenFalse, value]] of program.entries()) {

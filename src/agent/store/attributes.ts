@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { linesOf } from '../../runtime/lines.ts';
-import { idlePriority, programLines } from '../../system/programs.ts';
+import type { Jail } from '../../system/jail.ts';
+import { programLines } from '../../system/programs.ts';
 import { escaped, unescaped } from './names.ts';
 
 /** Beside `root/`: extended attributes, ACLs and file capabilities of the files in it and beside it, which mtree(5) does not know. */
@@ -22,8 +23,8 @@ export function listAttributes(
   { signal, idle = false }: { signal: AbortSignal; idle?: boolean },
 ): AsyncGenerator<string> {
   if (names.length === 0) return none();
-  const command = [...(idle ? idlePriority : []), ...getfattr, ...names];
-  return flat(programLines(command, { cwd: directory, signal }));
+  const jail: Jail = { work: 'look', directory, memoryBytes: 96 * 1024 * 1024 };
+  return flat(programLines([...getfattr, ...names], { cwd: directory, signal, idle, jail }));
 }
 
 /** Those of an entry of the store, as they were when it was published. */

@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../runtime/lines.ts';
-import { idlePriority, programEnvironment, readLines } from '../../system/programs.ts';
+import { nodeBytes, programsBeside } from '../../system/node.ts';
+import type { Jail } from '../../system/jail.ts';
+import { commandOf, programEnvironment, readLines } from '../../system/programs.ts';
 import { together } from '../../runtime/together.ts';
 import { isWorthReading } from './compare.ts';
 import type { Sorter } from './sorter.ts';
@@ -20,7 +22,8 @@ const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-
  * are mostly holes are left out: reading those would take long and tell little. Throws when a file cannot be read.
  */
 export async function addDigested(entry: string, files: Sorter, to: Sorter, signal: AbortSignal): Promise<void> {
-  const [command, ...args] = [...idlePriority, ...node, program];
+  const jail: Jail = { work: 'read', directory: entry, programs: programsBeside(isSource), memoryBytes: nodeBytes };
+  const [command, ...args] = commandOf([...node, program], { idle: true, jail });
   const child = spawn(command, args, { cwd: entry, env: programEnvironment, signal, killSignal: 'SIGKILL' });
   let complaint = '';
   const complaints = readLines(child.stderr, (line) => (complaint = line)).catch(() => undefined);

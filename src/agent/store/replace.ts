@@ -15,6 +15,8 @@ export interface ReplaceOptions {
 const mostMoves = 20_000;
 const mostCharacters = 2_000_000;
 
+const memoryBytes = 96 * 1024 * 1024;
+
 const timesOnly = ['--numeric-owner', '--no-acls', '--no-xattrs', '--no-fflags'];
 
 /**
@@ -54,7 +56,7 @@ async function* grouped(moves: AsyncIterable<Move>): AsyncGenerator<Move[]> {
 
 /**
  * Restores the times of the directories that hold the files after a change. bsdtar does it, as Node.js sets no nanoseconds;
- * in a chroot, so that no link in the tree can lead out of it.
+ * in a jail, so that no link in the tree can lead out of it.
  */
 async function keepingTimes(
   root: string,
@@ -65,14 +67,22 @@ async function keepingTimes(
   const directories = new Set(moves.map(({ name }) => `./${dirname(name)}\0`));
   const list = Buffer.from([...directories].join(''), 'latin1');
   const saved = join(work, 'directories');
-  const save = ['-c', '-f', saved, '--format=pax', ...timesOnly, '--null', '-n', '-C', root, '-T', '-'];
-  await runProgram('bsdtar', save, { input: list, signal });
+  const save = ['-c', '-f', '-', '--format=pax', ...timesOnly, '--null', '-n', '-C', root, '-T', '-'];
+  await withFile(saved, 'w', (output) =>
+    runProgram('bsdtar', save, { input: list, output, signal, jail: { work: 'look', directory: root, memoryBytes } }),
+  );
   await change();
-  const archive = await open(saved, 'r');
+  const restore = ['-x', '-p', '-f', '-', ...timesOnly, '--chroot'];
+  await withFile(saved, 'r', (input) =>
+    runProgram('bsdtar', restore, { input, signal, jail: { work: 'restore', root, memoryBytes } }),
+  );
+}
+
+async function withFile(path: string, flags: 'r' | 'w', work: (descriptor: number) => Promise<void>): Promise<void> {
+  const file = await open(path, flags);
   try {
-    const restore = ['-x', '-p', '-f', '-', ...timesOnly, '--chroot', '-C', root];
-    await runProgram('bsdtar', restore, { input: archive.fd, signal });
+    await work(file.fd);
   } finally {
-    await archive.close();
+    await file.close();
   }
 }

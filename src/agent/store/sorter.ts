@@ -6,7 +6,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../runtime/lines.ts';
-import { idlePriority, programEnvironment, readLines } from '../../system/programs.ts';
+import type { Jail } from '../../system/jail.ts';
+import { commandOf, programEnvironment, readLines } from '../../system/programs.ts';
 import { Turns } from './turns.ts';
 
 /** Characters that are sorted in memory: as many as an ordinary image has. */
@@ -121,7 +122,8 @@ class Spilled {
 
   private constructor({ scratch, signal, idle = false }: SorterOptions, output: FileHandle) {
     const sort = ['sort', '--parallel=1', '-S', sortMemory, '-T', scratch];
-    const [command = '', ...args] = [...(idle ? idlePriority : []), ...sort];
+    const jail: Jail = { work: 'sort', directory: scratch, memoryBytes: 64 * 1024 * 1024 };
+    const [command, ...args] = commandOf(sort, { idle, jail });
     // By bytes, whatever the names are.
     const env = { ...programEnvironment, LC_ALL: 'C' };
     this.#child = spawn(command, args, {

@@ -84,7 +84,12 @@ class Doomed {
   async #run(paths: readonly Buffer[], command: readonly string[]): Promise<void> {
     if (paths.length === 0) return;
     const input = Buffer.concat(paths.flatMap((path) => [path, Buffer.from([0])]));
-    await runProgram('xargs', ['-0', ...command], { cwd: this.#tree, signal: this.#signal, input });
+    await runProgram('xargs', ['-0', ...command], {
+      cwd: this.#tree,
+      signal: this.#signal,
+      input,
+      jail: { work: 'remove', directory: this.#tree, memoryBytes: 128 * 1024 * 1024 },
+    });
   }
 }
 
