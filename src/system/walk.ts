@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import type { Jail } from './jail.ts';
 import { programOutput } from './programs.ts';
 
@@ -64,6 +65,27 @@ export async function* walk(directory: string, { signal, idle = false }: WalkOpt
     if (found.length > 0) yield found;
   }
 }
+
+/** The same of one regular file. Throws when it is something else. */
+export async function lookAtFile(path: string): Promise<Found> {
+  const stat = await lstat(path, { bigint: true });
+  if (!stat.isFile()) throw new Error(`${path} is no regular file`);
+  return {
+    path: '',
+    type: 'file',
+    mode: (stat.mode & 0o7777n).toString(8),
+    uid: String(stat.uid),
+    gid: String(stat.gid),
+    bytes: Number(stat.size),
+    time: `${stat.mtimeNs / second}.${stat.mtimeNs % second}`,
+    diskBytes: Number(stat.blocks) * 512,
+    inode: String(stat.ino),
+    links: Number(stat.nlink),
+    target: '',
+  };
+}
+
+const second = 1_000_000_000n;
 
 /** How many files and directories a directory holds; it stops soon after `most`. */
 export async function countFiles(directory: string, most: number, signal: AbortSignal): Promise<number> {

@@ -3,7 +3,7 @@ import { attributesName, listAttributes } from './attributes.ts';
 import { describedNames, lineOf, manifestName, writeLines, writeManifest } from './manifest.ts';
 import type { Survey } from './measure.ts';
 import type { Sorter } from './sorter.ts';
-import { walk } from '../../system/walk.ts';
+import { lookAtFile } from '../../system/walk.ts';
 
 /** What is known of the tree of an entry before it is published. */
 export interface Description {
@@ -26,10 +26,7 @@ export async function describeEntry(
   const beside = (await describedNames(entry)).filter((name) => name !== tree);
   const lines: string[] = [];
   for (const name of beside) {
-    const path = join(entry, name);
-    for await (const batch of walk(path, { signal })) {
-      lines.push(...batch.map((found) => lineOf(name.slice(2), found, path)));
-    }
+    lines.push(lineOf(name.slice(2), await lookAtFile(join(entry, name)), entry));
   }
   const own: string[] = [];
   for await (const line of listAttributes(entry, beside, { signal })) own.push(line);
