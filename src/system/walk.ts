@@ -77,7 +77,7 @@ export async function lookAtFile(path: string): Promise<Found> {
     uid: String(stat.uid),
     gid: String(stat.gid),
     bytes: Number(stat.size),
-    time: `${stat.mtimeNs / second}.${stat.mtimeNs % second}`,
+    time: timeOf(stat.mtimeNs),
     diskBytes: Number(stat.blocks) * 512,
     inode: String(stat.ino),
     links: Number(stat.nlink),
@@ -86,6 +86,12 @@ export async function lookAtFile(path: string): Promise<Found> {
 }
 
 const second = 1_000_000_000n;
+
+/** A time in nanoseconds since 1970, or before, as `Found` has it. */
+export function timeOf(time: bigint): string {
+  const nanoseconds = ((time % second) + second) % second;
+  return `${(time - nanoseconds) / second}.${nanoseconds}`;
+}
 
 /** How many files and directories a directory holds; it stops soon after `most`. */
 export async function countFiles(directory: string, most: number, signal: AbortSignal): Promise<number> {

@@ -1,5 +1,6 @@
 import { linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { errorCode } from '../../system/errors.ts';
+import { timeOf } from '../../system/walk.ts';
 import type { Candidate } from './candidates.ts';
 import { isWorthReading, sameContent } from './compare.ts';
 import { contentKey } from './manifest.ts';
@@ -104,19 +105,16 @@ function linkOf({ entry, name }: Candidate, file: NewFile, path: Buffer, links: 
 function look(path: Buffer) {
   const stat = lstatSync(path, { bigint: true });
   const { ino, mode, uid, gid, size, mtimeNs, blocks } = stat;
-  const nanoseconds = ((mtimeNs % second) + second) % second;
   const key = contentKey({
     type: stat.isFile() ? 'file' : 'dir',
     mode: (mode & 0o7777n).toString(8),
     uid: String(uid),
     gid: String(gid),
     bytes: Number(size),
-    time: `${(mtimeNs - nanoseconds) / second}.${nanoseconds}`,
+    time: timeOf(mtimeNs),
   });
   return { ino, key, bytes: Number(size), diskBytes: Number(blocks) * 512 };
 }
-
-const second = 1_000_000_000n;
 
 /** Moves a link into the tree, over what is there, unless the link has been removed. */
 function rename({ root, links }: RenameRequest, { name, link }: Move): string | undefined {
