@@ -126,8 +126,11 @@ const ofWriters = {
   fallocate: [285, 47],
 } satisfies Record<string, Numbers>;
 
-/** Opening a file in any way; `openat` and `open` may be allowed for reading alone. */
-const ofOpening = { openat: [257, 56], open: old(2) } satisfies Record<string, Numbers>;
+/** Opening a file; `flags` is the argument that says whether to write. */
+const ofOpening: Record<string, { numbers: Numbers; flags: number }> = {
+  openat: { numbers: [257, 56], flags: 2 },
+  open: { numbers: old(2), flags: 1 },
+};
 
 /** What sort(1) does with its files besides. */
 const ofSorting = { pwrite64: [18, 68], ftruncate: [77, 46], sched_setaffinity: [203, 122] } satisfies Record<
@@ -284,6 +287,8 @@ const [numberAt, architectureAt] = [0, 4];
 const argumentAt = (index: number) => 16 + index * 8;
 const [load, equal, atLeast, anyBit, end] = [0x20, 0x15, 0x35, 0x45, 0x06];
 
+const present = (number: number | undefined): number[] => (number === undefined ? [] : [number]);
+
 const threadFlag = 0x10000;
 /** Namespaces of any kind. */
 const namespaceFlags = 0x7e020000;
@@ -314,23 +319,21 @@ export function seccompFilter(work: Work, architecture: Architecture): Buffer {
   program.push([load, 0, 0, numberAt]);
   // Also those of x32, of which the numbers are high.
   if (kind === 'refused') program.push([atLeast, 0, 1, firstNew], [end, 0, 0, missing]);
-  for (const numbers of Object.values(calls)) {
-    const number = numbers[at];
-    if (number !== undefined) onCall(number, kind === 'allowed' ? allow : missing);
-  }
+  const [listed, others] = kind === 'allowed' ? [allow, missing] : [missing, allow];
+  for (const numbers of Object.values(calls)) for (const number of present(numbers[at])) onCall(number, listed);
   if (work === 'restore') for (const number of [execve, geteuid, chroot]) onCall(number, notify);
   else {
     for (const number of [execve, geteuid]) onCall(number, allow);
     if (hasProcesses) onBits(clone, 0, namespaceFlags, missing, allow);
     else onBits(clone, 0, threadFlag, allow, missing);
   }
-  for (const [name, numbers] of Object.entries(ofOpening)) {
-    const number = numbers[at];
-    if (number === undefined) continue;
-    if (isWriting) onCall(number, allow);
-    else onBits(number, name === 'open' ? 1 : 2, writingFlags, missing, allow);
+  for (const { numbers, flags } of Object.values(ofOpening)) {
+    for (const number of present(numbers[at])) {
+      if (isWriting) onCall(number, allow);
+      else onBits(number, flags, writingFlags, missing, allow);
+    }
   }
-  program.push([end, 0, 0, kind === 'allowed' ? missing : allow]);
+  program.push([end, 0, 0, others]);
 
   const bytes = Buffer.alloc(program.length * 8);
   for (const [index, [code, whenTrue, whenFalse, value]] of program.entries()) {
