@@ -1,8 +1,9 @@
 // A rollout over thousands of followers on simulated nodes (kwok), with the real operator on a control plane of its own: how
 // long it takes, what the operator writes and needs, and whether the API server's record of Pods ever shows more of them down
 // than maxUnavailable. Then a version that fails: how many it touches, and that all come back. Fails when a limit is broken.
+// Before it, on the same nodes, kube-controller-manager does the same with a Deployment: the peer.
 // Usage: hack/bench/rollout [--containers 2000] [--nodes 200] [--max-unavailable 5%] [--canaries 20] [--soak 10] [--ill 10]
-//   [--wave-soak 0] [--min-ready 5] [--start-only] [--profile DIR] [--logs DIR]
+//   [--wave-soak 0] [--min-ready 5] [--start-only] [--without-peer] [--profile DIR] [--logs DIR]
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { namespaces } from '../../src/kube/resources.ts';
@@ -26,6 +27,9 @@ import { startOperator } from './fleet/operator.ts';
 import type { Operator } from './fleet/operator.ts';
 import { keepRecord } from './fleet/record.ts';
 import type { Record as PodRecord } from './fleet/record.ts';
+import { runPeer } from './fleet/peer.ts';
+import { changeContainers, handOver } from './fleet/trials.ts';
+import type { Trials } from './fleet/trials.ts';
 import { report } from './fleet/report.ts';
 import type { Phase } from './fleet/report.ts';
 import { readOptions } from '../lib/options.ts';
@@ -50,6 +54,7 @@ const options = readOptions(about, {
   logs: { type: 'string' },
   /** Ends after the start of all containers. */
   'start-only': { type: 'boolean', default: false },
+  'without-peer': { type: 'boolean', default: false },
 });
 const containers = Number(options.containers);
 const maxUnavailable = /^\d+$/.test(options['max-unavailable'])
@@ -68,14 +73,19 @@ const life = { start: { least: 500, most: 1500 }, stop: { least: 200, most: 800 
 const namespace = 'shop';
 const names = numbered('web', containers);
 const idleSeconds = 20;
-const limitSeconds = 720;
+/** For one step, and for all of them. */
+const limitSeconds = 600 + containers / 4;
+const limitOfAllSeconds = 6 * limitSeconds;
 
 const stop = new AbortController();
 const interrupted = Promise.withResolvers<never>();
 interrupted.promise.catch(() => undefined);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => interrupted.reject(new Error(`Ended by ${signal}`)));
-const limit = setTimeout(() => interrupted.reject(new Error(`Not done within ${limitSeconds} s`)), limitSeconds * 1000);
+const limit = setTimeout(
+  () => interrupted.reject(new Error(`Not done within ${limitOfAllSeconds} s`)),
+  limitOfAllSeconds * 1000,
+);
 
 console.log(`${containers} containers on ${options.nodes} simulated nodes, with the real operator`);
 const fleet = await startFleet(life);
@@ -89,10 +99,14 @@ const problems = await Promise.race([run(fleet), interrupted.promise, fleet.prog
 for (const problem of problems) console.error(`FAILED: ${problem}`);
 process.exit(problems.length > 0 ? 1 : 0);
 
-async function run({ client, clientAs, connection, auditLog }: Fleet): Promise<string[]> {
+async function run(fleet: Fleet): Promise<string[]> {
+  const { client, clientAs, connection, auditLog } = fleet;
   const logger = pino({ level: 'silent' });
   await client.create(namespaces, { metadata: { name: namespace } });
   await createNodes(client, Number(options.nodes));
+  const peer = options['without-peer']
+    ? []
+    : await runPeer(fleet, { containers, maxUnavailable, minReadySeconds, limitSeconds });
   for (const image of [v1, v2, v3]) await createImage(client, image);
   const record = await keepRecord(clientAs('bench-record'), namespace, stop.signal);
   const agents = runAgents(clientAs('bench-agents'), 1, logger, stop.signal);
@@ -100,9 +114,12 @@ async function run({ client, clientAs, connection, auditLog }: Fleet): Promise<s
   const story = tell(client, record, operator);
   const phases = await Promise.race([story, record.failed, agents.then(() => Promise.reject(new Error('The agents ended')))]); // prettier-ignore
   await record.verify();
+  const trials = options['start-only'] ? undefined : await tryOut(fleet, operator);
   const events = loggedEvents(await connection.request({ method: 'GET', path: '/metrics' }));
   return report({
     phases,
+    peer,
+    trials,
     writes: await readWrites(auditLog, events),
     record,
     names,
@@ -170,4 +187,17 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
   });
   await idle('idle after halt');
   return phases;
+}
+
+/** Fifty changes a second, and two changes of the leader. */
+async function tryOut(fleet: Fleet, operator: Operator): Promise<Trials> {
+  const { client } = fleet;
+  const waiting = await changeContainers(client, operator, { namespace, names, perSecond: 50, seconds: 20 });
+  const next = (name: string) => startOperator(fleet, { name, profile: undefined, signal: stop.signal });
+  const change = { namespace, os: 'debian-12', limitSeconds: 120 };
+  const second = await next('operator-2');
+  const releaseSeconds = await handOver(client, operator, { ...change, name: 'after-release', how: 'SIGTERM' });
+  await next('operator-3');
+  const killSeconds = await handOver(client, second, { ...change, name: 'after-kill', how: 'SIGKILL' });
+  return { waiting, releaseSeconds, killSeconds };
 }

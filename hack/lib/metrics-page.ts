@@ -3,6 +3,7 @@ import { Registry } from 'prom-client';
 import { createAgentMetrics, observeNodeStore } from '../../src/agent/metrics.ts';
 import { registerBuildInfo } from '../../src/cmd/version.ts';
 import { registerFleetMetrics } from '../../src/controllers/metrics/register.ts';
+import { observeEventLoop } from '../../src/runtime/event-loop.ts';
 import { Store } from '../../src/runtime/store.ts';
 
 /** All metrics of our own, as operator and agent register them. */
@@ -12,6 +13,8 @@ export async function ownMetrics(): Promise<
   const [operator, agent] = [new Registry(), new Registry()];
   const store = () => new Store<never>(() => undefined);
   registerBuildInfo(operator, 'operator');
+  const ends = [observeEventLoop(operator), observeEventLoop(agent)];
+  for (const end of ends) end();
   registerFleetMetrics(
     operator,
     { images: store(), distributions: store(), containers: store(), stores: store() },

@@ -21,6 +21,7 @@ import { verifyEntry } from '../agent/store/verify.ts';
 import { createClient } from '../kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.ts';
 import { nodeStores } from '../kube/kinds.ts';
+import { observeEventLoop } from '../runtime/event-loop.ts';
 import { createController, watch } from '../runtime/controller.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { runTasks } from '../runtime/lifecycle.ts';
@@ -48,6 +49,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const paths = storePaths(env.MONOROOT_ROOT ?? hostRoot);
   const metrics = createMetrics();
   registerBuildInfo(metrics.registry, 'agent');
+  observeEventLoop(metrics.registry);
   const agentMetrics = createAgentMetrics(metrics.registry);
   const connection = createConnection({
     config: loadKubeConfig(),

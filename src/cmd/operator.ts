@@ -13,6 +13,7 @@ import { eventSink } from '../kube/events.ts';
 import { leasePort } from '../kube/leases.ts';
 import { secretReader } from '../kube/secrets.ts';
 import { readAdditionalCapabilities } from '../pod/permitted.ts';
+import { observeEventLoop } from '../runtime/event-loop.ts';
 import { createController } from '../runtime/controller.ts';
 import { createEventRecorder } from '../runtime/events.ts';
 import { serveHealth } from '../runtime/health.ts';
@@ -32,6 +33,7 @@ const silenceLimitSeconds = 1800;
 async function main({ env, logger, signal, required }: Program): Promise<void> {
   const metrics = createMetrics();
   registerBuildInfo(metrics.registry, 'operator');
+  observeEventLoop(metrics.registry);
   const namespace = env.POD_NAMESPACE ?? systemNamespace;
   const verificationNamespace = env.VERIFICATION_NAMESPACE ?? usualVerificationNamespace;
   const identity = `${env.POD_NAME ?? 'operator'}_${randomUUID()}`;

@@ -78,8 +78,7 @@ export async function startFleet(life: Life): Promise<Fleet> {
   try {
     await installCrds(kubeconfig, join(import.meta.dirname, '../../../crds'));
     await applyManifests(client, 'operator-rbac.yaml', 'policies.yaml');
-    const program = (name: string) => join(binaryDirectory(), name);
-    programs.start('kube-scheduler', program('kube-scheduler'), [
+    programs.start('kube-scheduler', programs.path('kube-scheduler'), [
       `--kubeconfig=${kubeconfig}`,
       '--leader-elect=false',
       '--bind-address=127.0.0.1',
@@ -88,7 +87,7 @@ export async function startFleet(life: Life): Promise<Fleet> {
       '--kube-api-qps=1000',
       '--kube-api-burst=1000',
     ]);
-    programs.start('kwok', program('kwok'), [
+    programs.start('kwok', programs.path('kwok'), [
       `--kubeconfig=${kubeconfig}`,
       `--config=${at('kwok.yaml')}`,
       '--manage-all-nodes=true',
@@ -113,7 +112,7 @@ export async function startFleet(life: Life): Promise<Fleet> {
 
 /** Builds what is missing, unless the programs come from elsewhere. */
 function ensurePrograms(): void {
-  const missing = () => missingBinaries('etcd', 'kube-apiserver', 'kube-scheduler', 'kwok');
+  const missing = () => missingBinaries('etcd', 'kube-apiserver', 'kube-scheduler', 'kube-controller-manager', 'kwok');
   if (missing().length > 0 && process.env['MONOROOT_TEST_BINARIES'] === undefined) {
     const cluster = join(import.meta.dirname, '../../cluster');
     execFileSync(cluster, ['binaries', 'etcd', 'kubernetes', 'kwok'], { stdio: 'inherit' });

@@ -3,8 +3,10 @@ import { between, tally } from './audit.ts';
 import { availability, isServing, touchedBy } from './availability.ts';
 import type { Availability, Outage } from './availability.ts';
 import type { Usage } from './operator.ts';
+import type { PeerStep } from './peer.ts';
 import type { Record } from './record.ts';
 import type { Life } from './stages.ts';
+import type { Trials } from './trials.ts';
 import { wavesOf } from './waves.ts';
 import type { Waves } from './waves.ts';
 import { median, printResult, printTable } from '../lib.ts';
@@ -21,6 +23,10 @@ export interface Phase {
 
 export interface Evidence {
   phases: readonly Phase[];
+  /** What kube-controller-manager took for the same; empty when it was not asked. */
+  peer: readonly PeerStep[];
+  /** Unset when only the start was run. */
+  trials: Trials | undefined;
   writes: readonly Write[];
   record: Record;
   names: readonly string[];
@@ -43,10 +49,12 @@ export function report(evidence: Evidence): string[] {
   const problems: string[] = [];
   printPhases(phases, names.length);
   printWrites(phases, writes, names.length);
+  printPeer(evidence);
   for (const phase of phases.filter(({ name }) => name.startsWith('idle'))) {
     const made = tally(between(writes, 'operator', phase.from, phase.to));
     if (made.length > 0) problems.push(`the operator wrote in phase ${phase.name}: ${made.map(([what, count]) => `${count} × ${what}`).join(', ')}`); // prettier-ignore
   }
+  if (evidence.trials) problems.push(...reportTrials(evidence.trials));
   const rollout = phases.find(({ name }) => name === 'roll out v2');
   const halt = phases.find(({ name }) => name === 'halt v3');
   if (rollout && halt) problems.push(...reportRollouts(evidence, rollout, halt));
@@ -112,8 +120,15 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
     takenDownForBad: fallen,
     triedBad: touched.length,
     mostDownInHalt: spans[1]?.seen.mostDown ?? 0,
+    eventLoopP999Milliseconds: Math.max(...evidence.phases.map(({ usage }) => usage.delayMilliseconds)),
+    eventLoopLongestMilliseconds: Math.max(...evidence.phases.map(({ usage }) => usage.longestStallMilliseconds)),
     operatorPeakMiB: Math.max(...evidence.phases.map(({ usage }) => usage.peakMiB)),
     operatorCpuSecondsOfRollout: rollout.usage.cpuSeconds,
+    ...(evidence.trials && {
+      releaseSeconds: evidence.trials.releaseSeconds,
+      killSeconds: evidence.trials.killSeconds,
+    }),
+    ...ratiosToPeer(evidence),
   });
   return problems;
 }
@@ -139,9 +154,13 @@ function printPhases(phases: readonly Phase[], containers: number): void {
     ((usage.cpuSeconds / containers) * 1000).toFixed(1),
     usage.peakMiB.toFixed(0),
     usage.longestStallMilliseconds.toFixed(0),
+    `≤ ${usage.delayMilliseconds.toFixed(0)}`,
     Object.entries(usage.deepest).filter(([, depth]) => depth > 0).map(([queue, depth]) => `${queue} ${depth}`).join(', '), // prettier-ignore
   ]);
-  printTable([['phase', 's', 'operator CPU s', 'ms a container', 'peak MiB', 'stall ms', 'deepest queues'], ...rows]);
+  printTable([
+    ['phase', 's', 'operator CPU s', 'ms a container', 'peak MiB', 'longest stall ms', 'p99.9 ms', 'deepest queues'],
+    ...rows,
+  ]);
 }
 
 /** A row a kind of write, a column a phase, divided by the number of containers. */
@@ -156,6 +175,54 @@ function printWrites(phases: readonly Phase[], writes: readonly Write[], contain
     ...kinds.map((kind) => [kind, ...shown.map((counts) => cell(counts.get(kind)))]),
     ['all that was stored', ...phases.map(({ from, to }) => (between(writes, 'operator', from, to).filter((w) => w.succeeded && !w.isDryRun).length / containers).toFixed(2))], // prettier-ignore
   ]);
+}
+
+function reportTrials({ waiting, releaseSeconds, killSeconds }: Trials): string[] {
+  const half = Math.floor(waiting.length / 2);
+  const [early, late] = [median(waiting.slice(0, half)), median(waiting.slice(half))];
+  console.log(
+    `\n50 changes a second: ${early} keys waited in the first half, ${late} in the second, at most ${Math.max(...waiting)}\n` +
+      `A new leader acted ${releaseSeconds.toFixed(1)} s after a release, ${killSeconds.toFixed(1)} s after a kill`,
+  );
+  return [
+    late > early + 50 && `the queue grew from ${early} to ${late} keys at 50 changes a second`,
+    releaseSeconds > 5 && `a new leader acted ${releaseSeconds.toFixed(1)} s after a release, allowed are 5`,
+    killSeconds > 30 && `a new leader acted ${killSeconds.toFixed(1)} s after a kill, allowed are 30`,
+  ].filter((problem) => problem !== false);
+}
+
+/** Pairs of the same step: ours, and that of the peer. */
+const pairs = ({ phases, peer }: Evidence): [ours: Phase, theirs: PeerStep][] =>
+  peer.flatMap((step): [Phase, PeerStep][] => {
+    const ours = phases.find(({ name }) => name === (step.name === 'start' ? 'start' : 'roll out v2'));
+    return ours ? [[ours, step]] : [];
+  });
+
+function printPeer(evidence: Evidence): void {
+  if (evidence.peer.length === 0) return;
+  console.log('\nThe operator beside kube-controller-manager, which started and rolled a Deployment of as many Pods');
+  const row = (name: string, ours: number, theirs: number) => [name, ours.toFixed(1), theirs.toFixed(1), (ours / theirs).toFixed(2)]; // prettier-ignore
+  const count = evidence.names.length;
+  printTable([
+    ['', 'operator', 'peer', 'ratio'],
+    ...pairs(evidence).flatMap(([ours, theirs]) => [
+      row(`${ours.name}: s`, (ours.to - ours.from) / 1000, theirs.seconds),
+      row(`${ours.name}: ms of processor time a container`, (ours.usage.cpuSeconds / count) * 1000, (theirs.cpuSeconds / count) * 1000), // prettier-ignore
+      row(`${ours.name}: peak MiB`, ours.usage.peakMiB, theirs.peakMiB),
+    ]),
+  ]);
+}
+
+/** Of processor time in both steps, and of peak memory. */
+function ratiosToPeer(evidence: Evidence): { [name: string]: number } {
+  const found = pairs(evidence);
+  if (found.length === 0) return {};
+  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+  return {
+    peerCpuRatio: sum(found.map(([ours]) => ours.usage.cpuSeconds)) / sum(found.map(([, theirs]) => theirs.cpuSeconds)),
+    peerMemoryRatio:
+      Math.max(...found.map(([ours]) => ours.usage.peakMiB)) / Math.max(...found.map(([, theirs]) => theirs.peakMiB)),
+  };
 }
 
 function printAvailability(spans: readonly { phase: Phase; seen: Availability }[], budget: number): void {

@@ -298,10 +298,17 @@ const operator = dashboard(
       ],
       { unit: 'reqps', description: 'Of operators and agents. When nothing changes only GETs, and PUTs of the Lease.' },
     ),
-    lines('Lag of the event loop', [{ expr: 'nodejs_eventloop_lag_p99_seconds', legend: '{{pod}}' }], {
-      unit: 's',
-      description: 'How long a program computes without a break, 99th percentile.',
-    }),
+    lines(
+      'Delay of the event loop',
+      [
+        {
+          expr: 'histogram_quantile(0.999, sum by (pod, le) (rate(monoroot_event_loop_delay_seconds_bucket[$__rate_interval])))',
+          legend: '{{pod}}',
+        },
+        { expr: 'nodejs_eventloop_lag_max_seconds', legend: '{{pod}}, longest since the last scrape' },
+      ],
+      { unit: 's', description: 'How long a program computes without a break: 99.9th percentile, and the longest.' },
+    ),
     lines(
       'Memory of operators',
       [
