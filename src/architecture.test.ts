@@ -10,11 +10,12 @@ const floors: Record<string, string[]> = {
   kube: ['api', 'runtime'],
   image: ['api', 'runtime', 'system'],
   pod: ['api', 'runtime'],
+  mounts: ['api', 'runtime'],
   controllers: ['api', 'runtime', 'kube', 'pod'],
   agent: ['api', 'runtime', 'system', 'kube', 'image'],
   builder: ['api', 'runtime', 'system', 'image'],
   cli: ['api', 'runtime', 'system', 'kube', 'controllers', 'image', 'builder'],
-  cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'image', 'agent', 'builder', 'cli'],
+  cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'image', 'agent', 'builder', 'cli', 'mounts'],
 };
 
 /** What each room may import of its own floor besides itself: other rooms, and files of the hall. */

@@ -22,7 +22,12 @@ export const labels = {
   /** On a Secret in the namespace of the operator: `true` when gates of rollouts may use it. */
   gate: `${group}/gate`,
   managedBy: 'app.kubernetes.io/managed-by',
+  /** On a Pod: `Direct` when the node plugin gives its container the mounts. */
+  mounts: `${group}/mounts`,
 } as const;
+
+/** How a container gets the directories of its image: from the kubelet, or from the node plugin. */
+export const mountModes = { hostPath: 'HostPath', direct: 'Direct' } as const;
 
 export const annotations = {
   /** On a Pod: what failed-before is decided by, see `fingerprint` in src/pod. */
