@@ -220,12 +220,16 @@ const impure = new Set([
   'controllers/hostedcontainer/observe.ts',
   'controllers/hostedcontainer/act.ts',
   'controllers/hostedcontainer/act-on-data.ts',
+  'controllers/imagedistribution/act.ts',
+  'controllers/imagedistribution/observe.ts',
   'controllers/imagedistribution/reconcile.ts',
-  'controllers/imagedistribution/rollout/act.ts',
+  'controllers/imagedistribution/rollout/writer.ts',
   'controllers/imagedistribution/rollout/gates/ask.ts',
   'controllers/imagedistribution/rollout/gates/gates.ts',
   'controllers/imagedistribution/rollout/gates/request.ts',
   'controllers/nodestore/reconcile.ts',
+  'controllers/osimage/act.ts',
+  'controllers/osimage/observe.ts',
   'controllers/osimage/reconcile.ts',
 ]);
 

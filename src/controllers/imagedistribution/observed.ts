@@ -2,7 +2,10 @@ import type { ImageDistribution, ImageDistributionStatus } from '../../api/image
 import type { OSImage } from '../../api/osimage.ts';
 import type { Node } from '../../api/kubernetes/objects.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
-import type { Observed as RolloutObserved, RolloutPlan } from './rollout/observed.ts';
+import type { Gate } from '../../api/rollout.ts';
+import type { Plan as PlanOf } from '../../runtime/plan.ts';
+import type { GateQuestion } from './rollout/gates/gates.ts';
+import type { Assignment, Observed as RolloutObserved } from './rollout/observed.ts';
 
 export interface Observed {
   distribution: ImageDistribution;
@@ -12,12 +15,22 @@ export interface Observed {
   nodes: readonly Node[];
   stores: ReadonlyMap<string, NodeStore>;
   now: Date;
+  /** Milliseconds before which numbers of containers alone should not be written; 0 when they may be. */
+  countsWaitMilliseconds?: number;
   /** What the rollout to existing containers is decided by. */
   fleet: Pick<RolloutObserved, 'distributions' | 'containers' | 'window' | 'answers'>;
 }
 
-export interface Plan {
-  status: ImageDistributionStatus;
-  /** Unset when it moves no existing containers. */
-  rollout: RolloutPlan | undefined;
+/** Ask this gate about this state of the rollout. */
+export interface GateQuery {
+  gate: Gate;
+  question: GateQuestion;
 }
+
+export type Action =
+  /** Evidence is written to the OSImage. */
+  | { type: 'Condemn'; image: OSImage; evidence: string; required: true }
+  /** Containers are moved. */
+  | { type: 'Assign'; assignments: readonly Assignment[] };
+
+export type Plan = PlanOf<ImageDistributionStatus, Action, GateQuery>;

@@ -40,6 +40,14 @@ describe('the pace', () => {
     expect(pace.rest('a')).toBe(0);
   });
 
+  test('of several looks of a run adds up', () => {
+    let now = 0;
+    const pace = new Pace(() => now);
+    pace.look('a', () => (now += 20));
+    pace.look('a', () => (now += 20));
+    expect(pace.rest('a')).toBe(200);
+  });
+
   test('of looks has a limit: no one waits longer than a second', () => {
     let now = 0;
     const pace = new Pace(() => now);

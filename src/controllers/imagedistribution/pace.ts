@@ -38,12 +38,15 @@ export class Pace {
     return Math.max(0, (this.#restUntil.get(name) ?? 0) - this.#now());
   }
 
-  /** Runs a look, and lets others have the time that it took several times over. */
+  /** Runs a look, and lets others have the time that it took several times over; that of several looks adds up. */
   look<T>(name: string, look: () => T): T {
     const began = this.#now();
+    const before = this.rest(name);
     const result = look();
     const took = this.#now() - began;
-    this.#restUntil.set(name, this.#now() + Math.min(longestRestMilliseconds, took * restFactor));
+    // A run looks more than once: when it observes, when it plans, and again after gates have answered.
+    const rest = Math.min(longestRestMilliseconds, before + took * restFactor);
+    this.#restUntil.set(name, this.#now() + rest);
     return result;
   }
 

@@ -1,166 +1,57 @@
 import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
-import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
-import { parseReference } from '../../api/images.ts';
-import { isEmptySelector } from '../../api/kubernetes/selectors.ts';
-import { findCondition, removeConditions, setConditions } from '../../runtime/conditions.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
-import { previousImages } from '../default-version.ts';
-import { whyNotReleased } from '../images.ts';
-import { planRollout } from './rollout/plan.ts';
-import { failureOf, isPaused, nodeState, selectedNodes, selectorOf, storedImage } from '../node-images.ts';
-import type { NodeState } from '../node-images.ts';
-import { activate, activatedCondition } from './activation.ts';
-import { rolloutConditions, summary } from './summary.ts';
-import type { Observed, Plan } from './observed.ts';
+import type { Action, GateQuery, Observed, Plan } from './observed.ts';
+import { isNews } from './pace.ts';
+import { eventsFor } from './rollout/events.ts';
+import type { RolloutPlan } from './rollout/observed.ts';
+import { progressMilliseconds, statusOf } from './status.ts';
 
-const failedNodesLimit = 20;
-export const progressMilliseconds = 10_000;
+/** That an agent speaks of something else again makes no event. */
+const unreachableMilliseconds = 60_000;
 
-/**
- * The status of a distribution, and which containers it moves now; also decides, by setting activationTime, when its image
- * becomes a default version.
- */
+/** The whole policy of a distribution: its status, which containers it moves now, and which gates it must ask before. */
 export function planImageDistribution(o: Observed): Plan {
-  const { distribution, now } = o;
-  const before = distribution.status ?? {};
-  const counted = count(o);
-  const distributed = distributedCondition(o, counted);
-  const isDistributed = distributed.status === 'True';
-  const activation = activate(o, isDistributed);
-  const activated = activatedCondition(o, activation, isDistributed);
-  const rollout = planRollout({ distribution, find: o.find, distributed: isDistributed, now, ...o.fleet });
-  const stated = [
-    distributed,
-    activated,
-    ...rolloutConditions(rollout),
-    ...summary(o, { distributed, activated, rollout }),
+  const { status: before } = o.distribution;
+  const { status, rollout } = statusOf(o);
+  // Numbers alone are written once a second: a rollout to thousands must not write for each container.
+  const wait = before && !isNews(before, status) ? (o.countsWaitMilliseconds ?? 0) : 0;
+  return {
+    queries: rollout && queriesOf(o, rollout),
+    actions: rollout ? actionsOf(o, rollout) : [],
+    status: before && wait > 0 ? before : status,
+    events: eventsFor(before?.rollout, status.rollout),
+    requeueAfterSeconds: requeueAfterSeconds(o, status, rollout, wait),
+  };
+}
+
+function queriesOf({ distribution }: Observed, { queries, counts, rollout }: RolloutPlan): GateQuery[] {
+  const { metadata, spec } = distribution;
+  const question = { distribution: metadata.name, image: spec.image, wave: rollout?.wave ?? 0, counts };
+  return queries.map((gate) => ({ gate, question }));
+}
+
+/** A halt is reported only once its evidence is written: whoever finds no evidence then has lifted it. */
+function actionsOf({ image }: Observed, { condemn, assign }: RolloutPlan): Action[] {
+  return [
+    ...(condemn !== undefined && image
+      ? [{ type: 'Condemn' as const, image, evidence: condemn, required: true as const }]
+      : []),
+    ...(assign.length > 0 ? [{ type: 'Assign' as const, assignments: assign }] : []),
   ];
-  const earlier = rollout ? before.conditions : removeConditions(before.conditions, 'RolledOut', 'RolloutHalted');
-  const conditions = setConditions(earlier, stated, distribution.metadata.generation, now);
-  const { desired, ready, active, failed, unreachable, failedNodes } = counted;
-  const progress = progressOf(o, counted);
-  const status: ImageDistributionStatus = {
-    observedGeneration: distribution.metadata.generation,
-    // An image that does not exist was never distributed.
-    image: o.image ? distribution.spec.image : before.image,
-    previousImages: previousImages(distribution),
-    ...activation,
-    nodes: { desired, ready, active, failed, unreachable },
-    ...(progress && { progress }),
-    failedNodes: failedNodes.slice(0, failedNodesLimit),
-    ...(rollout && { containers: rollout.counts, ...(rollout.rollout && { rollout: rollout.rollout }) }),
-    conditions,
-  };
-  return { status, rollout };
 }
 
-type Counted = NonNullable<ImageDistributionStatus['nodes']> & {
-  unreachable: number;
-  failedNodes: NonNullable<ImageDistributionStatus['failedNodes']>;
-  /** One that is counted as unreachable. */
-  unreachableNode: string | undefined;
-  downloads: StoredImage[];
-};
-
-function count(o: Observed): Counted {
-  const { distribution, image, nodes, stores, now } = o;
-  const selected = image ? selectedNodes(distribution, image, nodes) : [];
-  const seen = selected.flatMap((node) => {
-    if (!image) return [];
-    const store = stores.get(node.metadata.name);
-    const state = nodeState(node, store, image, now.getTime());
-    const stored = storedImage(store, image);
-    // It must still answer what it is asked for now.
-    return [
-      { name: node.metadata.name, stored, state: state === 'Ready' && !isUpToDate(o, store) ? 'Fetching' : state },
-    ];
-  });
-  const those = (state: NodeState) => seen.filter((it) => it.state === state);
-  return {
-    desired: seen.length,
-    ready: those('Ready').length,
-    active: those('Fetching').length,
-    failed: those('Failed').length,
-    unreachable: those('Unreachable').length,
-    failedNodes: those('Failed').flatMap(({ name }) =>
-      image ? { node: name, ...failureOf(stores.get(name), image) } : [],
-    ),
-    unreachableNode: those('Unreachable')[0]?.name,
-    downloads: those('Fetching').flatMap(({ stored }) => (stored?.state === 'Fetching' ? stored : [])),
-  };
-}
-
-/**
- * Whether what an agent says is about what it is asked for now. Once all have answered, a change of something else that it is asked for
- * makes no node one that lacks the image.
- */
-function isUpToDate({ distribution: { metadata, spec, status } }: Observed, store: NodeStore | undefined): boolean {
-  const before = findCondition(status?.conditions, 'Distributed');
-  const settled = before?.status === 'True' && before.observedGeneration === metadata.generation;
-  if (settled && status?.image === spec.image) return true;
-  return (store?.status?.observedGeneration ?? 0) >= (store?.metadata.generation ?? 0);
-}
-
-/** Bytes of all nodes that are downloading, kept for ten seconds: each node tells of itself every five. */
-function progressOf({ distribution, now }: Observed, { downloads }: Counted): ImageDistributionStatus['progress'] {
-  if (downloads.length === 0) return undefined;
-  const before = distribution.status?.progress;
-  // A time that is still to come is of another clock.
-  const age = before ? now.getTime() - Date.parse(before.time) : -1;
-  if (age >= 0 && age < progressMilliseconds) return before;
-  const sum = (of: (image: StoredImage) => number) => downloads.reduce((total, image) => total + of(image), 0);
-  const downloadedBytes = sum((image) => image.downloadedBytes ?? 0);
-  const totalBytes = downloads.every((image) => image.totalBytes !== undefined)
-    ? sum((image) => image.totalBytes ?? 0)
-    : undefined;
-  if (before?.downloadedBytes === downloadedBytes && before.totalBytes === totalBytes) return before;
-  return { downloadedBytes, ...(totalBytes !== undefined && { totalBytes }), time: now.toISOString() };
-}
-
-function distributedCondition(
-  { distribution, image }: Observed,
-  { desired, ready, failed, unreachable, failedNodes, unreachableNode }: Counted,
-): NewCondition {
-  const type = 'Distributed';
-  const { os, version } = parseReference(distribution.spec.image);
-  if (!image)
-    return {
-      type,
-      status: 'False',
-      reason: 'UnknownImage',
-      message: `There is no OSImage ${os}.${version ?? ''}: create it`,
-    };
-  const unreleased = whyNotReleased(image);
-  if (unreleased) return { type, status: 'False', ...unreleased };
-  const field = distribution.spec.selector ? 'spec.selector' : 'spec.nodeSelector';
-  if (isEmptySelector(selectorOf(distribution))) {
-    const message = `${field} is empty, which selects no further node: ${ready} nodes that have the image keep it. Name labels in spec.selector, or remove ${field} to select all nodes`;
-    return { type, status: 'False', reason: 'EmptySelector', message };
-  }
-  if (desired === 0) {
-    return {
-      type,
-      status: 'False',
-      reason: 'NoNodes',
-      message: `No node of architecture ${image.spec.architecture} is selected: see spec.selector, spec.tolerations and the labels of the nodes`,
-    };
-  }
-  if (ready === desired) return { type, status: 'True', reason: 'AllNodes', message: `All ${desired} nodes have it` };
-  const first = failedNodes[0];
-  if (first) {
-    const message = `${failed} of ${desired} nodes could not get it. ${first.node}: ${first.reason}: ${first.message}`;
-    return { type, status: 'False', reason: 'NodesFailed', message };
-  }
-  const have = `${ready} of ${desired} nodes have it`;
-  const away = unreachable > 0 ? `; ${unreachable} do not answer, such as ${unreachableNode ?? ''}` : '';
-  if (ready + unreachable === desired) {
-    const message = `${have}${away}: they get it when they are back; delete Nodes that are gone for good`;
-    return { type, status: 'False', reason: 'NodesUnreachable', message };
-  }
-  return {
-    type,
-    status: 'False',
-    reason: isPaused(distribution) ? 'Paused' : 'InProgress',
-    message: `${have}${away}${isPaused(distribution) ? '; paused by spec.parallelism 0' : ''}`,
-  };
+/** When it must be planned again even if nothing changes. */
+function requeueAfterSeconds(
+  { now }: Observed,
+  { nodes }: ImageDistributionStatus,
+  rollout: RolloutPlan | undefined,
+  countsWaitMilliseconds: number,
+): number | undefined {
+  const waits = [
+    // Progress that is not written yet, and agents that may fall silent.
+    ...(nodes?.active ? [progressMilliseconds] : []),
+    ...(nodes?.unreachable ? [unreachableMilliseconds] : []),
+    ...(countsWaitMilliseconds > 0 ? [countsWaitMilliseconds] : []),
+    ...(rollout?.requeueTime ? [Math.max(1, rollout.requeueTime.getTime() - now.getTime())] : []),
+  ];
+  return waits.length > 0 ? Math.min(...waits) / 1000 : undefined;
 }

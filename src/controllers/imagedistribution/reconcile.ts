@@ -3,29 +3,26 @@ import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageDistributions } from '../../kube/kinds.ts';
 import type { Client } from '../../kube/client.ts';
-import { imageName, parseReference } from '../../api/images.ts';
+import { parseReference } from '../../api/images.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
-import { actThenWriteStatus, sameStatus } from '../../runtime/status.ts';
+import { runPlan } from '../../runtime/plan.ts';
+import { sameStatus } from '../../runtime/status.ts';
 import { monotonic } from '../../runtime/time.ts';
-import { byOS, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../images.ts';
 import { changedImages, changedLabels, selectionChanged } from '../predicates.ts';
-import { RolloutWriter } from './rollout/act.ts';
+import { act } from './act.ts';
+import { observe } from './observe.ts';
+import { RolloutWriter } from './rollout/writer.ts';
 import { askGates } from './rollout/gates/ask.ts';
 import type { GatePorts } from './rollout/gates/gates.ts';
 import type { GateAnswer } from './rollout/observed.ts';
-import { eventsFor } from './rollout/events.ts';
-import { windowProblem, windowState } from './rollout/windows.ts';
 import { writeStatus } from '../status.ts';
-import { Pace, isNews } from './pace.ts';
-import { planImageDistribution, progressMilliseconds } from './plan.ts';
-import type { Observed, Plan } from './observed.ts';
-
-const requeueAfterMilliseconds = 60_000;
+import { Pace } from './pace.ts';
+import { planImageDistribution } from './plan.ts';
 
 export interface ImageDistributionDependencies {
   client: Client;
@@ -85,80 +82,23 @@ export function imageDistributionController({
       }
       const rest = pace.rest(key);
       if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
-      const look = (answers: readonly GateAnswer[]): Plan =>
-        pace.look(key, () => planImageDistribution(observe(caches, writer, distribution, answers)));
-      let plan = look([]);
-      if (plan.rollout && plan.rollout.queries.length > 0) {
-        const { queries, counts, rollout } = plan.rollout;
-        const { image } = distribution.spec;
-        const question = { distribution: key, image, wave: rollout?.wave ?? 0, counts };
-        plan = look(await askGates(queries, question, gates, signal));
-      }
-      const { status, rollout } = plan;
-      const isSame = sameStatus(distribution.status, status);
-      const pause = isSame || isNews(distribution.status, status) ? 0 : pace.untilWrite(key);
-      await actThenWriteStatus({
-        observed: distribution.status,
-        act: async () => {
-          const image = imageOf(caches, distribution.spec.image);
-          if (rollout?.condemn !== undefined && image) await writer.condemn(image, rollout.condemn, signal);
-          if (rollout?.condemn !== undefined) logger.warn({ evidence: rollout.condemn }, 'Condemned OSImage');
-          await writer.assign(rollout?.assign ?? [], signal);
-          if (rollout?.assign.length) logger.info({ containers: rollout.assign.length }, 'Assigned image');
-        },
-        // A halt is reported when its evidence is written: whoever finds no evidence then has lifted it.
-        status: (error) =>
-          pause > 0 || (error !== undefined && rollout?.condemn !== undefined) ? distribution.status : status,
-        write: async (next = {}) => {
-          await writeStatus(client, imageDistributions, distribution, next, signal);
+      const see = (answers: readonly GateAnswer[]) =>
+        pace.look(key, () => observe({ caches, writer, pace, distribution, answers }));
+      return runPlan({
+        observed: see([]),
+        plan: (observed) => pace.look(key, () => planImageDistribution(observed)),
+        // Gates take their time: what they answer is held against what is there then.
+        answer: async (_before, queries) => see(await askGates(queries, gates, signal)),
+        act: (action) => act(writer, action, logger, signal),
+        status: distribution.status,
+        write: async (status) => {
+          await writeStatus(client, imageDistributions, distribution, status, signal);
           pace.wrote(key);
-          for (const event of eventsFor(distribution.status?.rollout, next.rollout)) events.record(distribution, event);
         },
+        record: (event) => events.record(distribution, event),
+        logger,
+        signal,
       });
-      return { requeueAfterSeconds: requeueAfterSeconds(plan, pause) };
-    },
-  };
-}
-
-/** Seconds until it must be looked at even if nothing changes. `pause`: milliseconds before what has changed is written. */
-function requeueAfterSeconds({ status, rollout }: Plan, pause: number): number | undefined {
-  const waits = [
-    // Progress that was not written yet, and agents that may fall silent.
-    ...(status.nodes?.active ? [progressMilliseconds] : []),
-    // Agents that were silent and speak of something else again.
-    ...(status.nodes?.unreachable ? [requeueAfterMilliseconds] : []),
-    ...(pause > 0 ? [pause] : []),
-    ...(rollout?.requeueTime ? [Math.max(1, rollout.requeueTime.getTime() - Date.now())] : []),
-  ];
-  return waits.length > 0 ? Math.min(...waits) / 1000 : undefined;
-}
-
-function observe(
-  caches: Caches,
-  writer: RolloutWriter,
-  distribution: ImageDistribution,
-  answers: readonly GateAnswer[],
-): Observed {
-  const now = new Date();
-  const { image, activate } = distribution.spec;
-  const windows = activate.existingContainers?.windows;
-  writer.prune((container) => caches.containers.store.get(container) !== undefined);
-  const followers = activate.existingContainers
-    ? caches.containers.store.byIndex(byOS, parseReference(image).os).map((it) => writer.newest(it))
-    : [];
-  const problem = windows?.map(windowProblem).find((it) => it !== undefined);
-  return {
-    distribution,
-    image: imageOf(caches, image),
-    find: (os, version) => imageOf(caches, imageName({ os, version })),
-    nodes: caches.nodes.store.list(),
-    stores: new Map(caches.stores.store.list().map((store) => [store.metadata.name, store])),
-    now,
-    fleet: {
-      distributions: caches.distributions.store.list(),
-      containers: followers,
-      window: { ...windowState(windows, now), problem },
-      answers,
     },
   };
 }

@@ -6,6 +6,7 @@ import type { SeenJob } from '../caches.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { NewCondition, Progress } from '../../runtime/conditions.ts';
 import type { KubeObject } from '../../runtime/object.ts';
+import type { Plan as PlanOf } from '../../runtime/plan.ts';
 import { truncateStart } from '../../runtime/text.ts';
 
 export interface Settings extends JobSettings {
@@ -38,11 +39,7 @@ export type Action =
   | { type: 'DeleteJob'; name: string; uid: string }
   | { type: 'DeletePod'; namespace: string; name: string; uid: string };
 
-export interface Plan {
-  actions: Action[];
-  status: OSImageStatus;
-  requeueAfterSeconds?: number;
-}
+export type Plan = PlanOf<OSImageStatus, Action>;
 
 /** What one step of the life of an image comes to. */
 export interface Stage<Status> {

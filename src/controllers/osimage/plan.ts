@@ -5,6 +5,7 @@ import { defaultVersion } from '../default-version.ts';
 import { digestOf } from '../images.ts';
 import { selectedNodes, storedImage } from '../node-images.ts';
 import { conditionsOf } from './conditions.ts';
+import { eventsFor } from './events.ts';
 import { factsOf } from './facts.ts';
 import { planLifecycle } from './lifecycle.ts';
 import type { Observed, Plan } from './observed.ts';
@@ -32,10 +33,12 @@ export function planOSImage(o: Observed): Plan {
   };
   const stated = conditionsOf(now, life, { ready: ready.length, desired, facts });
   const conditions = setConditions(before.conditions, stated, image.metadata.generation, o.now);
+  const planned = { ...status, conditions };
   return {
     // One that is going takes all that is its own along.
     actions: image.metadata.deletionTimestamp === undefined ? life.actions : [],
-    status: { ...status, conditions },
+    status: planned,
+    events: eventsFor(o.image.status, planned),
     ...(life.requeueAfterSeconds !== undefined && { requeueAfterSeconds: life.requeueAfterSeconds }),
   };
 }

@@ -1,25 +1,19 @@
-import type { Logger } from 'pino';
-import { fieldManagers, labels } from '../../api/names.ts';
-import type { OSImage } from '../../api/osimage.ts';
-import { isAlreadyExists } from '../../kube/client.ts';
+import { labels } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { osImages } from '../../kube/kinds.ts';
-import type { Resource } from '../../kube/resources.ts';
 import { parseReference } from '../../api/images.ts';
-import type { OwnerReference } from '../../api/kubernetes/objects.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
-import { isRefusal } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import type { KubeObject } from '../../runtime/object.ts';
-import { actThenWriteStatus } from '../../runtime/status.ts';
-import { byStage, configMaps, jobs, pods } from '../caches.ts';
+import { runPlan } from '../../runtime/plan.ts';
 import type { Caches } from '../caches.ts';
 import { DeletionExpectations } from '../deleted-objects.ts';
 import { changedImages, changedLabels, distributionChanged, selectionChanged, withoutProgress } from '../predicates.ts';
 import { writeStatus } from '../status.ts';
-import { eventsFor } from './events.ts';
-import type { Action, Observed, Settings } from './observed.ts';
+import { act, withFailures } from './act.ts';
+import { observe, recall } from './observe.ts';
+import type { Settings } from './observed.ts';
 import { planOSImage } from './plan.ts';
 
 export interface OSImageDependencies {
@@ -38,7 +32,6 @@ export function osImageController(
   const sameOS = (reference: string) => all().filter((name) => name.startsWith(`${parseReference(reference).os}.`));
   const imagesOfStage = ({ metadata }: KubeObject) =>
     metadata.labels?.[labels.step] === undefined ? [] : [metadata.labels[labels.image] ?? ''];
-  const testNamespace = settings.verificationNamespace;
   const deletions = new DeletionExpectations<KubeObject>();
   return {
     name: 'osimage',
@@ -60,101 +53,17 @@ export function osImageController(
         deletions.forget(key);
         return {};
       }
-      const seen = observe(caches, settings, image);
-      const made = [...seen.jobs, ...seen.pods.filter(({ metadata }) => metadata.namespace === testNamespace)];
-      const observed = { ...seen, deletedByOthers: deletions.see(key, made) };
-      const plan = planOSImage(observed);
-      await actThenWriteStatus({
-        observed: image.status,
-        act: async () => {
-          for (const action of plan.actions) {
-            await act({ client, namespace: settings.namespace, image, logger, signal }, action);
-            if (action.type === 'DeleteJob' || action.type === 'DeletePod') deletions.add(key, action, new Date());
-          }
-        },
-        // What the API server would not have is reported; it is tried again all the same.
-        status: (error) =>
-          isRefusal(error) ? planOSImage({ ...observed, refusal: error.message }).status : plan.status,
-        write: async (next) => {
-          await writeStatus(client, osImages, image, next, signal);
-          for (const event of eventsFor(image.status, next)) events.record(image, event);
-        },
+      return runPlan({
+        observed: recall(key, observe(caches, settings, image), deletions),
+        plan: planOSImage,
+        act: (action) => act({ client, namespace: settings.namespace, image, deletions, logger, signal }, action),
+        withFailures,
+        status: image.status,
+        write: (status) => writeStatus(client, osImages, image, status, signal),
+        record: (event) => events.record(image, event),
+        logger,
+        signal,
       });
-      return { requeueAfterSeconds: plan.requeueAfterSeconds };
     },
   };
-}
-
-function observe(caches: Caches, settings: Settings, image: OSImage): Observed {
-  const { name } = image.metadata;
-  const mine = caches.jobs.store.byIndex(byStage, name).filter((job) => isOwned(job, image));
-  const uids = new Set(mine.map(({ metadata }) => metadata.uid));
-  return {
-    image,
-    distributions: caches.distributions.store.list(),
-    nodes: caches.nodes.store.list(),
-    stores: caches.stores.store.list(),
-    jobs: mine,
-    pods: caches.pods.store
-      .byIndex(byStage, name)
-      .filter((pod) => isOwned(pod, image) || pod.metadata.ownerReferences?.some(({ uid }) => uids.has(uid))),
-    settings,
-    now: new Date(),
-  };
-}
-
-interface Owned extends KubeObject {
-  metadata: KubeObject['metadata'] & { ownerReferences?: OwnerReference[] };
-}
-
-/** An OSImage of the same name that is gone may have left something. */
-const isOwned = ({ metadata }: Owned, image: OSImage): boolean =>
-  metadata.ownerReferences?.some(({ uid }) => uid === image.metadata.uid) ?? false;
-
-/** What is needed to do something for one image. */
-interface Doer {
-  client: Client;
-  namespace: string;
-  image: OSImage;
-  logger: Logger;
-  signal: AbortSignal;
-}
-
-async function act({ client, namespace, ...doer }: Doer, action: Action): Promise<void> {
-  const { logger, signal } = doer;
-  switch (action.type) {
-    case 'CreateConfigMap':
-      await createOnce({ client, namespace, ...doer }, configMaps, action.configMap);
-      return;
-    case 'CreateJob':
-      await createOnce({ client, namespace, ...doer }, jobs, action.job);
-      return;
-    case 'CreatePod':
-      await createOnce({ client, namespace, ...doer }, pods, action.pod);
-      return;
-    case 'DeleteJob': {
-      const at = { namespace, name: action.name };
-      // Its Pods go with it.
-      await client.delete(jobs, at, { uid: action.uid, propagationPolicy: 'Background', signal });
-      logger.info({ job: action.name }, 'Deleted Job');
-      return;
-    }
-    case 'DeletePod':
-      await client.delete(pods, { namespace: action.namespace, name: action.name }, { uid: action.uid, signal });
-      logger.info({ pod: action.name }, 'Deleted Pod');
-      return;
-  }
-}
-
-/** Creates it unless it is there: what was made before a crash, or is not in the cache yet, is as good. */
-async function createOnce<T extends Owned>(doer: Doer, resource: Resource<T>, object: T): Promise<void> {
-  const { client, image, logger, signal } = doer;
-  try {
-    await client.create(resource, object, { fieldManager: fieldManagers.operator, signal });
-    logger.info({ kind: object.kind, name: object.metadata.name }, 'Created');
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error;
-    const there = await client.get(resource, object.metadata, { signal });
-    if (there && !isOwned(there, image)) throw error;
-  }
 }

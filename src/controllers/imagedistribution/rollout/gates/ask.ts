@@ -5,12 +5,14 @@ import type { GateAnswer } from '../observed.ts';
 
 /** Asks these gates side by side. */
 export function askGates(
-  gates: readonly Gate[],
-  question: GateQuestion,
+  queries: readonly { gate: Gate; question: GateQuestion }[],
   ports: GatePorts,
   signal: AbortSignal,
 ): Promise<GateAnswer[]> {
   return Promise.all(
-    gates.map(async (gate) => ({ name: gate.name, ...(await askGate(gate, question, ports, signal)) })),
+    queries.map(async ({ gate, question }) => ({
+      name: gate.name,
+      ...(await askGate(gate, question, ports, signal)),
+    })),
   );
 }

@@ -5,6 +5,7 @@ import { isConflict, isNotFound } from '../../../kube/client.ts';
 import type { Client } from '../../../kube/client.ts';
 import { hostedContainers, osImages } from '../../../kube/kinds.ts';
 import { MutationCache } from '../../../runtime/mutation-cache.ts';
+import { parallel } from '../../../runtime/parallel.ts';
 import type { Assignment } from './observed.ts';
 
 /** Writes under way at the same time. */
@@ -30,15 +31,14 @@ export class RolloutWriter {
     this.#mutations.prune(exists);
   }
 
-  /** Moves these. One that has changed since it was looked at is left out: its change leads to another look. */
+  /** Moves these. One that has changed since it was observed is left out: its change leads to another run. */
   async assign(assignments: readonly Assignment[], signal: AbortSignal): Promise<void> {
-    const rest = [...assignments];
-    const work = async () => {
-      for (let next = rest.shift(); next; next = rest.shift()) await this.#assignOne(next, signal);
-    };
-    const results = await Promise.allSettled(Array.from({ length: parallelWrites }, work));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
+    const failures: unknown[] = [];
+    await parallel(assignments, parallelWrites, async (it) => {
+      if (failures.length >= parallelWrites) return;
+      await this.#assignOne(it, signal).catch((error: unknown) => failures.push(error));
+    });
+    if (failures.length > 0) throw failures[0];
   }
 
   async #assignOne(assignment: Assignment, signal: AbortSignal): Promise<void> {
