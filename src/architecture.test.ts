@@ -227,6 +227,8 @@ const impure = new Set([
   'controllers/imagedistribution/rollout/gates/ask.ts',
   'controllers/imagedistribution/rollout/gates/gates.ts',
   'controllers/imagedistribution/rollout/gates/request.ts',
+  'controllers/nodestore/act.ts',
+  'controllers/nodestore/observe.ts',
   'controllers/nodestore/reconcile.ts',
   'controllers/osimage/act.ts',
   'controllers/osimage/observe.ts',

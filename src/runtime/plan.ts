@@ -54,8 +54,9 @@ export interface PlanRun<Observed, Status, Action extends PlannedAction, Query> 
   decided?: (plan: Plan<Status, Action, Query>) => void;
   /** The status that the object has now. It is written only when the new one differs. */
   status: Status | undefined;
-  write: (status: Status) => Promise<unknown>;
-  record: (event: EventNotice) => void;
+  /** Unset where a planner has no status of its own. */
+  write?: (status: Status) => Promise<unknown>;
+  record?: (event: EventNotice) => void;
   /** How many actions are done at the same time; 1 by default. More only where they do not depend on each other. */
   parallelActions?: number;
   logger: Logger;
@@ -154,11 +155,11 @@ async function throwFirst<Action extends PlannedAction>(
 }
 
 async function writeAndRecord<Status>(
-  { write, record }: { write: (status: Status) => Promise<unknown>; record: (event: EventNotice) => void },
+  { write, record }: Pick<PlanRun<never, Status, never, never>, 'write' | 'record'>,
   { status, events }: { status: Status; events: readonly EventNotice[] },
 ): Promise<void> {
-  await write(status);
-  for (const event of events) record(event);
+  await write?.(status);
+  for (const event of events) record?.(event);
 }
 
 function soonest(

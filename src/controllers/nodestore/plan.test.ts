@@ -18,7 +18,7 @@ import { imageLabel, imageName } from '../../api/images.ts';
 import type { Node } from '../../api/kubernetes/objects.ts';
 import { currentImageLabels } from './labels.ts';
 import { planFleet as planCached, slots } from './plan.ts';
-import type { Fleet } from './plan.ts';
+import type { Fleet } from './observed.ts';
 
 const planFleet = (f: Fleet) => planCached(asCached(f));
 const names = (count: number) => Array.from({ length: count }, (_, i) => `n${String(i + 1).padStart(3, '0')}`);

@@ -1,51 +1,42 @@
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore, DesiredImage } from '../../api/nodestore.ts';
 import { largestBytes } from '../../api/osimage.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageLabel, imageName } from '../../api/images.ts';
 import { parseQuantity } from '../../api/kubernetes/quantity.ts';
-import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { defaultVersion, previousImages } from '../default-version.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from '../images.ts';
 import { nameOfBytes } from '../hostedcontainer/last-known-good.ts';
 import { isAssigned, nodeState, selectedNodes, storedImage } from '../node-images.ts';
-import type { SeenNodeStore } from '../node-images.ts';
 import { runningLabels } from './labels.ts';
 import { fitting } from '../node-limits.ts';
 import type { Cause } from '../node-limits.ts';
 import { pinsOf } from './pins.ts';
+import { writesFor } from './writes.ts';
+import type { Fleet, NodePlan, Observed, Plan } from './observed.ts';
 
-/** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
-export interface Fleet {
-  nodes: readonly Node[];
-  stores: ReadonlyMap<string, SeenNodeStore>;
-  images: readonly OSImage[];
-  distributions: readonly ImageDistribution[];
-  containers: readonly HostedContainer[];
-  /** By node the Pods of containers that are bound to it. */
-  pods: ReadonlyMap<string, readonly Pod[]>;
-  /** Milliseconds since 1970. */
-  now: number;
+/** That an agent falls silent while its node is getting something makes no event. */
+const requeueAfterSeconds = 60;
+
+/** The whole policy: what each node must be asked for. The agents write the status of NodeStores. */
+export function planNodeStores(o: Observed): Plan {
+  const plans = planFleet(o);
+  const actions = plans.map((plan) => ({
+    type: 'WriteNode' as const,
+    plan,
+    store: o.allStores.get(plan.node.metadata.name),
+  }));
+  return {
+    actions: actions.filter(({ plan, store }) => writesFor(plan, plan.node, store).length > 0),
+    status: undefined,
+    events: [],
+    requeueAfterSeconds: plans.every(({ done }) => done) ? undefined : requeueAfterSeconds,
+  };
 }
-
-export interface NodePlan {
-  node: Node;
-  /** What the store should hold; the same as now when nothing changes. */
-  images: DesiredImage[];
-  /** The labels of images and of running Pods that the node should have, all of them. */
-  labels: Record<string, string>;
-  /** What it would store too, if a NodeStore could hold so much. */
-  cut: DesiredImage[];
-  /** It has all that it should get: only then time alone changes nothing. */
-  done: boolean;
-}
-
-const keyOf = (image: { os: string; version: string }) => imageName(image);
 
 /** For every node what it should store and what it may say of itself. */
 export function planFleet(fleet: Fleet): NodePlan[] {
-  const images = new Map(fleet.images.map((image) => [keyOf(image.spec), image]));
+  const images = new Map(fleet.images.map((image) => [imageName(image.spec), image]));
   // In an order that does not depend on who asks, or what a node is asked for would change with it.
   const distributions = fleet.distributions
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
@@ -60,7 +51,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     const name = node.metadata.name;
     const store = fleet.stores.get(name);
     const desired = new Map<string, { image: DesiredImage; cause: Cause; assigned: boolean }>();
-    const assigned = new Set((store?.spec.images ?? []).filter(({ retained }) => !retained).map(keyOf));
+    const assigned = new Set((store?.spec.images ?? []).filter(({ retained }) => !retained).map(imageName));
     const add = (key: string, cause: Cause, limits: Limits | undefined, extra: Partial<DesiredImage> = {}) => {
       const image = desired.has(key) ? undefined : desiredEntry(images.get(key), key, store, limits, sizes);
       if (image) desired.set(key, { image: { ...image, ...extra }, cause, assigned: assigned.has(key) });
@@ -80,7 +71,7 @@ export function planFleet(fleet: Fleet): NodePlan[] {
       }
     }
     const { kept, cut } = fitting([...desired.values()]);
-    const list = kept.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    const list = kept.sort((a, b) => (imageName(a) < imageName(b) ? -1 : 1));
     const done = list.every((w) => w.retained || isStored(w, store));
     const labels = imageLabels(list, store);
     const running = runningLabels(node, labels, fleet.pods.get(name) ?? []);
@@ -142,7 +133,7 @@ function retentions(
     images: previousImages(distribution)
       .flatMap((key) => images.get(key) ?? [])
       .map((image) => ({
-        key: keyOf(image.spec),
+        key: imageName(image.spec),
         isDefault: defaultVersion(image.spec.os, distributions) === image.spec.version,
         nodes: new Set(
           selectedNodes(distribution, image, nodes)
@@ -200,7 +191,8 @@ function pinsByNode(
     const keys = pins.get(node) ?? new Set();
     for (const { image } of images) keys.add(image);
     if (good) keys.add(nameOfBytes(catalog, good));
-    for (const image of software) if (stores.get(node)?.spec.images.some((it) => keyOf(it) === image)) keys.add(image);
+    for (const image of software)
+      if (stores.get(node)?.spec.images.some((it) => imageName(it) === image)) keys.add(image);
     pins.set(node, keys);
   }
   return pins;
@@ -215,7 +207,7 @@ function testsByNode(images: readonly OSImage[]): Map<string, string[]> {
   for (const image of images) {
     const { node, outcome } = image.status?.verification ?? {};
     if (node === undefined || outcome === 'Failed' || !image.spec.verification || !whyNotReleased(image)) continue;
-    tests.set(node, [...(tests.get(node) ?? []), keyOf(image.spec)]);
+    tests.set(node, [...(tests.get(node) ?? []), imageName(image.spec)]);
   }
   return tests;
 }
@@ -228,7 +220,7 @@ function desiredEntry(
   limits: Limits | undefined,
   sizes: ReadonlyMap<string, number>,
 ): DesiredImage | undefined {
-  const assigned = store?.spec.images.find((i) => keyOf(i) === key);
+  const assigned = store?.spec.images.find((i) => imageName(i) === key);
   const [digest, source] = image ? [digestOf(image), fetchSourceOf(image)] : [];
   if (!image || digest === undefined || !source) return assigned && asPinned(assigned);
   const { os, version, mountScript } = image.spec;
@@ -261,7 +253,7 @@ function asPinned({ retained: _retained, ...assigned }: DesiredImage): DesiredIm
 
 const isStored = (desired: DesiredImage, store: NodeStore | undefined): boolean =>
   (store?.status?.images ?? []).some(
-    (s) => keyOf(s) === keyOf(desired) && s.digest === desired.digest && s.state === 'Ready',
+    (s) => imageName(s) === imageName(desired) && s.digest === desired.digest && s.state === 'Ready',
   );
 
 /** Only what is desired and completely there is advertised; so an image loses its label before the agent may remove it. */

@@ -3,7 +3,7 @@ import { node, nodeStore } from '../../../test/fixtures/builders.ts';
 import { asCached } from '../../../test/fixtures/cached.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { Node, OwnerReference } from '../../api/kubernetes/objects.ts';
-import type { NodePlan } from './plan.ts';
+import type { NodePlan } from './observed.ts';
 import { ownershipOf, writesFor } from './writes.ts';
 
 const nodeOf = (uid: string, labels: Record<string, string> = {}): Node => {

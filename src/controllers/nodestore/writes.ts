@@ -3,7 +3,7 @@ import type { JsonPatchOperation } from '../../kube/client.ts';
 import type { Node, OwnerReference } from '../../api/kubernetes/objects.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { currentLabels } from './labels.ts';
-import type { NodePlan } from './plan.ts';
+import type { NodePlan } from './observed.ts';
 
 /** The writes that make one node as planned, each with what it was decided on. Pure. */
 
