@@ -207,6 +207,8 @@ test('only cmd reads the environment or ends the process', () => {
 const pureFolders = ['pod', 'controllers'];
 const pureFiles = [
   'agent/plan.ts',
+  'agent/images.ts',
+  'agent/memory.ts',
   'agent/verify/plan.ts',
   'agent/status/image-status.ts',
   'agent/status/conditions.ts',

@@ -1,274 +1,100 @@
-import { createHash } from 'node:crypto';
-import type { StoredImage, DesiredImage } from '../api/nodestore.ts';
-import {
-  agentDied,
-  changedMessage,
-  deletingImage,
-  doubtfulImage,
-  evictedImage,
-  failedImage,
-  fetchingImage,
-  pendingImage,
-  readyImage,
-  retainedImage,
-  treeChanged,
-} from './status/image-status.ts';
-import type { Removal, Fetching, FailedAttempts, Verification } from './state.ts';
-import { mountScriptShaOf } from './store/mount-script.ts';
-import type { ImageFile } from './store/image-file.ts';
-import type { StoreContent } from './store/list.ts';
+import type { NodeStore, NodeStoreStatus } from '../api/nodestore.ts';
 import { imageName } from '../api/images.ts';
-import type { ImageName } from '../api/images.ts';
-import { findingOf } from './verify/plan.ts';
+import type { Plan as PlanOf } from '../runtime/plan.ts';
+import { isShort } from '../image/disk/space.ts';
+import type { MinFree, Space } from '../image/disk/space.ts';
+import { planImages } from './images.ts';
+import type { ImageAction, ImagesObserved } from './images.ts';
+import type { WaitingLeftover } from './removal/leftovers.ts';
+import { nodeStoreStatus, storeSpace } from './status/conditions.ts';
+import { planTreeVerification } from './verify/plan.ts';
+import type { VerifyAction, VerifyObserved } from './verify/plan.ts';
 
-export interface Observed {
-  desired: readonly DesiredImage[];
-  store: StoreContent;
-  failedAttempts: ReadonlyMap<string, FailedAttempts>;
-  removals: ReadonlyMap<string, Removal>;
-  verifications: ReadonlyMap<string, Verification>;
-  fetching: readonly Fetching[];
-  /** How many fetches may run at the same time. */
-  maxFetches: number;
-  /** Less of the disk is free than must stay free. */
-  short: boolean;
-  /** Milliseconds since 1970. */
-  now: number;
+/** Everything that the plan looks at. */
+export interface Observed
+  extends
+    Pick<ImagesObserved, 'store' | 'failedAttempts' | 'removals' | 'verifications' | 'fetching' | 'maxFetches'>,
+    Pick<VerifyObserved, 'verifying' | 'intervals' | 'startTime'> {
+  nodeStore: NodeStore;
+  /** The status that was written last. */
+  before: NodeStoreStatus | undefined;
+  space: Space;
+  minFree: MinFree;
+  /** What all images take on the disk. */
+  usedBytes: number;
+  /** What agents died of when they deleted it. */
+  leftovers: readonly WaitingLeftover[];
+  now: Date;
 }
 
-/** `check`: ask whether a Pod needs the image, as the first step of its removal. */
-export type Action =
-  | { type: 'cancelFetch'; key: string }
-  | { type: 'fetch'; image: DesiredImage; fingerprint: string }
-  | { type: 'check' | 'remove'; image: ImageName };
+/** `cancelRemoval`: the image need not go any more. `announceRemoval`: the status says that it goes; its time of grace begins. */
+type RemovalAction = { type: 'cancelRemoval' | 'announceRemoval'; key: string };
+type AnyAction = ImageAction | VerifyAction | RemovalAction;
+/** One that is `announced` is done only once the status that tells of it is written. */
+export type Action = AnyAction & { announced: boolean };
 
-export interface Plan {
-  actions: Action[];
-  /** What the status says about each image, supposing that the actions are done. */
-  images: StoredImage[];
-  /** The images that have to go: what is remembered about the removal of any other is void. */
-  removing: string[];
-  /** When to plan again even if nothing changes; milliseconds since 1970. */
-  requeueTime: number | undefined;
-}
+export type Plan = PlanOf<NodeStoreStatus, Action>;
 
-/** One image as seen from one rule's point of view. */
-interface ImagePlan {
-  status: StoredImage;
-  action?: Action | undefined;
-  removing?: string;
-  requeueTime?: number | undefined;
-}
+/** The disk is looked at this often, because others fill it too; looking writes nothing. */
+const mostSeconds = 60;
 
-/** Whether retained images have to make room, and which of them does now. */
-interface Eviction {
-  needed: boolean;
-  key: string | undefined;
-}
-
-/** The whole policy of the agent: which actions bring the store closer to what is desired, and what to tell meanwhile. */
-export function plan(observed: Observed): Plan {
-  const { store, fetching } = observed;
-  // What is only retained is never fetched: once it is not there, no one asks for it.
-  const desired = observed.desired.filter((image) => !image.retained || storedAs(image, store));
-  const desiredKeys = new Set(desired.map(imageName));
-  const next = nextFetches(desired, observed);
-  const needed = needsSpace(desired, observed);
-  const eviction: Eviction = { needed, key: needed ? nextEviction(desired, observed) : undefined };
-  const imagePlans = [
-    ...desired.map((image) => planDesired(image, observed, next, eviction)),
-    ...store.images.filter((it) => !desiredKeys.has(imageName(it))).map((image) => planUndesired(image, observed)),
+/** The whole policy of the agent. */
+export function planAgent(o: Observed): Plan {
+  const { nodeStore, store, removals, leftovers, now } = o;
+  const desired = nodeStore.spec.images;
+  const time = now.getTime();
+  const images = planImages({ ...o, desired, short: isShort(o.space, o.minFree), now: time });
+  const verification = planTreeVerification({ ...o, images: store.images, now: time });
+  const needed = new Set(desired.map(imageName));
+  const actions: AnyAction[] = [
+    ...removalActions(removals, new Set(images.removing)),
+    ...images.actions,
+    ...(verification.action ? [verification.action] : []),
   ];
-  const orphans = store.broken.filter((it) => !desiredKeys.has(imageName(it))).map((it) => planRemoval(it, observed));
-  const cancelled = fetching.filter((running) => !desired.some((it) => isFetching(it, running)));
-  const all = [...imagePlans, ...orphans];
-  const requeueTimes = all.flatMap(({ requeueTime }) => requeueTime ?? []);
+  const times = [images.requeueTime, verification.requeueTime, ...leftovers.map(({ retryTime }) => retryTime)].flatMap(
+    (it) => it ?? [],
+  );
   return {
-    actions: [
-      ...cancelled.map(({ key }) => ({ type: 'cancelFetch', key }) as const),
-      ...all.flatMap(({ action }) => action ?? []),
-    ],
-    images: imagePlans.map(({ status }) => status),
-    removing: all.flatMap(({ removing }) => removing ?? []),
-    requeueTime: requeueTimes.length > 0 ? Math.min(...requeueTimes) : undefined,
+    actions: actions.map((action) => ({ ...action, announced: !frees(action, needed) })),
+    status: nodeStoreStatus({
+      generation: nodeStore.metadata.generation,
+      before: o.before,
+      desired,
+      images: images.images,
+      store: storeSpace(o.before?.store, o.usedBytes, o.space),
+      leftovers,
+      now,
+    }),
+    events: [],
+    requeueAfterSeconds: Math.min(mostSeconds, ...times.map((it) => Math.max(0, it - time) / 1000)),
   };
 }
 
-/**
- * Tells one desired entry from another of the same name: any change of it is a reason to try again at once. What is only known
- * about an image, and why it is desired, is no such change.
- */
-export function fingerprintOf(image: DesiredImage): string {
-  const { unpackedBytes: _hint, retained: _why, ...fetched } = image;
-  return createHash('sha256')
-    .update(JSON.stringify(sorted(fetched)))
-    .digest('hex');
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(sorted);
-  return Object.fromEntries(Object.entries(value).sort().map(([key, member]) => [key, sorted(member)])); // prettier-ignore
-}
-
-/**
- * So many as may run: those with the fewest failures come first, then the order of the spec counts. An image of which an agent has
- * died comes after all others, and alone: so it is known what kills the next one, and takes nothing with it.
- */
-function nextFetches(desired: readonly DesiredImage[], observed: Observed): readonly DesiredImage[] {
-  const { store, failedAttempts, fetching, maxFetches, now } = observed;
-  const taken = new Set([...[...store.images, ...store.broken].map(imageName), ...fetching.map(({ key }) => key)]);
-  const attempts = (image: DesiredImage) => failedAttemptsOf(image, failedAttempts)?.attempts ?? 0;
-  const waits = (image: DesiredImage) =>
-    failedAttemptsOf(image, failedAttempts)?.reason === 'NoSpace' && isSpaceComing(observed);
-  const isDeadly = (image: DesiredImage) => failedAttemptsOf(image, failedAttempts)?.reason === agentDied;
-  if (desired.some((image) => isDeadly(image) && fetching.some((it) => isFetching(image, it)))) return [];
-  const due = desired
-    .filter(
-      (image) =>
-        !taken.has(imageName(image)) &&
-        (failedAttemptsOf(image, failedAttempts)?.retryTime ?? 0) <= now &&
-        !waits(image),
-    )
-    .sort((a, b) => attempts(a) - attempts(b));
-  const harmless = due.filter((image) => !isDeadly(image));
-  if (harmless.length === 0 && fetching.length === 0) return due.slice(0, 1);
-  return harmless.slice(0, Math.max(0, maxFetches - fetching.length));
-}
-
-/** Room that is about to come: whoever waits for some waits for this first, and nothing else has to go meanwhile. */
-const isSpaceComing = ({ removals }: Observed) => [...removals.values()].some(({ phase }) => phase === 'Deleting');
-
-/**
- * Whether something would go on if there were more room: all of the node, or an image that waits because it found none. What a
- * server promises or sends makes no room before its digest is known: else any server could empty the nodes of earlier images.
- */
-function needsSpace(desired: readonly DesiredImage[], observed: Observed): boolean {
-  const { store, failedAttempts, fetching, short, now } = observed;
-  // What is being fetched goes again when it leaves too little free.
-  if (short && fetching.length === 0) return true;
-  return desired.some((image) => {
-    const failed = failedAttemptsOf(image, failedAttempts);
-    if (failed?.reason !== 'NoSpace' || !failed.verified || storedAs(image, store)) return false;
-    return !fetching.some((it) => isFetching(image, it)) && (failed.retryTime > now || isSpaceComing(observed));
+function removalActions(removals: Observed['removals'], removing: ReadonlySet<string>): RemovalAction[] {
+  return [...removals].flatMap(([key, removal]): RemovalAction[] => {
+    if (!removing.has(key)) return [{ type: 'cancelRemoval', key }];
+    const isUnannounced = removal.phase === 'Deleting' && removal.removeTime === undefined;
+    return isUnannounced ? [{ type: 'announceRemoval', key }] : [];
   });
 }
 
-/** The key of the retained image that goes next: one at a time, the oldest that no Pod is known to use. */
-function nextEviction(desired: readonly DesiredImage[], observed: Observed): string | undefined {
-  const { store, removals, now } = observed;
-  const retained = desired
-    .filter((image) => image.retained)
-    .flatMap((image) => storedAs(image, store) ?? [])
-    .sort((a, b) => (a.publishTime < b.publishTime ? -1 : 1))
-    .map((stored) => ({ key: imageName(stored), departure: removals.get(imageName(stored)) }));
-  if (isSpaceComing(observed)) return retained.find(({ departure: removal }) => removal?.phase === 'Deleting')?.key;
-  return retained.find(({ departure: removal }) => removal?.phase !== 'InUse' || removal.checkTime <= now)?.key;
-}
-
-/** First hit wins. */
-function planDesired(
-  image: DesiredImage,
-  observed: Observed,
-  next: readonly DesiredImage[],
-  eviction: Eviction,
-): ImagePlan {
-  const key = imageName(image);
-  const { store, fetching, now } = observed;
-  const stored = store.images.find((it) => imageName(it) === key);
-  const broken = store.broken.find((it) => imageName(it) === key);
-  const failedAttempts = failedAttemptsOf(image, observed.failedAttempts);
-
-  if (stored && isSame(image, stored)) return planStored(image, stored, observed, eviction);
-  if (stored) return planReplacement(image, 'DigestConflict', conflictMessage(image, stored), observed);
-  if (broken) return planReplacement(image, 'BrokenEntry', `${broken.problem}; it is fetched again`, observed);
-  const running = fetching.find((it) => isFetching(image, it));
-  if (running) return { status: fetchingImage(image, failedAttempts, running) };
-  if (next.includes(image)) {
-    return {
-      status: fetchingImage(image, failedAttempts),
-      action: { type: 'fetch', image, fingerprint: fingerprintOf(image) },
-    };
+/**
+ * What is done although no status can be written, or the store would stay as it is for good: the operator takes the label of an
+ * image from the node before it asks for it no longer, so its removal needs no other announcement.
+ */
+function frees(action: AnyAction, desired: ReadonlySet<string>): boolean {
+  switch (action.type) {
+    case 'cancelFetch':
+    case 'cancelRemoval':
+      return true;
+    case 'announceRemoval':
+      return !desired.has(action.key);
+    case 'check':
+    case 'remove':
+      return !desired.has(imageName(action.image));
+    case 'fetch':
+    case 'verify':
+    case 'cancelVerify':
+      return false;
   }
-  if (failedAttempts && failedAttempts.retryTime > now)
-    return { status: failedImage(image, failedAttempts), requeueTime: failedAttempts.retryTime };
-  if (failedAttempts && ['NoSpace', agentDied].includes(failedAttempts.reason))
-    return { status: failedImage(image, failedAttempts) };
-  return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
-}
-
-/** What is stored stays, unless it is no longer what was published: then it goes, and is fetched again unless it is retained. */
-function planStored(image: DesiredImage, stored: ImageFile, observed: Observed, eviction: Eviction): ImagePlan {
-  const finding = findingOf(stored, observed.verifications);
-  if (!finding) return image.retained ? planRetained(stored, observed, eviction) : { status: readyImage(stored) };
-  if (finding.kind === 'unverified') return { status: doubtfulImage(stored, finding) };
-  const then = image.retained ? 'it goes' : 'it is fetched again';
-  const message = `${changedMessage(finding.message)}; ${then} as soon as no Pod uses it`;
-  const { status, ...rest } = planReplacement(image, treeChanged, message, observed);
-  return { ...rest, status: { ...status, readyTime: stored.publishTime } };
-}
-
-/** It goes only when it is its turn to make room. That a Pod uses it is remembered while room is needed. */
-function planRetained(stored: ImageFile, observed: Observed, { needed, key }: Eviction): ImagePlan {
-  const removal = observed.removals.get(imageName(stored));
-  if (needed && key === imageName(stored)) {
-    const status = removal?.phase === 'Deleting' ? evictedImage(stored) : retainedImage(stored);
-    return { ...planRemoval(stored, observed), status };
-  }
-  const status = retainedImage(stored);
-  if (!needed || removal?.phase !== 'InUse') return { status };
-  return { status, removing: imageName(stored), requeueTime: removal.checkTime };
-}
-
-function planUndesired(stored: ImageFile, observed: Observed): ImagePlan {
-  const removal = observed.removals.get(imageName(stored));
-  if (removal?.phase === 'Deleting') return { ...planRemoval(stored, observed), status: deletingImage(stored) };
-  const inUse = removal && { reason: 'InUse', message: removal.message };
-  const finding = findingOf(stored, observed.verifications);
-  if (finding?.kind === 'changed') return { ...planRemoval(stored, observed), status: doubtfulImage(stored, finding) };
-  return { ...planRemoval(stored, observed), status: { ...readyImage(stored), ...inUse } };
-}
-
-/** What stands in the way of a desired image: it goes first, as soon as no Pod uses it, and nothing may start on it meanwhile. */
-function planReplacement(image: DesiredImage, reason: string, message: string, observed: Observed): ImagePlan {
-  const removal = observed.removals.get(imageName(image));
-  if (removal?.phase !== 'InUse')
-    return { ...planRemoval(image, observed), status: pendingImage(image, reason, message) };
-  const status = { ...pendingImage(image, reason, `${message}; ${removal.message}`), state: 'Failed' as const };
-  return { ...planRemoval(image, observed), status };
-}
-
-/** The steps of a removal: check, announce, wait for those who look at the announcement, remove. */
-function planRemoval({ os, version }: ImageName, { removals, now }: Observed): Omit<ImagePlan, 'status'> {
-  const image = { os, version };
-  const removing = imageName(image);
-  const removal = removals.get(removing);
-  if (!removal) return { removing, action: { type: 'check', image } };
-  const due = removal.phase === 'InUse' ? removal.checkTime : removal.removeTime;
-  if (due === undefined || due > now) return { removing, requeueTime: due };
-  return { removing, action: { type: removal.phase === 'InUse' ? 'check' : 'remove', image } };
-}
-
-const isFetching = (image: DesiredImage, fetching: Fetching) =>
-  fetching.key === imageName(image) && fetching.fingerprint === fingerprintOf(image);
-
-/** The image in the store, if it is just what is desired. */
-const storedAs = (image: DesiredImage, store: StoreContent): ImageFile | undefined =>
-  store.images.find((it) => imageName(it) === imageName(image) && isSame(image, it));
-
-const isSame = (image: DesiredImage, stored: ImageFile) =>
-  stored.digest === image.digest && stored.mountScriptSha === mountScriptShaOf(image);
-
-function conflictMessage(image: DesiredImage, stored: ImageFile): string {
-  return stored.digest === image.digest
-    ? 'The store holds it with another mount script, which goes as soon as no Pod uses it'
-    : `The store holds ${stored.digest} under this name, which goes as soon as no Pod uses it`;
-}
-
-function failedAttemptsOf(
-  image: DesiredImage,
-  failedAttempts: ReadonlyMap<string, FailedAttempts>,
-): FailedAttempts | undefined {
-  const found = failedAttempts.get(imageName(image));
-  return found?.fingerprint === fingerprintOf(image) ? found : undefined;
 }

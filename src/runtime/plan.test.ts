@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { EventNotice } from './events.ts';
-import { runPlan } from './plan.ts';
+import { runAnnouncedPlan, runPlan } from './plan.ts';
 import type { OnFailure, Plan, PlannedAction, PlanRun } from './plan.ts';
 
 interface Observed {
@@ -169,4 +169,64 @@ test('actions that do not depend on each other are done at the same time', async
   };
   await run(() => planOf({ actions: actions('a', 'b', 'c', 'd', 'e') }), {}, { act, parallelActions: 3 });
   expect(most).toBe(3);
+});
+
+describe('a plan whose status announces what is done', () => {
+  /** Runs such a plan; gives all that came of it, in order. */
+  async function announce(errors: Record<string, Error> = {}, writeFailure?: Error, old = 'old') {
+    const log: string[] = [];
+    const act = ({ type }: Action) => {
+      log.push(type);
+      return errors[type] ? Promise.reject(errors[type]) : Promise.resolve();
+    };
+    const plan = planOf({
+      actions: [
+        { type: 'needs', announced: true },
+        { type: 'frees', announced: false },
+      ],
+      events: [started],
+      requeueAfterSeconds: 9,
+    });
+    const end = await runAnnouncedPlan<string, string, Action, string>({
+      observed: 'seen',
+      plan: () => plan,
+      act,
+      onFailure: () => 'Continue',
+      status: old,
+      write: (status) => {
+        log.push(`write ${status}`);
+        return writeFailure ? Promise.reject(writeFailure) : Promise.resolve();
+      },
+      record: ({ reason }) => void log.push(`event ${reason}`),
+      isRefused: (error) => error === broken,
+      logger: pino({ level: 'silent' }),
+      signal: new AbortController().signal,
+    }).catch((error: unknown) => error);
+    return { log, end };
+  }
+
+  test('writes it before anything is done', async () => {
+    const { log, end } = await announce();
+    expect(log).toEqual(['write new', 'event Started', 'needs', 'frees']);
+    expect(end).toEqual({ requeueAfterSeconds: 9 });
+  });
+
+  test('does all when the status is there already', async () => {
+    expect((await announce({}, undefined, 'new')).log).toEqual(['needs', 'frees']);
+  });
+
+  test('does only what needs no announcement when the status is refused, and throws that', async () => {
+    expect(await announce({ frees: other }, broken)).toEqual({ log: ['write new', 'frees'], end: broken });
+  });
+
+  test('does nothing when the status was not written for another reason', async () => {
+    expect(await announce({}, other)).toEqual({ log: ['write new'], end: other });
+  });
+
+  test('does the rest when one action fails, and throws what failed first', async () => {
+    expect(await announce({ needs: broken, frees: other })).toEqual({
+      log: ['write new', 'event Started', 'needs', 'frees'],
+      end: broken,
+    });
+  });
 });

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Result } from './controller.ts';
 import type { EventNotice } from './events.ts';
 import { parallel } from './parallel.ts';
-import { actThenWriteStatus } from './status.ts';
+import { actThenWriteStatus, sameStatus } from './status.ts';
 
 /** One thing to do, as data. */
 export interface PlannedAction {
@@ -169,4 +169,37 @@ function soonest(
   const waits = failures.flatMap(({ policy }) => (typeof policy === 'object' ? policy.requeueAfterSeconds : []));
   const all = [...waits, ...(requeueAfterSeconds === undefined ? [] : [requeueAfterSeconds])];
   return all.length > 0 ? Math.min(...all) : undefined;
+}
+
+export interface AnnouncedRun<Observed, Status, Action extends PlannedAction, Query> extends Omit<
+  PlanRun<Observed, Status, Action, Query>,
+  'withFailures' | 'decided'
+> {
+  /** The API server refuses the status as it is, so that writing it again is of no use. Another error abandons the run. */
+  isRefused: (error: unknown) => boolean;
+}
+
+/**
+ * As {@link runPlan}, but the status is written before the actions: what it announces may be done only once others can see it.
+ * When the status is refused, actions that are not `announced` are done all the same.
+ */
+export async function runAnnouncedPlan<Observed, Status, Action extends PlannedAction, Query = never>(
+  run: AnnouncedRun<Observed, Status, Action, Query>,
+): Promise<Result> {
+  const { plan } = await decide(run);
+  const refusals: unknown[] = [];
+  if (!sameStatus(run.status, plan.status)) {
+    await writeAndRecord(run, plan).catch((error: unknown) => {
+      if (!run.isRefused(error)) throw error;
+      refusals.push(error);
+    });
+  }
+  const isRefused = refusals.length > 0;
+  const failures = await performAll(
+    run,
+    plan.actions.filter(({ announced }) => !isRefused || !announced),
+  );
+  if (isRefused) throw refusals[0];
+  await throwFirst(run, failures);
+  return { requeueAfterSeconds: soonest(plan, failures) };
 }
