@@ -3,40 +3,11 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { commands } from '../../../src/cli/commands.ts';
 import { parseCommandLine } from '../../../src/cli/parse.ts';
-import { pages, root } from './pages.ts';
+import { pages, root, shownLines, words } from './pages.ts';
 
 // The commands that the pages show are ones that there are.
 
-interface Shown {
-  where: string;
-  line: string;
-  /** In the middle of a sentence, where a command may be named without its arguments. */
-  inline: boolean;
-}
-
-/** What the pages have in code, line by line: blocks, indented lines, and words in backticks. A line that ends with `\` goes on. */
-const shown: Shown[] = pages()
-  .filter(({ path }) => path !== 'CHANGELOG.md' && !path.startsWith('docs/adr/'))
-  .flatMap(({ path, text }) => {
-    let fenced = false;
-    return text
-      .replaceAll(/\\\n\s*/g, ' ')
-      .split('\n')
-      .flatMap((line, index): Shown[] => {
-        const where = `${path}:${index + 1}`;
-        if (/^ *```/.test(line)) fenced = !fenced;
-        if (fenced || /^ {4}/.test(line)) return [{ where, line: line.trim().replace(/^\$ /, ''), inline: false }];
-        return [...line.matchAll(/`([^`]+)`/g)].map(([, code = '']) => ({ where, line: code, inline: true }));
-      });
-  });
-
-/** The words of the first command of a line, without what the shell would do with them. */
-function words(line: string): string[] {
-  const [command = ''] = line.split(/ (?:\||>|&&|2>|#)|  +#|; /);
-  return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
-    ([, double, single, plain]) => double ?? single ?? plain ?? '',
-  );
-}
+const shown = shownLines(pages());
 
 test('every command of the plugin that a page shows is one that it takes', () => {
   const lines = shown.filter(({ line }) => /^kubectl monoroot [a-z]/.test(line) && !line.includes('…'));

@@ -83,3 +83,35 @@ export function anchors(text: string): Set<string> {
   });
   return new Set(slugs);
 }
+
+export interface Shown {
+  where: string;
+  line: string;
+  /** In the middle of a sentence, where a command may be named without its arguments. */
+  inline: boolean;
+}
+
+/** What the pages have in code, line by line: blocks, indented lines, and words in backticks. A line that ends with `\\` goes on. */
+export const shownLines = (all: readonly Page[]): Shown[] =>
+  all
+    .filter(({ path }) => path !== 'CHANGELOG.md' && !path.startsWith('docs/adr/'))
+    .flatMap(({ path, text }) => {
+      let fenced = false;
+      return text
+        .replaceAll(/\\\n\s*/g, ' ')
+        .split('\n')
+        .flatMap((line, index): Shown[] => {
+          const where = `${path}:${index + 1}`;
+          if (/^ *```/.test(line)) fenced = !fenced;
+          if (fenced || /^ {4}/.test(line)) return [{ where, line: line.trim().replace(/^\$ /, ''), inline: false }];
+          return [...line.matchAll(/`([^`]+)`/g)].map(([, code = '']) => ({ where, line: code, inline: true }));
+        });
+    });
+
+/** The words of the first command of a line, without what the shell would do with them. */
+export function words(line: string): string[] {
+  const [command = ''] = line.split(/ (?:\||>|&&|2>|#)|  +#|; /);
+  return [...command.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) =>
+    word.replaceAll(/"([^"]*)"|'([^']*)'/g, (_, double?: string, single?: string) => double ?? single ?? ''),
+  );
+}
