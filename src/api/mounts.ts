@@ -6,7 +6,7 @@ import { writablePath } from './kubernetes/podfields.ts';
 /**
  * What the node plugin gives a container at each start, when the kubelet mounts nothing of the store (direct mounts). The
  * operator writes it into an annotation of the Pod; the kubelet hands that on as an environment variable of the container, so
- * it is the current one at each start, and the plugin takes it away before the container runs.
+ * it is the current one at each start, and the plugin empties it before the container runs.
  */
 
 /** A path in a tree, with all links followed: no way up, and nothing that the options of an overlay would read otherwise. */
@@ -56,7 +56,7 @@ export const mountPlan = z.strictObject({
 });
 export type MountPlan = z.output<typeof mountPlan>;
 
-/** The environment variable in which the kubelet hands the plan on. A container that still has it got no mounts. */
+/** The environment variable in which the kubelet hands the plan on. A container in which it says anything got no mounts. */
 export const mountPlanVariable = 'MONOROOT_MOUNTS';
 
 const pinned = /^(?<repository>[^@]+?)(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@(?<digest>sha256:[0-9a-f]{64})$/;

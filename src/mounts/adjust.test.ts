@@ -141,11 +141,11 @@ test.each<[string, string[], Partial<MountPlan>, string[]]>([
   expect(given(seen(plan(of), { args }))?.args).toEqual([...launch, ...expected]);
 });
 
-test('the environment of the image is added, and the list of the plugin is taken away', () => {
+test('the environment of the image is added, and the list of the plugin is emptied', () => {
   expect(given(seen(plan({ env: [{ name: 'LANG', value: 'C' }] })))?.env).toEqual([
     { key: 'LANG', value: 'C' },
     { key: 'MONOROOT_OVERLAYS', value: '' },
-    { key: '-MONOROOT_MOUNTS', value: '' },
+    { key: 'MONOROOT_MOUNTS', value: '' },
   ]);
 });
 

@@ -45,7 +45,8 @@ export function adjust(seen: Created, trees: Trees, node: NodePaths): Adjustment
     env: [
       ...plan.env.map(({ name, value }) => ({ key: name, value })),
       { key: 'MONOROOT_OVERLAYS', value: overlays.flatMap(({ owner }) => owner ?? []).join(' ') },
-      { key: `-${mountPlanVariable}`, value: '' },
+      // NRI 0.12 loses removals of what the container had before.
+      { key: mountPlanVariable, value: '' },
     ],
     args: argumentsOf(plan, container.args),
   };

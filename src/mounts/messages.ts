@@ -94,7 +94,6 @@ export type Created = z.output<typeof created>;
 
 export interface Adjustment {
   mounts: { destination: string; type: string; source: string; options: string[] }[];
-  /** A key that begins with `-` takes the variable away. */
   env: { key: string; value: string }[];
   args: string[];
 }
