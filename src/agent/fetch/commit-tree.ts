@@ -84,7 +84,7 @@ export async function publishTree(
     // Files that are going to be shared need not be written to the disk; without any to share with, the disk can begin at once.
     await together(look, entries.length > 0 ? Promise.resolve() : syncFileSystem(entry, signal));
     const sharedBytes = await shareFiles({
-      ...{ root, survey, entries, work, signal, ensure },
+      ...{ root, survey, entries, work, signal, ensure, now },
       attributes: () => attributes.sorted(),
     });
     const overlayBytes = Object.fromEntries(

@@ -36,6 +36,24 @@ describe.skipIf(unable)(unable ? `sharing (skipped: ${unable})` : 'sharing', () 
     expect([v1.image.sharedBytes, v2.image.sharedBytes]).toEqual([0, v2.image.unpackedBytes - directories]);
   });
 
+  test.each([
+    { step: 'the search', calls: 3, longer: 151 },
+    { step: 'the moves', calls: 12, longer: 301 },
+    { step: 'all of it', calls: 1, longer: 301 },
+  ])('that takes too long ends in $step, with a tree that is as it was', async ({ calls, longer }) => {
+    const ports = await fetchPorts();
+    const v1 = await publishedTree(ports, 'v1');
+    let [count, time] = [0, 0];
+    const now = () => new Date((time += count++ === calls ? longer * 1000 : 0));
+    const v2 = await publishedTree({ ...ports, now }, 'v2', { from: v1.root });
+    expect(count).toBeGreaterThan(calls);
+    expect([describeTree(v1.root), describeTree(v2.root)]).toEqual([v1.before, v1.before]);
+    const v3 = await publishedTree(ports, 'v3', { from: v1.root });
+    expect(v2.image.sharedBytes).toBeLessThan(v3.image.sharedBytes);
+    if (calls > 1) expect(v2.image.sharedBytes).toBeGreaterThan(0);
+    else expect(v2.image.sharedBytes).toBe(0);
+  });
+
   test('only what differs takes space', async () => {
     const { v2, shares } = await versions(`printf new >etc/new; printf changed >usr/bin/hello`);
     expect([shares(plain), shares('usr/bin/hello')]).toEqual([true, false]);

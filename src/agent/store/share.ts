@@ -21,18 +21,26 @@ export interface SharePorts {
   /** A directory, not there yet, on the same file system. */
   work: string;
   signal: AbortSignal;
+  now: () => Date;
   ensure?: Ensure | undefined;
 }
+
+/**
+ * So long the sharing of one image may take, and so long the search for files that are the same, which comes first: each file costs calls that wait for
+ * the disk, and a fetch has a time limit (`download.timeoutSeconds`). What is not shared by then keeps a copy of its own.
+ */
+const [mostSeconds, mostSearchSeconds] = [300, 150];
 
 /**
  * Replaces files of a new, unpublished tree by hard links to files of published entries with the same content, owner, group,
  * mode, size and time of last change (ns), and gives the bytes on disk that this saves. All else of the tree stays as it is:
  * files with extended attributes or ACLs are left out, two files never become one, those with several names keep them, and
  * directories keep their times. Nothing published is changed and nothing is believed: every byte is compared. An entry may
- * vanish meanwhile. Its memory does not grow with the number of files; aborting stops it in the middle, with a tree of no use.
+ * vanish meanwhile. Its memory does not grow with the number of files, and its time is limited; aborting stops it in the middle, with a
+ * tree of no use.
  */
 export async function shareFiles(ports: SharePorts): Promise<number> {
-  const { root, survey, entries, attributes, work, signal, ensure } = ports;
+  const { root, survey, entries, attributes, work, signal, ensure, now } = ports;
   if (entries.length === 0) return 0;
   const links = join(work, 'links');
   await mkdir(links, { recursive: true, mode: 0o700 });
@@ -40,16 +48,19 @@ export async function shareFiles(ports: SharePorts): Promise<number> {
   const matches = new Sorter(options);
   const several = new Sorter(options);
   const thread = new LinkThread(signal);
+  const start = now().getTime();
+  const isOver = (seconds: number) => now().getTime() - start > seconds * 1000;
   try {
-    await linkIdentical(ports, links, matches, thread);
+    await linkIdentical(ports, links, matches, thread, () => isOver(mostSearchSeconds));
     await dropSpecial(links, thread, signal);
     async function* moves(): AsyncGenerator<Move> {
       for await (const { name, link, names, inode, diskBytes } of without(attributes(), readMatches(matches))) {
+        if (isOver(mostSeconds)) return;
         if (names === 1) yield { name: unescaped(name), link, diskBytes };
         else several.add([inode, link, diskBytes].join('\t'));
         await several.settle();
       }
-      yield* movesOfNames(survey, several);
+      yield* movesOfNames(survey, several, () => isOver(mostSeconds));
     }
     return await replaceFiles(root, moves(), { links, work, thread, signal });
   } finally {
@@ -69,10 +80,19 @@ interface Match {
 }
 
 /** Links, for each file that has one, a published file that really is the same into a directory of our own. */
-async function linkIdentical(ports: SharePorts, links: string, matches: Sorter, thread: LinkThread): Promise<void> {
+async function linkIdentical(
+  ports: SharePorts,
+  links: string,
+  matches: Sorter,
+  thread: LinkThread,
+  isOver: () => boolean,
+): Promise<void> {
   const { root, survey, entries, work, signal, ensure } = ports;
   await thread.askAll(
-    withCandidates(() => survey.files(), entries, { scratch: work, signal, ensure }),
+    until(
+      isOver,
+      withCandidates(() => survey.files(), entries, { scratch: work, signal, ensure }),
+    ),
     ({ file, candidates }) => candidates.reduce((sum, { name }) => sum + name.length, file.name.length),
     (files) => ({ kind: 'link', root, links, files }),
     async ({ file: { name, names, inode, diskBytes } }, link) => {
@@ -80,6 +100,13 @@ async function linkIdentical(ports: SharePorts, links: string, matches: Sorter, 
       await matches.settle();
     },
   );
+}
+
+async function* until<T>(isOver: () => boolean, items: AsyncIterable<T>): AsyncGenerator<T> {
+  for await (const item of items) {
+    if (isOver()) return;
+    yield item;
+  }
 }
 
 /** Removes the links of files that have attributes: nothing else tells those of a file. */
@@ -124,12 +151,13 @@ async function nextName(attributes: AsyncGenerator<string>): Promise<string | un
   }
 }
 
-/** Every name of the files that have several and are shared. Both lists are sorted by the inode in the new tree. */
-async function* movesOfNames(survey: Survey, several: Sorter): AsyncGenerator<Move> {
+/** Every name of the files that have several and are shared. Both lists are sorted by the inode in the new tree. It ends between two files. */
+async function* movesOfNames(survey: Survey, several: Sorter, isOver: () => boolean): AsyncGenerator<Move> {
   const names = survey.names();
   try {
     let name = await names.next();
     for await (const line of several.sorted()) {
+      if (isOver()) return;
       const [inode = '', link = '', diskBytes] = line.split('\t');
       while (name.done !== true && name.value.inode < inode) name = await names.next();
       for (let number = 0; name.done !== true && name.value.inode === inode; number++) {
