@@ -7,15 +7,17 @@ STATIC_MODULES=(coredns crane registry cosign syft helm3 helm4)
 # Flux, for test/integration/operator/flux.test.ts. Their go.mod has the replace lines of their own, which count only in a main module.
 GITOPS_MODULES=(source-controller kustomize-controller)
 
-# build_binaries [MODULE...]: makes sure that the programs of these modules (default: all that a cluster needs) are in $BIN.
+# build_binaries [MODULE...]: makes sure that the programs of these modules (default: all that a cluster needs) are in $BIN; with GOARCH of
+# another architecture in $CACHE/bin/$GOARCH.
 build_binaries() {
-  local module dir modules=("${@:-${CORE_MODULES[@]}}") missing=()
+  local module dir links=$BIN modules=("${@:-${CORE_MODULES[@]}}") missing=()
   need_go
-  mkdir -p "$BIN"
+  [ "$(go env GOARCH)" = "$(go env GOHOSTARCH)" ] || links=$CACHE/bin/$(go env GOARCH)
+  mkdir -p "$links"
   for module in "${modules[@]}"; do
     [ -f "$MODULES/$module/go.mod" ] || die "there is no module '$module'; there are: $(cd "$MODULES" && echo *)"
     dir=$(module_dir "$module")
-    if [ -d "$dir" ]; then link_module "$module" "$dir"; else missing+=("$module"); fi
+    if [ -d "$dir" ]; then link_module "$module" "$dir" "$links"; else missing+=("$module"); fi
   done
   # What is built already does not wait for another's build.
   [ ${#missing[@]} -gt 0 ] || return 0
@@ -24,7 +26,7 @@ build_binaries() {
   for module in "${missing[@]}"; do
     dir=$(module_dir "$module")
     [ -d "$dir" ] || build_module "$module" "$dir"
-    link_module "$module" "$dir"
+    link_module "$module" "$dir" "$links"
   done
   exec 8>&-
 }
@@ -112,12 +114,12 @@ run_go_build() {
   say "Built $module in $((SECONDS - began)) s"
 }
 
-# link_module MODULE DIR: current/ always shows the newest build; plugins have a directory of their own, as containerd wants one.
+# link_module MODULE DIR LINKS: LINKS always shows the newest build; plugins have a directory of their own, as containerd wants one.
 link_module() {
   local file
   if [ "$1" = cni ]; then
-    ln -sfn "$2" "$BIN/cni"
+    ln -sfn "$2" "$3/cni"
     return
   fi
-  for file in "$2"/*; do ln -sfn "$file" "$BIN/${file##*/}"; done
+  for file in "$2"/*; do ln -sfn "$file" "$3/${file##*/}"; done
 }

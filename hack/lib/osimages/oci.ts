@@ -38,7 +38,7 @@ const mediaTypes: Record<Compression, string> = {
   gzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
   zstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
 };
-const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+export const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 const compressors: Record<Compression, readonly string[]> = {
   none: ['cat'],
   gzip: ['gzip', '--no-name', '--stdout'],
@@ -104,7 +104,8 @@ export function readImage(directory: string): OciImage {
 /** Where a layout keeps the bytes with this digest. */
 export const blobPath = (digest: string): string => join('blobs', digest.replace(':', '/'));
 
-async function compress(tar: string, kind: Compression, target: string): Promise<Descriptor> {
+/** Compresses a tar file into a blob of the layout in `target`; equal bytes give equal bytes. */
+export async function compress(tar: string, kind: Compression, target: string): Promise<Descriptor> {
   const file = `${tar}.${kind}`;
   const script = 'out=$1 in=$2; shift 2; exec "$@" <"$in" >"$out"';
   const { code, stderr } = await run('sh', ['-c', script, 'sh', file, tar, ...compressors[kind]]);
@@ -112,7 +113,8 @@ async function compress(tar: string, kind: Compression, target: string): Promise
   return addBlob(target, mediaTypes[kind], file);
 }
 
-async function writeJson(target: string, mediaType: string, value: object): Promise<Descriptor> {
+/** Adds what an object is in JSON as a blob. */
+export async function writeJson(target: string, mediaType: string, value: object): Promise<Descriptor> {
   const file = join(target, '.json');
   await writeFile(file, JSON.stringify(value));
   return addBlob(target, mediaType, file);
@@ -124,7 +126,8 @@ async function addBlob(target: string, mediaType: string, file: string): Promise
   return { mediaType, digest, size };
 }
 
-async function digestOf(file: string): Promise<string> {
+/** `sha256:…` of a file. */
+export async function digestOf(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   return `sha256:${hash.digest('hex')}`;
