@@ -5,6 +5,7 @@ import { diff } from './commands/diff.ts';
 import { fleet } from './commands/fleet.ts';
 import { imageImport } from './commands/image-import.ts';
 import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
+import { rolloutRestart } from './commands/rollout-restart.ts';
 import { rolloutRetry } from './commands/rollout-retry.ts';
 import { rolloutStatus } from './commands/rollout-status.ts';
 import { rolloutUndo } from './commands/rollout-undo.ts';
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   rolloutStatus,
   rolloutPause,
   rolloutResume,
+  rolloutRestart,
   rolloutRetry,
   rolloutUndo,
   check,
