@@ -4,6 +4,7 @@
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { pageSource } from './lib/page.ts';
 import { threadSources } from './lib/threads.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -36,7 +37,7 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  define: await threadSources(),
+  define: { ...(await threadSources()), ...(await pageSource()) },
   // Packages in CommonJS call require() for Node's own modules, which an ES module has not.
   banner: {
     js:

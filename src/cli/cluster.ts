@@ -21,6 +21,8 @@ export interface Cluster {
   connection: Connection;
   /** That of --namespace, else of the context, else `default`. */
   namespace: string;
+  /** The address of its API server. */
+  server: string;
   /** Options for a kubectl that should talk to the same cluster. */
   kubectlOptions: readonly string[];
   close: () => Promise<void>;
@@ -40,6 +42,7 @@ export function openCluster(target: Target, version: string): Cluster {
     client: createClient(connection),
     connection,
     namespace: target.namespace ?? namespaceOf(config) ?? 'default',
+    server: config.getCurrentCluster()?.server ?? '',
     kubectlOptions: Object.entries(options).flatMap(([name, value]) =>
       value === undefined ? [] : [`--${name}=${value}`],
     ),

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { bundleBuild } from './commands/bundle-build.ts';
 import { completion } from './commands/completion.ts';
+import { dashboard } from './commands/dashboard.ts';
 import { diff } from './commands/diff.ts';
 import { fleet } from './commands/fleet.ts';
 import { imageImport } from './commands/image-import.ts';
@@ -38,6 +39,7 @@ export const commands: readonly Command[] = [
   images,
   nodes,
   history,
+  dashboard,
   events,
   logs,
   upgrade,

@@ -1,5 +1,13 @@
 import type { Output } from './terminal.ts';
 
+/** A file of the dashboard's page. */
+export interface Asset {
+  type: string;
+  text: string;
+}
+/** All of them by their paths. */
+export type Assets = Readonly<Record<string, Asset>>;
+
 /** What the command line is given by the machine that it runs on; only src/cmd/cli.ts makes it of a process. */
 export interface Host {
   stdout: Output;
@@ -12,6 +20,8 @@ export interface Host {
   version: string;
   /** Environment of the programs that a command starts. */
   env: Readonly<Record<string, string | undefined>>;
+  /** The files of the page, where they are no part of the program. */
+  page?: Assets;
   /** What this machine is, and who asks. */
   system: { platform: string; arch: string; uid: number | undefined };
 }

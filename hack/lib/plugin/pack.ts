@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { pageSource } from '../page.ts';
+import { threadSources } from '../threads.ts';
 
 /** Packs the plugin with a Node of its own. ADR 45 says why so. */
 
@@ -41,6 +43,7 @@ export async function bundlePlugin(root: string, file: string): Promise<string> 
     platform: 'node',
     target: 'node24',
     format: 'esm',
+    define: { ...(await threadSources()), ...(await pageSource()) },
     // Packages in CommonJS call require() for Node's own modules, which an ES module has not.
     banner: {
       js: "import { createRequire as monorootRequire } from 'node:module'; const require = monorootRequire(import.meta.url);",

@@ -1,4 +1,4 @@
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { HistoryEntry, HostedContainer } from '../../api/hostedcontainer.ts';
 import { parseReference } from '../../api/images.ts';
 import { printable } from '../terminal.ts';
 
@@ -6,8 +6,7 @@ import { printable } from '../terminal.ts';
 export function historyRows({ status }: HostedContainer): string[][] {
   const rows = (status?.history ?? []).map(({ image, startTime, endTime, outcome, message }) => {
     const failed = status?.failedImages?.find((it) => it.image === image);
-    const why =
-      outcome === 'Reverted' || outcome === 'Failed' ? (failed ? `${failed.reason}: ${failed.message}` : '') : '';
+    const why = hasFailed({ outcome }) ? (failed ? `${failed.reason}: ${failed.message}` : '') : '';
     return [
       image,
       minute(startTime),
@@ -23,19 +22,39 @@ const minute = (time: string) => `${new Date(time).toISOString().slice(0, 16).re
 
 const columns = 60;
 
+/** Who ran versions of an operating system, since when they tell of it, and which versions. */
+export interface OsHistory {
+  containers: readonly HostedContainer[];
+  /** In milliseconds since 1970. */
+  start: number;
+  versions: string[];
+}
+
+/** The histories of all containers of an operating system; undefined when they tell of nothing. */
+export function historyOf(containers: readonly HostedContainer[], os: string): OsHistory | undefined {
+  const own = containers.filter(({ spec }) => parseReference(spec.image).os === os);
+  const entries = own.flatMap(({ status }) => status?.history ?? []);
+  if (entries.length === 0) return undefined;
+  const start = entries.reduce((least, { startTime }) => Math.min(least, Date.parse(startTime)), Infinity);
+  const versions = [...new Set(entries.map(({ image }) => image))].sort(
+    new Intl.Collator('en', { numeric: true }).compare,
+  );
+  return { containers: own, start, versions };
+}
+
+/** The version did not stay. */
+export const hasFailed = ({ outcome }: Pick<HistoryEntry, 'outcome'>): boolean =>
+  outcome === 'Reverted' || outcome === 'Failed';
+
 /**
  * Who ran what when: a line for each container, a letter for each version, over the time that their histories tell of. A version that
  * failed is a small letter, however short it ran.
  */
 export function timeline(containers: readonly HostedContainer[], os: string, now: Date): string[] {
-  const own = containers.filter(({ spec }) => parseReference(spec.image).os === os);
-  const entries = own.flatMap(({ status }) => status?.history ?? []);
-  if (entries.length === 0) return [];
-  const start = Math.min(...entries.map(({ startTime }) => Date.parse(startTime)));
+  const history = historyOf(containers, os);
+  if (!history) return [];
+  const { containers: own, start, versions } = history;
   const span = Math.max(now.getTime() - start, 1);
-  const versions = [...new Set(entries.map(({ image }) => image))].sort(
-    new Intl.Collator('en', { numeric: true }).compare,
-  );
   const letter = (image: string) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[versions.indexOf(image) % 26] ?? '?';
   const names = own.map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`);
   const width = Math.max(...names.map((name) => name.length));
@@ -46,7 +65,7 @@ export function timeline(containers: readonly HostedContainer[], os: string, now
         ({ startTime, endTime }) =>
           Date.parse(startTime) < to && (endTime === undefined || Date.parse(endTime) >= from),
       );
-      const failed = within.find(({ outcome }) => outcome === 'Reverted' || outcome === 'Failed');
+      const failed = within.find(hasFailed);
       const [ran] = within;
       return failed ? letter(failed.image).toLowerCase() : ran ? letter(ran.image) : '.';
     });

@@ -1,0 +1,146 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { formatTime } from '../../runtime/time.ts';
+import { refusalOf } from './access.ts';
+import type { Access } from './access.ts';
+import type { Assets } from '../host.ts';
+import { detailsOf } from './details.ts';
+import type { Live } from './live.ts';
+import { modelOf } from './models/model.ts';
+import { viewAt } from './routes.ts';
+import type { View } from './routes.ts';
+import { stream } from './stream.ts';
+import type { About } from './views.ts';
+
+export interface DashboardOptions {
+  /** 0 takes a free port. */
+  port: number;
+  host: string;
+  access: Access;
+  assets: Assets;
+  live: Live;
+  now: () => Date;
+  logger: Logger;
+  /** What the page says about itself. */
+  about: Pick<About, 'cluster' | 'version'> & { namespace?: string | undefined };
+}
+
+export interface Dashboard {
+  port: number;
+  close: () => Promise<void>;
+}
+
+/** As many pages may be open; each costs what it shows once more. */
+const mostStreams = 64;
+
+/** Whatever a text may hold, the page loads and runs only what is its own, and tells no one where it was. */
+const headers = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cache-control': 'no-store',
+};
+
+/** Serves the page and its streams, to GET alone. Rejects when the port is taken. */
+export async function serveDashboard(options: DashboardOptions): Promise<Dashboard> {
+  const { assets, live, logger, now } = options;
+  let { access } = options;
+  const stop = new AbortController();
+  let streams = 0;
+
+  const about = (): About => ({
+    health: live.health(),
+    cluster: options.about.cluster,
+    version: options.about.version,
+    ...(options.about.namespace !== undefined && { namespace: options.about.namespace }),
+    time: formatTime(now()),
+  });
+
+  async function answerStream(request: IncomingMessage, response: ServerResponse, view: View): Promise<void> {
+    if (streams >= mostStreams) {
+      say(response, 503, `${mostStreams} pages are open already; close one`, { 'retry-after': '30' });
+      return;
+    }
+    streams += 1;
+    const ended = new AbortController();
+    let told: () => void = () => undefined;
+    const details = detailsOf(view, live, () => told());
+    try {
+      const running = details.run(AbortSignal.any([stop.signal, ended.signal]));
+      const subscribe = (changed: () => void) => {
+        told = changed;
+        return live.subscribe(changed);
+      };
+      const model = () => ({ about: about(), ...modelOf(view, live.scene(), now()), ...details.model() });
+      const compress = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+      await stream({ response, compress, model, subscribe }, stop.signal);
+      ended.abort();
+      await running;
+    } finally {
+      ended.abort();
+      streams -= 1;
+    }
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    const { method = '', url = '/' } = request;
+    const { host, cookie } = request.headers;
+    const site = request.headers['sec-fetch-site']?.toString();
+    const refusal = refusalOf({ method, url, host, cookie, site }, access, cookieName(port));
+    if (refusal) {
+      if (refusal.spent === true) access = { ...access, ticket: undefined };
+      say(response, refusal.status, refusal.message, refusal.headers);
+      return;
+    }
+    const [path = '/', query = ''] = url.split('?', 2);
+    if (path.startsWith('/api/stream/') || path === '/api/stream') {
+      const view = viewAt(path.slice('/api/stream'.length) || '/', new URLSearchParams(query));
+      if (view) await answerStream(request, response, view);
+      else say(response, 404, 'There is no such view');
+      return;
+    }
+    answerFile(response, viewAt(path, new URLSearchParams(query)) ? '/index.html' : path);
+  }
+
+  function answerFile(response: ServerResponse, path: string): void {
+    const asset = Object.hasOwn(assets, path) ? assets[path] : undefined;
+    if (!asset) say(response, 404, 'There is no such page');
+    else response.writeHead(200, { 'content-type': asset.type }).end(asset.text);
+  }
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      logger.error({ err: error }, 'Could not answer a request of the page');
+      if (response.headersSent) response.destroy();
+      else say(response, 500, 'This failed; the log of the server says why');
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        stop.abort();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Cookies are shared by all ports of a machine, on each of which another dashboard may be. */
+const cookieName = (port: number) => `monoroot-${port}`;
+
+function say(response: ServerResponse, status: number, message: string, more: Record<string, string> = {}): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...more }).end(`${message}\n`);
+}

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { pageAssets } from '../../hack/lib/page.ts';
+import { loopbackHosts } from '../../src/cli/dashboard/access.ts';
+import type { Delta } from '../../src/cli/dashboard/delta.ts';
+import { followFleet } from '../../src/cli/dashboard/live.ts';
+import { serveDashboard } from '../../src/cli/dashboard/server.ts';
+import type { Dashboard } from '../../src/cli/dashboard/server.ts';
+import { hostedContainers } from '../../src/kube/kinds.ts';
+import { container } from '../fixtures/builders.ts';
+import { connect, createNamespace, logger } from './environment.ts';
+
+// The server of the page with a real API server, asked as a browser and as a stranger would.
+const { connection, client } = connect(inject('kubeconfig'));
+const stop = new AbortController();
+const key = randomBytes(12).toString('hex');
+let served: Dashboard;
+let running: Promise<void>;
+let namespace: string;
+
+beforeAll(async () => {
+  namespace = await createNamespace(client);
+  const now = () => new Date();
+  const live = followFleet({ client, namespace, logger, now });
+  running = live.run(stop.signal);
+  const access = { hosts: loopbackHosts, token: key };
+  const about = { cluster: 'test', version: '0.0.0', namespace };
+  served = await serveDashboard({
+    port: 0,
+    host: '127.0.0.1',
+    access,
+    assets: await pageAssets(),
+    live,
+    now,
+    logger,
+    about,
+  });
+});
+afterAll(async () => {
+  stop.abort();
+  await served.close();
+  await running;
+  await connection.close();
+});
+
+const own = () => ({ cookie: `monoroot-${served.port}=${key}` });
+
+/** An answer with its head; the body is still to be read. */
+const ask = (path: string, headers: Record<string, string> = own(), method = 'GET') =>
+  new Promise<IncomingMessage>((resolve, reject) => {
+    request({ host: '127.0.0.1', port: served.port, path, method, headers }, resolve).on('error', reject).end();
+  });
+const bodyOf = async (answer: IncomingMessage) => (await answer.setEncoding('utf8').toArray()).join('');
+
+test('the page and its files load nothing from elsewhere and run nothing of others', async () => {
+  for (const path of ['/', '/rollouts/debian-12', '/containers/a/b', '/main.js', '/page.css', '/icon.svg']) {
+    const answer = await ask(path);
+    expect(answer.statusCode).toBe(200);
+    const policy = String(answer.headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain('unsafe');
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    const text = await bodyOf(answer);
+    if (path === '/') expect(text).not.toMatch(/<script>|<style|style=|onload=|https?:/);
+    expect(text).not.toContain('dangerouslySetInnerHTML=');
+  }
+});
+
+test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'])('%s is not answered', async (method) => {
+  const answer = await ask('/', own(), method);
+  expect(answer.statusCode).toBe(405);
+  expect(answer.headers.allow).toBe('GET');
+  answer.resume();
+});
+
+test('strangers get nothing: no key, a wrong one, another name of the host, another site', async () => {
+  const statusOf = async (path: string, headers: Record<string, string>) => {
+    const answer = await ask(path, headers);
+    answer.resume();
+    return answer.statusCode;
+  };
+  expect(await statusOf('/', {})).toBe(401);
+  expect(await statusOf('/api/stream', {})).toBe(401);
+  expect(await statusOf('/main.js', { cookie: `monoroot-${served.port}=x` })).toBe(401);
+  expect(await statusOf('/', { ...own(), host: 'rebound.example' })).toBe(421);
+  expect(await statusOf('/api/stream', { ...own(), 'sec-fetch-site': 'cross-site' })).toBe(403);
+  expect(await statusOf('/../package.json', own())).toBe(404);
+  expect(await statusOf('/api/stream/nothing', own())).toBe(404);
+});
+
+test('a stream tells of a container that is made, changed and deleted, and of no value of a variable', async () => {
+  const answer = await ask('/api/stream', own());
+  expect(answer.headers['content-type']).toBe('text/event-stream');
+  const row = `c/${namespace}/live`;
+  const spec = container({ image: 'debian-12:v1', env: [{ name: 'PASSWORD', value: 'canary-of-the-page' }] }).spec;
+  await client.create(hostedContainers, { metadata: { name: 'live', namespace }, spec });
+  const steps: string[] = [];
+  let all = '';
+  for await (const line of linesOf(answer)) {
+    all += line;
+    if (!line.startsWith('data: ')) continue;
+    const { set, gone } = JSON.parse(line.slice('data: '.length)) as Delta;
+    const shown = set[row] as { image?: string } | undefined;
+    if (shown) steps.push(shown.image ?? 'made');
+    if (shown && shown.image === undefined)
+      await client.applyStatus(
+        hostedContainers,
+        { metadata: { name: 'live', namespace }, status: { image: 'debian-12:v1' } },
+        { fieldManager: 'test' },
+      );
+    if (shown?.image !== undefined) await client.delete(hostedContainers, { name: 'live', namespace });
+    if (gone.includes(row)) break;
+  }
+  expect(steps).toEqual(['made', 'debian-12:v1']);
+  expect(all).not.toContain('canary-of-the-page');
+});
+
+test('the page of one container has its events, and says so when there is none of that name', async () => {
+  const answer = await ask(`/api/stream/containers/${namespace}/none`, own());
+  for await (const line of linesOf(answer)) {
+    if (!line.startsWith('data: ')) continue;
+    const { set } = JSON.parse(line.slice('data: '.length)) as Delta;
+    expect(set['object']).toBeUndefined();
+    if ((set['events'] as { state: string } | undefined)?.state === 'Live') break;
+  }
+});
+
+async function* linesOf(answer: IncomingMessage): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of answer.setEncoding('utf8') as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}
