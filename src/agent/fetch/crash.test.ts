@@ -36,7 +36,7 @@ describe.skipIf(unable)(unable ? `a crash (skipped: ${unable})` : 'a crash', () 
     };
   }
 
-  test('after any step leaves whole images or nothing', { timeout: 240_000 }, async () => {
+  test('after any step leaves whole images or nothing', { timeout: 480_000 }, async () => {
     const make = await scenes();
     const atOnce = 4;
     let all: string[] = [];
