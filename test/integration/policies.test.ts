@@ -399,6 +399,8 @@ describe('a Pod of tenants, who may create Pods', () => {
   beforeAll(async () => {
     tenants = await createNamespace(client);
     await client.mergePatch(namespaces, { name: tenants }, { metadata: { labels: { 'monoroot.dev/tenant': 'true' } } });
+    // The API server reads labels of namespaces from a cache of its own.
+    await eventually(async () => expect(await refusal(tryIn(tenants, { hostPID: true }))).toContain('hostPID'));
   });
   const tryIn = (ns: string, spec: object) =>
     client.create(
