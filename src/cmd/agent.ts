@@ -3,6 +3,7 @@ import { hostRoot, sourcesNamespace } from '../api/names.ts';
 import { proxiesOf } from '../image/download/connect.ts';
 import { ownAddresses, readLocalSources } from '../image/download/reach.ts';
 import { fetchImage } from '../agent/fetch/fetch.ts';
+import type { FetchPorts } from '../agent/fetch/fetch.ts';
 import { createAgentClient } from '../agent/client.ts';
 import { createAgentMetrics, observeNodeStore } from '../agent/metrics.ts';
 import { ownNodePrecondition } from '../agent/policy-check.ts';
@@ -83,7 +84,15 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const reservations = new DiskReservations(() => readSpace(paths.staging), settings.minFree);
   const ensure = (bytes: number) => reservations.ensureFree(bytes);
   const sources = { http, registries, signatures, architecture: architecture() };
-  const fetchPorts = { ...common, ...sources, room: reservations, readSecret, countBytes, seen: new Set<string>() };
+  // Typed here: what is misspelt in it would be nothing to a call further down.
+  const fetchPorts: FetchPorts = {
+    ...common,
+    ...sources,
+    reservations,
+    readSecret,
+    countBytes,
+    seen: new Set<string>(),
+  };
 
   let place: Place | undefined;
   /** With the reason why this agent must end: the next one begins with what is there then. */
