@@ -96,8 +96,8 @@ export function planImages(observed: ImagesObserved): ImagesPlan {
 }
 
 /**
- * So many as may run: those with the fewest failures come first, then the order of the spec counts. An image of which an agent has
- * died comes after all others, and alone: so it is known what kills the next one, and takes nothing with it.
+ * Up to `maxFetches` images: those with the fewest failures first, then in the order of the spec. An image that killed an agent
+ * comes last and alone. If the next agent dies too, the cause is known, and no other fetch is lost.
  */
 function nextFetches(desired: readonly DesiredImage[], observed: ImagesObserved): readonly DesiredImage[] {
   const { store, failedAttempts, fetching, maxFetches, now } = observed;
@@ -146,9 +146,9 @@ function nextEviction(desired: readonly DesiredImage[], observed: ImagesObserved
     .filter((image) => image.retained)
     .flatMap((image) => storedAs(image, store) ?? [])
     .sort((a, b) => (a.publishTime < b.publishTime ? -1 : 1))
-    .map((stored) => ({ key: imageName(stored), departure: removals.get(imageName(stored)) }));
-  if (isSpaceComing(observed)) return retained.find(({ departure: removal }) => removal?.phase === 'Deleting')?.key;
-  return retained.find(({ departure: removal }) => removal?.phase !== 'InUse' || removal.checkTime <= now)?.key;
+    .map((stored) => ({ key: imageName(stored), removal: removals.get(imageName(stored)) }));
+  if (isSpaceComing(observed)) return retained.find(({ removal }) => removal?.phase === 'Deleting')?.key;
+  return retained.find(({ removal }) => removal?.phase !== 'InUse' || removal.checkTime <= now)?.key;
 }
 
 /** First hit wins. */

@@ -1,6 +1,6 @@
 import type { CellState, State } from '../cli/dashboard/views.ts';
 
-/** What states are called, and the sign of each: none is told apart by its colour alone. */
+/** The word and the sign of each state. Colour alone never distinguishes two states. */
 export interface Sign {
   sign: string;
   word: string;

@@ -1,4 +1,4 @@
-// A thread with so many lists under way at once, until it is ended; it says when the first is answered.
+// A thread that keeps `crowd` lists running until it is terminated. It posts a message for each answer.
 import { parentPort, workerData } from 'node:worker_threads';
 import { KubeConfig } from '@kubernetes/client-node';
 import { createConnection } from '../../../src/kube/connection.ts';

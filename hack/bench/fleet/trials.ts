@@ -15,7 +15,7 @@ export interface Trials {
   killSeconds: number;
 }
 
-/** Changes so many containers a second, and gives after each second how many keys wait. */
+/** Changes `perSecond` containers each second. Returns the number of waiting keys after each second. */
 export async function changeContainers(
   client: Client,
   operator: Operator,

@@ -318,10 +318,13 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
       const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
       const program = `
         const { fetchImage } = await import(${module('./fetch.ts')});
+        const { DiskReservations } = await import(${module('../../image/disk/reservations.ts')});
+        const { readSpace } = await import(${module('../../image/disk/space.ts')});
         const paths = ${JSON.stringify(ports.paths)};
+        const reservations = new DiskReservations(() => readSpace(paths.staging), { percent: 15 });
         const signatures = { policyFile: '/nonexistent/policy.yaml' };
         const http = { reach: { localSources: ['127.0.0.1'] } };
-        const ports = { paths, architecture: 'amd64', signatures, http, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
+        const ports = { paths, reservations, architecture: 'amd64', signatures, http, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
         await fetchImage(${JSON.stringify(image)}, ports, new AbortController().signal);`;
       const agent = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
       const file = join(ports.paths.staging, 'debian-12.v1.x/tree/usr/lib/20');

@@ -10,15 +10,14 @@ import { openArchive } from '../../image/http-source.ts';
 import { openImage } from '../../image/oci-source.ts';
 import type { Source } from '../../image/source.ts';
 import type { RegistryPorts } from '../../image/registry/registry.ts';
-import { DiskReservations, guarded } from '../../image/disk/reservations.ts';
+import { guarded } from '../../image/disk/reservations.ts';
+import type { DiskReservations } from '../../image/disk/reservations.ts';
 import type { Reservation } from '../../image/disk/reservations.ts';
 import { readRule } from '../../image/signatures/read-rule.ts';
 import { publishTree } from './commit-tree.ts';
-import { readSettings } from '../settings.ts';
 import type { ImageFile } from '../store/image-file.ts';
 import type { StorePaths } from '../store/paths.ts';
 import { maxEntries } from '../../image/disk/limits.ts';
-import { readSpace } from '../../image/disk/space.ts';
 import { countFiles } from '../../system/walk.ts';
 import { removeTree } from '../../system/files.ts';
 
@@ -30,8 +29,8 @@ export interface FetchPorts {
   now: () => Date;
   /** Digests of which the right bytes were seen on this node, but found no room. */
   seen?: Set<string>;
-  /** Shared by all fetches of the node; without it a fetch takes itself to be alone. */
-  reservations?: DiskReservations;
+  /** Shared by all fetches of the node. */
+  reservations: DiskReservations;
   /** A name that was never used before. */
   uniqueId: () => string;
   /** How web servers are asked; the defaults when unset. */
@@ -81,8 +80,7 @@ async function fetchInto(
 ): Promise<ImageFile> {
   const source = await openSource(desired, ports, signal);
   const tree = join(staging, 'tree');
-  const reservations =
-    ports.reservations ?? new DiskReservations(() => readSpace(ports.paths.staging), readSettings({}).minFree);
+  const { reservations } = ports;
   let reservation: Reservation | undefined;
   let isWhole = false;
   try {

@@ -6,7 +6,7 @@ import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Plan as PlanOf } from '../../runtime/plan.ts';
 import type { SeenNodeStore } from '../node-images.ts';
 
-/** The whole set at once, because "at most so many nodes at a time" is a rule over the set. */
+/** All nodes together, because `parallelism` is a limit over all of them. */
 export interface Fleet {
   nodes: readonly Node[];
   stores: ReadonlyMap<string, SeenNodeStore>;

@@ -101,10 +101,10 @@ function grantSlots(
     const states = selected.map((node) => {
       const { name } = node.metadata;
       const store = fleet.stores.get(name);
-      return { name, state: nodeState(node, store, image, fleet.now), told: isAssigned(store, image) };
+      return { name, state: nodeState(node, store, image, fleet.now), assigned: isAssigned(store, image) };
     });
     let free = slots(parallelism, selected.length) - states.filter(({ state }) => state === 'Fetching').length;
-    for (const { name, state, told: assigned } of states) {
+    for (const { name, state, assigned } of states) {
       // What a node was asked for is not taken back.
       if (!assigned && (state === 'Unreachable' || state === 'Failed')) continue;
       if (!assigned && state === 'Waiting' && free-- <= 0) continue;

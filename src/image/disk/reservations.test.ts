@@ -30,7 +30,7 @@ const reasonOf = (promise: Promise<unknown>) =>
     () => undefined,
     (error: unknown) => (error instanceof FetchError ? error.reason : String(error)),
   );
-/** Guards a reservation while so many MiB are unpacked; gives why it stopped. */
+/** Guards a reservation while the given MiB are unpacked. Returns the reason why it stopped. */
 const guard = (reservation: Reservation, unpackedMib: number, signal = new AbortController().signal) =>
   reasonOf(
     reservation.guard(() => Promise.resolve({ downloadedBytes: 1e9, unpackedBytes: unpackedMib * mib }), signal),
