@@ -307,6 +307,10 @@ const historyEntry = z.object({
   endTime: time.optional().describe('When another image took its place, or it failed.'),
   outcome: z.enum(['Succeeded', 'Failed', 'Reverted', 'Superseded']).optional().describe('Unset while it runs.'),
   message: z.string().max(1024).optional().describe('Why spec.image was not written back.'),
+  held: z
+    .boolean()
+    .optional()
+    .describe('Spec has asked for it after its failure, in vain: who asks for another image now has answered it.'),
 });
 
 const count = z.int().min(0);
@@ -346,6 +350,9 @@ const status = z.object({
   firstStartDeadline: time
     .optional()
     .describe('Until when its first start waits at most for more nodes that are getting the image.'),
+  fallbackImage: fixedImage
+    .optional()
+    .describe('The default version that it runs in place of an image that cannot be had.'),
   assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
   assignedTime: time.optional().describe('When a rollout assigned it.'),
   assignedRetryToken: z

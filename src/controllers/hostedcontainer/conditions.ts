@@ -1,12 +1,10 @@
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
 import { imageName } from '../../api/images.ts';
-import { findCondition } from '../../runtime/conditions.ts';
 import { interruptionText } from '../interruption.ts';
 import { interruptionOf } from './attempt.ts';
 import { isFollower, matchesTarget } from './target.ts';
 import type { Target } from './target.ts';
 import { lastKnownGood } from './last-known-good.ts';
-import type { Observed } from './observed.ts';
 import { progressConditions } from './progress.ts';
 import { isReason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
@@ -69,10 +67,10 @@ function noWayBack({ status }: Input): string {
   return `${good.image}${bytes} ran well, but no OSImage has these bytes any more: publish them again to go back`;
 }
 
-/** The failure that the last attempt was reverted for, until somebody has accepted it. */
-function revertedFrom({ target, status, observed }: Input) {
+/** The failure that the last attempt was reverted for, until somebody has answered it. */
+function revertedFrom({ target, status }: Input) {
   const last = newest(status);
-  if (target.isAttempt || last?.outcome !== 'Reverted' || acceptedGood(observed)) return undefined;
+  if (target.isAttempt || last?.outcome !== 'Reverted' || last.held === true) return undefined;
   // Its name means the bytes that ran well again: somebody has seen to it.
   if (target.image && last.image === imageName(target.image)) return undefined;
   return findFailed(status, last);
@@ -89,7 +87,7 @@ function blockedReason(
 ): Pick<Stated, 'reason' | 'message'> {
   const { onFailure } = observed.container.spec.upgrade;
   const how = `${failure.image} failed (${tries(failure.attempts)}). ${failure.reason}: ${failure.message}`;
-  if (onFailure === 'Hold') {
+  if (onFailure === 'Hold' && !isFollower(observed)) {
     return {
       reason: 'Held',
       message: `${good} is held, because ${how}. Change spec.image, or upgrade.retryToken to try again`,
@@ -108,12 +106,6 @@ function blockedReason(
 function notWritten(status: HostedContainerStatus): string {
   const message = newest(status)?.message;
   return message === undefined ? '' : `. ${message}`;
-}
-
-/** Somebody saw that the asked version failed before and has asked for the good one since: nothing is wrong any more. */
-function acceptedGood(o: Observed): boolean {
-  const before = findCondition(o.container.status?.conditions, 'Upgraded')?.reason;
-  return before === 'FailedBefore' || before === 'Held' || before === 'UpToDate';
 }
 
 const tries = (attempts: number): string => (attempts === 1 ? 'tried once' : `tried ${attempts} times`);

@@ -90,6 +90,21 @@ describe('start', () => {
 });
 
 describe('resolution', () => {
+  test('who has fallen back does so again when its image was away for a moment', () => {
+    const w = world({ image: 'os:v9' });
+    w.defaults.set('os', 'v2');
+    w.settle();
+    w.pass(15);
+    const image = w.images.get('os:v2');
+    w.images.delete('os:v2');
+    w.pass(5);
+    expect([w.image, w.condition('ImageResolved')]).toEqual(['os:v2', 'False/UnknownImage']);
+    if (image) w.images.set('os:v2', image);
+    w.pass(5);
+    expect([w.image, w.condition('ImageResolved')]).toEqual(['os:v2', 'True/FallbackToDefault']);
+    expectValidStatus(w.object);
+  });
+
   test('an unknown image falls back to the default version with a warning, and moves when it becomes Ready', () => {
     const w = world({ image: 'os:v9' });
     w.defaults.set('os', 'v2');

@@ -26,6 +26,7 @@ import type { Action, Failure, Observed, Plan } from './observed.ts';
 import { closeNewest, findFailure, isOf, newest, recordFailure } from './history.ts';
 import { countDeletion } from './taken-pod.ts';
 import { mainStatus } from './outcome.ts';
+import { rememberAnswers } from './answers.ts';
 import { ensureAttempt, replaceEnded, trackAttempt, watchPod } from './watch.ts';
 import type { Decision } from './watch.ts';
 import { wayBackOf } from './way-back.ts';
@@ -42,7 +43,7 @@ export function planHostedContainer(seen: Observed): Plan {
   const before = o.container.status ?? {};
   const target = chooseTarget(o);
   if (target.image && mustRevertSpec(o, target) && !isRevertTried(o)) return planRevert(o, imageName(target.image));
-  const settled = settleRevert(o, target, assign(before, o, target));
+  const settled = rememberAnswers(o, target, settleRevert(o, target, assign(before, o, target)));
   const tracked = countDeletion(o, target, trackAttempt(o, target, settled));
   const decision = decide(o, target, tracked);
   if (decision.query) return { queries: [decision.query], actions: [], status: before, events: [] };

@@ -79,7 +79,9 @@ function resolveFixed(container: HostedContainer, catalog: Catalog, os: string, 
   return fallBack(container, catalog, os, found.message) ?? { status: 'False', ...found };
 }
 
+/** It runs the default version in place of what it asks for. An earlier version of the operator remembered it by the reason alone. */
 const fellBackBefore = ({ status }: HostedContainer): boolean =>
+  status?.fallbackImage !== undefined ||
   findCondition(status?.conditions, 'ImageResolved')?.reason === 'FallbackToDefault';
 
 function fallBack(container: HostedContainer, catalog: Catalog, os: string, why: string): Resolution | undefined {

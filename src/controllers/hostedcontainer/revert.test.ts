@@ -80,3 +80,95 @@ describe('spec.image that may not be written back', () => {
     expect([w.condition('Upgraded'), w.condition('Reconciling')]).toEqual(['False/Reverted', 'False/Settled']);
   });
 });
+
+describe('who went back to the good version has answered the failure', () => {
+  const upgrade = (w: World, onFailure: 'RevertSpec' | 'Hold') => ({ ...w.object.spec.upgrade, onFailure });
+
+  /** A container on v1 again: somebody has seen that v2 is not tried again, and asks for v1. */
+  function answered(onFailure: 'RevertSpec' | 'Hold'): World {
+    const w = failing();
+    w.edit({ upgrade: upgrade(w, onFailure) });
+    w.pass(30);
+    w.edit({ image: 'os:v2' });
+    w.pass(5);
+    expect(w.condition('Upgraded')).toBe(onFailure === 'Hold' ? 'False/Held' : 'False/FailedBefore');
+    w.edit({ image: 'os:v1' });
+    w.pass(5);
+    expect(w.condition('Upgraded')).toBe('True/UpToDate');
+    return w;
+  }
+
+  /** What changes the conditions for a while. */
+  const meanwhile: [string, (w: World) => void, (w: World) => void][] = [
+    ['it was suspended', (w) => w.edit({ suspend: true }), (w) => w.edit({ suspend: false })],
+    ['it was restarted', (w) => w.edit({ restartToken: 'again' }), () => undefined],
+    ['another shape of it was asked for', (w) => w.edit({ args: ['-x'] }), () => undefined],
+    [
+      'a node could not take it',
+      (w) => {
+        w.nodes = [];
+        w.deletePod(true);
+      },
+      (w) => (w.nodes = [node('node-1', ['os:v1', 'os:v2'])]),
+    ],
+    [
+      'an unknown image was asked for',
+      (w) => w.edit({ image: 'os:v8', imagePolicy: 'Strict' }),
+      (w) => w.edit({ image: 'os:v1' }),
+    ],
+  ];
+
+  test.each(['RevertSpec', 'Hold'] as const)('whatever comes between: with %s', (onFailure) => {
+    const found = meanwhile.map(([what, begin, end]) => {
+      const w = answered(onFailure);
+      begin(w);
+      w.pass(10);
+      end(w);
+      w.pass(10);
+      expectValidStatus(w.object);
+      return [what, w.condition('Upgraded'), w.condition('Ready')];
+    });
+    expect(found).toEqual(meanwhile.map(([what]) => [what, 'True/UpToDate', 'True/Running']));
+  });
+
+  test('also when an earlier version of the operator saw the answer: by what it said then', () => {
+    const w = answered('Hold');
+    const [last, ...others] = w.object.status?.history ?? [];
+    const { held: _held, ...earlier } = last ?? { image: 'os:v2', startTime: '' };
+    w.object = { ...w.object, status: { ...w.object.status, history: [earlier, ...others] } };
+    w.pass(5);
+    w.edit({ suspend: true });
+    w.pass(10);
+    w.edit({ suspend: false });
+    w.pass(10);
+    expect(w.condition('Upgraded')).toBe('True/UpToDate');
+  });
+
+  test('but who has not seen it yet still reads of it', () => {
+    const w = failing();
+    w.pass(30);
+    expect(w.condition('Upgraded')).toBe('False/Reverted');
+    w.edit({ suspend: true });
+    w.pass(10);
+    w.edit({ suspend: false, args: ['-x'] });
+    w.pass(10);
+    expect(w.condition('Upgraded')).toBe('False/Reverted');
+  });
+
+  test.each(['RevertSpec', 'Hold'] as const)(
+    'one that follows the default version has asked for nothing: %s',
+    (how) => {
+      const w = new World({ image: 'os' });
+      for (const name of ['os:v1', 'os:v2']) w.images.set(name, osImage(name));
+      w.nodes = [node('node-1', ['os:v1', 'os:v2'])];
+      w.defaults.set('os', 'v1');
+      w.edit({ upgrade: upgrade(w, how) });
+      w.settle();
+      w.pass(15);
+      w.behaviours.set('os:v2', 'crashes');
+      w.object = { ...w.object, status: { ...w.object.status, assignedImage: 'os:v2' } };
+      w.pass(30);
+      expect([w.image, w.condition('Upgraded')]).toEqual(['os:v1', 'False/Reverted']);
+    },
+  );
+});
