@@ -15,7 +15,7 @@ const floors: Record<string, string[]> = {
   agent: ['api', 'runtime', 'system', 'kube', 'image'],
   builder: ['api', 'runtime', 'system', 'image'],
   page: ['cli'],
-  cli: ['api', 'runtime', 'system', 'kube', 'controllers', 'image', 'builder'],
+  cli: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'image', 'builder'],
   cmd: ['api', 'runtime', 'system', 'kube', 'pod', 'controllers', 'image', 'agent', 'builder', 'cli', 'mounts'],
 };
 
@@ -36,6 +36,7 @@ const rooms: Record<string, string[]> = {
   'agent/status': ['store', 'fetch', 'state'],
   'controllers/hostedcontainer': ['*'],
   'controllers/imagedistribution': ['*', 'hostedcontainer'],
+  'controllers/imagedistribution/forecast': ['activation', 'rollout'],
   'controllers/imagedistribution/rollout': [],
   'controllers/imagedistribution/rollout/gates': ['observed'],
   'controllers/metrics': ['imagedistribution'],
@@ -54,6 +55,7 @@ const rooms: Record<string, string[]> = {
   'cli/check': ['cluster', 'scene'],
   'cli/lint': ['command'],
   'cli/packages': ['command'],
+  'cli/plan': ['command', 'lint', 'scene', 'terminal'],
   'cli/support': ['check', 'cluster', 'output'],
   'cli/views': ['rollout', 'scene', 'terminal'],
   'cli/write': ['command', 'follow', 'names', 'scene', 'terminal', 'time'],
@@ -67,6 +69,7 @@ const rooms: Record<string, string[]> = {
     'fleet',
     'lint',
     'packages',
+    'plan',
     'rollout',
     'scene',
     'support',

@@ -26,6 +26,7 @@ import { upgrade } from './commands/upgrade.ts';
 import { wait } from './commands/wait.ts';
 import { resume, suspend } from './commands/suspend.ts';
 import { check } from './commands/check.ts';
+import { plan } from './commands/plan.ts';
 import { lint } from './commands/lint.ts';
 import { supportBundle } from './commands/support-bundle.ts';
 import { whoHas } from './commands/who-has.ts';
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   suspend,
   resume,
   wait,
+  plan,
   rolloutStatus,
   rolloutPause,
   rolloutResume,

@@ -6,7 +6,7 @@ import type { Observed } from './observed.ts';
 import type { Pace } from './pace.ts';
 import type { RolloutWriter } from './rollout/writer.ts';
 import type { GateAnswer } from './rollout/observed.ts';
-import { windowProblem, windowState } from './rollout/windows.ts';
+import { windowOf } from './rollout/windows.ts';
 
 interface Sight {
   caches: Caches;
@@ -25,7 +25,6 @@ export function observe({ caches, writer, pace, distribution, answers }: Sight):
   const followers = activate.existingContainers
     ? caches.containers.store.byIndex(byOS, parseReference(image).os).map((it) => writer.newest(it))
     : [];
-  const problem = windows?.map(windowProblem).find((it) => it !== undefined);
   return {
     distribution,
     image: imageOf(caches, image),
@@ -37,7 +36,7 @@ export function observe({ caches, writer, pace, distribution, answers }: Sight):
     fleet: {
       distributions: caches.distributions.store.list(),
       containers: followers,
-      window: { ...windowState(windows, now), problem },
+      window: windowOf(windows, now),
       answers,
     },
   };

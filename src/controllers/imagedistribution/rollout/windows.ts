@@ -25,6 +25,14 @@ export function windowState(windows: readonly Window[] | undefined, now: Date): 
   return stateUntil(true, endOfAll(schedules, end));
 }
 
+/** The same, with what keeps one of the windows from ever opening: what a rollout is decided by. */
+export function windowOf(
+  windows: readonly Window[] | undefined,
+  now: Date,
+): WindowState & { problem: string | undefined } {
+  return { ...windowState(windows, now), problem: windows?.map(windowProblem).find((it) => it !== undefined) };
+}
+
 /** Why a window can never open, for people; undefined when it is well. */
 export function windowProblem(window: Window): string | undefined {
   const parsed = parse(window);
