@@ -11,7 +11,7 @@ import type { Context } from '../command.ts';
 import { documentsOf } from '../lint/documents.ts';
 import { imageNameOf } from '../names.ts';
 import { isStructured, structured } from '../output.ts';
-import { foresee } from '../plan/foresee.ts';
+import { durationsAround, foresee } from '../plan/foresee.ts';
 import type { Foreseen } from '../plan/foresee.ts';
 import { renderPlan } from '../plan/render.ts';
 import { madeUpContainers, readFleet, readFromFile, withoutSelector } from '../plan/subject.ts';
@@ -65,8 +65,10 @@ real one. Nothing is written. How long an upgrade takes is measured in the histo
       throw new UsageError('Give the name of an ImageDistribution, or -f FILE');
     const now = context.now();
     const times = {
-      upgradeSeconds:
-        values['upgrade-time'] === undefined ? undefined : secondsOf('upgrade-time', values['upgrade-time']),
+      upgrade:
+        values['upgrade-time'] === undefined
+          ? undefined
+          : durationsAround(secondsOf('upgrade-time', values['upgrade-time'])),
       fetchSeconds: values['fetch-time'] === undefined ? undefined : secondsOf('fetch-time', values['fetch-time']),
     };
     const subject = await subjectOf(context, { name, file: values.filename, image: values.image, count });

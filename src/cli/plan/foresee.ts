@@ -13,8 +13,8 @@ import { CommandError } from '../command.ts';
 
 /** What a user may say of the times. */
 export interface Times {
-  /** From being moved to Ready. */
-  upgradeSeconds: number | undefined;
+  /** From being moved to Ready; undefined: as measured in the fleet. */
+  upgrade: Durations | undefined;
   /** One node fetching and unpacking the image. */
   fetchSeconds: number | undefined;
 }
@@ -65,11 +65,17 @@ export function foresee(subject: Subject, times: Times, failing: number, madeUpN
   return { subject, forecast: found, lacking, distributionSeconds, fetchSeconds, paused: asked.paused };
 }
 
-function durationsOf({ scene, madeUp }: Subject, { upgradeSeconds }: Times, os: string): Durations {
-  if (upgradeSeconds !== undefined)
-    return { least: upgradeSeconds / 2, typical: upgradeSeconds, most: upgradeSeconds * 2, measured: 0 };
-  return madeUp ? assumedDurations : measureDurations(scene.containers, os);
+function durationsOf({ scene, madeUp }: Subject, { upgrade }: Times, os: string): Durations {
+  return upgrade ?? (madeUp ? assumedDurations : measureDurations(scene.containers, os));
 }
+
+/** What a user says of the usual time, with bounds around it. */
+export const durationsAround = (seconds: number): Durations => ({
+  least: seconds / 2,
+  typical: seconds,
+  most: seconds * 2,
+  measured: 0,
+});
 
 function nodesLacking({ distribution, nodes, scene }: Subject, image: ReturnType<typeof assumeReady>) {
   const stores = new Map(scene.nodeStores.map((store) => [store.metadata.name, store]));

@@ -21,7 +21,7 @@ import { span } from './times.ts';
 import { warningsOf } from './warnings.ts';
 
 const now = new Date('2026-01-01T12:00:00Z');
-const never = { upgradeSeconds: undefined, fetchSeconds: undefined };
+const never = { upgrade: undefined, fetchSeconds: undefined };
 
 function follower(name: string, changes: Partial<HostedContainer['status']> = {}, spec: object = {}): HostedContainer {
   const made = container({ image: 'os', ...spec });

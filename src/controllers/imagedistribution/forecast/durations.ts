@@ -33,6 +33,12 @@ export function measureDurations(containers: readonly HostedContainer[], os: str
     .sort((a, b) => a - b);
   if (seconds.length === 0) return assumedDurations;
   const at = (part: number) => seconds[Math.min(seconds.length - 1, Math.floor(part * seconds.length))] ?? 0;
+  const rounded = (value: number) => Math.round(value * 10) / 10;
   // Times in a status are whole seconds.
-  return { least: Math.max(0, at(0.05) - 1), typical: at(0.5), most: at(0.95) + 1, measured: seconds.length };
+  return {
+    least: rounded(Math.max(0, at(0.05) - 1)),
+    typical: rounded(at(0.5)),
+    most: rounded(at(0.95) + 1),
+    measured: seconds.length,
+  };
 }

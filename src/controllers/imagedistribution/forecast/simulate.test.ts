@@ -83,6 +83,13 @@ describe('a rollout is simulated', () => {
     expect(seconds(result.haltTime, f)).toBe(90);
   });
 
+  test('one that fails and is back at once holds up nothing', () => {
+    const f = new Followers(3, { canary: { count: 2, soakSeconds: 0 }, maxUnavailable: 1, maxFailures: 2 });
+    const result = run(f, { failing: 2, upgradeSeconds: () => 0, failureSeconds: () => 0 });
+    expect(result.reason).toBe('RolledOut');
+    expect(seconds(result.completionTime, f)).toBeLessThan(1);
+  });
+
   test('a canary that fails is replaced while that is tolerated', () => {
     const f = new Followers(3, { canary: { count: 1, soakSeconds: 0 }, maxFailures: 1 });
     const result = run(f, { failing: 1 });

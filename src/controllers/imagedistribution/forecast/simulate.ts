@@ -210,8 +210,11 @@ function move(run: Run, assignment: Assignment): void {
   const fails = isOn && (body.ill ? !lives.heals : run.failuresLeft > 0);
   if (isOn && !body.ill && fails) run.failuresLeft -= 1;
   const seconds = fails ? lives.failureSeconds(body.container) : lives.upgradeSeconds(body.container);
-  body.next = { time: run.now.getTime() + seconds * 1000, what: fails ? 'fails' : 'arrives' };
+  body.next = { time: later(run.now, seconds), what: fails ? 'fails' : 'arrives' };
 }
+
+/** What takes no time happens at the next moment: the clock goes on to times that are still to come. */
+const later = (now: Date, seconds: number): number => now.getTime() + Math.max(1, seconds * 1000);
 
 function note(run: Run, plan: RolloutPlan): void {
   for (const { container, image, back = false } of plan.assign) {
@@ -246,7 +249,7 @@ function letHappen(run: Run): void {
 
 function fail(run: Run, body: Body, shape: Parameters<typeof failed>[1]): void {
   body.container = failed(body.container, shape, run.now);
-  const time = run.now.getTime() + run.scenario.lives.upgradeSeconds(body.container) * 1000;
+  const time = later(run.now, run.scenario.lives.upgradeSeconds(body.container));
   if (!body.ill) body.next = { time, what: 'recovers' };
 }
 
