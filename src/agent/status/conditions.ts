@@ -1,6 +1,7 @@
 import type { NodeStoreStatus, StoredImage } from '../../api/nodestore.ts';
+import { above, stateConditions } from '../../runtime/condition-table.ts';
+import type { ConditionRow, Finding, Stated } from '../../runtime/condition-table.ts';
 import { setConditions } from '../../runtime/conditions.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
 import { deathLimit, exhausted } from '../fetch/backoff.ts';
 import type { Leftover } from '../store/remove.ts';
 import { removalDeathMessage } from './image-status.ts';
@@ -22,13 +23,18 @@ export interface StatusInput {
   now: Date;
 }
 
-type Case = Pick<NewCondition, 'status' | 'reason' | 'message'>;
+/** Ready sums up the images. Stalled follows from it and from what cannot go, and Reconciling from Stalled; so never both. */
+const table: readonly ConditionRow<StatusInput>[] = [
+  { type: 'Ready', rules: [fetchFailed, tooManyImages, fetchRetrying, fetching, pending, allStored] },
+  { type: 'Stalled', rules: [storingNeedsPerson, removalNeedsPerson, notStalled] },
+  { type: 'Reconciling', rules: [waitsForPerson, busyFetching, busyDeleting, leftover, settled] },
+];
 
 /** The whole status of a NodeStore; equal to the one before when nothing has changed. */
 export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
   const { generation, before, now } = input;
   const observedGeneration = generation !== undefined ? { observedGeneration: generation } : {};
-  const conditions = setConditions(before?.conditions, statedOf(input), generation, now);
+  const conditions = setConditions(before?.conditions, stateConditions(table, input), generation, now);
   return {
     ...observedGeneration,
     conditions,
@@ -64,63 +70,79 @@ function countsOf({ desired: all, images }: StatusInput): NonNullable<NodeStoreS
 const first = (images: readonly StoredImage[], state: StoredImage['state']) => images.find((it) => it.state === state);
 const summaryOf = (image: StoredImage) => `${imageName(image)}: ${image.reason ?? image.state}: ${image.message ?? ''}`;
 
-/** Wanted images of which there is no room to tell. */
-function untold({ desired, images }: StatusInput): Pick<NewCondition, 'reason' | 'message'> | undefined {
+function fetchFailed({ images }: StatusInput): Finding | undefined {
+  const failed = first(images, 'Failed');
+  return failed && { status: 'False', reason: 'FetchFailed', message: summaryOf(failed) };
+}
+
+/** Desired images for which this status has no room. */
+function tooManyImages({ desired, images }: StatusInput): Finding | undefined {
   const left = new Set(fittingImages(images, desired).left);
   const missing = desired.filter((image) => left.has(imageName(image)));
   const first = missing[0];
   if (!first) return undefined;
   const message = `This status has no room for ${missing.length} images, such as ${imageName(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
-  return { reason: 'TooManyImages', message };
+  return { status: 'False', reason: 'TooManyImages', message };
 }
 
-/** First hit wins. */
-function ready(input: StatusInput): Case {
-  const { desired, images } = input;
-  const failed = first(images, 'Failed');
-  if (failed) return { status: 'False', reason: 'FetchFailed', message: summaryOf(failed) };
-  const left = untold(input);
-  if (left) return { status: 'False', ...left };
+function fetchRetrying({ images }: StatusInput): Finding | undefined {
   const retrying = images.find((it) => it.state === 'Pending' && it.attempts);
-  if (retrying) return { status: 'False', reason: 'FetchRetrying', message: summaryOf(retrying) };
-  const fetching = first(images, 'Fetching');
-  if (fetching) return { status: 'False', reason: 'Fetching', message: `Fetches ${imageName(fetching)}` };
-  const pending = first(images, 'Pending');
-  if (pending) return { status: 'False', reason: pending.reason ?? 'Pending', message: summaryOf(pending) };
+  return retrying && { status: 'False', reason: 'FetchRetrying', message: summaryOf(retrying) };
+}
+
+function fetching({ images }: StatusInput): Finding | undefined {
+  const fetched = first(images, 'Fetching');
+  return fetched && { status: 'False', reason: 'Fetching', message: `Fetches ${imageName(fetched)}` };
+}
+
+function pending({ images }: StatusInput): Finding | undefined {
+  const waiting = first(images, 'Pending');
+  return waiting && { status: 'False', reason: waiting.reason ?? 'Pending', message: summaryOf(waiting) };
+}
+
+function allStored({ desired }: StatusInput): Finding {
   const count = desired.filter(({ retained }) => !retained).length;
   return { status: 'True', reason: 'AllStored', message: `Stores all ${count} wanted images` };
 }
 
-/** What is done of itself, Reconciling or Stalled, follows from why it is not Ready, or from what cannot go; so never both. */
-function statedOf(input: StatusInput): NewCondition[] {
-  const state = ready(input);
-  const cause = [state, leftover(input)].find((it) => it && endOf(it.reason) === 'Person');
-  const stalled: Case = cause
-    ? { ...cause, status: 'True' }
-    : { status: 'False', reason: 'Done', message: 'No action required' };
-  return [
-    { type: 'Reconciling', ...(cause ? waitsForPerson : reconciling(input)) },
-    { type: 'Stalled', ...stalled },
-    { type: 'Ready', ...state },
-  ];
+function storingNeedsPerson(_input: StatusInput, stated: readonly Stated[]): Finding | undefined {
+  const ready = above(stated, 'Ready');
+  return endOf(ready.reason) === 'Person' ? { ...ready, status: 'True' } : undefined;
+}
+
+function removalNeedsPerson(input: StatusInput): Finding | undefined {
+  const left = leftover(input);
+  return left && endOf(left.reason) === 'Person' ? left : undefined;
+}
+
+function notStalled(): Finding {
+  return { status: 'False', reason: 'Done', message: 'No action required' };
 }
 
 /** What else is under way then is reported of each image. */
-const waitsForPerson: Case = { status: 'False', reason: 'Done', message: 'A person must act: see Stalled' };
+function waitsForPerson(_input: StatusInput, stated: readonly Stated[]): Finding | undefined {
+  if (above(stated, 'Stalled').status !== 'True') return undefined;
+  return { status: 'False', reason: 'Done', message: 'A person must act: see Stalled' };
+}
+
+function busyFetching({ images }: StatusInput): Finding | undefined {
+  const busy = first(images, 'Fetching') ?? first(images, 'Pending');
+  return busy && { status: 'True', reason: 'Fetching', message: `Fetching ${imageName(busy)}` };
+}
+
+function busyDeleting({ images }: StatusInput): Finding | undefined {
+  const deleting = first(images, 'Deleting');
+  return deleting && { status: 'True', reason: 'Deleting', message: `Deleting ${imageName(deleting)}` };
+}
 
 /** What is left of a removal that killed agents takes room and keeps no image from being stored. */
-function leftover({ leftovers = [] }: StatusInput): Case | undefined {
+function leftover({ leftovers = [] }: StatusInput): Finding | undefined {
   const worst = leftovers.toSorted((a, b) => b.deaths - a.deaths)[0];
   if (!worst) return undefined;
   const reason = exhausted(worst.deaths, deathLimit) ? 'RemovalFailed' : 'RemovalRetrying';
   return { status: 'True', reason, message: removalDeathMessage(worst) };
 }
 
-function reconciling(input: StatusInput): Case {
-  const { images } = input;
-  const busy = first(images, 'Fetching') ?? first(images, 'Pending');
-  if (busy) return { status: 'True', reason: 'Fetching', message: `Fetching ${imageName(busy)}` };
-  const deleting = first(images, 'Deleting');
-  if (deleting) return { status: 'True', reason: 'Deleting', message: `Deleting ${imageName(deleting)}` };
-  return leftover(input) ?? { status: 'False', reason: 'Done', message: 'No action required' };
+function settled(): Finding {
+  return { status: 'False', reason: 'Done', message: 'No action required' };
 }

@@ -2,13 +2,14 @@ import type { ImageDistribution, ImageDistributionStatus } from '../../api/image
 import { annotations } from '../../api/names.ts';
 import { imageObjectName, parseReference } from '../../api/images.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
+import { above } from '../../runtime/condition-table.ts';
+import type { Finding, Stated } from '../../runtime/condition-table.ts';
 import { defaultDistribution } from '../default-version.ts';
 import { condemnation } from '../images.ts';
 import { compareDistributions } from '../versions.ts';
 import type { Observed } from './observed.ts';
 
-type Activation = Pick<ImageDistributionStatus, 'activeImage' | 'previousActiveImage' | 'activationTime'>;
+export type Activation = Pick<ImageDistributionStatus, 'activeImage' | 'previousActiveImage' | 'activationTime'>;
 
 /**
  * It becomes a default version when all its nodes have the image, and stays so while nodes come and go. Until then, and when
@@ -61,34 +62,62 @@ const withPrevious = (activeImage: string, previous: string | undefined, activat
   activationTime,
 });
 
-export function activatedCondition(o: Observed, activation: Activation, distributed: boolean): NewCondition {
-  const { activeImage } = activation;
-  const { distribution, image } = o;
-  const type = 'Activated';
-  const { spec } = distribution;
-  const { os, version = '' } = parseReference(spec.image);
+interface Input {
+  o: Observed;
+  activation: Activation;
+}
+
+/** The default version while this image is not. */
+const meanwhile = ({ activeImage }: Activation): string =>
+  activeImage === undefined ? '' : `; ${activeImage} is it until then`;
+
+const isActive = ({ o, activation }: Input): boolean => activation.activeImage === o.distribution.spec.image;
+
+export function superseded({ o, activation }: Input): Finding | undefined {
+  const { distribution } = o;
+  if (!isActive({ o, activation })) return undefined;
+  const { os } = parseReference(distribution.spec.image);
   const others = o.fleet.distributions.filter(({ metadata }) => metadata.name !== distribution.metadata.name);
   const giver = defaultDistribution(os, [...others, { ...distribution, status: activation }]);
-  if (activeImage === spec.image && giver && giver.metadata.name !== distribution.metadata.name) {
-    const gives = giver.status?.activeImage ?? '';
-    const message = `New containers of ${os} run ${gives} of ImageDistribution ${giver.metadata.name}, whose version is not below ${spec.image}. For this one instead, set spec.activate.newContainers to false there, or delete it`;
-    return { type, status: 'False', reason: 'Superseded', message };
-  }
-  if (activeImage === spec.image)
-    return { type, status: 'True', reason: 'NewContainers', message: `New containers of ${os} run ${activeImage}` };
-  if (!spec.activate.newContainers)
-    return { type, status: 'False', reason: 'NotRequested', message: 'spec.activate.newContainers is false' };
-  const meanwhile = activeImage === undefined ? '' : `; ${activeImage} is it until then`;
-  if (condemnation(image) !== undefined) {
-    const name = imageObjectName({ os, version });
-    const message = `OSImage ${name} is condemned, so it is not the default version before its annotation ${annotations.condemned} is removed${meanwhile}`;
-    return { type, status: 'False', reason: 'ImageCondemned', message };
-  }
-  const upper = distributed ? awaited(o) : undefined;
-  if (upper) {
-    const message = `${os} has no default version yet, and ImageDistribution ${upper.metadata.name} names the version above, ${upper.spec.image}, which is on its way to the nodes${meanwhile}`;
-    return { type, status: 'False', reason: 'WaitingForOther', message };
-  }
-  const message = `It becomes the default version when all selected nodes have it${meanwhile}`;
-  return { type, status: 'False', reason: 'WaitingForNodes', message };
+  if (!giver || giver.metadata.name === distribution.metadata.name) return undefined;
+  const gives = giver.status?.activeImage ?? '';
+  const message = `New containers of ${os} run ${gives} of ImageDistribution ${giver.metadata.name}, whose version is not below ${distribution.spec.image}. For this one instead, set spec.activate.newContainers to false there, or delete it`;
+  return { status: 'False', reason: 'Superseded', message };
+}
+
+export function newContainers(input: Input): Finding | undefined {
+  if (!isActive(input)) return undefined;
+  const { image } = input.o.distribution.spec;
+  return {
+    status: 'True',
+    reason: 'NewContainers',
+    message: `New containers of ${parseReference(image).os} run ${image}`,
+  };
+}
+
+export function notRequested({ o: { distribution } }: Input): Finding | undefined {
+  return distribution.spec.activate.newContainers
+    ? undefined
+    : { status: 'False', reason: 'NotRequested', message: 'spec.activate.newContainers is false' };
+}
+
+export function imageCondemned({ o: { distribution, image }, activation }: Input): Finding | undefined {
+  if (condemnation(image) === undefined) return undefined;
+  const { os, version = '' } = parseReference(distribution.spec.image);
+  const name = imageObjectName({ os, version });
+  const message = `OSImage ${name} is condemned, so it is not the default version before its annotation ${annotations.condemned} is removed${meanwhile(activation)}`;
+  return { status: 'False', reason: 'ImageCondemned', message };
+}
+
+export function waitingForOther({ o, activation }: Input, stated: readonly Stated[]): Finding | undefined {
+  const upper = above(stated, 'Distributed').status === 'True' ? awaited(o) : undefined;
+  if (!upper) return undefined;
+  const { os } = parseReference(o.distribution.spec.image);
+  const message = `${os} has no default version yet, and ImageDistribution ${upper.metadata.name} names the version above, ${upper.spec.image}, which is on its way to the nodes${meanwhile(activation)}`;
+  return { status: 'False', reason: 'WaitingForOther', message };
+}
+
+export function waitingForNodes({ activation }: Input): Finding {
+  const message = `It becomes the default version when all selected nodes have it${meanwhile(activation)}`;
+  return { status: 'False', reason: 'WaitingForNodes', message };
 }

@@ -3,7 +3,8 @@ import type { Action, GateQuery, Observed, Plan } from './observed.ts';
 import { isNews } from './pace.ts';
 import { eventsFor } from './rollout/events.ts';
 import type { RolloutPlan } from './rollout/observed.ts';
-import { progressMilliseconds, statusOf } from './status.ts';
+import { progressMilliseconds } from './counts.ts';
+import { statusOf } from './status.ts';
 
 /** That an agent speaks of something else again makes no event. */
 const unreachableMilliseconds = 60_000;

@@ -1,11 +1,12 @@
 import type { NodeStore, StoredImage } from '../../api/nodestore.ts';
 import type { Layout, OSImage, OSImageSpec, OSImageStatus } from '../../api/osimage.ts';
 import { effectiveDefaults } from '../../api/defaults.ts';
+import type { Finding } from '../../runtime/condition-table.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { digestOf } from '../images.ts';
 import { storedImage } from '../node-images.ts';
-import type { Observed, Stated } from './observed.ts';
+import type { Observed } from './observed.ts';
 
 /**
  * What an image is, as a node found it that has unpacked and verified it. All nodes unpack the same bytes, so one report is enough: it
@@ -104,21 +105,29 @@ function sameShape(a: Layout | undefined, b: Layout | undefined): boolean {
 
 const mostNamed = 5;
 
-/** Whether the nodes agree on what the image is; nothing before the first report. */
-export function consistentCondition(o: Observed, facts: Facts): Stated[] {
-  const type = 'Consistent';
-  const { factsFrom } = facts;
-  if (!factsFrom) return [];
+interface Input {
+  o: Observed;
+  facts: Facts;
+}
+
+/** Whose report the facts are. */
+const sourceOf = ({ node }: NonNullable<Facts['factsFrom']>): string => node ?? 'the node that verified it first';
+
+/** The first report is what the others are compared with: there is nothing to say before it. */
+export function nodesDiffer({ o, facts }: Input): Finding | undefined {
+  if (!facts.factsFrom) return undefined;
   const others = reportsOf(o.stores, o.image)
     .map((report) => ({ node: report.node, fields: differences(facts, report, o.image.spec) }))
     .filter(({ fields }) => fields.length > 0);
-  const [first] = others;
-  const source = factsFrom.node === undefined ? 'the node that verified it first' : factsFrom.node;
-  if (!first) {
-    return [{ type, status: 'True', reason: 'Agreed', message: `Every node reports what ${source} found in it` }];
-  }
+  if (others.length === 0) return undefined;
+  const source = sourceOf(facts.factsFrom);
   const names = others.slice(0, mostNamed).map(({ node, fields }) => `${node} (${fields.join(', ')})`);
   const more = others.length > mostNamed ? ` and ${others.length - mostNamed} more` : '';
   const message = `${names.join(', ')}${more} reported something else of the same bytes than ${source}, and does not count. Cordon the node and look at its agent and its disk; if ${source} was wrong, create another version`;
-  return [{ type, status: 'False', reason: 'NodesDiffer', message }];
+  return { status: 'False', reason: 'NodesDiffer', message };
+}
+
+export function agreed({ facts: { factsFrom } }: Input): Finding | undefined {
+  if (!factsFrom) return undefined;
+  return { status: 'True', reason: 'Agreed', message: `Every node reports what ${sourceOf(factsFrom)} found in it` };
 }

@@ -1,27 +1,41 @@
-import type { OSImage } from '../../api/osimage.ts';
 import { missingParts } from '../../pod/missing.ts';
 import { overlayTooSmall } from '../../pod/validate.ts';
 import { imageWritable } from '../../pod/volumes.ts';
+import type { Finding } from '../../runtime/condition-table.ts';
 import { truncate } from '../../runtime/text.ts';
 import type { Facts } from './facts.ts';
-import type { Stated } from './observed.ts';
+import type { Observed } from './observed.ts';
 
 const longestMessage = 4096;
 
-/** Whether containers have all of the image; nothing before its layout is known. */
-export function layoutCondition({ spec }: OSImage, { layout, defaults = {} }: Facts): Stated[] {
-  if (!layout) return [];
-  const type = 'LayoutComplete';
-  const shape = { os: spec.os, version: spec.version, layout, defaults, writable: spec.writable };
-  const missing = missingParts(shape);
-  const tooSmall = overlayTooSmall(shape, imageWritable(shape));
-  if (tooSmall !== undefined) {
-    const message = `Containers that do not set spec.writable cannot start. ${[tooSmall, ...missing].join('. ')}`;
-    return [{ type, status: 'False', reason: 'OverlayTooSmall', message: truncate(message, longestMessage) }];
-  }
-  if (missing.length === 0) {
-    const message = 'Containers have everything on top of the image, and can write to its volumes';
-    return [{ type, status: 'True', reason: 'AllMounted', message }];
-  }
-  return [{ type, status: 'False', reason: 'PartsMissing', message: truncate(missing.join('. '), longestMessage) }];
+interface Input {
+  o: Observed;
+  facts: Facts;
+}
+
+/** Unknown before the layout is. */
+function shapeOf({ o, facts: { layout, defaults = {} } }: Input) {
+  const { os, version, writable } = o.image.spec;
+  return layout && { os, version, layout, defaults, writable };
+}
+
+export function overlaySmall(input: Input): Finding | undefined {
+  const shape = shapeOf(input);
+  const tooSmall = shape && overlayTooSmall(shape, imageWritable(shape));
+  if (!shape || tooSmall === undefined) return undefined;
+  const problems = [tooSmall, ...missingParts(shape)].join('. ');
+  const message = `Containers that do not set spec.writable cannot start. ${problems}`;
+  return { status: 'False', reason: 'OverlayTooSmall', message: truncate(message, longestMessage) };
+}
+
+export function partsMissing(input: Input): Finding | undefined {
+  const shape = shapeOf(input);
+  const missing = shape ? missingParts(shape) : [];
+  if (missing.length === 0) return undefined;
+  return { status: 'False', reason: 'PartsMissing', message: truncate(missing.join('. '), longestMessage) };
+}
+
+export function allMounted(input: Input): Finding | undefined {
+  const message = 'Containers have everything on top of the image, and can write to its volumes';
+  return shapeOf(input) && { status: 'True', reason: 'AllMounted', message };
 }

@@ -31,7 +31,7 @@ export function planOSImage(o: Observed): Plan {
     nodes: { ready: ready.length, desired },
     ...life.status,
   };
-  const stated = conditionsOf(now, life, { ready: ready.length, desired, facts });
+  const stated = conditionsOf({ o: now, life, facts, ready: ready.length, desired });
   const conditions = setConditions(before.conditions, stated, image.metadata.generation, o.now);
   const planned = { ...status, conditions };
   return {
