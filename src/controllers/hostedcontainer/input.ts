@@ -1,8 +1,6 @@
 import type { Observed } from './observed.ts';
 import type { Target } from './target.ts';
 import type { HostedContainerStatus } from '../../api/hostedcontainer.ts';
-import type { NewCondition } from '../../runtime/conditions.ts';
-import type { Reason } from './reasons.ts';
 
 /** Why the next Pod is not made yet. */
 export interface Blocker {
@@ -29,5 +27,3 @@ export interface Input {
   blocker?: Blocker | undefined;
   status: HostedContainerStatus;
 }
-
-export type Stated = Omit<NewCondition, 'observedGeneration' | 'reason'> & { reason: Reason };

@@ -1,13 +1,14 @@
-import { notPermitted } from '../../pod/permitted.ts';
-import type { Stated } from './input.ts';
-import type { Observed } from './observed.ts';
+import { notPermitted as problemOf } from '../../pod/permitted.ts';
+import type { ConditionRule } from '../../runtime/condition-table.ts';
+import type { Input } from './input.ts';
+import type { Reason } from './reasons.ts';
 
 export const permittedType = 'Permitted';
 
-/** An earlier version let something through: what runs goes on, but no other Pod is made of it. Nothing when all is well. */
-export function permittedCondition({ container, allowedCapabilities }: Observed): Stated[] {
-  const problem = notPermitted(container, allowedCapabilities);
-  if (problem === undefined) return [];
+/** An earlier version let something through: what runs goes on, but no other Pod is made of it. */
+export const notPermitted: ConditionRule<Input, Reason> = ({ observed: { container, allowedCapabilities } }) => {
+  const problem = problemOf(container, allowedCapabilities);
+  if (problem === undefined) return undefined;
   const message = `${problem}. The Pod that runs keeps running; no other Pod is made before that`;
-  return [{ type: permittedType, status: 'False', reason: 'NotPermitted', message }];
-}
+  return { status: 'False', reason: 'NotPermitted', message };
+};

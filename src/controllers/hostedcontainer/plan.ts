@@ -10,7 +10,7 @@ import { podEnd } from '../pod-end.ts';
 import { adopt } from './adopt.ts';
 import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
-import { permittedCondition, permittedType } from './permitted.ts';
+import { permittedType } from './permitted.ts';
 import type { Blocker } from './input.ts';
 import { assign, matchesTarget, mustRevertSpec, mustUnassign, chooseTarget } from './target.ts';
 import type { Target } from './target.ts';
@@ -212,11 +212,10 @@ function describe(o: Observed, target: Target, decision: Decision): HostedContai
     selector: `${labels.hostedContainer}=${container.metadata.name}`,
   };
   const stated = conditionsOf({ observed: o, target, blocker: decision.blocker, status });
-  // Only where there is something to say: it is no part of the life of a container.
-  const earlier = removeConditions(container.status?.conditions, permittedType);
-  const all = [...stated, ...permittedCondition(o)];
-  const before = all.length > stated.length ? container.status?.conditions : earlier;
-  return { ...status, conditions: setConditions(before, all, generation, now) };
+  const before = container.status?.conditions;
+  // It is no part of the life of a container: it goes when all is well.
+  const earlier = stated.some(({ type }) => type === permittedType) ? before : removeConditions(before, permittedType);
+  return { ...status, conditions: setConditions(earlier, stated, generation, now) };
 }
 
 /** What the Pod runs, once its container has a state. */

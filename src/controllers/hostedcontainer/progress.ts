@@ -1,6 +1,8 @@
 import { matchesTarget } from './target.ts';
 import { needsPerson } from '../ends.ts';
-import type { Stated, Input } from './input.ts';
+import type { Input } from './input.ts';
+import { above } from '../../runtime/condition-table.ts';
+import type { ConditionRule, Stated } from '../../runtime/condition-table.ts';
 import type { Action } from './observed.ts';
 import { endOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
@@ -14,8 +16,8 @@ interface Cause {
 
 interface View {
   input: Input;
-  upgraded: Stated;
-  ready: Stated;
+  upgraded: Stated<Reason>;
+  ready: Stated<Reason>;
 }
 type Rule = (view: View) => Cause | undefined;
 
@@ -60,22 +62,29 @@ const rules: readonly Rule[] = [notWritten, hindered, unresolved, notUpgraded, r
 
 const isForAPerson = (cause: Cause): boolean => needsPerson(endOf(cause.reason), cause);
 
-/** Reconciling and Stalled: at most one of them is True, and neither when all is done or a person wants it so. */
-export function progressConditions(input: Input, upgraded: Stated, ready: Stated): Stated[] {
-  const cause = causeOf({ input, upgraded, ready });
-  const stalled = cause !== undefined && isForAPerson(cause);
-  const holds = (type: string, { reason, message }: Cause): Stated => ({ type, status: 'True', reason, message });
-  return [
-    cause && stalled
-      ? holds('Stalled', cause)
-      : { type: 'Stalled', status: 'False', reason: 'NotStalled', message: 'No action required' },
-    cause && !stalled
-      ? holds('Reconciling', cause)
-      : { type: 'Reconciling', status: 'False', reason: 'Settled', message: 'Nothing is being changed' },
-  ];
-}
+type Summary = ConditionRule<Input, Reason>;
 
-function causeOf(view: View): Cause | undefined {
+/** Reconciling and Stalled: at most one of them is True, and neither when all is done or a person wants it so. */
+export const stalled: Summary = (input, stated) => {
+  const cause = causeOf(input, stated);
+  return cause && isForAPerson(cause) ? { ...cause, status: 'True' } : undefined;
+};
+
+export const notStalled: Summary = () => ({ status: 'False', reason: 'NotStalled', message: 'No action required' });
+
+export const reconciling: Summary = (input, stated) => {
+  const cause = causeOf(input, stated);
+  return cause && !isForAPerson(cause) ? { ...cause, status: 'True' } : undefined;
+};
+
+export const nothingChanges: Summary = () => ({
+  status: 'False',
+  reason: 'Settled',
+  message: 'Nothing is being changed',
+});
+
+function causeOf(input: Input, stated: readonly Stated<Reason>[]): Cause | undefined {
+  const view = { input, upgraded: above(stated, 'Upgraded'), ready: above(stated, 'Ready') };
   if (endOf(view.ready.reason) === 'Wanted') return undefined;
   const causes = rules.map((rule) => rule(view)).filter((cause) => cause !== undefined);
   return causes.find(isForAPerson) ?? causes[0] ?? notReady(view);
