@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../runtime/object.ts';
+import type { Reflector } from '../runtime/reflector.ts';
+import { Store } from '../runtime/store.ts';
 import { DeletionExpectations } from './deleted-objects.ts';
 
 const now = new Date('2026-01-01T00:01:00Z');
@@ -43,5 +45,27 @@ describe('objects that this operator makes', () => {
     expect(uids(deleted.see('os.v2', []))).toEqual([]);
     deleted.forget('os.v1');
     expect(uids(deleted.see('os.v1', []))).toEqual([]);
+  });
+
+  test('are seen as soon as the cache has them, also those that go before a run looks', () => {
+    const deleted = new DeletionExpectations();
+    const store = new Store<KubeObject>(() => undefined);
+    const reflector = {
+      name: 'jobs',
+      store,
+      synced: async () => Promise.resolve(),
+    } as unknown as Reflector<KubeObject>;
+    store.set(object('earlier', 'e'));
+    const keyFor = ({ metadata }: KubeObject) => (metadata.name === 'strange' ? undefined : 'os.v1');
+    deleted.source(reflector, keyFor).start(() => undefined);
+    for (const [name, uid] of [
+      ['build', 'a'],
+      ['strange', 's'],
+    ] as const) {
+      store.set(object(name, uid));
+      store.delete(name);
+    }
+    store.delete('earlier');
+    expect(uids(deleted.see('os.v1', []))).toEqual(['e', 'a']);
   });
 });

@@ -1,4 +1,6 @@
+import type { Source } from '../runtime/controller.ts';
 import type { KubeObject } from '../runtime/object.ts';
+import type { Reflector } from '../runtime/reflector.ts';
 
 interface Memory<T> {
   /** The one that was there last, as it was seen. */
@@ -21,6 +23,22 @@ export class DeletionExpectations<T extends KubeObject> {
     memory.set(name, { ...memory.get(name), deleted: { uid, time: now.toISOString() } });
   }
 
+  /**
+   * Sees each object as soon as the cache does, from the start of the controller on: one that somebody deletes at once may be gone
+   * before a run finds it. `keyFor` gives nothing for what this operator has not made. It must come before the source of the keys.
+   */
+  source<S extends T>(reflector: Reflector<S>, keyFor: (object: S) => string | undefined): Source {
+    return {
+      name: reflector.name,
+      synced: (signal) => reflector.synced(signal),
+      start: () =>
+        reflector.store.subscribe((_key, _old, current) => {
+          const key = current && keyFor(current);
+          if (current && key !== undefined) this.#saw(this.#of(key), current);
+        }),
+    };
+  }
+
   /** What they are made for is gone. */
   forget(key: string): void {
     this.#known.delete(key);
@@ -35,16 +53,18 @@ export class DeletionExpectations<T extends KubeObject> {
   /** Sees all that is there now, and gives those that others have deleted: as they were last, until there is another of the name. */
   see(key: string, present: readonly T[]): readonly T[] {
     const memory = this.#of(key);
-    for (const object of present) {
-      const { name, uid } = object.metadata;
-      const { deleted } = memory.get(name) ?? {};
-      memory.set(name, { last: object, ...(deleted?.uid === uid && deleted !== undefined && { deleted }) });
-    }
+    for (const object of present) this.#saw(memory, object);
     const names = new Set(present.map(({ metadata }) => metadata.name));
     return [...memory].flatMap(([name, { last, deleted }]) => {
       if (!last || last.metadata.uid === deleted?.uid) return [];
       return names.has(name) && last.metadata.deletionTimestamp === undefined ? [] : [last];
     });
+  }
+
+  #saw(memory: Map<string, Memory<T>>, object: T): void {
+    const { name, uid } = object.metadata;
+    const { deleted } = memory.get(name) ?? {};
+    memory.set(name, { last: object, ...(deleted?.uid === uid && deleted !== undefined && { deleted }) });
   }
 
   #of(key: string): Map<string, Memory<T>> {

@@ -1,5 +1,7 @@
 import type { Pod } from '../../api/kubernetes/objects.ts';
+import type { Source } from '../../runtime/controller.ts';
 import { keyOf, parseKey } from '../../runtime/object.ts';
+import type { Reflector } from '../../runtime/reflector.ts';
 import { DeletionExpectations } from '../deleted-objects.ts';
 import type { Observed } from './observed.ts';
 
@@ -9,6 +11,14 @@ import type { Observed } from './observed.ts';
  */
 export class PodDeletionExpectations {
   readonly #objects = new DeletionExpectations<Pod>();
+
+  /** Sees each Pod of a container as soon as the cache does. */
+  source(pods: Reflector<Pod>, isContainer: (key: string) => boolean): Source {
+    return this.#objects.source(pods, ({ metadata }) => {
+      const key = keyOf(metadata);
+      return isContainer(key) ? key : undefined;
+    });
+  }
 
   /** The deletion of the Pod of this container was accepted. */
   add(key: string, uid: string, now: Date): void {

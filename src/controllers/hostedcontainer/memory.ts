@@ -1,6 +1,9 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
+import type { Source } from '../../runtime/controller.ts';
 import { keyOf } from '../../runtime/object.ts';
 import { MutationCache } from '../../runtime/mutation-cache.ts';
+import type { Reflector } from '../../runtime/reflector.ts';
 import { PodDeletionExpectations } from './deleted-pods.ts';
 import type { Action, Observed, Plan } from './observed.ts';
 import { SpecReverts } from './spec-reverts.ts';
@@ -13,6 +16,11 @@ export class Memory {
   readonly #mutations = new MutationCache<HostedContainer>();
   readonly #waiting = new WaitingForNodes();
   #leadingSince: Date | undefined;
+
+  /** Sees the Pods of containers as soon as the cache does; before the source of the keys. */
+  podSource(pods: Reflector<Pod>, isContainer: (key: string) => boolean): Source {
+    return this.#deletions.source(pods, isContainer);
+  }
 
   /** The container after all that was written; a run of its controller begins. */
   begin(cached: HostedContainer): HostedContainer {

@@ -43,6 +43,7 @@ export function hostedContainerController(
     name: 'hostedcontainer',
     sources: [
       watch(caches.containers),
+      memory.podSource(caches.pods, (key) => caches.containers.store.get(key) !== undefined),
       watch(caches.pods, {
         keys: ({ metadata }) => [
           keyOf({ namespace: metadata.namespace, name: metadata.labels?.[labels.hostedContainer] ?? metadata.name }),

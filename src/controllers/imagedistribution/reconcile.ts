@@ -8,6 +8,7 @@ import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
+import { MutationCache } from '../../runtime/mutation-cache.ts';
 import { runPlan } from '../../runtime/plan.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { monotonic } from '../../runtime/time.ts';
@@ -57,6 +58,7 @@ export function imageDistributionController({
       .map((d) => d.metadata.name);
   const writer = new RolloutWriter(client);
   const pace = new Pace(monotonic);
+  const mutations = new MutationCache<ImageDistribution>();
 
   return {
     name: 'imagedistribution',
@@ -75,11 +77,13 @@ export function imageDistributionController({
       watch(caches.containers, { keys: moving }),
     ],
     reconcile: async ({ key }, { logger, signal }) => {
-      const distribution = caches.distributions.store.get(key);
-      if (!distribution) {
+      const cached = caches.distributions.store.get(key);
+      if (!cached) {
         pace.forget(key);
+        mutations.forget(key);
         return {};
       }
+      const distribution = mutations.get(cached);
       const rest = pace.rest(key);
       if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
       const see = (answers: readonly GateAnswer[]) =>
@@ -92,7 +96,7 @@ export function imageDistributionController({
         act: (action) => act(writer, action, logger, signal),
         status: distribution.status,
         write: async (status) => {
-          await writeStatus(client, imageDistributions, distribution, status, signal);
+          mutations.mutated(distribution, await writeStatus(client, imageDistributions, distribution, status, signal));
           pace.wrote(key);
         },
         record: (event) => events.record(distribution, event),

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { StoredImage } from '../../../src/api/nodestore.ts';
 import { annotations, imageLabelPrefix, labels } from '../../../src/api/names.ts';
 import { isConflict, isNotFound } from '../../../src/kube/client.ts';
+import { ApiError } from '../../../src/runtime/errors.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
 import { nodeStores } from '../../../src/kube/kinds.ts';
@@ -71,8 +72,12 @@ export function startActors(connection: Connection, client: Client, behaviour: B
   };
 }
 
+/** The object that was to be patched is gone, and there is another of its name. */
+const isReplaced = (error: unknown): boolean =>
+  error instanceof ApiError && error.causes.some(({ field }) => field === 'metadata.uid');
+
 function ignoreLostRaces(error: unknown): void {
-  if (!isConflict(error) && !isNotFound(error)) throw error;
+  if (!isConflict(error) && !isNotFound(error) && !isReplaced(error)) throw error;
 }
 
 async function agents(client: Client, behaviour: Behaviour): Promise<void> {

@@ -122,8 +122,10 @@ describe('an image that is built', () => {
       Stalled: 'False/Settled',
     });
     expect(await messageOf(image, 'Built')).toContain(`kubectl -n ${at} logs -f job/build-made.v1`);
-    const waits = await until(imageDistributions, 'made.v1', { Distributed: 'False/ImageNotBuilt' });
-    expect(findCondition(waits.status?.conditions, 'Distributed')?.message).toContain('OSImage made.v1: Building');
+    await eventually(async () => {
+      const waits = await until(imageDistributions, 'made.v1', { Distributed: 'False/ImageNotBuilt' });
+      expect(findCondition(waits.status?.conditions, 'Distributed')?.message).toContain('OSImage made.v1: Building');
+    });
     expect(await nodesTold(image)).toEqual([]);
 
     ends.set(`build ${image}`, built(image));
