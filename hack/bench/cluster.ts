@@ -10,7 +10,7 @@ import type { Client, NewObject } from '../../src/kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../../src/kube/connection.ts';
 import { hostedContainers, osImages } from '../../src/kube/kinds.ts';
 import { namespaces, nodes, pods } from '../../src/kube/resources.ts';
-import type { Pod } from '../../src/kube/types.ts';
+import type { Pod } from '../../src/api/kubernetes/objects.ts';
 import { imageLabel, imageName } from '../../src/api/images.ts';
 import { usableImage } from '../../src/pod/usable-image.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';

@@ -90,7 +90,7 @@ async function storedImage(client: Client, version: string, node: string): Promi
 export async function fetchTime(client: Client, version: string, node: string): Promise<number> {
   const labelSelector = 'app.kubernetes.io/component=agent';
   const agents = await client.list(pods, { namespace: systemNamespace, labelSelector });
-  const agent = agents.find(({ spec }) => spec?.nodeName === node);
+  const agent = agents.find(({ spec }) => spec.nodeName === node);
   if (!agent) throw new Error(`No agent runs on ${node}`);
   const log = await client.podLog({ namespace: systemNamespace, name: agent.metadata.name }, { tailLines: 500 });
   const line = log

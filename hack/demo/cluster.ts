@@ -1,6 +1,6 @@
 import { systemNamespace } from '../../src/api/names.ts';
 import { nodes, pods } from '../../src/kube/resources.ts';
-import type { Node, Pod } from '../../src/kube/types.ts';
+import type { Node, Pod } from '../../src/api/kubernetes/objects.ts';
 import { isTrue } from '../../src/runtime/conditions.ts';
 import type { Condition } from '../../src/runtime/conditions.ts';
 import { createKubectl } from '../lib/kube/kubectl.ts';

@@ -11,7 +11,7 @@ const directory = `${storeRoot}/${os}`;
 export async function storeBytes({ kubectl, home }: Demo): Promise<number> {
   const labelSelector = 'app.kubernetes.io/component=agent';
   const agents = await kubectl.list(pods, { namespace: systemNamespace, labelSelector });
-  const agent = agents.find((pod) => pod.spec?.nodeName === home);
+  const agent = agents.find((pod) => pod.spec.nodeName === home);
   if (!agent) throw new Error(`No agent runs on ${home}`);
   const { code, stdout, stderr } = await kubectl.shell(
     agent.metadata,

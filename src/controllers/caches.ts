@@ -5,48 +5,13 @@ import { labels } from '../api/names.ts';
 import type { OSImage } from '../api/osimage.ts';
 import type { Client } from '../kube/client.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../kube/kinds.ts';
-import { defineResource } from '../kube/resources.ts';
+import { jobs, nodes, persistentVolumeClaims, pods } from '../kube/resources.ts';
 import { imageObjectName, parseReference } from '../api/images.ts';
-import type { Claim } from '../pod/claim.ts';
-import type { ConfigMap, Job, Node, Pod } from '../api/kubernetes/objects.ts';
+import type { Job, Node, PersistentVolumeClaim, Pod } from '../api/kubernetes/objects.ts';
 import type { SeenNodeStore } from './node-images.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { KubeObject } from '../runtime/object.ts';
 import { Reflector } from '../runtime/reflector.ts';
-
-/** Pods and nodes as far as our rules look at them. */
-export const pods = defineResource<Pod>({ group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true });
-export const nodes = defineResource<Node & KubeObject>({
-  group: '',
-  version: 'v1',
-  plural: 'nodes',
-  kind: 'Node',
-  namespaced: false,
-});
-
-export const claims = defineResource<Claim>({
-  group: '',
-  version: 'v1',
-  plural: 'persistentvolumeclaims',
-  kind: 'PersistentVolumeClaim',
-  namespaced: true,
-});
-
-export const jobs = defineResource<Job>({
-  group: 'batch',
-  version: 'v1',
-  plural: 'jobs',
-  kind: 'Job',
-  namespaced: true,
-});
-/** Written, and never watched. */
-export const configMaps = defineResource<ConfigMap>({
-  group: '',
-  version: 'v1',
-  plural: 'configmaps',
-  kind: 'ConfigMap',
-  namespaced: true,
-});
 
 /** Everything that the operator watches; a type and no interface, so that all of them can be gone through. */
 export type Caches = {
@@ -54,10 +19,10 @@ export type Caches = {
   distributions: Reflector<ImageDistribution>;
   stores: Reflector<SeenNodeStore>;
   containers: Reflector<HostedContainer>;
-  nodes: Reflector<Node & KubeObject>;
+  nodes: Reflector<Node>;
   pods: Reflector<Pod>;
   /** Those that were made from templates. */
-  claims: Reflector<Claim>;
+  claims: Reflector<PersistentVolumeClaim>;
   /** Those that make images, in the namespace of the operator. */
   jobs: Reflector<SeenJob>;
 };
@@ -133,7 +98,7 @@ export function createCaches(
     }),
     claims: new Reflector({
       ...common('persistentvolumeclaims'),
-      source: client.listWatcher(claims, { labelSelector: `${labels.managedBy}=monoroot` }),
+      source: client.listWatcher(persistentVolumeClaims, { labelSelector: `${labels.managedBy}=monoroot` }),
     }),
     jobs: new Reflector({
       ...common('jobs'),
@@ -169,7 +134,7 @@ function withoutLastApplied<T extends KubeObject>(object: T): T {
 }
 
 /** Images and addresses make up most of a Node, and change with every heartbeat. */
-function onlyWhatPlacementNeeds(node: Node & KubeObject): Node & KubeObject {
+function onlyWhatPlacementNeeds(node: Node): Node {
   const { name, uid, labels, deletionTimestamp, resourceVersion } = node.metadata;
   return {
     apiVersion: node.apiVersion,

@@ -31,7 +31,12 @@ describe('a distribution selects', () => {
     ['a node that has the image, by an empty selector', node('n1', ['os:v1']), { nodeSelector: {} }, true],
     ['no node that has another image, by an empty selector', node('n1', ['os:v2']), { nodeSelector: {} }, false],
     ['no node of another architecture', node('n1', [], {}, { 'kubernetes.io/arch': 'arm64' }), {}, false],
-    ['no node that has no architecture yet', { metadata: { name: 'n1', labels: {} } }, {}, false],
+    [
+      'no node that has no architecture yet',
+      { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', labels: {} } },
+      {},
+      false,
+    ],
     ['a node that says that it is Linux', node('n1', [], {}, { 'kubernetes.io/os': 'linux' }), {}, true],
     ...(
       [

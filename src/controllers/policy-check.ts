@@ -4,7 +4,7 @@ import { ApiError } from '../runtime/errors.ts';
 import type { Precondition } from '../runtime/preconditions.ts';
 import type { KubeObject } from '../runtime/object.ts';
 import type { Resource } from '../kube/resources.ts';
-import { configMaps, pods } from './caches.ts';
+import { configMaps, pods } from '../kube/resources.ts';
 
 /** Two dry runs that differ in one thing: the policy must refuse one and let the other through, whatever engine has it. */
 interface Probe {

@@ -1,15 +1,6 @@
 import type { KubeObject } from '../runtime/object.ts';
-import type {
-  ConfigMap,
-  Event,
-  Lease,
-  Namespace,
-  Node,
-  PersistentVolume,
-  PersistentVolumeClaim,
-  Pod,
-  Secret,
-} from './types.ts';
+import type { ConfigMap, Job, Node, PersistentVolume, PersistentVolumeClaim, Pod } from '../api/kubernetes/objects.ts';
+import type { Event, Lease, Namespace, Secret } from './types.ts';
 
 /** One kind of the API and how its objects look. */
 export interface Resource<T extends KubeObject> {
@@ -54,6 +45,13 @@ export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
   namespaced: true,
 });
 export const pods = defineResource<Pod>({ ...core, plural: 'pods', kind: 'Pod', namespaced: true });
+export const jobs = defineResource<Job>({
+  group: 'batch',
+  version: 'v1',
+  plural: 'jobs',
+  kind: 'Job',
+  namespaced: true,
+});
 export const secrets = defineResource<Secret>({ ...core, plural: 'secrets', kind: 'Secret', namespaced: true });
 export const events = defineResource<Event>({
   group: 'events.k8s.io',

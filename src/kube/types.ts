@@ -1,3 +1,4 @@
+import type { OwnerReference } from '../api/kubernetes/objects.ts';
 import type * as k8s from '@kubernetes/client-node';
 import type { KubeObject, ObjectMeta } from '../runtime/object.ts';
 
@@ -13,15 +14,6 @@ export type Raw<T> = T extends Date
       ? { [Key in keyof T as Key extends `_${infer Name}` ? Name : Key]: Raw<T[Key]> }
       : T;
 
-export interface OwnerReference {
-  apiVersion: string;
-  kind: string;
-  name: string;
-  uid: string;
-  controller?: boolean;
-  blockOwnerDeletion?: boolean;
-}
-
 /** `metadata` of an object of a built-in kind. `name` is always there: this client sends no generateName. */
 export interface Metadata extends ObjectMeta {
   finalizers?: string[];
@@ -32,14 +24,10 @@ export interface Metadata extends ObjectMeta {
 /** An object of a built-in kind as the API server sends it. */
 export type Core<T> = Omit<Raw<T>, keyof KubeObject> & { apiVersion: string; kind: string; metadata: Metadata };
 
-export type ConfigMap = Core<k8s.V1ConfigMap>;
+/** Kinds that no plan looks at; those that one does are in `src/api/kubernetes/objects.ts`. */
 export type Event = Core<k8s.EventsV1Event>;
 export type Lease = Core<k8s.V1Lease>;
 export type Namespace = Core<k8s.V1Namespace>;
-export type Node = Core<k8s.V1Node>;
-export type PersistentVolume = Core<k8s.V1PersistentVolume>;
-export type PersistentVolumeClaim = Core<k8s.V1PersistentVolumeClaim>;
-export type Pod = Core<k8s.V1Pod>;
 export type Secret = Core<k8s.V1Secret>;
 
 /** Every field may be left out, at any depth: what one field manager applies is only what it owns. */

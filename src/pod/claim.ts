@@ -1,15 +1,6 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { labels } from '../api/names.ts';
-import type { ObjectMeta } from '../api/meta.ts';
-import type { OwnerReference } from '../api/kubernetes/objects.ts';
-
-/** A PersistentVolumeClaim as far as we make it. */
-export interface Claim {
-  apiVersion: string;
-  kind: string;
-  metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
-  spec?: Record<string, unknown>;
-}
+import type { PersistentVolumeClaim } from '../api/kubernetes/objects.ts';
 
 /** How the claim that is made from a template is called. */
 export const templateClaimName = ({ metadata }: Pick<HostedContainer, 'metadata'>): string => `${metadata.name}-data`;
@@ -21,7 +12,7 @@ export function claimNameOf(container: HostedContainer): string | undefined {
 }
 
 /** The claim that the template asks for; undefined when there is no template. No owner: only the operator deletes it. */
-export function claimFromTemplate(container: HostedContainer): Claim | undefined {
+export function claimFromTemplate(container: HostedContainer): PersistentVolumeClaim | undefined {
   const { metadata, spec } = container;
   const name = claimNameOf(container);
   if (!spec.data?.claimTemplate || name === undefined) return undefined;

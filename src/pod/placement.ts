@@ -4,21 +4,17 @@ import { imageLabel, imageName } from '../api/images.ts';
 import { storedImages } from './usable-image.ts';
 import type { UsableImage } from './usable-image.ts';
 import { matchesNodeSelector, toleratesTaints } from '../api/kubernetes/selectors.ts';
-import type { Node, NodeSelector, Pod } from '../api/kubernetes/objects.ts';
+import type { Affinity, Node, NodeSelector, Pod } from '../api/kubernetes/objects.ts';
 
-interface NodeAffinity {
-  requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector;
-}
-
-const askedNodeAffinity = (container: HostedContainer): NodeAffinity =>
-  (container.spec.podTemplate?.affinity as { nodeAffinity?: NodeAffinity } | undefined)?.nodeAffinity ?? {};
+const askedNodeAffinity = (container: HostedContainer): NonNullable<Affinity['nodeAffinity']> =>
+  (container.spec.podTemplate?.affinity as Affinity | undefined)?.nodeAffinity ?? {};
 
 /**
  * The affinity of the user with the image made a requirement: the scheduler can then choose only a node that completely has
  * the image. Terms are alternatives, so each of them must ask for it. With a `nonce`, which must be another one for each Pod,
  * there is one more alternative, which no node meets when the Pod is scheduled: see {@link runningRequirement}.
  */
-export function affinityFor(container: HostedContainer, image: UsableImage, nonce?: string): object {
+export function affinityFor(container: HostedContainer, image: UsableImage, nonce?: string): Affinity {
   const hasImages = storedImages(image).map((stored) => {
     const { key, value } = imageLabel(stored);
     return { key, operator: 'In' as const, values: [value] };
@@ -54,8 +50,7 @@ export function runningRequirement({
   spec,
 }: Pod): { affinity: NodeSelector; key: string; value: string } | undefined {
   // Pods of Jobs are in the same cache, and have none.
-  const { nodeAffinity } = (spec.affinity as { nodeAffinity?: NodeAffinity } | undefined) ?? {};
-  const affinity = nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const affinity = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   const owner = metadata.ownerReferences?.find(({ kind }) => kind === 'HostedContainer');
   if (!affinity || !owner) return undefined;
   const key = runningLabelPrefix + owner.uid;

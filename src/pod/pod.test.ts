@@ -45,11 +45,14 @@ const main = (pod: Pod): Container => {
   if (!only || others.length > 0) throw new Error('There is not exactly one container');
   return only;
 };
-const variables = (pod: Pod) => Object.fromEntries(main(pod).env.map(({ name, value }) => [name, value]));
+const envOf = (pod: Pod) => main(pod).env ?? [];
+const mountsOf = (pod: Pod) => main(pod).volumeMounts ?? [];
+const variables = (pod: Pod) => Object.fromEntries(envOf(pod).map(({ name, value }) => [name, value]));
 
 describe.each(['merged', 'split'] as const)('the Pod of a container on a %s image', (kind) => {
   const pod = build({}, { layout: layouts[kind] });
   const { spec } = pod;
+  const volumes = spec.volumes ?? [];
 
   test('runs the scaffold of that layout', () => {
     expect(main(pod).image).toBe(scaffolds[kind]);
@@ -67,44 +70,44 @@ describe.each(['merged', 'split'] as const)('the Pod of a container on a %s imag
 
   test('shares nothing with the host but the image', () => {
     expect(JSON.stringify(pod)).not.toMatch(/hostNetwork|hostPID|hostIPC|"privileged":true|mountPropagation/);
-    for (const { hostPath } of spec.volumes) {
+    for (const { hostPath } of volumes) {
       if (hostPath)
         expect(hostPath.path).toMatch(/^\/var\/lib\/monoroot\/store\/debian-12\/v35\/root\/[A-Za-z0-9_.]+$/);
     }
   });
 
   test('mounts every host path read-only, also what is mounted below it, and waits rather than make a directory', () => {
-    const shared = spec.volumes.filter((v) => v.hostPath);
+    const shared = volumes.filter((v) => v.hostPath);
     expect(shared.length).toBeGreaterThan(5);
     for (const volume of shared) {
       expect(volume.hostPath?.type).toBe('Directory');
-      const mounts = main(pod).volumeMounts.filter((m) => m.name === volume.name);
+      const mounts = mountsOf(pod).filter((m) => m.name === volume.name);
       expect(mounts).toHaveLength(1);
       expect(mounts[0]).toMatchObject({ readOnly: true, recursiveReadOnly: 'Enabled' });
     }
   });
 
   test('mounts each top-level directory of the image but those of the runtime, of overlays and of data', () => {
-    const direct = main(pod).volumeMounts.filter((m) => m.readOnly && !m.mountPath.startsWith('/.monoroot/'));
+    const direct = mountsOf(pod).filter((m) => m.readOnly && !m.mountPath.startsWith('/.monoroot/'));
     const links = kind === 'split' ? ['/bin', '/lib', '/lib64', '/sbin'] : [];
     expect(direct.map((m) => m.mountPath).sort()).toEqual(
       ['/Weird_dir', '/home', '/lost.found', '/opt', '/root', '/srv', '/usr', ...links].sort(),
     );
     for (const { name, mountPath } of direct) {
-      expect(spec.volumes.find((v) => v.name === name)?.hostPath?.path.endsWith(`/root${mountPath}`)).toBe(true);
+      expect(volumes.find((v) => v.name === name)?.hostPath?.path.endsWith(`/root${mountPath}`)).toBe(true);
     }
   });
 
   test('has unique volume names that are DNS labels, a mount for each volume, and no path twice', () => {
-    const names = spec.volumes.map((v) => v.name);
+    const names = volumes.map((v) => v.name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
     expect(
-      main(pod)
-        .volumeMounts.map((m) => m.name)
+      mountsOf(pod)
+        .map((m) => m.name)
         .sort(),
     ).toEqual([...names].sort());
-    const paths = main(pod).volumeMounts.map((m) => m.mountPath);
+    const paths = mountsOf(pod).map((m) => m.mountPath);
     expect(new Set(paths).size).toBe(paths.length);
   });
 
@@ -304,11 +307,11 @@ describe('the container', () => {
       { defaults },
     );
     expect(
-      main(pod)
-        .env.slice(0, 5)
+      envOf(pod)
+        .slice(0, 5)
         .map(({ name, value }) => `${name}=${value ?? ''}`),
     ).toEqual(['A=image', 'B=mine', 'MONOROOT_OS=debian-12', 'C=$(B)', 'MONOROOT_NAME=web']);
-    const names = main(pod).env.map((e) => e.name);
+    const names = envOf(pod).map((e) => e.name);
     expect(new Set(names).size).toBe(names.length);
   });
 });
@@ -339,13 +342,13 @@ test.each([
   ['services are stopped by their supervisor', { services: true }, { stopSignal: 'SIGQUIT' }, undefined, undefined],
 ])('user and stop signal: %s', (_name, spec, defaults, user, signal) => {
   const object = container({ image: 'debian-12:v35', command: [], data: { claimName: 'x' }, ...spec });
-  const env = main(buildPod(object, image({ defaults }), scaffolds)).env;
+  const env = envOf(buildPod(object, image({ defaults }), scaffolds));
   const valueOf = (name: string) => env.find((it) => it.name === name)?.value;
   expect([valueOf('MONOROOT_USER'), valueOf('MONOROOT_STOP_SIGNAL')]).toEqual([user, signal]);
 });
 
 test('volumes of the image that are in no overlay are named for launch', () => {
   const defaults = { volumes: ['/var/lib/db', '/usr/share/app', '/data'] };
-  const { env } = main(buildPod(container({ image: 'debian-12:v35' }), image({ defaults }), scaffolds));
+  const env = envOf(buildPod(container({ image: 'debian-12:v35' }), image({ defaults }), scaffolds));
   expect(env.find(({ name }) => name === 'MONOROOT_VOLUMES')?.value).toBe('/usr/share/app:/data');
 });

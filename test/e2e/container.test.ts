@@ -74,7 +74,7 @@ test('its Pod is what the design says', async () => {
   const pod = await kubectl.get(pods, here);
   const spec = JSON.stringify(pod?.spec);
   for (const word of ['initContainers', 'subPath', 'SYS_ADMIN', '"privileged":true']) expect(spec).not.toContain(word);
-  expect(pod?.spec.volumes.some((v) => v.name.startsWith('kube-api-access'))).toBe(false);
+  expect(pod?.spec.volumes?.some((v) => v.name.startsWith('kube-api-access'))).toBe(false);
 });
 
 test('after a restart the overlays are as in the image, and the data is kept', async () => {

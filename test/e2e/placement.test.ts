@@ -177,7 +177,7 @@ test.concurrent(
       });
     }
     await Promise.all(['keeps', 'drops'].map((name) => upToDate(name, everywhere)));
-    expect((await podOf('keeps'))?.spec.volumes.find((v) => v.name === 'data')?.persistentVolumeClaim?.claimName).toBe(
+    expect((await podOf('keeps'))?.spec.volumes?.find((v) => v.name === 'data')?.persistentVolumeClaim?.claimName).toBe(
       'keeps-data',
     );
     await inside('keeps', 'echo kept >/data/word');

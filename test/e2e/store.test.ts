@@ -28,7 +28,7 @@ beforeAll(async () => {
   await serveFiles();
   await provide(watched, early);
   const files = await kubectl.list(pods, { namespace, labelSelector: 'app=files' });
-  const others = (await kubectl.list(nodes)).filter(({ metadata }) => metadata.name !== files[0]?.spec?.nodeName);
+  const others = (await kubectl.list(nodes)).filter(({ metadata }) => metadata.name !== files[0]?.spec.nodeName);
   far = others.at(-1)?.metadata.name ?? '';
 });
 afterAll(() => remove({ containers: ['watched', 'back'], images: [watched, early, late, cut] }));
@@ -61,7 +61,7 @@ async function stored(
 async function agentOn(node: string): Promise<string> {
   const labelSelector = 'app.kubernetes.io/component=agent';
   const agents = await kubectl.list(pods, { namespace: systemNamespace, labelSelector });
-  return agents.find(({ spec }) => spec?.nodeName === node)?.metadata.name ?? '';
+  return agents.find(({ spec }) => spec.nodeName === node)?.metadata.name ?? '';
 }
 
 test.concurrent(
@@ -159,6 +159,6 @@ test(
     await nothingUnfinished(far);
     await applyContainer('back', { image: cut, podTemplate: { nodeSelector: { 'kubernetes.io/hostname': far } } });
     expect((await upToDate('back', cut)).status?.nodeName).toBe(far);
-    expect((await kubectl.get(pods, { name: 'back', namespace }))?.spec?.nodeName).toBe(far);
+    expect((await kubectl.get(pods, { name: 'back', namespace }))?.spec.nodeName).toBe(far);
   },
 );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { configMaps } from '../../src/kube/resources.ts';
-import type { ConfigMap } from '../../src/kube/types.ts';
+import type { ConfigMap } from '../../src/api/kubernetes/objects.ts';
 import { createController, watch } from '../../src/runtime/controller.ts';
 import { createMetrics } from '../../src/runtime/metrics.ts';
 import { Reflector } from '../../src/runtime/reflector.ts';

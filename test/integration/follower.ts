@@ -1,6 +1,6 @@
 import type { Client, Selection } from '../../src/kube/client.ts';
 import { configMaps } from '../../src/kube/resources.ts';
-import type { ConfigMap } from '../../src/kube/types.ts';
+import type { ConfigMap } from '../../src/api/kubernetes/objects.ts';
 import { Reflector } from '../../src/runtime/reflector.ts';
 import type { ReflectorOptions, WatchEnd } from '../../src/runtime/reflector.ts';
 import { logger } from './environment.ts';

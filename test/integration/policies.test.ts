@@ -3,12 +3,12 @@ import { createClient } from '../../src/kube/client.ts';
 import type { Client, NewObject } from '../../src/kube/client.ts';
 import type { Connection } from '../../src/kube/connection.ts';
 import { attacksOn, tryAttack } from '../../hack/lib/attack/attacks.ts';
-import { claims, configMaps, jobs } from '../../src/controllers/caches.ts';
+import { persistentVolumeClaims, configMaps, jobs } from '../../src/kube/resources.ts';
 import type { HostedContainerSpec } from '../../src/api/hostedcontainer.ts';
 import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
 import { namespaces, nodes, persistentVolumes, pods, secrets } from '../../src/kube/resources.ts';
 import type { Resource } from '../../src/kube/resources.ts';
-import type { PersistentVolume, Pod } from '../../src/kube/types.ts';
+import type { PersistentVolume, Pod, Sidecar } from '../../src/api/kubernetes/objects.ts';
 import type { KubeObject } from '../../src/runtime/object.ts';
 import { refusal } from './api/attempts.ts';
 import { connect, createNamespace } from './environment.ts';
@@ -48,14 +48,14 @@ function podOf(
   const type = 'type' in rest ? rest.type : 'Directory';
   const volumeMounts = [{ name: 'v', mountPath: '/usr', readOnly: true, ...mount }];
   const plain: Container = { name: 'plain', image: 'x' };
-  const mounting = { name: 'mounting', image: 'x', volumeMounts } as Container;
+  const mounting: Container = { name: 'mounting', image: 'x', volumeMounts };
   const volume: Volume = { name: 'v', hostPath: { path, ...(type !== undefined && { type }) } };
   const containers = where === 'containers' ? [plain, mounting] : [plain];
   return {
     metadata: { name, namespace: ns },
     spec: {
       containers,
-      ...(where === 'initContainers' && { initContainers: [mounting] }),
+      ...(where === 'initContainers' && { initContainers: [mounting as Sidecar] }),
       volumes: [volume],
       ...extra,
     },
@@ -533,18 +533,16 @@ describe('an operator', () => {
       containers: [{ name: 'c', image: 'x', securityContext }],
     } as Pod['spec'];
     const attempt = (ns: string) =>
-      refusal(
-        operator.create(pods, { metadata: { name: 'attack', namespace: ns }, ...(spec && { spec }) }, { dryRun: true }),
-      );
+      refusal(operator.create(pods, { metadata: { name: 'attack', namespace: ns }, spec }, { dryRun: true }));
     const said = 'no HostedContainer may run in the namespaces of the cluster (kube-...) and of Monoroot';
     for (const ns of ['kube-system', 'kube-public', system, sources]) expect(await attempt(ns)).toContain(said);
     const closed = await createNamespace(client);
     const label = { 'monoroot.dev/hosted-containers': 'forbidden' };
     await client.mergePatch(namespaces, { name: closed }, { metadata: { labels: label } });
     await eventually(async () => expect(await attempt(closed)).toContain(said));
-    const inOpen = { metadata: { name: 'open', namespace }, ...(spec && { spec }) };
+    const inOpen = { metadata: { name: 'open', namespace }, spec };
     await operator.create(pods, inOpen, { dryRun: true });
-    const inTests = { metadata: { name: 'open', namespace: 'monoroot-verification' }, ...(spec && { spec }) };
+    const inTests = { metadata: { name: 'open', namespace: 'monoroot-verification' }, spec };
     await operator.create(pods, inTests, { dryRun: true });
     const template = { spec: { restartPolicy: 'Never', ...spec } };
     await operator.create(jobs, { metadata: { name: 'open', namespace: system }, spec: { template } } as never, {
@@ -557,7 +555,7 @@ describe('an operator', () => {
     const spec = { containers: [{ name: 'c', image: 'x' }] };
     const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
     const template = { spec: { restartPolicy: 'Never', ...spec } };
-    const [pod, claim, job] = [pods, claims, jobs].map((it) => it as unknown as Resource<KubeObject>);
+    const [pod, claim, job] = [pods, persistentVolumeClaims, jobs].map((it) => it as unknown as Resource<KubeObject>);
     const cases = [
       [pod, namespace, spec],
       [claim, namespace, claimSpec],
@@ -577,7 +575,7 @@ describe('an operator', () => {
       }
     }
     const patch = (name: string, change: object) =>
-      operator.mergePatch(claims, { name, namespace }, change, { dryRun: true });
+      operator.mergePatch(persistentVolumeClaims, { name, namespace }, change, { dryRun: true });
     await patch('own', { metadata: { ownerReferences: [] } });
     expect(await refusal(patch('others', { metadata: { ownerReferences: [] } }))).toContain(said);
     for (const change of [

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { configMaps } from '../../src/kube/resources.ts';
 import type { WatchEvent } from '../../src/runtime/reflector.ts';
-import type { ConfigMap } from '../../src/kube/types.ts';
+import type { ConfigMap } from '../../src/api/kubernetes/objects.ts';
 import { connect, createNamespace } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { follow } from './follower.ts';

@@ -1,7 +1,7 @@
 import type { NodeStore, StoredImage } from '../../src/api/nodestore.ts';
 import type { HostedContainer } from '../../src/api/hostedcontainer.ts';
 import { annotations, fieldManagers } from '../../src/api/names.ts';
-import { claims, jobs, nodes, pods } from '../../src/controllers/caches.ts';
+import { persistentVolumeClaims, jobs, nodes, pods } from '../../src/kube/resources.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
 import { imageName } from '../../src/api/images.ts';
@@ -67,7 +67,7 @@ export class SimulatedCluster {
     for (const store of this.#api.all(nodeStores)) await this.#agent(store);
     for (const node of this.#api.all(nodes)) await this.#nodeLifecycle(node);
     for (const pod of this.#api.all(pods)) await this.#pod(pod);
-    this.#api.collectGarbage([pods, claims, jobs, nodeStores] as never);
+    this.#api.collectGarbage([pods, persistentVolumeClaims, jobs, nodeStores] as never);
   }
 
   async #agent(store: NodeStore): Promise<void> {

@@ -3,7 +3,7 @@ import { vi } from 'vitest';
 import type { HostedContainerSpec } from '../../src/api/hostedcontainer.ts';
 import type { ImageDistributionSpec } from '../../src/api/imagedistribution.ts';
 import { annotations } from '../../src/api/names.ts';
-import { nodes, pods } from '../../src/controllers/caches.ts';
+import { nodes, pods } from '../../src/kube/resources.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { ApiError } from '../../src/runtime/errors.ts';

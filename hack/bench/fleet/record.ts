@@ -1,7 +1,7 @@
 import { annotations, labels } from '../../../src/api/names.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import { pods } from '../../../src/kube/resources.ts';
-import type { Pod } from '../../../src/kube/types.ts';
+import type { Pod } from '../../../src/api/kubernetes/objects.ts';
 import { isServing } from './availability.ts';
 import type { PodChange } from './availability.ts';
 

@@ -1,4 +1,4 @@
-import { configMaps, jobs } from '../../../src/controllers/caches.ts';
+import { configMaps, jobs } from '../../../src/kube/resources.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import { nodeStores } from '../../../src/kube/kinds.ts';
 import { nodes, persistentVolumes, pods, secrets } from '../../../src/kube/resources.ts';

@@ -17,9 +17,22 @@ export interface NodeSelector {
 }
 
 export interface Node {
+  apiVersion: string;
+  kind: string;
   metadata: ObjectMeta;
   spec?: { unschedulable?: boolean; taints?: { key: string; value?: string; effect: string }[] };
-  status?: { conditions?: { type: string; status: string }[] };
+  status?: {
+    conditions?: { type: string; status: string; reason?: string; message?: string }[];
+    addresses?: { type: string; address: string }[];
+    nodeInfo?: { architecture: string; kernelVersion: string; kubeletVersion: string; containerRuntimeVersion: string };
+    allocatable?: Record<string, string>;
+    capacity?: Record<string, string>;
+  };
+}
+
+/** As far as we read it: what else the user asks for is handed on. */
+export interface Affinity {
+  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector };
 }
 
 export interface ContainerState {
@@ -51,7 +64,7 @@ export interface OwnerReference {
 }
 export interface Volume {
   name: string;
-  hostPath?: { path: string; type: string };
+  hostPath?: { path: string; type?: string };
   emptyDir?: { medium?: string; sizeLimit?: string };
   persistentVolumeClaim?: { claimName: string };
   image?: { reference: string; pullPolicy: string };
@@ -73,13 +86,13 @@ export interface EnvVar {
 export interface Container {
   name: string;
   image: string;
-  imagePullPolicy: string;
-  command: string[];
-  args: string[];
-  env: EnvVar[];
-  volumeMounts: VolumeMount[];
-  securityContext: object;
-  terminationMessagePolicy: string;
+  imagePullPolicy?: string;
+  command?: string[];
+  args?: string[];
+  env?: EnvVar[];
+  volumeMounts?: VolumeMount[];
+  securityContext?: object;
+  terminationMessagePolicy?: string;
   envFrom?: object[];
   ports?: object[];
   resources?: object;
@@ -92,11 +105,11 @@ export type Sidecar = Omit<Container, 'args' | 'env' | 'terminationMessagePolicy
 export interface PodSpec {
   containers: Container[];
   initContainers?: Sidecar[];
-  volumes: Volume[];
-  restartPolicy: string;
-  enableServiceLinks: boolean;
-  automountServiceAccountToken: boolean;
-  affinity: object;
+  volumes?: Volume[];
+  restartPolicy?: string;
+  enableServiceLinks?: boolean;
+  automountServiceAccountToken?: boolean;
+  affinity?: Affinity;
   nodeName?: string;
   nodeSelector?: Record<string, string>;
   tolerations?: Toleration[];
@@ -127,6 +140,21 @@ export interface Pod {
   metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
   spec: PodSpec;
   status?: PodStatus;
+}
+
+export interface PersistentVolumeClaim {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta & { ownerReferences?: OwnerReference[] };
+  spec?: { volumeName?: string; [field: string]: unknown };
+  status?: { phase?: string };
+}
+
+export interface PersistentVolume {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec?: { nodeAffinity?: { required?: NodeSelector }; [field: string]: unknown };
 }
 
 export interface ConfigMap {

@@ -1,7 +1,8 @@
 import { kinds } from '../../api/kinds.ts';
 import { group, systemNamespace } from '../../api/names.ts';
 import { leases, nodes, pods } from '../../kube/resources.ts';
-import type { Lease, Node, Pod } from '../../kube/types.ts';
+import type { Node, Pod } from '../../api/kubernetes/objects.ts';
+import type { Lease } from '../../kube/types.ts';
 import { ApiError } from '../../runtime/errors.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Scene } from '../scene/scene.ts';

@@ -1,4 +1,4 @@
-import type { Node, Pod } from '../../kube/types.ts';
+import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { isTrue } from '../../runtime/conditions.ts';
 import { labelOf } from '../scene/scene.ts';
 import type { MonorootObject } from '../scene/scene.ts';
@@ -169,8 +169,8 @@ export const rules: readonly Rule[] = [
     isBefore: false,
     find: ({ agents, nodes }) =>
       reading(agents, (found) => {
-        const broken = found.filter((pod) => !isReady(pod)).map((pod) => pod.spec?.nodeName ?? pod.metadata.name);
-        const served = new Set(found.map((pod) => pod.spec?.nodeName));
+        const broken = found.filter((pod) => !isReady(pod)).map((pod) => pod.spec.nodeName ?? pod.metadata.name);
+        const served = new Set(found.map((pod) => pod.spec.nodeName));
         const without =
           'found' in nodes
             ? nodes.found.filter(({ metadata }) => !served.has(metadata.name)).map(({ metadata }) => metadata.name)
@@ -193,7 +193,7 @@ export const rules: readonly Rule[] = [
     find: ({ agents, operators }) =>
       reading(agents, (found) => {
         const all = [...found, ...('found' in operators ? operators.found : [])];
-        const images = [...new Set(all.map(({ spec }) => spec?.containers[0]?.image ?? ''))];
+        const images = [...new Set(all.map(({ spec }) => spec.containers[0]?.image ?? ''))];
         return images.length <= 1
           ? ok('Operator and agents run the same image')
           : warning(

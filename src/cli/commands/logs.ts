@@ -88,7 +88,7 @@ async function sourcesOf({ client, namespace }: Cluster, kind: KindName, name: s
   return own.map(({ metadata, spec }) => ({
     namespace: metadata.namespace ?? '',
     pod: metadata.name,
-    container: spec?.containers[0]?.name ?? '',
+    container: spec.containers[0]?.name ?? '',
   }));
 }
 

@@ -80,7 +80,7 @@ async function restart(context: Context, { metadata }: HostedContainer, timeout:
 async function scaffoldsOf(client: Client): Promise<string[]> {
   const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=operator';
   const operators = await client.list(pods, { labelSelector });
-  const settings = operators.flatMap(({ spec }) => spec?.containers.flatMap(({ env = [] }) => env) ?? []);
+  const settings = operators.flatMap(({ spec }) => spec.containers.flatMap(({ env = [] }) => env));
   const found = settings.filter((it) => it.name.startsWith('SCAFFOLD_')).map(({ value = '' }) => value);
   if (found.length > 0) return found;
   throw new CommandError(
@@ -90,5 +90,5 @@ async function scaffoldsOf(client: Client): Promise<string[]> {
 
 async function imagesOfPods(client: Client): Promise<Map<string, string>> {
   const found = await client.list(pods, { labelSelector: labels.hostedContainer });
-  return new Map(found.map(({ metadata, spec }) => [keyOf(metadata), spec?.containers[0]?.image ?? '']));
+  return new Map(found.map(({ metadata, spec }) => [keyOf(metadata), spec.containers[0]?.image ?? '']));
 }

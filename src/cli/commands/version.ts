@@ -4,7 +4,7 @@ import { ApiError } from '../../runtime/errors.ts';
 import { defineCommand, exitCodes, reportOutput } from '../command.ts';
 import type { Context } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
-import type { Pod } from '../../kube/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { table } from '../terminal.ts';
 
 interface Part {
@@ -54,7 +54,7 @@ async function askCluster({ cluster, err }: Context) {
 }
 
 function partOf(name: string, found: readonly Pod[]): Part {
-  const images = found.map(({ spec }) => spec?.containers[0]?.image ?? 'unknown');
+  const images = found.map(({ spec }) => spec.containers[0]?.image ?? 'unknown');
   return { name, images: [...Map.groupBy(images, (it) => it)].map(([image, all]) => ({ image, pods: all.length })) };
 }
 

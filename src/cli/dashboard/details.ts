@@ -1,5 +1,6 @@
 import { events, pods } from '../../kube/resources.ts';
-import type { Event, Pod } from '../../kube/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
+import type { Event } from '../../kube/types.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import type { Model } from './delta.ts';
 import type { Followed, Live } from './live.ts';
@@ -41,7 +42,7 @@ function podPage(followed: Followed<Pod>): PodPage {
   return {
     ...healthOf(followed),
     ...(pod?.status?.phase !== undefined && { phase: pod.status.phase }),
-    ...(pod?.spec?.nodeName !== undefined && { node: pod.spec.nodeName }),
+    ...(pod?.spec.nodeName !== undefined && { node: pod.spec.nodeName }),
     ...(ready !== undefined && { ready }),
     containers: statuses.map((it) => ({
       name: it.name,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
-import type { Pod } from '../../kube/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { chooseAgents } from './agents.ts';
 import type { Fleet } from './agents.ts';
 

@@ -1,6 +1,6 @@
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import type { Pod } from '../../kube/types.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { imageName, imageObjectName, parseReference } from '../../api/images.ts';
 import { CommandError } from '../command.ts';
 
@@ -41,7 +41,7 @@ function holders(image: string, { osImages, nodeStores, pods }: Fleet): Agent[] 
     )
     .map(({ metadata }) => metadata.name);
   return pods.flatMap(({ metadata, spec, status }) => {
-    const node = spec?.nodeName;
+    const node = spec.nodeName;
     const ready = status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True');
     return ready && node !== undefined && nodes.includes(node) ? [{ node, pod: metadata.name }] : [];
   });

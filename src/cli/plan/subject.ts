@@ -8,7 +8,7 @@ import type { KindDefinition, KindObject } from '../../api/meta.ts';
 import { apiVersion } from '../../api/names.ts';
 import { osImageDefinition } from '../../api/osimage.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { nodes as nodeResource } from '../../controllers/caches.ts';
+import { nodes as nodeResource } from '../../kube/resources.ts';
 import type { Client } from '../../kube/client.ts';
 import { ApiError } from '../../runtime/errors.ts';
 import { CommandError } from '../command.ts';

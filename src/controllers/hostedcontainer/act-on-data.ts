@@ -3,8 +3,8 @@ import { fieldManagers, finalizers } from '../../api/names.ts';
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
-import type { Claim } from '../../pod/claim.ts';
-import { claims } from '../caches.ts';
+import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
+import { persistentVolumeClaims } from '../../kube/resources.ts';
 
 interface Run {
   client: Client;
@@ -23,20 +23,33 @@ export async function holdForData(container: HostedContainer, hold: boolean, { c
 }
 
 /** Takes the container out of the owners of its claim, and leaves others in. */
-export async function disownClaim(claim: Claim, container: HostedContainer, { client, logger, signal }: Run) {
+export async function disownClaim(
+  claim: PersistentVolumeClaim,
+  container: HostedContainer,
+  { client, logger, signal }: Run,
+) {
   const { name, namespace = '', uid, resourceVersion } = claim.metadata;
   const ownerReferences = claim.metadata.ownerReferences?.filter((it) => it.uid !== container.metadata.uid) ?? [];
   const metadata = { name, namespace, uid, resourceVersion, ownerReferences };
-  await client.mergePatch(claims, { name, namespace }, { metadata }, { fieldManager: fieldManagers.operator, signal });
+  await client.mergePatch(
+    persistentVolumeClaims,
+    { name, namespace },
+    { metadata },
+    { fieldManager: fieldManagers.operator, signal },
+  );
   logger.info({ claim: name }, 'Gave up PersistentVolumeClaim');
 }
 
 /** Deletes this claim, unless the container has changed since that was decided. */
-export async function deleteClaim(claim: Claim, container: HostedContainer, run: Run): Promise<HostedContainer> {
+export async function deleteClaim(
+  claim: PersistentVolumeClaim,
+  container: HostedContainer,
+  run: Run,
+): Promise<HostedContainer> {
   // Changes nothing, and is refused when somebody else has changed anything, such as whenDeleted.
   const current = await holdForData(container, true, run);
   const { name, namespace = '', uid } = claim.metadata;
-  await run.client.delete(claims, { name, namespace }, { uid, signal: run.signal });
+  await run.client.delete(persistentVolumeClaims, { name, namespace }, { uid, signal: run.signal });
   run.logger.info({ claim: name }, 'Deleted PersistentVolumeClaim');
   return current;
 }

@@ -5,7 +5,7 @@ import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRefusal } from '../../runtime/errors.ts';
 import type { ActionFailure, OnFailure } from '../../runtime/plan.ts';
-import { claims, pods } from '../caches.ts';
+import { persistentVolumeClaims, pods } from '../../kube/resources.ts';
 import { deleteClaim, disownClaim, holdForData } from './act-on-data.ts';
 import type { Action, Observed } from './observed.ts';
 
@@ -49,7 +49,7 @@ export async function act(
       logger.info({ image: action.pod.metadata.annotations?.[annotations.image] }, 'Created Pod');
       return container;
     case 'CreateClaim':
-      await client.create(claims, action.claim, { fieldManager: fieldManagers.operator, signal });
+      await client.create(persistentVolumeClaims, action.claim, { fieldManager: fieldManagers.operator, signal });
       logger.info({ claim: action.claim.metadata.name }, 'Created PersistentVolumeClaim');
       return container;
     case 'DisownClaim':

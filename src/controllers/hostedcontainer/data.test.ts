@@ -3,14 +3,14 @@ import { container } from '../../../test/fixtures/builders.ts';
 import { asCached } from '../../../test/fixtures/cached.ts';
 import type { HostedContainerSpec } from '../../api/hostedcontainer.ts';
 import { finalizers, labels } from '../../api/names.ts';
-import type { Claim } from '../../pod/claim.ts';
+import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { OwnerReference } from '../../api/kubernetes/objects.ts';
 import { dataActions } from './data.ts';
 import type { Observed } from './observed.ts';
 
 const claimTemplate = { accessModes: ['ReadWriteOnce'] };
 const owner = (uid: string): OwnerReference => ({ apiVersion: 'v1', kind: 'X', name: 'x', uid });
-const claim = (metadata: Partial<Claim['metadata']> = {}): Claim => ({
+const claim = (metadata: Partial<PersistentVolumeClaim['metadata']> = {}): PersistentVolumeClaim => ({
   apiVersion: 'v1',
   kind: 'PersistentVolumeClaim',
   metadata: {
@@ -25,7 +25,7 @@ type Data = HostedContainerSpec['data'];
 const goes: Data = { claimTemplate, whenDeleted: 'Delete' };
 const stays: Data = { claimTemplate, whenDeleted: 'Retain' };
 
-test.each<[string, Data, object, Claim | undefined, string[]]>([
+test.each<[string, Data, object, PersistentVolumeClaim | undefined, string[]]>([
   ['a container whose claim should go waits for it from the start', goes, {}, undefined, ['Hold']],
   ['and goes on waiting', goes, held, claim(), []],
   ['one whose claim should stay never waits', stays, {}, claim(), []],

@@ -1,6 +1,6 @@
 import { finalizers, labels } from '../../api/names.ts';
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import type { Claim } from '../../pod/claim.ts';
+import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Action, Observed } from './observed.ts';
 
 /** What is done about the claim of a template besides making it. See docs/adr/0019. */
@@ -14,11 +14,11 @@ const isHeld = ({ metadata }: HostedContainer): boolean => metadata.finalizers?.
 /** Whoever deletes with `--cascade=orphan` wants all that belongs to it to stay. */
 const isOrphaning = ({ metadata }: HostedContainer): boolean => metadata.finalizers?.includes('orphan') ?? false;
 
-const isOwned = (claim: Claim, container: HostedContainer): boolean =>
+const isOwned = (claim: PersistentVolumeClaim, container: HostedContainer): boolean =>
   claim.metadata.ownerReferences?.some(({ uid }) => uid === container.metadata.uid) ?? false;
 
 /** The claim was made from the template of this container, or of an earlier one of that name. */
-const isMade = ({ metadata }: Claim, container: HostedContainer): boolean =>
+const isMade = ({ metadata }: PersistentVolumeClaim, container: HostedContainer): boolean =>
   metadata.labels?.[labels.managedBy] === 'monoroot' &&
   metadata.labels[labels.hostedContainer] === container.metadata.name;
 

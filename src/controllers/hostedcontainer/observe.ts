@@ -1,11 +1,10 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { Client } from '../../kube/client.ts';
-import { persistentVolumeClaims, persistentVolumes } from '../../kube/resources.ts';
+import { persistentVolumeClaims, persistentVolumes, pods } from '../../kube/resources.ts';
 import { claimFromTemplate, templateClaimName } from '../../pod/claim.ts';
 import { containerName } from '../../pod/pod.ts';
-import type { NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
 import { ApiError, isAlreadyExists, isRefusal } from '../../runtime/errors.ts';
-import { claims, pods } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import { catalogOf } from './cached-images.ts';
 import { withDryRun } from './observed.ts';
@@ -71,7 +70,7 @@ async function locateData(
   const claim = await client.get(persistentVolumeClaims, { namespace, name }, { signal });
   const toCreate = claimFromTemplate(container);
   if (!claim && toCreate) {
-    const refusal = await refusalOf(() => client.create(claims, toCreate, { dryRun: true, signal }));
+    const refusal = await refusalOf(() => client.create(persistentVolumeClaims, toCreate, { dryRun: true, signal }));
     return refusal === undefined ? { toCreate } : { problem: `spec.data.claimTemplate was refused: ${refusal}` };
   }
   if (!claim) return { problem: `PersistentVolumeClaim ${name} does not exist: create it, or change spec.data` };
@@ -80,7 +79,7 @@ async function locateData(
   if (claim.status?.phase === 'Lost') return { problem: `PersistentVolumeClaim ${name} has lost its volume` };
   const volumeName = claim.spec?.volumeName;
   const volume = volumeName ? await client.get(persistentVolumes, { name: volumeName }, { signal }) : undefined;
-  return { affinity: volume?.spec?.nodeAffinity?.required as NodeSelector | undefined };
+  return { affinity: volume?.spec?.nodeAffinity?.required };
 }
 
 /**

@@ -3,7 +3,7 @@ import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
-import type { Claim } from '../../pod/claim.ts';
+import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Node, NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
 import type { Plan as PlanOf } from '../../runtime/plan.ts';
 
@@ -44,7 +44,7 @@ export interface DataLocation {
   /** Why the data cannot be mounted at all. */
   problem?: string | undefined;
   /** The claim of the template is still to be made. */
-  toCreate?: Claim | undefined;
+  toCreate?: PersistentVolumeClaim | undefined;
 }
 
 /** The answer of the API server to a Pod that it was asked to check. */
@@ -76,7 +76,7 @@ export interface Observed {
   allowedCapabilities?: AllowedCapabilities | undefined;
   now: Date;
   /** The claim that was made from the template, now or earlier, if it was. */
-  claim?: Claim | undefined;
+  claim?: PersistentVolumeClaim | undefined;
   data?: DataLocation | undefined;
   /** What the API server said to Pods of dry runs, by their hash. */
   dryRuns?: ReadonlyMap<string, DryRun> | undefined;
@@ -118,8 +118,8 @@ export type Query =
   { type: 'DataLocation'; claimName: string } | { type: 'DryRun'; pod: Pod } | { type: 'LogTail'; previous: boolean };
 
 export type Action =
-  | { type: 'CreateClaim'; claim: Claim }
-  | { type: 'DisownClaim' | 'DeleteClaim'; claim: Claim }
+  | { type: 'CreateClaim'; claim: PersistentVolumeClaim }
+  | { type: 'DisownClaim' | 'DeleteClaim'; claim: PersistentVolumeClaim }
   | { type: 'HoldForData'; hold: boolean }
   | { type: 'CreatePod'; pod: Pod }
   | { type: 'DeletePod'; uid: string; why: string }

@@ -4,7 +4,7 @@ import type { UsableImage } from '../../pod/usable-image.ts';
 import { nodeHasImage, placementOf } from '../../pod/placement.ts';
 import type { Placement } from '../../pod/placement.ts';
 import { buildPod } from '../../pod/pod.ts';
-import type { Claim } from '../../pod/claim.ts';
+import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
@@ -17,7 +17,8 @@ import { isQuotaShut } from './quota.ts';
 import { firstHit } from '../../runtime/rules.ts';
 
 /** The next Pod may be made, with a claim for its data where there is none yet, or what blocks it, or what must be asked first. */
-export type PreflightResult = { pod: Pod; claim?: Claim | undefined } | { blocker: Blocker } | { query: Query };
+export type PreflightResult =
+  { pod: Pod; claim?: PersistentVolumeClaim | undefined } | { blocker: Blocker } | { query: Query };
 
 /**
  * Everything that must hold before the Pod that runs now is touched, cheapest first: the specification makes sense for this

@@ -6,7 +6,7 @@ import { isAlreadyExists, isConflict, isNotFound } from '../../runtime/errors.ts
 import type { Client } from '../../kube/client.ts';
 import { nodeStores } from '../../kube/kinds.ts';
 import type { OnFailure } from '../../runtime/plan.ts';
-import { nodes } from '../caches.ts';
+import { nodes } from '../../kube/resources.ts';
 import type { NodePlan } from './observed.ts';
 import { writesFor } from './writes.ts';
 import type { NodeWrite } from './writes.ts';

@@ -22,7 +22,11 @@ const bound = (nonce: string | undefined, change: Partial<Pod> = {}): Pod => {
   return asCached({ pod: { ...pod, ...change, spec: { ...pod.spec, nodeName: 'n1' } }, now: 0 }).pod;
 };
 const own = { [`running.monoroot.dev/${web.metadata.uid ?? ''}`]: 'one' };
-const withLabels = (labels: Record<string, string>): Node => ({ metadata: { name: 'n1', labels } });
+const withLabels = (labels: Record<string, string>): Node => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name: 'n1', labels },
+});
 /** What a kubelet asks when it starts again, of the Pods that it finds. */
 const survives = (pod: Pod, it: Node) => matchesNodeSelector(it, runningRequirement(pod)?.affinity);
 

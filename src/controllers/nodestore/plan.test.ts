@@ -573,7 +573,7 @@ describe('labels', () => {
 
   test('those of a node are told from its other labels', () => {
     expect(currentImageLabels(node('n1', ['os:v1'], {}, { zone: 'a' }))).toEqual({ [key]: value });
-    expect(currentImageLabels({ metadata: { name: 'n1' } })).toEqual({});
+    expect(currentImageLabels({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } })).toEqual({});
   });
 });
 

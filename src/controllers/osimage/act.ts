@@ -6,7 +6,7 @@ import type { Resource } from '../../kube/resources.ts';
 import { isAlreadyExists, isRefusal } from '../../runtime/errors.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import type { ActionFailure } from '../../runtime/plan.ts';
-import { configMaps, jobs, pods } from '../caches.ts';
+import { configMaps, jobs, pods } from '../../kube/resources.ts';
 import type { DeletionExpectations } from '../deleted-objects.ts';
 import type { Action, Observed } from './observed.ts';
 import { isOwned } from './owned.ts';

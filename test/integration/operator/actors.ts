@@ -7,7 +7,7 @@ import type { Client } from '../../../src/kube/client.ts';
 import type { Connection } from '../../../src/kube/connection.ts';
 import { nodeStores } from '../../../src/kube/kinds.ts';
 import { nodes, pods } from '../../../src/kube/resources.ts';
-import type { Pod } from '../../../src/kube/types.ts';
+import type { Pod } from '../../../src/api/kubernetes/objects.ts';
 import { imageObjectName } from '../../../src/api/images.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 import { sameStatus } from '../../../src/runtime/status.ts';
@@ -114,7 +114,7 @@ async function kubelets(connection: Connection, client: Client, behaviour: Behav
       await client.delete(pods, pod.metadata, { uid: pod.metadata.uid, gracePeriodSeconds: 0 });
     } else if (step === 'build' || step === 'publish') {
       if (behaviour.realControllers) await jobPod(connection, client, pod, behaviour);
-    } else if (pod.spec?.nodeName === undefined) {
+    } else if (pod.spec.nodeName === undefined) {
       await bind(connection, client, pod);
     } else if (step === 'verify') {
       await runTest(client, pod, behaviour.test(pod.metadata.annotations?.[annotations.image] ?? ''));
@@ -126,7 +126,7 @@ async function kubelets(connection: Connection, client: Client, behaviour: Behav
 
 /** As scheduler and kubelet. */
 async function jobPod(connection: Connection, client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
-  if (pod.spec?.nodeName === undefined) {
+  if (pod.spec.nodeName === undefined) {
     await bindTo(connection, pod, 'n1');
     return;
   }
@@ -159,7 +159,7 @@ async function bindTo(connection: Connection, pod: Pod, node: string): Promise<v
 }
 
 function askedNode(pod: Pod): string | undefined {
-  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   return required?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { labels } from '../../../src/api/names.ts';
-import { configMaps, jobs } from '../../../src/controllers/caches.ts';
+import { configMaps, jobs } from '../../../src/kube/resources.ts';
 import { osImages } from '../../../src/kube/kinds.ts';
 import { pods } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';

@@ -1,8 +1,8 @@
 import { labels } from '../../../src/api/names.ts';
-import { jobs } from '../../../src/controllers/caches.ts';
+import { jobs } from '../../../src/kube/resources.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import { pods } from '../../../src/kube/resources.ts';
-import type { Pod } from '../../../src/kube/types.ts';
+import type { Pod } from '../../../src/api/kubernetes/objects.ts';
 import type { Job } from '../../../src/api/kubernetes/objects.ts';
 import { formatTime } from '../../../src/runtime/time.ts';
 
@@ -48,7 +48,7 @@ async function playJob(client: Client, job: Job, end: End | undefined): Promise<
     await patch(started);
     return;
   }
-  const container = { name: there.spec?.containers[0]?.name ?? '', image: '', imageID: '', restartCount: 0 };
+  const container = { name: there.spec.containers[0]?.name ?? '', image: '', imageID: '', restartCount: 0 };
   if (!end) {
     if (there.status?.phase === 'Running') return;
     const running = { ...container, ready: true, state: { running: { startedAt: now } } };
@@ -101,7 +101,7 @@ const setPod = (client: Client, pod: { name: string; namespace?: string | undefi
 
 /** What the kubelet makes of a Pod that a real controller has made for a Job; it is bound already. */
 export async function runJobPod(client: Client, pod: Pod, end: End | undefined): Promise<void> {
-  await runPod(client, pod, pod.spec?.containers[0]?.name ?? '', end);
+  await runPod(client, pod, pod.spec.containers[0]?.name ?? '', end);
 }
 
 /** What the kubelet makes of a Pod that tests an image; it is bound already. */

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { annotations, labels, systemNamespace, verificationNamespace } from '../../../src/api/names.ts';
 import { productionReference, testingReference } from '../../../src/api/images.ts';
-import { configMaps, jobs } from '../../../src/controllers/caches.ts';
+import { configMaps, jobs } from '../../../src/kube/resources.ts';
 import { imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
 import { events, nodes, pods } from '../../../src/kube/resources.ts';
 import type { NewObject } from '../../../src/kube/client.ts';

@@ -6,7 +6,7 @@ import type { ExistingContainers } from '../../../src/api/rollout.ts';
 import { annotations, labels } from '../../../src/api/names.ts';
 import { hostedContainers, imageDistributions, osImages } from '../../../src/kube/kinds.ts';
 import { pods } from '../../../src/kube/resources.ts';
-import type { Pod } from '../../../src/kube/types.ts';
+import type { Pod } from '../../../src/api/kubernetes/objects.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { logger } from '../environment.ts';

@@ -7,7 +7,7 @@ import type { NewObject } from '../../../src/kube/client.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../../src/kube/kinds.ts';
 import { defineResource, events, nodes, pods } from '../../../src/kube/resources.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
-import type { Node } from '../../../src/kube/types.ts';
+import type { Node } from '../../../src/api/kubernetes/objects.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import type { Condition } from '../../../src/runtime/conditions.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';

@@ -29,11 +29,12 @@ function jobs(build: object = {}): { build: Job; publish: Job } {
   };
 }
 const podOf = (job: Job) => job.spec.template.spec;
+const volumesOf = (job: Job) => podOf(job).volumes ?? [];
 const containerOf = (job: Job) => podOf(job).containers[0] as Container & { securityContext: { capabilities: object } };
 const secretsOf = (job: Job) =>
   Object.fromEntries(
-    podOf(job).volumes.flatMap(({ name, secret }) => {
-      const path = containerOf(job).volumeMounts.find((mount) => mount.name === name)?.mountPath ?? '';
+    volumesOf(job).flatMap(({ name, secret }) => {
+      const path = containerOf(job).volumeMounts?.find((mount) => mount.name === name)?.mountPath ?? '';
       return secret ? [[path, secret.secretName]] : [];
     }),
   ) as Record<string, string>;
@@ -102,7 +103,7 @@ describe('the Jobs', () => {
       enableServiceLinks: false,
       securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
     });
-    expect(podOf(job).volumes.filter(({ hostPath }) => hostPath)).toEqual([]);
+    expect(volumesOf(job).filter(({ hostPath }) => hostPath)).toEqual([]);
     expect(containerOf(job).securityContext).toMatchObject({
       privileged: false,
       allowPrivilegeEscalation: false,
@@ -159,7 +160,7 @@ describe('the Jobs', () => {
   });
 
   test('a Secret that is not there keeps no Pod waiting: the builder tells', () => {
-    const secrets = podOf(jobs(all).build).volumes.flatMap(({ secret }) => secret ?? []);
+    const secrets = volumesOf(jobs(all).build).flatMap(({ secret }) => secret ?? []);
     expect(secrets.every(({ optional }) => optional)).toBe(true);
   });
 
@@ -173,7 +174,7 @@ describe('the Jobs', () => {
     const resources = { limits: { memory: '2Gi', 'ephemeral-storage': '30Gi' } };
     const { build } = jobs({ resources });
     expect(containerOf(build).resources).toEqual(resources);
-    const work = (job: Job) => podOf(job).volumes.find(({ name }) => name === 'work')?.emptyDir;
+    const work = (job: Job) => volumesOf(job).find(({ name }) => name === 'work')?.emptyDir;
     expect(work(build)).toEqual({ sizeLimit: '30Gi' });
     expect(work(jobs().build)).toEqual({ sizeLimit: '20Gi' });
   });

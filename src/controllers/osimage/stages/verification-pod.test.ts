@@ -29,11 +29,11 @@ test('it is the Pod of a hosted container: scaffold, launch, overlays, shared di
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
   });
-  const mounts = main?.volumeMounts.map(({ mountPath, readOnly }) => `${mountPath}${readOnly ? ' ro' : ''}`);
+  const mounts = main?.volumeMounts?.map(({ mountPath, readOnly }) => `${mountPath}${readOnly ? ' ro' : ''}`);
   expect(mounts).toEqual(
     expect.arrayContaining(['/bin ro', '/usr ro', '/.monoroot/defaults/etc ro', '/etc', '/.monoroot/mount.sh ro']),
   );
-  expect(pod?.spec.volumes.filter(({ hostPath }) => hostPath).map(({ hostPath }) => hostPath?.path)).toEqual(
+  expect(pod?.spec.volumes?.filter(({ hostPath }) => hostPath).map(({ hostPath }) => hostPath?.path)).toEqual(
     expect.arrayContaining(['/var/lib/monoroot/store/os/v1/root/usr', '/var/lib/monoroot/store/os/v1/mount.sh']),
   );
 });
@@ -72,7 +72,7 @@ test('it goes with its OSImage, and is the container of nobody', () => {
 
 test('the defaults of the image are its environment: those of spec, else those of the bundle', () => {
   const env = (value: string) => ({ env: [{ name: 'FROM', value }] });
-  const from = (pod = podOf()) => pod?.spec.containers[0]?.env.find(({ name }) => name === 'FROM')?.value;
+  const from = (pod = podOf()) => pod?.spec.containers[0]?.env?.find(({ name }) => name === 'FROM')?.value;
   expect(from(podOf({ defaults: env('bundle') }))).toBe('bundle');
   const own = { ...image, spec: { ...image.spec, defaults: env('spec') } };
   expect(from(podOf({ defaults: env('bundle') }, own))).toBe('spec');
