@@ -196,6 +196,9 @@ export const rolloutStatus = z
       .meta(listMap('name'))
       .optional()
       .describe('What the gates have answered in this soak.'),
+    estimatedCompletionTime: time
+      .optional()
+      .describe('When it ends, as far as the operator can foresee; unset while it does not go on by itself.'),
     completionTime: time.optional().describe('When no container was left to move.'),
   })
   .describe('The rollout to existing containers.');

@@ -76,6 +76,8 @@ function check(alert: string, { series, fires, minutes = 60 }: Case): void {
 const agent = (name: string, labels = '') => `${name}{node="n1",pod="agent-1"${labels && `,${labels}`}}`;
 const rollout = (state: string) => `monoroot_rollout_state{distribution="os",state="${state}"}`;
 const os = { distribution: 'os' };
+const estimated = 'monoroot_rollout_estimated_completion_timestamp_seconds{distribution="os",image="os:v2"}';
+const late = { distribution: 'os', image: 'os:v2' };
 const n1 = { node: 'n1', pod: 'agent-1' };
 
 const cases: Record<string, Case[]> = {
@@ -181,6 +183,33 @@ const cases: Record<string, Case[]> = {
       },
       fires: [],
       minutes: 120,
+    },
+  ],
+  MonorootRolloutLate: [
+    {
+      what: 'it has not ended half an hour after its time',
+      series: { [estimated]: '3600x150' },
+      fires: [late],
+      minutes: 120,
+    },
+    {
+      what: 'it will end three hours later than was expected',
+      series: { [estimated]: '36000x30 46800x90' },
+      fires: [late],
+      minutes: 70,
+    },
+    {
+      what: 'it will end as was expected, a little later',
+      series: { [estimated]: '36000x30 39600x90' },
+      fires: [],
+      minutes: 70,
+    },
+    { what: 'it has ended', series: { [estimated]: '3600x50 _x100' }, fires: [], minutes: 120 },
+    {
+      what: 'the next rollout ends later than the one before',
+      series: { [estimated]: '3600x50 _x100', [estimated.replace('v2', 'v3')]: '_x60 36000x60' },
+      fires: [],
+      minutes: 100,
     },
   ],
   MonorootUnavailableOverLimit: [

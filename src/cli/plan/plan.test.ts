@@ -17,7 +17,7 @@ import type { ExistingContainers } from '../../api/rollout.ts';
 import { commands } from '../commands.ts';
 import { foresee } from './foresee.ts';
 import type { Subject } from './subject.ts';
-import { span } from './times.ts';
+import { span } from '../terminal.ts';
 import { warningsOf } from './warnings.ts';
 
 const now = new Date('2026-01-01T12:00:00Z');

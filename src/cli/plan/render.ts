@@ -1,9 +1,8 @@
 import type { Batch, Simulated } from '../../controllers/imagedistribution/forecast/simulate.ts';
 import { formatTime } from '../../runtime/time.ts';
-import { printable, table } from '../terminal.ts';
+import { printable, span, table } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 import type { Foreseen } from './foresee.ts';
-import { span } from './times.ts';
 
 /** More steps are left out in the middle. */
 const mostSteps = 24;

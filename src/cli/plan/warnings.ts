@@ -9,9 +9,8 @@ import { placementOf } from '../../pod/placement.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import { usableImage } from '../../pod/usable-image.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-import { mebibytes, printable } from '../terminal.ts';
+import { mebibytes, printable, span } from '../terminal.ts';
 import type { Foreseen } from './foresee.ts';
-import { span } from './times.ts';
 
 /** What a person would not guess of a rollout, each rule by itself. */
 

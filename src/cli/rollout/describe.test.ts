@@ -45,6 +45,18 @@ const counts = '3 of 3 nodes have it; 38 of 40 containers updated, 1 updating, 1
 test.each<[string, Partial<ImageDistributionStatus>, Partial<typeof existingContainers>, string]>([
   ['a wave that moves', { rollout }, {}, `Waiting: ${counts}; wave 1; Waits for places`],
   [
+    'when it is expected to end',
+    { rollout: { ...rollout, estimatedCompletionTime: '2026-01-01T14:30:00Z' } },
+    {},
+    `Waiting: ${counts}; wave 1, expected to end at 2026-01-01T14:30:00Z (in 2 h 30 min); Waits for places`,
+  ],
+  [
+    'that it is late',
+    { rollout: { ...rollout, estimatedCompletionTime: '2026-01-01T11:30:00Z' } },
+    {},
+    `Waiting: ${counts}; wave 1, late: it was expected to end at 2026-01-01T11:30:00Z; Waits for places`,
+  ],
+  [
     'canaries that soak, with the time that is left',
     { rollout: { ...rollout, wave: 0, soakStartTime: '2026-01-01T11:54:05Z' } },
     {},

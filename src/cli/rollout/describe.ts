@@ -1,7 +1,8 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { Condition } from '../../runtime/conditions.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
-import { duration, printable } from '../terminal.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { duration, printable, span } from '../terminal.ts';
 
 /** Where a distribution stands: only `Waiting` goes on by itself. */
 export type Standing = 'Done' | 'Halted' | 'Stalled' | 'Waiting';
@@ -64,7 +65,8 @@ function describeWave({ spec, status }: ImageDistribution, now: Date): string | 
   const gates = failing.map(
     (gate) => `gate ${gate.name} does not hold${gate.message ? `: ${printable(gate.message)}` : ''}`,
   );
-  return [name, ...soak(rollout.soakStartTime, soakSeconds(asked, rollout.wave), now), ...gates].join(', ');
+  const soaks = soak(rollout.soakStartTime, soakSeconds(asked, rollout.wave), now);
+  return [name, ...soaks, ...gates, ...forecast(rollout.estimatedCompletionTime, now)].join(', ');
 }
 
 const soakSeconds = (asked: { canary: { soakSeconds: number }; waveSoakSeconds: number }, wave: number) =>
@@ -76,6 +78,13 @@ function soak(start: string | undefined, seconds: number, now: Date): string[] {
   const left = (end - now.getTime()) / 1000;
   if (left <= 0) return ['soak is over'];
   return [`soaks until ${clock(end)} (${duration(Math.ceil(left))} left)`];
+}
+
+function forecast(end: string | undefined, now: Date): string[] {
+  if (end === undefined) return [];
+  const left = (Date.parse(end) - now.getTime()) / 1000;
+  const time = formatTime(new Date(end));
+  return left > 0 ? [`expected to end at ${time} (in ${span(left)})`] : [`late: it was expected to end at ${time}`];
 }
 
 const clock = (milliseconds: number) => `${new Date(milliseconds).toISOString().slice(11, 19)}Z`;

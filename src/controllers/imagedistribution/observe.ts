@@ -33,6 +33,7 @@ export function observe({ caches, writer, pace, distribution, answers }: Sight):
     stores: new Map(caches.stores.store.list().map((store) => [store.metadata.name, store])),
     now,
     countsWaitMilliseconds: pace.untilWrite(distribution.metadata.name),
+    estimateWaitMilliseconds: pace.untilEstimate(distribution.metadata.name),
     fleet: {
       distributions: caches.distributions.store.list(),
       containers: followers,

@@ -17,6 +17,8 @@ export interface Observed {
   now: Date;
   /** Milliseconds before which numbers of containers alone should not be written; 0 when they may be. */
   countsWaitMilliseconds?: number;
+  /** Milliseconds before which the end of a rollout should not be estimated again; 0 when it may be. */
+  estimateWaitMilliseconds?: number;
   /** What the rollout to existing containers is decided by. */
   fleet: Pick<RolloutObserved, 'distributions' | 'containers' | 'window' | 'answers'>;
 }

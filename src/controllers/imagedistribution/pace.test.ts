@@ -65,4 +65,17 @@ describe('the pace', () => {
     pace.forget('a');
     expect(pace.untilWrite('a')).toBe(0);
   });
+
+  test('of estimates: every 30 s, and at once when a rollout begins', () => {
+    let now = 0;
+    const pace = new Pace(() => now);
+    pace.wrote('a');
+    expect(pace.untilEstimate('a')).toBe(0);
+    pace.wrote('a', true);
+    now += 10_000;
+    pace.wrote('a', true);
+    expect(pace.untilEstimate('a')).toBe(20_000);
+    now += 20_000;
+    expect(pace.untilEstimate('a')).toBe(0);
+  });
 });

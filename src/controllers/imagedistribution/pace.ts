@@ -4,6 +4,8 @@ import type { Monotonic } from '../../runtime/time.ts';
 
 /** Numbers of containers are written so often at most. */
 const countsMilliseconds = 1000;
+/** The end of a rollout is estimated so often at most. */
+const estimateMilliseconds = 30_000;
 /** Of the time that passes, looking at fleets takes at most a sixth, however many containers change. */
 const restFactor = 5;
 const longestRestMilliseconds = 1000;
@@ -28,6 +30,7 @@ export class Pace {
   readonly #now: Monotonic;
   readonly #restUntil = new Map<string, number>();
   readonly #written = new Map<string, number>();
+  readonly #estimated = new Map<string, number>();
 
   constructor(now: Monotonic) {
     this.#now = now;
@@ -55,12 +58,20 @@ export class Pace {
     return Math.max(0, (this.#written.get(name) ?? -Infinity) + countsMilliseconds - this.#now());
   }
 
-  wrote(name: string): void {
+  /** Milliseconds before which the end of a rollout should not be estimated again; 0 when it may be. */
+  untilEstimate(name: string): number {
+    return Math.max(0, (this.#estimated.get(name) ?? -Infinity) + estimateMilliseconds - this.#now());
+  }
+
+  /** A status was written; one of a rollout that goes on has an estimate where that was due. */
+  wrote(name: string, goesOn = false): void {
+    if (goesOn && this.untilEstimate(name) === 0) this.#estimated.set(name, this.#now());
     this.#written.set(name, this.#now());
   }
 
   forget(name: string): void {
     this.#restUntil.delete(name);
     this.#written.delete(name);
+    this.#estimated.delete(name);
   }
 }

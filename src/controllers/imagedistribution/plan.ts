@@ -1,5 +1,6 @@
 import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
 import type { Action, GateQuery, Observed, Plan } from './observed.ts';
+import { withEarlierEstimate, withEstimate } from './estimate.ts';
 import { isNews } from './pace.ts';
 import { eventsFor } from './rollout/events.ts';
 import type { RolloutPlan } from './rollout/observed.ts';
@@ -12,13 +13,14 @@ const unreachableMilliseconds = 60_000;
 /** The whole policy of a distribution: its status, which containers it moves now, and which gates it must ask before. */
 export function planImageDistribution(o: Observed): Plan {
   const { status: before } = o.distribution;
-  const { status, rollout } = statusOf(o);
+  const { status: seen, rollout } = statusOf(o);
+  const status = withEarlierEstimate(seen, rollout);
   // Numbers alone are written once a second: a rollout to thousands must not write for each container.
   const wait = before && !isNews(before, status) ? (o.countsWaitMilliseconds ?? 0) : 0;
   return {
     queries: rollout && queriesOf(o, rollout),
     actions: rollout ? actionsOf(o, rollout) : [],
-    status: before && wait > 0 ? before : status,
+    status: before && wait > 0 ? before : withEstimate(o, status, rollout),
     events: eventsFor(before?.rollout, status.rollout),
     requeueAfterSeconds: requeueAfterSeconds(o, status, rollout, wait),
   };

@@ -97,7 +97,7 @@ export function imageDistributionController({
         status: distribution.status,
         write: async (status) => {
           mutations.mutated(distribution, await writeStatus(client, imageDistributions, distribution, status, signal));
-          pace.wrote(key);
+          pace.wrote(key, status.rollout !== undefined && status.rollout.completionTime === undefined);
         },
         record: (event) => events.record(distribution, event),
         logger,

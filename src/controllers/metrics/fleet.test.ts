@@ -38,6 +38,7 @@ const distribution = {
       startTime: time,
       wave: 0,
       soakStartTime: '2026-11-01T00:01:00Z',
+      estimatedCompletionTime: '2026-11-01T01:00:00Z',
       gates: [{ name: 'errors', holds: false, failures: 1, time }],
     },
   },
@@ -95,6 +96,7 @@ test.each([
   ['monoroot_rollout_wave', { os: 0 }],
   ['monoroot_rollout_soak_end_timestamp_seconds', { os: start + 660 }],
   ['monoroot_rollout_last_progress_timestamp_seconds', { os: start + 300 }],
+  ['monoroot_rollout_estimated_completion_timestamp_seconds', { 'os os:v2': start + 3600 }],
   ['monoroot_rollout_gate_holds', { 'os errors': 0 }],
   ['monoroot_image_nodes', { 'os desired': 3, 'os ready': 2, 'os active': 1, 'os failed': 0 }],
   ['monoroot_image_condemned', { 'os v3': 1 }],
@@ -112,5 +114,5 @@ test.each([
 test('every family has a test, and a fleet without anything has no series', () => {
   const empty: FleetObjects = { images: [], distributions: [], containers: [], stores: [] };
   for (const { samples } of families) expect(samples(empty)).toEqual([]);
-  expect(families).toHaveLength(13);
+  expect(families).toHaveLength(14);
 });

@@ -162,6 +162,15 @@ export const families: readonly Family[] = [
       ),
   },
   {
+    name: 'monoroot_rollout_estimated_completion_timestamp_seconds',
+    help: 'When a rollout that goes on will end, as far as the operator foresees, in seconds since 1970',
+    labels: ['distribution', 'image'],
+    samples: (fleet) =>
+      rollouts(fleet).flatMap(({ name, rollout: { estimatedCompletionTime: end, image } }) =>
+        end === undefined ? [] : [one({ distribution: name, image }, seconds(end))],
+      ),
+  },
+  {
     name: 'monoroot_rollout_gate_holds',
     help: '1 when the last answer of a gate held, else 0',
     labels: ['distribution', 'gate'],

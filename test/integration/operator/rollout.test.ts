@@ -234,6 +234,10 @@ describe('twenty followers', () => {
     const recorder = await record();
     await roll('fleet:v5', { canary: { count: 3, soakSeconds: 3600 } });
     await eventually(async () => expect(await message('fleet.v5', 'RolledOut')).toContain('soaking until'));
+    const { status } = await until(imageDistributions, 'fleet.v5', { RolledOut: 'False/RollingOut' });
+    const foreseen =
+      Date.parse(status?.rollout?.estimatedCompletionTime ?? '') - Date.parse(status?.rollout?.startTime ?? '');
+    expect(foreseen).toBeGreaterThanOrEqual(3_600_000);
     await roll('fleet:v6', { canary: { count: 1, soakSeconds: 0 } });
     const done = await until(imageDistributions, 'fleet.v6', rolledOut, 60);
     expect(done.status?.containers?.updated).toBe(20);

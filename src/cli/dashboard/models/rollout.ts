@@ -97,8 +97,7 @@ function movesOf(asked: ExistingContainers, fleet: Fleet, rollout: RolloutStatus
   const { open, changeTime } = windowState(asked.windows, now);
   const wave = rollout?.wave ?? 0;
   const soak = soakOf(asked, rollout);
-  // Part of the status once the operator forecasts.
-  const { estimatedCompletionTime: end } = (rollout ?? {}) as { estimatedCompletionTime?: string };
+  const end = rollout?.estimatedCompletionTime;
   return {
     wave,
     ...(rollout && { startTime: rollout.startTime }),
