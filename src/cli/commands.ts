@@ -4,6 +4,7 @@ import { completion } from './commands/completion.ts';
 import { dashboard } from './commands/dashboard.ts';
 import { diff } from './commands/diff.ts';
 import { fleet } from './commands/fleet.ts';
+import { gateTest } from './commands/gate-test.ts';
 import { imageImport } from './commands/image-import.ts';
 import { rolloutPause, rolloutResume } from './commands/rollout-pause.ts';
 import { rolloutRestart } from './commands/rollout-restart.ts';
@@ -57,6 +58,7 @@ export const commands: readonly Command[] = [
   rolloutRestart,
   rolloutRetry,
   rolloutUndo,
+  gateTest,
   check,
   lint,
   supportBundle,

@@ -1,0 +1,27 @@
+import type { Pod } from '../api/kubernetes/objects.ts';
+import { systemNamespace } from '../api/names.ts';
+import type { Client } from '../kube/client.ts';
+import { pods } from '../kube/resources.ts';
+import { ApiError } from '../runtime/errors.ts';
+
+const labelsOf = (component: string): string =>
+  `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`;
+
+/** The namespace that Monoroot is installed in: where its operator is; the usual one when that cannot be seen. */
+export async function findSystemNamespace(client: Client): Promise<string> {
+  const found = await client.list(pods, { labelSelector: labelsOf('operator') }).catch((error: unknown) => {
+    if (error instanceof ApiError && error.code === 403) return [];
+    throw error;
+  });
+  const namespaces = found.flatMap(({ metadata }) => metadata.namespace ?? []);
+  return namespaces.includes(systemNamespace) ? systemNamespace : (namespaces.sort()[0] ?? systemNamespace);
+}
+
+/** The Pods of a part of Monoroot that answer. */
+export async function readyPods(client: Client, namespace: string, component: string): Promise<Pod[]> {
+  const found = await client.list(pods, { namespace, labelSelector: labelsOf(component) });
+  return found.filter(({ metadata, status }) => {
+    const isReady = status?.conditions?.some((it) => it.type === 'Ready' && it.status === 'True') === true;
+    return isReady && metadata.deletionTimestamp === undefined;
+  });
+}
