@@ -48,9 +48,10 @@ export class Directories {
 
   /** Throws UnsupportedArchive for a directory that would keep an ACL which this entry does not have. */
   #noteAcl(path: string, key: string, acl: DirectoryEntry['acl'] | undefined): void {
+    // What takes the place of a directory leaves it here: bsdtar sets the ACL in the end, if there is a directory of the name again.
+    if (!acl) return;
     const before = this.#acls.get(key);
     this.#acls.delete(key);
-    if (!acl) return;
     for (const kind of ['access', 'default'] as const) if (before?.[kind] && !acl[kind]) refuse(path, kind);
     if ((acl.access || acl.default) && this.#claim(key.length + bytesOfEntry)) this.#acls.set(key, acl);
   }
