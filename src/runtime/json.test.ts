@@ -22,6 +22,19 @@ test.each<[string, string, string]>([
   expect(() => parse(text)).toThrow(new JsonError(said));
 });
 
+test.each<[string, Buffer, string]>([
+  ['bytes that are no UTF-8', Buffer.from('"\xff"', 'latin1'), 'is no JSON'],
+  ['UTF-16', Buffer.from('{"a":1}', 'utf16le'), 'is no JSON'],
+  ['half of a character', Buffer.from('{"a":["\\ud800"]}'), 'has half of a character (a lone surrogate)'],
+  ['half of a character in a name', Buffer.from('{"\\udc00":1}'), 'has half of a character (a lone surrogate)'],
+])('refuses %s: others would read another text', (_name, text, said) => {
+  expect(() => parseJson(text, limits)).toThrow(new JsonError(said));
+});
+
+test('takes characters of two halves, and a backslash before what looks like one half', () => {
+  expect(parse('["\\ud83d\\ude00","\\\\ud800"]')).toEqual(['😀', '\\ud800']);
+});
+
 test('refuses a text that is nested deeper than anybody nests', () => {
   const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
   expect(() => parse(nested(64), { values: 1000 })).not.toThrow();

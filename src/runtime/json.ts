@@ -20,13 +20,30 @@ const mostLevels = 64;
 export function parseJson(text: Uint8Array, { bytes, values }: JsonLimits): unknown {
   if (text.length > bytes) throw new JsonError(`has more than ${bytes} bytes`);
   checkStructure(text, values);
-  const decoded = Buffer.from(text.buffer, text.byteOffset, text.length).toString();
+  const value = parse(text);
+  if (!isWellFormed(value)) throw new JsonError('has half of a character (a lone surrogate)');
+  return value;
+}
+
+function parse(text: Uint8Array): unknown {
   try {
-    return JSON.parse(decoded) as unknown;
+    // Not with other characters in place of what is no UTF-8: nothing would say that they are not those that were written.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text)) as unknown;
   } catch {
     // What the parser says quotes the text, which may hold a secret.
     throw new JsonError('is no JSON');
   }
+}
+
+/** Whether all its texts, and the names of members, are such that every other program reads the same from them. */
+function isWellFormed(value: unknown): boolean {
+  const pending: unknown[] = [value];
+  while (pending.length > 0) {
+    const next = pending.pop();
+    if (typeof next === 'string' && !next.isWellFormed()) return false;
+    if (typeof next === 'object' && next !== null) for (const entry of Object.entries(next)) pending.push(...entry);
+  }
+  return true;
 }
 
 const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];

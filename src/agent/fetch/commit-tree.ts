@@ -119,8 +119,19 @@ async function relatives(paths: StorePaths, { os }: DesiredImage): Promise<strin
   return images.sort((a, b) => (rank(a) < rank(b) ? 1 : -1)).map((image) => entryPath(paths, image));
 }
 
-/** All images of a node share one status, so none may take much of it. Throws TooLarge. */
+/**
+ * All images of a node share one status: none may take much of it (TooLarge), or make the API server refuse it, which takes no variable
+ * twice. No command and no environment can have a zero byte (UnsupportedImage).
+ */
 function checkDescription(description: Pick<ImageFile, 'defaults' | 'layout'>): void {
+  const names = (description.defaults?.env ?? []).map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new FetchError('UnsupportedImage', `Its defaults have the variable ${twice} twice; leave one of them out`); // prettier-ignore
+  if (/(?<!\\)(?:\\\\)*\\u0000/.test(JSON.stringify(description.defaults ?? {})))
+    throw new FetchError(
+      'UnsupportedImage',
+      'Its defaults have a zero byte, which no command can be given; leave it out',
+    );
   const bytes = Buffer.byteLength(JSON.stringify(description));
   if (bytes <= mostDescriptionBytes) return;
   const message = `Its defaults and the names on top of its root take ${bytes} bytes of the status of each node, and at most ${mostDescriptionBytes} are taken`;

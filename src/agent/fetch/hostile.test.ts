@@ -12,6 +12,8 @@ import { entryPath, storePaths } from '../store/paths.ts';
 import { prepareStore } from '../store/remove.ts';
 import { compress, rootEntries, sha256, tar } from '../../../test/fixtures/agent/archive.ts';
 import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
+import { aclValue, xattr } from '../../../test/fixtures/agent/corpus/archives.ts';
+import { archiveOf } from '../../../test/fixtures/agent/corpus/write.ts';
 import { temporaryDirectory } from '../../../test/fixtures/agent/directory.ts';
 import { temporaryFileSystem, whyNoUnpacking } from '../../../test/fixtures/agent/environment.ts';
 import { signal, desiredBytes } from '../../../test/fixtures/agent/fetching.ts';
@@ -106,6 +108,9 @@ function withWindow(bits: number): Buffer {
   const block = Buffer.from([((1000 << 3) & 0xff) | 3, (1000 << 3) >> 8, 0, 0]);
   return Buffer.concat([magic, descriptor, block]);
 }
+
+const users = Array.from({ length: 5000 }, (_, i): [number, number, number] => [2, 7, i + 1]);
+const largeAcl = aclValue([[1, 6], ...users, [4, 4], [0x10, 7], [0x20, 4]]);
 
 const elfOf = (machine: number) => {
   const elf = Buffer.alloc(64);
@@ -241,6 +246,32 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
       'a bundle.json of a million values',
       bundleAnd({ name: 'bundle.json', content: `[${'1,'.repeat(520_000)}1]` }),
       'BundleMismatch',
+    ],
+    [
+      'a variable twice, for which the status of the node would be refused',
+      bundleAnd({
+        name: 'bundle.json',
+        content:
+          '{"os":"debian-12","version":"v1","defaults":{"env":[{"name":"A","value":"1"},{"name":"A","value":"2"}]}}',
+      }),
+      'UnsupportedImage',
+    ],
+    [
+      'a zero byte in its command',
+      bundleAnd({
+        name: 'bundle.json',
+        content: '{"os":"debian-12","version":"v1","defaults":{"command":["/bin/a\\u0000b"]}}',
+      }),
+      'UnsupportedImage',
+    ],
+    [
+      'an ACL that no file has room for, which is no lack of space',
+      () =>
+        Buffer.concat([
+          tar(rootEntries()).subarray(0, -1024),
+          archiveOf('pax', [{ name: 'usr/a', pax: xattr('system.posix_acl_access', largeAcl) }]),
+        ]),
+      'UnsupportedArchive',
     ],
     ['a compressed something', () => compress('zstd', Buffer.from('no tar at all')), 'UnsupportedArchive'],
     ['a web page', () => Buffer.from('<html></html>'), 'UnsupportedArchive'],

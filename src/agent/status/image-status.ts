@@ -79,10 +79,16 @@ export function readyImage(stored: ImageFile): StoredImage {
     unpackedBytes,
     sharedBytes,
     layout,
-    ...(defaults && { defaults }),
+    ...(defaults && { defaults: eachOnce(defaults) }),
     hasMountScript,
     readyTime: publishTime,
   };
+}
+
+/** An earlier version of the agent stored images whose bundle has a variable twice: with one the API server refuses the whole status. */
+function eachOnce(defaults: NonNullable<ImageFile['defaults']>): NonNullable<ImageFile['defaults']> {
+  if (!defaults.env) return defaults;
+  return { ...defaults, env: [...new Map(defaults.env.map((it) => [it.name, it])).values()] };
 }
 
 /** No one asks for it by name; it stays as long as nothing needs its room. */

@@ -61,3 +61,16 @@ test('of too much that is wanted the longest is left out, and a person learns of
   expect(findCondition(status.conditions, 'Stalled')?.message).toContain('1 images, such as debian-12:v9');
   expect(bytes(status.images ?? [])).toBeLessThan(mostBytes);
 });
+
+test('a variable that a stored image has twice is reported once, the last: with two the API server refuses the whole status', () => {
+  const env = [
+    { name: 'A', value: '1' },
+    { name: 'B', value: '2' },
+    { name: 'A', value: '3' },
+  ];
+  const { defaults } = readyImage(storedImage('v1', { defaults: { env } }));
+  expect(defaults?.env).toEqual([
+    { name: 'A', value: '3' },
+    { name: 'B', value: '2' },
+  ]);
+});

@@ -40,23 +40,23 @@ export async function readUnpacked(directory: string, image?: ImageName): Promis
   const isBundle = names.includes('root') && names.every((name) => bundleEntries.includes(name));
   const root = join(directory, 'root');
   if (!isBundle || !(await lstat(root)).isDirectory()) return { root: directory };
-  const script = names.includes('mount.sh') ? await readFileOf(directory, 'mount.sh') : undefined;
+  const script = names.includes('mount.sh') ? (await readFileOf(directory, 'mount.sh')).toString() : undefined;
   const text = names.includes('bundle.json') ? await readFileOf(directory, 'bundle.json') : undefined;
   const bundle = text === undefined ? {} : parseBundle(text, image);
   return { root, ...(script !== undefined && { mountScript: script }), ...bundle };
 }
 
 /** Reads a small regular file: never through a link, which could lead to a file of the node. */
-async function readFileOf(directory: string, name: string): Promise<string> {
+async function readFileOf(directory: string, name: string): Promise<Buffer> {
   const path = join(directory, name);
   const stat = await lstat(path);
   if (!stat.isFile()) throw new FetchError('BundleMismatch', `${name} of the bundle is no regular file; make it one`);
   if (stat.size > largest)
     throw new FetchError('TooLarge', `${name} of the bundle has more than 1 MiB; make it smaller`);
-  return readFile(path, 'utf8');
+  return readFile(path);
 }
 
-function parseBundle(text: string, image: ImageName | undefined): Pick<Unpacked, 'architecture' | 'defaults'> {
+function parseBundle(text: Buffer, image: ImageName | undefined): Pick<Unpacked, 'architecture' | 'defaults'> {
   const json = read(text);
   refuseReferences(json);
   const parsed = bundleFile.safeParse(json);
@@ -85,9 +85,9 @@ const withReferences = z.object({
   defaults: z.object({ env: z.array(z.object({ name: z.string(), valueFrom: z.unknown().optional() })) }),
 });
 
-function read(text: string): unknown {
+function read(text: Buffer): unknown {
   try {
-    return parseJson(Buffer.from(text), bundleLimits);
+    return parseJson(text, bundleLimits);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     const message = `bundle.json ${error.message}; correct it and build the bundle again`;

@@ -27,6 +27,32 @@ test.each([
   ['a tar stream that ends', [ended('bsdtar', 1, 'r: Truncated tar archive: Unknown error -1')], 'TruncatedArchive'],
   ['a bad checksum', [ended('gzip', 1, 'gzip: stdin: invalid compressed data--crc error')], 'CorruptArchive'],
   ['a program that was killed', [ended('zstd', null), ended('bsdtar', 0)], 'CorruptArchive'],
+  [
+    'an attribute for which a file has no room',
+    [ended('bsdtar', 1, 'a: Cannot restore extended attributes: user.b: Unknown error -1')],
+    'UnsupportedArchive',
+  ],
+  [
+    'an ACL for which a file has no room',
+    [ended('bsdtar', 1, 'a: Failed to set acl on fd: access: No space left on device')],
+    'UnsupportedArchive',
+  ],
+  [
+    'a name that speaks of a full disk',
+    [ended('bsdtar', 1, "a: No space left on device/b: Can't create 'b': File name too long")],
+    'CorruptArchive',
+  ],
+  [
+    'a name that speaks of a jail',
+    [ended('bsdtar', 1, "jail: x: Can't create 'jail: x': File name too long")],
+    'CorruptArchive',
+  ],
+  [
+    'a name that speaks of a program',
+    [ended('bsdtar', 1, "spawn zstd ENOENT: Can't create: Is a directory")],
+    'CorruptArchive',
+  ],
+  ['a jail that cannot be had', [ended('bsdtar', 126, 'jail: landlock: Invalid argument')], 'StoreFailed'],
   ['a program that is missing', [ended('zstd', -2, 'spawn zstd ENOENT')], 'StoreFailed'],
 ])('%s has its own reason', (_name, endings, reason) => expect(diagnose(endings)?.reason).toBe(reason));
 

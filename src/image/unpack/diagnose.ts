@@ -29,12 +29,17 @@ export const isSummary = (line: string) => summary.test(line);
 
 const unsafe = /Path contains '\.\.'|Path is absolute/;
 const throughLink = /Cannot extract through symlink/;
-const full = /No space left on device|Disk quota exceeded/;
+// At the end, where the words of the kernel are: names of files before them are those of whoever made the archive.
+const full = /: (?:No space left on device|Disk quota exceeded)$/;
+/** How much of these a file may have is for the file system to say, which calls too many of them a lack of space. */
+const attributes = /: (?:Cannot restore extended attributes: |Failed to set acl)/;
 const namedAcl = /Failed to set acl.*Invalid argument/;
 /** The last line of zstd, of xz, and what bsdtar and others say. */
 const withoutMemory =
   /Use --long=\d+ or --memory=|memory is required\. The limit is|Memory usage limit reached|Out of memory|Can't allocate memory/i;
-const cannotRun = /^(jail: |spawn )/;
+/** The jail, or Node, says so and ends with a code of its own; bsdtar may begin a line with any name. */
+const cannotRun = ({ code, complaint }: Ending) =>
+  (code === 126 || (code ?? 0) < 0) && /^(?:jail: |spawn )/.test(complaint);
 const truncated = /unexpected end|premature end|Truncated|Unexpected EOF/i;
 
 /** Why unpacking failed, told from the programs' ends, the first of the pipeline first; undefined when all went well. */
@@ -43,9 +48,9 @@ export function diagnose(endings: readonly Ending[]): FetchError | undefined {
   const complaints = failed.flatMap(({ complaint, last = complaint }) => [complaint, last]);
   // A program that dies takes the one before it along with SIGPIPE, so what was said counts for more than how it ended.
   const find = (pattern: RegExp) => complaints.find((it) => pattern.test(it));
-  const jailLine = find(cannotRun);
-  if (jailLine !== undefined) {
-    const message = `A program that unpacks archives cannot be run: ${jailLine}`;
+  const unable = failed.find(cannotRun);
+  if (unable) {
+    const message = `A program that unpacks archives cannot be run: ${unable.complaint}`;
     return new FetchError(
       'StoreFailed',
       `${message}; look at the image of the agent, its rights and the kernel of the node`,
@@ -74,13 +79,21 @@ export function diagnose(endings: readonly Ending[]): FetchError | undefined {
       `${message}; give the file its real path, for example usr/lib/x where lib is a link to usr/lib, or unpack all of it with GNU tar and pack the tree`,
     );
   }
-  const fullLine = find(full);
+  const fullLine = complaints.find((it) => full.test(it) && !attributes.test(it));
   if (fullLine !== undefined) return new FetchError('NoSpace', `${fullLine}; free space on the node`);
   // Numbers are not looked up: in the chroot that would be done by libraries of the archive.
   const aclLine = find(namedAcl);
   if (aclLine !== undefined) {
     const message = `An ACL of the archive names users or groups without their numbers, as GNU tar writes them: ${aclLine}`;
     return new FetchError('UnsupportedArchive', `${message}; build it with bsdtar --acls --format=pax`);
+  }
+  const attributeLine = find(attributes);
+  if (attributeLine !== undefined) {
+    const message = `The file system of the store does not take an attribute or an ACL of the archive: ${attributeLine}`;
+    return new FetchError(
+      'UnsupportedArchive',
+      `${message}; see that it is valid, and that those of one file fit (4 KiB for ext4), and leave it out otherwise`,
+    );
   }
   // What broke first is what the decompressor says; after it the archive looks truncated to bsdtar in any case.
   const worst = failed.find(({ complaint }) => complaint !== '' && !/Broken pipe/.test(complaint)) ?? failed[0];
