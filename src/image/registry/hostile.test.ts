@@ -151,6 +151,28 @@ const answers: [string, (socket: Socket, path: string) => void, string][] = [
       login(socket, path, () => socket.write('HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n')),
     'UnreachableSource',
   ],
+  [
+    'an extension of a chunk without end',
+    (socket, path) =>
+      login(socket, path, () => again(socket, 'x'.repeat(4000), 0, `${ok}transfer-encoding: chunked\r\n\r\n2;`)),
+    'UnreachableSource',
+  ],
+  [
+    'a challenge that is all quotes and backslashes',
+    (socket) => {
+      const challenge = `Bearer realm="${'\\"'.repeat(6000)}`;
+      socket.write(`HTTP/1.1 401 x\r\nwww-authenticate: ${challenge}\r\ncontent-length: 0\r\n\r\n`);
+    },
+    'Unauthorized',
+  ],
+  [
+    'a place of the manifest that is no address',
+    (socket, path) =>
+      login(socket, path, () =>
+        socket.write(`HTTP/1.1 307 x\r\nlocation: http://[${'::'.repeat(6000)}\r\ncontent-length: 0\r\n\r\n`),
+      ),
+    'HTTPStatus',
+  ],
   ['an end after each request', (socket) => socket.end(), 'UnreachableSource'],
 ];
 
