@@ -14,6 +14,8 @@ import { imageList, packChart, withImages } from './manifests.ts';
 import type { Named } from './manifests.ts';
 import { digestOf } from '../osimages/oci.ts';
 import type { Descriptor } from '../osimages/oci.ts';
+import { debianPackages, parsePins, unpinned } from '../pinned/packages.ts';
+import type { Spdx } from '../sbom/spdx.ts';
 import { makeKey, sign } from './sign.ts';
 
 /** Makes all that a release has, one step after the other; docs/releasing.md says what is where. */
@@ -28,6 +30,8 @@ const values = readOptions(about, {
   'base-url': { type: 'string', default: `https://example.com/monoroot/v${manifest.version}` },
   // Of cosign; its password is in COSIGN_PASSWORD. Without one a pair is made for this release, and thrown away.
   key: { type: 'string' },
+  // Also of other packages of Debian than hack/lib/pinned/debian.packages has.
+  'unpinned-base': { type: 'boolean', default: false },
   architecture: { type: 'string', multiple: true, default: ['amd64', 'arm64'] },
 });
 const { version = '', registry, architecture: architectures } = values;
@@ -38,6 +42,8 @@ const root = join(import.meta.dirname, '../../..');
 const cache = process.env['MONOROOT_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'monoroot'); // prettier-ignore
 const binaries = join(cache, 'bin/current');
 const names = ['monoroot', 'monoroot-builder', 'monoroot-scaffold-merged', 'monoroot-scaffold-split'];
+
+const pins = parsePins(readFileSync(join(root, 'hack/lib/pinned/debian.packages'), 'utf8'));
 
 const began = Date.now();
 const say = (text: string) => process.stderr.write(`${Math.round((Date.now() - began) / 1000)} s  ${text}\n`);
@@ -117,6 +123,11 @@ function packages(name: string, architecture: string, image: Descriptor): void {
   const list = read('hack/node', ['hack/lib/sbom/main.ts', name], { env, input: scan, stdio: ['pipe', 'pipe', 'inherit'] }); // prettier-ignore
   mkdirSync(join(out, 'sbom'), { recursive: true });
   writeFileSync(join(out, 'sbom', `${name}-${architecture}.spdx.json`), list);
+  const others = unpinned(pins, debianPackages(JSON.parse(list) as Spdx));
+  if (others.length === 0) return;
+  say(`${name} for ${architecture} has packages of Debian that are not pinned:\n  ${others.join('\n  ')}`);
+  if (values['unpinned-base']) return;
+  throw new Error('The base has moved: see what has changed in these packages and pin them (docs/releasing.md)');
 }
 
 function manifests(named: Named): void {
