@@ -1,6 +1,9 @@
 # The help of programs of hack/: the comment at their top. Sourced, not run.
 
-usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
+# Found before the program goes to another directory.
+usage_of=$(realpath "$0")
+
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$usage_of"; }
 
 # wrong_arguments MESSAGE: ends the program, which was called with arguments that it cannot work with.
 wrong_arguments() {
