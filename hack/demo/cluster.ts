@@ -24,7 +24,7 @@ export async function startCluster(screen: Screen, options: Options): Promise<Ku
 export async function install(screen: Screen, kubectl: Kubectl, claims: Claims, options: Options): Promise<Demo> {
   const installed = await kubectl.try(['-n', systemNamespace, 'get', ...workloads]);
   if (options.cluster === 'existing' && installed.code === 0) screen.line('  Monoroot is installed there already');
-  else await script(screen, 'hack/install', []);
+  else await script(screen, 'hack/install', ['--without-builder']);
 
   for (const workload of workloads) {
     await kubectl.run(['-n', systemNamespace, 'rollout', 'status', workload, '--timeout=120s']);

@@ -38,7 +38,7 @@ const service = (more: string) => {
   return ['/bin/sh', '-c', `${fill}; exec httpd -f -p 8080 -h /var/www`];
 };
 
-test(
+test.concurrent(
   'a container that fills its disk on the new version is evicted three times, and goes back because of that',
   { timeout: 300_000 },
   async (context) => {
@@ -70,7 +70,7 @@ test(
   },
 );
 
-test(
+test.concurrent(
   'Pods of an upgrade that others evict again and again are no evidence against the image',
   { timeout: 240_000 },
   async (context) => {
