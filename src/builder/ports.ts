@@ -24,7 +24,7 @@ export interface BuilderPorts {
   resolvConf: string;
   proxies: Proxies | undefined;
   /** Followable by a person. */
-  progress: Progress;
+  progress: BuildLog;
   signal: AbortSignal;
 }
 
@@ -42,7 +42,7 @@ export interface Step {
   what: string;
 }
 
-export interface Progress {
+export interface BuildLog {
   begin(step: Step): void;
   end(step: Step, milliseconds: number): void;
   /** What a program says, or a step. */

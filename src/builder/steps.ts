@@ -1,4 +1,4 @@
-import type { Progress } from './ports.ts';
+import type { BuildLog } from './ports.ts';
 
 export interface Steps {
   /** Does the next step, and tells how long it took. */
@@ -6,7 +6,7 @@ export interface Steps {
 }
 
 /** Counts steps for whoever watches. */
-export function createSteps(of: number, progress: Progress, now: () => number = () => performance.now()): Steps {
+export function createSteps(of: number, progress: BuildLog, now: () => number = () => performance.now()): Steps {
   let number = 0;
   return {
     async run(name, what, work) {
@@ -22,7 +22,7 @@ export function createSteps(of: number, progress: Progress, now: () => number = 
 }
 
 /** Progress as lines, each of which makes sense in a log. */
-export function lineProgress(write: (line: string) => void): Progress {
+export function lineProgress(write: (line: string) => void): BuildLog {
   const title = ({ number, of, name }: { number: number; of: number; name: string }) =>
     `==> Step ${number} of ${of}: ${name}`;
   return {

@@ -1,9 +1,9 @@
-import type { Progress, Step } from '../../builder/ports.ts';
+import type { BuildLog, Step } from '../../builder/ports.ts';
 import { duration, printable } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 
 /** Shows the steps of a build: what is done with its time, and of what is going on the last line of its log. */
-export function screenProgress(screen: Screen): Progress {
+export function screenProgress(screen: Screen): BuildLog {
   let title = '';
   return {
     begin({ number, of, name, what }: Step) {

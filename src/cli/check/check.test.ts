@@ -5,7 +5,7 @@ import { distribution } from '../../../test/fixtures/builders.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Lease } from '../../kube/types.ts';
 import { definitionNames, policyNames } from './facts.ts';
-import type { Facts } from './facts.ts';
+import type { ClusterFacts } from './facts.ts';
 import { check, isAtLeast, rules } from './rules.ts';
 
 const now = new Date('2026-01-01T12:00:00Z');
@@ -22,7 +22,7 @@ const pod = (nodeName: string, changes: { ready?: string; image?: string } = {})
   }) as unknown as Pod;
 const lease = (spec: object) => ({ metadata: { name: 'monoroot-operator' }, spec }) as unknown as Lease;
 
-const healthy: Facts = {
+const healthy: ClusterFacts = {
   kubernetes: 'v1.37.2',
   nodes: { found: [node('n1'), node('n2')] },
   definitions: { found: definitionNames },
@@ -41,7 +41,7 @@ const stalled = distribution('os:2', {}, {
   conditions: [{ type: 'Stalled', status: 'True', reason: 'NoNodes', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }],
 }); // prettier-ignore
 
-const broken: [string, string, Partial<Facts>, string][] = [
+const broken: [string, string, Partial<ClusterFacts>, string][] = [
   ['kubernetes-version', 'Failed', { kubernetes: 'v1.32.9' }, 'v1.32.9'],
   ['node-kernels', 'Failed', { nodes: { found: [node('n1'), node('n2', { kernelVersion: '5.4.0' })] } }, 'n2 (5.4.0)'],
   ['node-runtimes', 'Failed', { nodes: { found: [node('n1', { containerRuntimeVersion: 'containerd://1.7.1' })] } }, 'n1 (containerd://1.7.1)'], // prettier-ignore
@@ -88,7 +88,7 @@ test('every rule has a broken cluster', () => {
 
 test('what may not be read is skipped, and fails nothing', () => {
   const denied = { denied: 'nodes is forbidden' };
-  const facts: Facts = { ...healthy, nodes: denied, definitions: denied, policies: denied, operators: denied, agents: denied, lease: denied }; // prettier-ignore
+  const facts: ClusterFacts = { ...healthy, nodes: denied, definitions: denied, policies: denied, operators: denied, agents: denied, lease: denied }; // prettier-ignore
   const findings = check(facts, now);
   expect(findings.filter(({ outcome }) => outcome === 'Skipped').length).toBe(8);
   expect(findings.some(({ outcome }) => outcome === 'Failed')).toBe(false);
@@ -103,7 +103,12 @@ test('a node whose kubelet has reported nothing yet fails nothing', () => {
 });
 
 test('before an installation nothing is asked that only it brings', () => {
-  const bare: Facts = { ...healthy, definitions: { found: [] }, operators: { found: [] }, agents: { found: [] } };
+  const bare: ClusterFacts = {
+    ...healthy,
+    definitions: { found: [] },
+    operators: { found: [] },
+    agents: { found: [] },
+  };
   expect(check(bare, now, true).map(({ outcome }) => outcome)).toEqual(['Ok', 'Ok', 'Ok']);
 });
 

@@ -23,7 +23,7 @@ export const policyNames = [
 /** What the user may not read is `denied`. */
 export type Answer<T> = { denied: string } | { found: T };
 
-export interface Facts {
+export interface ClusterFacts {
   kubernetes: string;
   nodes: Answer<Node[]>;
   /** Names of our definitions that are there. */
@@ -37,7 +37,7 @@ export interface Facts {
 }
 
 /** Reads all that a check looks at. What is refused is a fact, too; no answer is an error. */
-export async function readFacts({ client, connection }: Pick<Cluster, 'client' | 'connection'>): Promise<Facts> {
+export async function readFacts({ client, connection }: Pick<Cluster, 'client' | 'connection'>): Promise<ClusterFacts> {
   const raw = async (path: string) => JSON.parse(await connection.request({ method: 'GET', path })) as unknown;
   const named = async (path: string): Promise<string[]> => {
     const { items } = (await raw(path)) as { items: { metadata: { name: string } }[] };

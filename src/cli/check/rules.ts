@@ -3,7 +3,7 @@ import { isTrue } from '../../runtime/conditions.ts';
 import { labelOf } from '../scene/scene.ts';
 import type { MonorootObject } from '../scene/scene.ts';
 import { definitionNames, policyNames } from './facts.ts';
-import type { Answer, Facts } from './facts.ts';
+import type { Answer, ClusterFacts } from './facts.ts';
 
 /** `Skipped`: it could not be looked at. */
 export type Outcome = 'Ok' | 'Warning' | 'Failed' | 'Skipped';
@@ -20,7 +20,7 @@ interface Rule {
   id: string;
   /** Can be asked before Monoroot is installed. */
   isBefore: boolean;
-  find: (facts: Facts, now: Date) => Omit<Finding, 'id'>;
+  find: (facts: ClusterFacts, now: Date) => Omit<Finding, 'id'>;
 }
 
 const ok = (message: string) => ({ outcome: 'Ok', message }) as const;
@@ -55,7 +55,7 @@ const below = (nodes: readonly Node[], versionOf: (node: Node) => string, least:
 const infoOf = ({ status }: Node) => status?.nodeInfo;
 
 /** Asks a rule only of nodes whose kubelet has said what it runs on: one that just joined has not. */
-const reported = (nodes: Facts['nodes'], rule: (found: Node[]) => Omit<Finding, 'id'>): Omit<Finding, 'id'> =>
+const reported = (nodes: ClusterFacts['nodes'], rule: (found: Node[]) => Omit<Finding, 'id'>): Omit<Finding, 'id'> =>
   reading(nodes, (all) => {
     const found = all.filter((node) => (infoOf(node)?.kernelVersion ?? '') !== '');
     return all.length > 0 && found.length === 0
@@ -228,5 +228,5 @@ const isReady = ({ status }: Pod) =>
   status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
 
 /** Every rule asked, in order; before an installation only those that make sense then. */
-export const check = (facts: Facts, now: Date, isBefore = false): Finding[] =>
+export const check = (facts: ClusterFacts, now: Date, isBefore = false): Finding[] =>
   rules.filter((rule) => rule.isBefore || !isBefore).map(({ id, find }) => ({ id, ...find(facts, now) }));

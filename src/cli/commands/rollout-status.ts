@@ -3,7 +3,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { CommandError, defineCommand, exitCodes, outputOption } from '../command.ts';
 import type { Context, ExitCode } from '../command.ts';
 import { describeProgress, inLines, inOneLine } from '../rollout/describe.ts';
-import type { Progress } from '../rollout/describe.ts';
+import type { RolloutProgress } from '../rollout/describe.ts';
 import { follow, readToFollow } from '../rollout/follow.ts';
 import { secondsOf } from '../time.ts';
 
@@ -45,7 +45,7 @@ it is under way. With -o json each change is a line.`,
 });
 
 /** Shows how it is; gives the exit code when nothing more is to be waited for. */
-type Show = (distribution: ImageDistribution, progress: Progress, once: boolean) => ExitCode | undefined;
+type Show = (distribution: ImageDistribution, progress: RolloutProgress, once: boolean) => ExitCode | undefined;
 
 const codes = { Done: exitCodes.done, Halted: exitCodes.no, Stalled: exitCodes.no, Waiting: undefined } as const;
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { nodeStore, osImage, stored } from '../../../test/fixtures/builders.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import { chooseAgents } from './agents.ts';
-import type { Fleet } from './agents.ts';
+import type { AgentChoice } from './agents.ts';
 
 const agent = (node: string, ready = true): Pod => ({
   apiVersion: 'v1',
@@ -18,13 +18,18 @@ const has = (node: string, ...images: string[]) =>
     images.map((image) => stored(image, 'Ready')),
   );
 const images = [osImage('os:1'), osImage('os:2')];
-const fleet = (changes: Partial<Fleet>): Fleet => ({ osImages: images, nodeStores: [], pods: [], ...changes });
-const nodesOf = (given: Fleet) => {
+const fleet = (changes: Partial<AgentChoice>): AgentChoice => ({
+  osImages: images,
+  nodeStores: [],
+  pods: [],
+  ...changes,
+});
+const nodesOf = (given: AgentChoice) => {
   const { before, after } = chooseAgents('os:1', 'os:2', given);
   return [before.node, after.node, before.pod];
 };
 
-test.each<[string, Fleet, string[]]>([
+test.each<[string, AgentChoice, string[]]>([
   [
     'a node that has both, even if others come first',
     fleet({
@@ -62,7 +67,7 @@ test.each<[string, Fleet, string[]]>([
   expect(nodesOf(given)).toEqual(nodes);
 });
 
-test.each<[string, Fleet, string]>([
+test.each<[string, AgentChoice, string]>([
   [
     'the image is unknown',
     fleet({ osImages: [osImage('os:1'), osImage('os:3')], nodeStores: [has('n1', 'os:1')], pods: [agent('n1')] }),

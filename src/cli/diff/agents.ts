@@ -10,7 +10,7 @@ export interface Agent {
   pod: string;
 }
 
-export interface Fleet {
+export interface AgentChoice {
   osImages: readonly OSImage[];
   nodeStores: readonly NodeStore[];
   /** Those of the agents. */
@@ -21,7 +21,7 @@ export interface Fleet {
  * Which agents are asked about two images: one and the same when a node has both. Throws an error that names the image that no
  * agent can tell about, and what to do.
  */
-export function chooseAgents(before: string, after: string, fleet: Fleet): { before: Agent; after: Agent } {
+export function chooseAgents(before: string, after: string, fleet: AgentChoice): { before: Agent; after: Agent } {
   const [ofBefore, ofAfter] = [holders(before, fleet), holders(after, fleet)];
   const both = ofBefore.find(({ node }) => ofAfter.some((other) => other.node === node));
   const [one, other] = [both ?? ofBefore[0], both ?? ofAfter[0]];
@@ -31,7 +31,7 @@ export function chooseAgents(before: string, after: string, fleet: Fleet): { bef
 }
 
 /** Agents that answer, of nodes that have all of the image as it is now. */
-function holders(image: string, { osImages, nodeStores, pods }: Fleet): Agent[] {
+function holders(image: string, { osImages, nodeStores, pods }: AgentChoice): Agent[] {
   const digest = osImages.find((it) => imageName(it.spec) === image)?.status?.digest;
   const nodes = nodeStores
     .filter(({ status }) =>
@@ -47,7 +47,7 @@ function holders(image: string, { osImages, nodeStores, pods }: Fleet): Agent[] 
   });
 }
 
-function nowhere(image: string, { osImages, nodeStores }: Fleet): CommandError {
+function nowhere(image: string, { osImages, nodeStores }: AgentChoice): CommandError {
   const { os, version = '' } = parseReference(image);
   const has = (stored: { os: string; version: string; state: string }) =>
     imageName(stored) === image && stored.state === 'Ready';

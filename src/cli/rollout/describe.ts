@@ -7,7 +7,7 @@ import { duration, printable, span } from '../terminal.ts';
 /** Where a distribution stands: only `Waiting` goes on by itself. */
 export type Standing = 'Done' | 'Halted' | 'Stalled' | 'Waiting';
 
-export interface Progress {
+export interface RolloutProgress {
   standing: Standing;
   /** How far the nodes are, such as `3 of 3 nodes have it`. */
   nodes: string;
@@ -20,12 +20,12 @@ export interface Progress {
 }
 
 /** Tells how far a distribution is, out of its spec and status alone. */
-export function describeProgress(distribution: ImageDistribution, now: Date): Progress {
+export function describeProgress(distribution: ImageDistribution, now: Date): RolloutProgress {
   const { spec, status } = distribution;
   const standing = standingOf(distribution);
   const { ready = 0, desired = 0, failed = 0, unreachable = 0 } = status?.nodes ?? {};
   const troubles = [...(failed > 0 ? [`${failed} failed`] : []), ...(unreachable > 0 ? [`${unreachable} silent`] : [])];
-  const progress: Progress = {
+  const progress: RolloutProgress = {
     standing,
     nodes: [`${ready} of ${desired} nodes have it`, ...troubles].join(', '),
   };
@@ -106,10 +106,10 @@ const isOutdated = ({ metadata, status }: ImageDistribution) =>
 const said = (condition: Condition | undefined) => condition && printable(condition.message || condition.reason);
 
 /** Everything that is to be reported, in lines. */
-export const inLines = ({ nodes, containers, wave, why }: Progress): string[] =>
+export const inLines = ({ nodes, containers, wave, why }: RolloutProgress): string[] =>
   [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)].filter((part) => part !== undefined);
 
-export const inOneLine = (progress: Progress): string => inLines(progress).join('; ');
+export const inOneLine = (progress: RolloutProgress): string => inLines(progress).join('; ');
 
 /** The message of a rollout begins with counts, which are here already. */
 const withoutCounts = (why: string | undefined) => why?.replace(/^\d+ of \d+ [^;]*; (?=next: |paused)/, '');

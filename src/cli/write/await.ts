@@ -6,7 +6,7 @@ import { followObject } from '../follow.ts';
 import type { MonorootObject } from '../scene/scene.ts';
 import { printable } from '../terminal.ts';
 import { secondsOf } from '../time.ts';
-import { judge } from './verdict.ts';
+import { outcomeOf } from './outcome.ts';
 
 export const waitOptions = {
   wait: { type: 'boolean', help: 'wait until it is good (exit code 0) or has failed (1)' },
@@ -27,12 +27,12 @@ export async function awaitObject<T extends MonorootObject>(
   const { client } = context.cluster();
   for await (const object of followObject(client, resource, name, AbortSignal.any([signal, ...limit]))) {
     if (!object) throw new CommandError(`There is no ${resource.kind} ${name.name}, or it was deleted`);
-    const { outcome, message } = judge(object, generation);
+    const { type, message } = outcomeOf(object, generation);
     last = printable(message);
-    if (outcome === 'Good') out.line(`${label} ${out.paint('green', 'is good')}: ${last}`);
-    else if (outcome === 'Bad') out.line(`${label} ${out.paint('red', 'failed')}: ${last}`);
+    if (type === 'Good') out.line(`${label} ${out.paint('green', 'is good')}: ${last}`);
+    else if (type === 'Bad') out.line(`${label} ${out.paint('red', 'failed')}: ${last}`);
     else out.progress(`${label}: ${last}`);
-    if (outcome !== 'Waiting') return outcome === 'Good' ? exitCodes.done : exitCodes.no;
+    if (type !== 'Waiting') return type === 'Good' ? exitCodes.done : exitCodes.no;
   }
   err.line(signal.aborted ? 'Interrupted' : `Not done within ${timeout ?? ''}: ${last}`);
   return exitCodes.no;

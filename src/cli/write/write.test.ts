@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { container, distribution } from '../../../test/fixtures/builders.ts';
 import type { Condition } from '../../runtime/conditions.ts';
 import { fieldsOf, gitOpsOwners } from './owners.ts';
-import { judge } from './verdict.ts';
+import { outcomeOf } from './outcome.ts';
 
 const condition = (type: string, status: Condition['status'], reason = 'Because'): Condition => ({
   type,
@@ -21,7 +21,7 @@ test.each<[string, Condition[], number, string]>([
   ['is suspended, as asked for', [condition('Ready', 'True', 'Suspended'), condition('Upgraded', 'Unknown', 'Suspended')], 1, 'Good'], // prettier-ignore
   ['went back, of which an earlier spec was the cause', [condition('Upgraded', 'False', 'Reverted')], 2, 'Waiting'],
 ])('a container that %s is judged', (_case, conditions, generation, outcome) => {
-  expect(judge(container({ image: 'os:2' }, { observedGeneration: 1, conditions }), generation).outcome).toBe(outcome);
+  expect(outcomeOf(container({ image: 'os:2' }, { observedGeneration: 1, conditions }), generation).type).toBe(outcome);
 });
 
 test.each<[string, Condition[], string]>([
@@ -29,7 +29,7 @@ test.each<[string, Condition[], string]>([
   ['halted', [condition('RolloutHalted', 'True', 'TooManyFailures'), condition('Stalled', 'True')], 'Bad'],
   ['rolls out', [condition('Ready', 'False', 'RollingOut')], 'Waiting'],
 ])('a distribution that %s is judged', (_case, conditions, outcome) => {
-  expect(judge(distribution('os:2', {}, { observedGeneration: 1, conditions })).outcome).toBe(outcome);
+  expect(outcomeOf(distribution('os:2', {}, { observedGeneration: 1, conditions })).type).toBe(outcome);
 });
 
 test('the fields of a patch', () => {

@@ -4,7 +4,7 @@ import type { Interruption } from '../../api/interruption.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
 import { digestOf } from '../images.ts';
 import { planBuild } from './stages/build.ts';
-import type { Action, Observed, Stage, Stated } from './observed.ts';
+import type { Action, Observed, StageResult, Stated } from './observed.ts';
 import { externalSource, planPublication, waitingToPublish } from './stages/publication.ts';
 import { isTested, planVerification, podDeletion, testNamed, waitingForBuild } from './stages/verification.ts';
 import { truncate } from '../../runtime/text.ts';
@@ -15,7 +15,7 @@ export interface Lifecycle {
   /** Built, Verified and Published, as far as they apply. */
   conditions: Stated[];
   /** The first step that is not done. */
-  pending?: Pick<Stage<unknown>, 'condition' | 'progress'> | undefined;
+  pending?: Pick<StageResult<unknown>, 'condition' | 'progress'> | undefined;
   actions: Action[];
   requeueAfterSeconds?: number | undefined;
 }
@@ -53,7 +53,7 @@ export function planLifecycle(o: Observed): Lifecycle {
 type Verification = NonNullable<OSImageStatus['verification']>;
 type Publication = NonNullable<OSImageStatus['publication']>;
 
-function verify(o: Observed, image: OSImage, token: string): Stage<Verification> | undefined {
+function verify(o: Observed, image: OSImage, token: string): StageResult<Verification> | undefined {
   if (!isTested(image)) return undefined;
   if (digestOf(image) === undefined) return waiting(waitingForBuild);
   return planVerification(o, image, image.status?.verification, token);
@@ -63,16 +63,16 @@ function publish(
   o: Observed,
   image: OSImage,
   build: Build,
-  earlier: { build: Stage<unknown> | undefined; verification: Stage<unknown> | undefined },
+  earlier: { build: StageResult<unknown> | undefined; verification: StageResult<unknown> | undefined },
   token: string,
-): Stage<Publication> {
+): StageResult<Publication> {
   const digest = digestOf(image);
   if (digest === undefined || (earlier.verification && earlier.verification.progress !== 'Done'))
     return waiting(waitingToPublish(earlier.build?.progress ?? 'Done'));
   return planPublication(o, build, digest, image.status?.publication, token);
 }
 
-const waiting = (condition: Stated): Stage<never> => ({ progress: 'Going', condition, actions: [] });
+const waiting = (condition: Stated): StageResult<never> => ({ progress: 'Going', condition, actions: [] });
 
 const withStatus = (image: OSImage, status: OSImageStatus): OSImage => ({ ...image, status });
 

@@ -42,7 +42,7 @@ export type Action =
 export type Plan = PlanOf<OSImageStatus, Action>;
 
 /** What one step of the life of an image comes to. */
-export interface Stage<Status> {
+export interface StageResult<Status> {
   /** Going: also when it waits for another step. */
   progress: Progress;
   /** Its part of the status. */

@@ -3,7 +3,7 @@ import { imageName } from '../../../api/images.ts';
 import type { ExistingContainers, RolloutStatus } from '../../../api/rollout.ts';
 import { amount, budgetOf } from '../../../controllers/imagedistribution/rollout/budget.ts';
 import { evidenceOf, fleetOf } from '../../../controllers/imagedistribution/rollout/fleet.ts';
-import type { Fleet, Follower } from '../../../controllers/imagedistribution/rollout/fleet.ts';
+import type { Followers, Follower } from '../../../controllers/imagedistribution/rollout/fleet.ts';
 import { windowState } from '../../../controllers/imagedistribution/rollout/windows.ts';
 import { describeProgress, inLines } from '../../rollout/describe.ts';
 import type { Scene } from '../../scene/scene.ts';
@@ -59,7 +59,7 @@ function nodesOf(line: DistributionLine['nodes'], status: ImageDistribution['sta
   return { nodes: { ...line, failed, unreachable }, failedNodes };
 }
 
-function cellsOf(fleet: Fleet, asked: ExistingContainers): Record<string, Cell> {
+function cellsOf(fleet: Followers, asked: ExistingContainers): Record<string, Cell> {
   const canaries = canariesOf(fleet, asked);
   const cells = fleet.all.map((it): [string, Cell] => [
     `f/${it.name}`,
@@ -68,7 +68,7 @@ function cellsOf(fleet: Fleet, asked: ExistingContainers): Record<string, Cell> 
   return Object.fromEntries(cells);
 }
 
-function fleetOfScene(distribution: ImageDistribution, scene: Scene, asked: ExistingContainers, now: Date): Fleet {
+function fleetOfScene(distribution: ImageDistribution, scene: Scene, asked: ExistingContainers, now: Date): Followers {
   const images = new Map(scene.osImages.map((it) => [imageName(it.spec), it]));
   const observed = {
     distribution,
@@ -84,7 +84,7 @@ function fleetOfScene(distribution: ImageDistribution, scene: Scene, asked: Exis
 }
 
 /** Those that this rollout moved first. */
-function canariesOf({ all }: Fleet, { canary }: ExistingContainers): Set<Follower> {
+function canariesOf({ all }: Followers, { canary }: ExistingContainers): Set<Follower> {
   const timeOf = ({ container }: Follower) => container.status?.assignedTime ?? '';
   const moved = all.filter((it) => it.moved).sort((a, b) => (timeOf(a) < timeOf(b) ? -1 : 1));
   return new Set(moved.slice(0, amount(canary.count, all.length, Math.ceil)));
@@ -92,7 +92,7 @@ function canariesOf({ all }: Fleet, { canary }: ExistingContainers): Set<Followe
 
 type Moves = NonNullable<RolloutPage['moves']>;
 
-function movesOf(asked: ExistingContainers, fleet: Fleet, rollout: RolloutStatus | undefined, now: Date): Moves {
+function movesOf(asked: ExistingContainers, fleet: Followers, rollout: RolloutStatus | undefined, now: Date): Moves {
   const budget = budgetOf(fleet, asked.maxUnavailable);
   const { open, changeTime } = windowState(asked.windows, now);
   const wave = rollout?.wave ?? 0;
@@ -151,7 +151,7 @@ const none: Record<CellState, number> = {
   New: 0,
 };
 
-function countsOf({ all }: Fleet): Record<CellState, number> {
+function countsOf({ all }: Followers): Record<CellState, number> {
   const counts = { ...none };
   for (const { state } of all) counts[state] += 1;
   return counts;

@@ -1,5 +1,5 @@
 import { isBrokenAnyway } from './fleet.ts';
-import type { Fleet, Follower } from './fleet.ts';
+import type { Followers, Follower } from './fleet.ts';
 
 /** How many containers may become unavailable now. */
 export interface DisruptionBudget {
@@ -16,7 +16,7 @@ export function amount(value: number | string, total: number, round: (part: numb
 }
 
 /** A percentage is rounded down, but to at least one: otherwise a small fleet would never move. */
-export function budgetOf({ awake }: Fleet, maxUnavailable: number | string): DisruptionBudget {
+export function budgetOf({ awake }: Followers, maxUnavailable: number | string): DisruptionBudget {
   const most = Math.max(1, amount(maxUnavailable, awake.length, Math.floor));
   const down = awake.filter((it) => !it.available && !isBrokenAnyway(it));
   return { most, down, free: most - down.length };
@@ -32,7 +32,7 @@ export const withinBudget = (candidates: readonly Follower[], { free }: Disrupti
  */
 export function alreadyUnavailable(
   candidates: readonly Follower[],
-  fleet: Fleet,
+  fleet: Followers,
   { most }: DisruptionBudget,
 ): Follower[] {
   const onTheWay = fleet.awake.filter(({ state }) => state === 'Moving').length;

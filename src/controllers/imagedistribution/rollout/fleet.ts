@@ -39,7 +39,7 @@ export interface Follower {
 }
 
 /** All followers that a distribution selects, in their order. */
-export interface Fleet {
+export interface Followers {
   image: string;
   all: readonly Follower[];
   /** Without those that are suspended: these cost no one anything, and prove nothing. */
@@ -56,7 +56,7 @@ interface FleetInput {
   retryToken: string;
 }
 
-export function fleetOf(o: Observed, rollout: RolloutStatus | undefined, retryToken: string): Fleet {
+export function fleetOf(o: Observed, rollout: RolloutStatus | undefined, retryToken: string): Followers {
   const { distribution, containers } = o;
   const image = distribution.spec.image;
   const { os, version = '' } = parseReference(image);
@@ -189,10 +189,10 @@ export function earlierImage(o: Pick<Observed, 'find'>, { container }: Follower,
 }
 
 /** Those that failed and went back. */
-export const revertedOf = (fleet: Fleet): Follower[] => fleet.all.filter(({ state }) => state === 'Reverted');
+export const revertedOf = (fleet: Followers): Follower[] => fleet.all.filter(({ state }) => state === 'Reverted');
 
 /** What failed with the image says something about it only if it was well before. */
-export const evidenceOf = (fleet: Fleet): Follower[] =>
+export const evidenceOf = (fleet: Followers): Follower[] =>
   revertedOf(fleet).filter(({ failure }) => failure?.unavailableBefore !== true);
 
 /**
@@ -203,7 +203,7 @@ export const isBrokenAnyway = ({ state, available, container, failure }: Followe
   !available &&
   (container.status?.lastKnownGoodImage === undefined || (state === 'Reverted' && failure?.unavailableBefore === true));
 
-export function countsOf({ image, all, awake }: Fleet): Counts {
+export function countsOf({ image, all, awake }: Followers): Counts {
   const those = (state: State) => all.filter((it) => it.state === state).length;
   const starting = awake.filter((it) => it.state === 'New' && it.container.status?.assignedImage === image).length;
   return {

@@ -4,7 +4,7 @@ import { imageObjectName, parseReference } from '../../../api/images.ts';
 import { formatTime } from '../../../runtime/time.ts';
 import { condemnation } from '../../images.ts';
 import { earlierImage, evidenceOf } from './fleet.ts';
-import type { Fleet } from './fleet.ts';
+import type { Followers } from './fleet.ts';
 import type { Observed, Input, Decision } from './observed.ts';
 import { alreadyUnavailable, withinBudget, budgetOf } from './budget.ts';
 import { withoutSoak } from './soak.ts';
@@ -14,7 +14,7 @@ import { truncate } from '../../../runtime/text.ts';
 const evidenceLimit = 1000;
 
 /** More than `maxFailures` containers failed with the image, which were well before: condemn it and stop the rollout. */
-export function haltForFailures({ observed, spec, rollout }: Input, fleet: Fleet): Decision | undefined {
+export function haltForFailures({ observed, spec, rollout }: Input, fleet: Followers): Decision | undefined {
   const reverted = evidenceOf(fleet);
   const example = reverted[0];
   if (!example || reverted.length <= spec.maxFailures) return undefined;
@@ -51,7 +51,7 @@ function halted(observed: Observed, rollout: RolloutStatus, haltReason: string, 
 }
 
 /** A halted rollout moves no one on. It goes on when the image is not condemned (any more) and the retry token was changed. */
-export function stayHalted(input: Input, fleet: Fleet): Decision {
+export function stayHalted(input: Input, fleet: Followers): Decision {
   const { observed, spec, rollout } = input;
   const isLifted = condemnation(imageOf(observed)) === undefined;
   if (isLifted && spec.retryToken !== (rollout.retryToken ?? '')) {
@@ -67,7 +67,7 @@ export function stayHalted(input: Input, fleet: Fleet): Decision {
  * Those that run the image well go back to what they ran before, with no more unavailable at once than else. One that is on
  * its way is let arrive, or fail: what has become of its Pod is known to no one here.
  */
-function takeBack({ observed, spec, rollout }: Input, fleet: Fleet): NonNullable<Decision['assign']> {
+function takeBack({ observed, spec, rollout }: Input, fleet: Followers): NonNullable<Decision['assign']> {
   const retryToken = rollout.retryToken ?? '';
   const ways = new Map(
     fleet.all

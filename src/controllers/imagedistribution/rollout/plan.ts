@@ -7,7 +7,7 @@ import { defaultDistribution } from '../../default-version.ts';
 import { condemnation } from '../../images.ts';
 import { compareImages } from '../../versions.ts';
 import { countsOf, fleetOf } from './fleet.ts';
-import type { Fleet } from './fleet.ts';
+import type { Followers } from './fleet.ts';
 import { haltForFailures, stayHalted } from './halt.ts';
 import type { Observed, RolloutPlan, Decision } from './observed.ts';
 import { startOf } from './stuck.ts';
@@ -46,7 +46,7 @@ function tokenOf({ distribution }: Observed, spec: ExistingContainers): string {
 interface PlanInput {
   o: Observed;
   spec: ExistingContainers;
-  fleet: Fleet;
+  fleet: Followers;
   rollout: RolloutStatus | undefined;
 }
 type Rule = (c: PlanInput) => Decision | undefined;

@@ -1,7 +1,7 @@
-import type { Fleet, Follower } from './fleet.ts';
+import type { Followers, Follower } from './fleet.ts';
 import { readyOf } from './observed.ts';
 
-const tally = ({ all, awake }: Fleet) => ({
+const tally = ({ all, awake }: Followers) => ({
   following: all.length,
   updated: all.filter(({ state }) => state === 'Updated').length,
   moving: awake.filter(({ state }) => state === 'Moving').length,
@@ -10,7 +10,7 @@ const tally = ({ all, awake }: Fleet) => ({
 });
 
 /** How far it has come. */
-export function progress(fleet: Fleet, image: string): string {
+export function progress(fleet: Followers, image: string): string {
   const { following, updated, moving, reverted, suspended } = tally(fleet);
   const parts = [
     `${updated} of ${following} containers run ${image}`,

@@ -1,6 +1,6 @@
 import type { RolloutStatus } from '../../../api/rollout.ts';
 import { earlierImage } from './fleet.ts';
-import type { Fleet, Follower } from './fleet.ts';
+import type { Followers, Follower } from './fleet.ts';
 import { readyOf } from './observed.ts';
 import type { Assignment, Input } from './observed.ts';
 
@@ -25,7 +25,7 @@ export const giveBackTime = (it: Follower): number =>
   it.state === 'Moving' && isAtGate(it) ? assignedAt(it) + deadlineOf(it) : Infinity;
 
 /** Those that were moved, and could not take the image for as long as an attempt may last, get their earlier version back. */
-export function givenBack({ observed, spec, rollout }: Input, fleet: Fleet): Assignment[] {
+export function givenBack({ observed, spec, rollout }: Input, fleet: Followers): Assignment[] {
   const time = timeOf(observed.now, rollout);
   return fleet.awake.flatMap((it) => {
     if (giveBackTime(it) > observed.now.getTime()) return [];
@@ -46,7 +46,7 @@ export function retryTime(it: Follower, { startTime }: RolloutStatus): number {
  * When a rollout begins: after everything that was ever assigned, whatever the clocks of earlier leaders said. So those that it
  * moves are told from the others without comparing two clocks.
  */
-export function startOf(now: Date, { all }: Fleet): string {
+export function startOf(now: Date, { all }: Followers): string {
   const last = Math.max(0, ...all.map(assignedAt));
   return new Date(Math.max(now.getTime(), last + 1)).toISOString();
 }

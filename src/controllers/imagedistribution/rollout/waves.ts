@@ -1,7 +1,7 @@
 import type { RolloutStatus } from '../../../api/rollout.ts';
 import { formatTime } from '../../../runtime/time.ts';
 import { evidenceOf, revertedOf } from './fleet.ts';
-import type { Fleet, Follower } from './fleet.ts';
+import type { Followers, Follower } from './fleet.ts';
 import { haltForGate } from './halt.ts';
 import type { Assignment, Input, Decision } from './observed.ts';
 import { amount, alreadyUnavailable, withinBudget, budgetOf } from './budget.ts';
@@ -11,7 +11,7 @@ import { giveBackTime, givenBack, hopelessTime, isBlocked, retryTime, timeOf } f
 import { example, progress } from './progress.ts';
 
 /** Moves those whose turn it is: canaries, a soak, then as many at a time as may be unavailable. */
-export function advance(input: Input, fleet: Fleet): Decision {
+export function advance(input: Input, fleet: Followers): Decision {
   const back = givenBack(input, fleet);
   if (back.length > 0) return giveBack(input, fleet, back);
   const { rollout, observed } = input;
@@ -34,7 +34,7 @@ export function advance(input: Input, fleet: Fleet): Decision {
 }
 
 interface WaveInput extends Input {
-  fleet: Fleet;
+  fleet: Followers;
   waiting: readonly Follower[];
   moving: readonly Follower[];
   /** Those that could not take the image, and have their earlier version again. */
@@ -42,7 +42,7 @@ interface WaveInput extends Input {
   budget: DisruptionBudget;
 }
 
-function giveBack(input: Input, fleet: Fleet, back: readonly Assignment[]): Decision {
+function giveBack(input: Input, fleet: Followers, back: readonly Assignment[]): Decision {
   const { namespace = '', name } = back[0]?.container.metadata ?? { name: '' };
   const message = `${progress(fleet, input.rollout.image)}; next: ${namespace}/${name} cannot take it and gets its earlier version back until it is tried again`;
   return { rollout: withoutSoak(input.rollout), assign: back, reason: 'RollingOut', message };
@@ -144,7 +144,7 @@ function nextWave(input: WaveInput, rollout: RolloutStatus): Decision {
 }
 
 /** Those that fit, or else those that are down anyway. */
-function placesFor(candidates: readonly Follower[], fleet: Fleet, budget: DisruptionBudget): Follower[] {
+function placesFor(candidates: readonly Follower[], fleet: Followers, budget: DisruptionBudget): Follower[] {
   const fit = withinBudget(candidates, budget);
   return fit.length > 0 ? fit : alreadyUnavailable(candidates, fleet, budget);
 }

@@ -6,7 +6,7 @@ import { buildJob, recipeConfigMap, stageObjectName } from './build-job.ts';
 import { testingReference } from '../../../api/images.ts';
 import { planJob } from './job-stage.ts';
 import { tryAgain } from '../observed.ts';
-import type { Observed, Stage } from '../observed.ts';
+import type { Observed, StageResult } from '../observed.ts';
 
 type BuildStatus = NonNullable<OSImageStatus['build']>;
 type Built = Extract<BuildAnswer, { digest: string }>;
@@ -17,7 +17,7 @@ export function planBuild(
   build: Build,
   before: BuildStatus | undefined,
   token: string,
-): Stage<BuildStatus> {
+): StageResult<BuildStatus> {
   const { image, settings } = o;
   return planJob<BuildStatus, Built>(o, {
     type: 'Built',

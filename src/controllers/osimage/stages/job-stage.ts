@@ -5,7 +5,7 @@ import { formatTime } from '../../../runtime/time.ts';
 import { interruptByDeletion, pauseSeconds, pauseText } from '../../interruption.ts';
 import { jobOutcome } from './job-outcome.ts';
 import { shorten } from '../observed.ts';
-import type { Observed, Stage, Stated } from '../observed.ts';
+import type { Observed, StageResult, Stated } from '../observed.ts';
 
 /** What the status says of a Job: `reason` when it has failed. */
 interface JobStatus {
@@ -45,9 +45,9 @@ export interface JobStage<Status extends JobStatus, Answer extends object> {
 export function planJob<Status extends JobStatus, Answer extends object>(
   o: Observed,
   stage: JobStage<Status, Answer>,
-): Stage<Status> {
+): StageResult<Status> {
   const { type, before } = stage;
-  const end = (status: Status): Stage<Status> => {
+  const end = (status: Status): StageResult<Status> => {
     const progress = stage.isDone(status) ? 'Done' : 'Failed';
     return { progress, status, condition: { type, ...stage.settled(status) }, actions: [] };
   };
@@ -55,7 +55,7 @@ export function planJob<Status extends JobStatus, Answer extends object>(
 
   const name = before?.job ?? stage.name;
   const status = countDeletion(o, before ?? stage.unanswered({ job: name, startTime: formatTime(o.now) }));
-  const going = (problem: string): Stage<Status> => {
+  const going = (problem: string): StageResult<Status> => {
     const follow = `follow it: kubectl -n ${o.settings.namespace} logs -f job/${name}`;
     const hint = problem === '' ? follow : `${follow} (${problem})`;
     return { progress: 'Going', status, condition: { type, ...stage.going(hint) }, actions: [] };
@@ -86,8 +86,8 @@ function makeJob<Status extends JobStatus, Answer extends object>(
   o: Observed,
   { type, before, make, going: says }: JobStage<Status, Answer>,
   status: Status,
-  going: (problem: string) => Stage<Status>,
-): Stage<Status> {
+  going: (problem: string) => StageResult<Status>,
+): StageResult<Status> {
   if (o.refusal !== undefined) {
     const condition: Stated = { type, status: 'False', reason: 'JobRefused', message: o.refusal };
     return { progress: 'Failed', status: before && status, condition, actions: [] };

@@ -6,7 +6,7 @@ import type { Progress } from '../../../runtime/conditions.ts';
 import { publishJob, recipeConfigMap, stageObjectName } from './build-job.ts';
 import { planJob } from './job-stage.ts';
 import { tryAgain } from '../observed.ts';
-import type { Observed, Stage, Stated } from '../observed.ts';
+import type { Observed, StageResult, Stated } from '../observed.ts';
 
 type PublicationStatus = NonNullable<OSImageStatus['publication']>;
 type Published = Extract<PublishAnswer, { reference: string }>;
@@ -35,7 +35,7 @@ export function planPublication(
   digest: string,
   before: PublicationStatus | undefined,
   token: string,
-): Stage<PublicationStatus> {
+): StageResult<PublicationStatus> {
   const { image, settings } = o;
   return planJob<PublicationStatus, Published>(o, {
     type,

@@ -13,13 +13,13 @@ import { storedImage } from '../../node-images.ts';
 import { factsOf } from '../facts.ts';
 import { lastLines, podProblem, terminated } from './job-outcome.ts';
 import { shorten, tryAgain } from '../observed.ts';
-import type { Action, Observed, Stage, Stated } from '../observed.ts';
+import type { Action, Observed, StageResult, Stated } from '../observed.ts';
 import { chooseNode } from './verification-node.ts';
 import { firstHit } from '../../../runtime/rules.ts';
 
 type VerificationStatus = NonNullable<OSImageStatus['verification']>;
 type TestedImage = VerificationPod['image'];
-type Result = Stage<VerificationStatus>;
+type Result = StageResult<VerificationStatus>;
 
 const type = 'Verified';
 /** That an agent falls silent makes no event. */
