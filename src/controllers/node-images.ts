@@ -7,6 +7,7 @@ import { isEmptySelector, isRealLinux, matchesSelector, toleratesTaints } from '
 import type { Node } from '../api/kubernetes/objects.ts';
 import { digestOf, fetchSourceOf, whyNotReleased } from './images.ts';
 import { isFull } from './node-limits.ts';
+import { entryNamed } from './store-entries.ts';
 
 /** How one node stands with one image. Unreachable: it lacks the image, and no one there would answer. */
 export type NodeState = 'Waiting' | 'Fetching' | 'Ready' | 'Failed' | 'Unreachable';
@@ -49,9 +50,16 @@ function selectionOf(distribution: ImageDistribution, image: OSImage): (node: No
   return (node) => digest !== undefined && nodeHasImage(node, { ...image.spec, digest });
 }
 
+/** Whether the labels of a node let the distribution select it; what it selects besides, taints and the image decide. */
+export function maySelect(distribution: ImageDistribution, { metadata }: Node): boolean {
+  const selector = selectorOf(distribution);
+  return isEmptySelector(selector) || matchesSelector(metadata.labels, selector);
+}
+
 /** Like a DaemonSet: a node that is cordoned, under pressure or not ready for a while is still one that should have the image. */
 function withoutPassingTaints(node: Node): Node {
-  const taints = (node.spec?.taints ?? []).filter((taint) => !taint.key.startsWith('node.kubernetes.io/'));
+  if (!node.spec?.taints?.length) return node;
+  const taints = node.spec.taints.filter((taint) => !taint.key.startsWith('node.kubernetes.io/'));
   return { ...node, spec: { ...node.spec, taints } };
 }
 
@@ -62,21 +70,22 @@ export const isPaused = ({ spec }: ImageDistribution): boolean => spec.paralleli
 export function storedImage(store: NodeStore | undefined, image: OSImage): StoredImage | undefined {
   const { os, version } = image.spec;
   const digest = digestOf(image);
-  const found = store?.status?.images?.find((i) => i.os === os && i.version === version && i.digest === digest);
-  return found && withReason(found);
+  const found = entryNamed(store?.status?.images, os, version);
+  return found?.digest === digest ? found && withReason(found) : undefined;
 }
 
 /** A reason becomes one of a condition. The schema sees to it; but not for what was stored before the schema did. */
 function withReason(stored: StoredImage): StoredImage {
-  const { reason, ...others } = stored;
-  return reason === undefined || /^[A-Z][A-Za-z0-9]{0,127}$/.test(reason) ? stored : others;
+  if (stored.reason === undefined || /^[A-Z][A-Za-z0-9]{0,127}$/.test(stored.reason)) return stored;
+  const { reason: _reason, ...others } = stored;
+  return others;
 }
 
 /** The entry of the image in the spec of the NodeStore; undefined when there is none. */
-const desiredEntry = (store: NodeStore | undefined, image: OSImage): DesiredImage | undefined =>
-  store?.spec.images.find(
-    (i) => i.os === image.spec.os && i.version === image.spec.version && i.digest === digestOf(image),
-  );
+function desiredEntry(store: NodeStore | undefined, image: OSImage): DesiredImage | undefined {
+  const found = entryNamed(store?.spec.images, image.spec.os, image.spec.version);
+  return found?.digest === digestOf(image) ? found : undefined;
+}
 
 /** Is the image assigned to the node? One that it only retains it need not get. */
 export const isAssigned = (store: NodeStore | undefined, image: OSImage): boolean => {

@@ -11,9 +11,17 @@ export const mostBytes = 800 * 1024;
 export type Cause = 'Pinned' | 'Tested' | 'Distributed' | 'Retained';
 const causes: readonly Cause[] = ['Pinned', 'Tested', 'Distributed', 'Retained'];
 
+/** Of objects that stay as they are: all nodes are asked for the same few. */
+const knownBytes = new WeakMap<object, number>();
+
 /** Bytes that it takes in etcd: the API server writes these characters as six. */
-export const bytesOf = (image: object): number =>
-  Buffer.byteLength(JSON.stringify(image).replace(/[<>&\u2028\u2029]/g, '\\u0000'));
+export function bytesOf(image: object): number {
+  const known = knownBytes.get(image);
+  if (known !== undefined) return known;
+  const bytes = Buffer.byteLength(JSON.stringify(image).replace(/[<>&\u2028\u2029]/g, '\\u0000'));
+  if (Object.isFrozen(image)) knownBytes.set(image, bytes);
+  return bytes;
+}
 
 /** As many images as a NodeStore can hold: those with the better cause first, and of one cause those that it holds already. */
 export function fitting(entries: readonly { image: DesiredImage; cause: Cause; assigned: boolean }[]): {

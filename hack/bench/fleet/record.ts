@@ -10,6 +10,8 @@ export interface Record {
   readonly changes: readonly PodChange[];
   /** How many containers serve on the image now. */
   serving(image: string): number;
+  /** The image that a container serves on now. */
+  imageServed(name: string): string | undefined;
   /** Resolves when it is so, after a change of any Pod; rejects after `seconds`. */
   until(what: string, holds: () => boolean, seconds: number): Promise<void>;
   /** Compares what the record ends with to what the API server lists now; throws when anything was missed. */
@@ -62,6 +64,10 @@ export async function keepRecord(client: Client, namespace: string, signal: Abor
     changes,
     failed,
     serving: (image) => counts.get(image) ?? 0,
+    imageServed: (name) => {
+      const last = latest.get(name);
+      return last && isServing(last) ? last.image : undefined;
+    },
     until: (what, holds, seconds) =>
       new Promise((resolve, reject) => {
         const look = () => {

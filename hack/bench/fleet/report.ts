@@ -62,7 +62,7 @@ export function report(evidence: Evidence): string[] {
 }
 
 function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string[] {
-  const { record, names, existing, v2, v3, writes, life, minReadySeconds } = evidence;
+  const { phases, record, names, existing, v2, v3, writes, life, minReadySeconds } = evidence;
   const budget = budgetOf(existing.maxUnavailable, names.length);
   const spans = [rollout, halt].map((phase) => ({
     phase,
@@ -76,9 +76,10 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
   const mayFall = existing.canary.count + existing.maxFailures;
   const touched = touchedBy(record.changes.slice(halt.first), v3);
   const fallen = new Set(spans[1]?.seen.outages.map(({ name }) => name)).size;
+  const serving = names.filter((name) => record.imageServed(name) === v2).length;
   console.log(
     `${fallen} of ${names.length} containers were taken down for ${v3} and ${touched.length} tried it; ` +
-      `after the halt ${record.serving(v2)} serve on ${v2}`,
+      `in the end ${serving} serve on ${v2}`,
   );
 
   const problems = spans.flatMap(({ phase, seen }) =>
@@ -88,8 +89,9 @@ function reportRollouts(evidence: Evidence, rollout: Phase, halt: Phase): string
   // The watch may tell of the one a little later than of the other.
   if (waves.soakSeconds < existing.canary.soakSeconds - 0.5) problems.push(`the soak took ${waves.soakSeconds.toFixed(1)} s only`); // prettier-ignore
   if (touched.length === 0) problems.push(`${v3} was tried by nobody`);
-  if (record.serving(v2) < names.length) problems.push(`only ${record.serving(v2)} serve on ${v2} in the end`);
-  const later = record.changes.slice(halt.last).filter((change) => !isServing(change));
+  if (serving < names.length) problems.push(`only ${serving} serve on ${v2} in the end`);
+  // Trials after the last phase make Pods of their own.
+  const later = record.changes.slice(halt.last, phases.at(-1)?.last).filter((change) => !isServing(change));
   if (later.length > 0) problems.push(`${later.length} changes of Pods came after the halt`);
 
   const seconds = (rollout.to - rollout.from) / 1000;

@@ -3,7 +3,7 @@ import { imageName, parseReference } from '../../api/images.ts';
 import { byOS, imageOf } from '../caches.ts';
 import type { Caches } from '../caches.ts';
 import type { Observed } from './observed.ts';
-import type { Pace } from './pace.ts';
+import type { WritePace } from './pace.ts';
 import type { RolloutWriter } from './rollout/writer.ts';
 import type { GateAnswer } from './rollout/observed.ts';
 import { windowOf } from './rollout/windows.ts';
@@ -11,13 +11,13 @@ import { windowOf } from './rollout/windows.ts';
 interface Sight {
   caches: Caches;
   writer: RolloutWriter;
-  pace: Pace;
+  writePace: WritePace;
   distribution: ImageDistribution;
   answers: readonly GateAnswer[];
 }
 
 /** All that the plan looks at, from caches, with what was written last. */
-export function observe({ caches, writer, pace, distribution, answers }: Sight): Observed {
+export function observe({ caches, writer, writePace, distribution, answers }: Sight): Observed {
   const now = new Date();
   const { image, activate } = distribution.spec;
   const windows = activate.existingContainers?.windows;
@@ -32,8 +32,8 @@ export function observe({ caches, writer, pace, distribution, answers }: Sight):
     nodes: caches.nodes.store.list(),
     stores: new Map(caches.stores.store.list().map((store) => [store.metadata.name, store])),
     now,
-    countsWaitMilliseconds: pace.untilWrite(distribution.metadata.name),
-    estimateWaitMilliseconds: pace.untilEstimate(distribution.metadata.name),
+    estimateWaitMilliseconds: writePace.untilEstimate(distribution.metadata.name),
+    countsWaitMilliseconds: writePace.untilWrite(distribution.metadata.name),
     fleet: {
       distributions: caches.distributions.store.list(),
       containers: followers,

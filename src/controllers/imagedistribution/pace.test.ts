@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ImageDistributionStatus } from '../../api/imagedistribution.ts';
-import { Pace, isNews } from './pace.ts';
+import { WritePace, isNews } from './pace.ts';
 
 const lastTransitionTime = '2026-01-01T00:00:00Z';
 const status = (updated: number, message: string, extra: Partial<ImageDistributionStatus> = {}) => ({
@@ -27,55 +27,26 @@ describe('news', () => {
   });
 });
 
-describe('the pace', () => {
-  test('of looks: five times as long as one took, nothing is looked at', () => {
-    let now = 1000;
-    const pace = new Pace(() => now);
-    expect(pace.rest('a')).toBe(0);
-    expect(pace.look('a', () => (now += 20))).toBe(1020);
-    expect([pace.rest('a'), pace.rest('b')]).toEqual([100, 0]);
-    now += 60;
-    expect(pace.rest('a')).toBe(40);
-    now += 60;
-    expect(pace.rest('a')).toBe(0);
-  });
+test('numbers of containers are written once a second', () => {
+  let now = 0;
+  const pace = new WritePace(() => now);
+  expect(pace.untilWrite('a')).toBe(0);
+  pace.wrote('a');
+  now += 300;
+  expect(pace.untilWrite('a')).toBe(700);
+  pace.forget('a');
+  expect(pace.untilWrite('a')).toBe(0);
+});
 
-  test('of several looks of a run adds up', () => {
-    let now = 0;
-    const pace = new Pace(() => now);
-    pace.look('a', () => (now += 20));
-    pace.look('a', () => (now += 20));
-    expect(pace.rest('a')).toBe(200);
-  });
-
-  test('of looks has a limit: no one waits longer than a second', () => {
-    let now = 0;
-    const pace = new Pace(() => now);
-    pace.look('a', () => (now += 5000));
-    expect(pace.rest('a')).toBe(1000);
-  });
-
-  test('of writes: numbers are written once a second', () => {
-    let now = 0;
-    const pace = new Pace(() => now);
-    expect(pace.untilWrite('a')).toBe(0);
-    pace.wrote('a');
-    now += 300;
-    expect(pace.untilWrite('a')).toBe(700);
-    pace.forget('a');
-    expect(pace.untilWrite('a')).toBe(0);
-  });
-
-  test('of estimates: every 30 s, and at once when a rollout begins', () => {
-    let now = 0;
-    const pace = new Pace(() => now);
-    pace.wrote('a');
-    expect(pace.untilEstimate('a')).toBe(0);
-    pace.wrote('a', true);
-    now += 10_000;
-    pace.wrote('a', true);
-    expect(pace.untilEstimate('a')).toBe(20_000);
-    now += 20_000;
-    expect(pace.untilEstimate('a')).toBe(0);
-  });
+test('the end of a rollout is estimated every 30 s, and at once when a rollout begins', () => {
+  let now = 0;
+  const pace = new WritePace(() => now);
+  pace.wrote('a');
+  expect(pace.untilEstimate('a')).toBe(0);
+  pace.wrote('a', true);
+  now += 10_000;
+  pace.wrote('a', true);
+  expect(pace.untilEstimate('a')).toBe(20_000);
+  now += 20_000;
+  expect(pace.untilEstimate('a')).toBe(0);
 });

@@ -6,9 +6,6 @@ import type { Monotonic } from '../../runtime/time.ts';
 const countsMilliseconds = 1000;
 /** The end of a rollout is estimated so often at most. */
 const estimateMilliseconds = 30_000;
-/** Of the time that passes, looking at fleets takes at most a sixth, however many containers change. */
-const restFactor = 5;
-const longestRestMilliseconds = 1000;
 
 /**
  * Whether the status says something new, and not only how far a rollout to thousands has come: other numbers, or another
@@ -25,32 +22,14 @@ function withoutCounts(status: ImageDistributionStatus | undefined): object {
   return { ...rest, conditions: conditions?.map((it) => (chatty.has(it.type) ? { ...it, message: '' } : it)) };
 }
 
-/** Keeps the looks at a distribution, and the writes of its numbers, apart. */
-export class Pace {
+/** Keeps the writes of numbers of a distribution apart. */
+export class WritePace {
   readonly #now: Monotonic;
-  readonly #restUntil = new Map<string, number>();
   readonly #written = new Map<string, number>();
   readonly #estimated = new Map<string, number>();
 
   constructor(now: Monotonic) {
     this.#now = now;
-  }
-
-  /** Milliseconds before which this one should not be looked at again. */
-  rest(name: string): number {
-    return Math.max(0, (this.#restUntil.get(name) ?? 0) - this.#now());
-  }
-
-  /** Runs a look, and lets others have the time that it took several times over; that of several looks adds up. */
-  look<T>(name: string, look: () => T): T {
-    const began = this.#now();
-    const before = this.rest(name);
-    const result = look();
-    const took = this.#now() - began;
-    // A run looks more than once: when it observes, when it plans, and again after gates have answered.
-    const rest = Math.min(longestRestMilliseconds, before + took * restFactor);
-    this.#restUntil.set(name, this.#now() + rest);
-    return result;
   }
 
   /** Milliseconds before which numbers alone should not be written; 0 when they may be. */
@@ -70,7 +49,6 @@ export class Pace {
   }
 
   forget(name: string): void {
-    this.#restUntil.delete(name);
     this.#written.delete(name);
     this.#estimated.delete(name);
   }

@@ -1,5 +1,6 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
+import type { Node } from '../../api/kubernetes/objects.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageDistributions } from '../../kube/kinds.ts';
 import type { Client } from '../../kube/client.ts';
@@ -9,11 +10,13 @@ import type { ControllerOptions } from '../../runtime/controller.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { MutationCache } from '../../runtime/mutation-cache.ts';
+import { Pace } from '../../runtime/pace.ts';
 import { runPlan } from '../../runtime/plan.ts';
 import { sameStatus } from '../../runtime/status.ts';
 import { monotonic } from '../../runtime/time.ts';
 import type { Caches } from '../caches.ts';
 import { condemnation } from '../images.ts';
+import { maySelect } from '../node-images.ts';
 import { changedImages, changedLabels, selectionChanged } from '../predicates.ts';
 import { act } from './act.ts';
 import { observe } from './observe.ts';
@@ -22,7 +25,7 @@ import { askGates } from './rollout/gates/ask.ts';
 import type { GatePorts } from './rollout/gates/gates.ts';
 import type { GateAnswer } from './rollout/observed.ts';
 import { writeStatus } from '../status.ts';
-import { Pace } from './pace.ts';
+import { WritePace } from './pace.ts';
 import { planImageDistribution } from './plan.ts';
 
 export interface ImageDistributionDependencies {
@@ -52,6 +55,8 @@ export function imageDistributionController({
   };
   const ofOS = (os: string) =>
     all().filter((d) => parseReference(d.spec.image).os === os).map((d) => d.metadata.name); // prettier-ignore
+  /** Asked for a node as it was and as it is: who selects it neither way is not concerned. */
+  const selecting = (node: Node) => all().filter((d) => maySelect(d, node)).map((d) => d.metadata.name); // prettier-ignore
   const moving = ({ spec }: HostedContainer) =>
     all()
       .filter((d) => d.spec.activate.existingContainers && parseReference(d.spec.image).os === spec.image)
@@ -59,6 +64,7 @@ export function imageDistributionController({
   const writer = new RolloutWriter(client);
   const pace = new Pace(monotonic);
   const mutations = new MutationCache<ImageDistribution>();
+  const writePace = new WritePace(monotonic);
 
   return {
     name: 'imagedistribution',
@@ -72,7 +78,7 @@ export function imageDistributionController({
       watch(caches.images, { keys: (image) => naming([image.metadata.name]) }),
       watch(caches.images, { keys: (image) => ofOS(image.spec.os), predicate: condemnationChanged }),
       watch(caches.stores, { keys: (store, other) => naming(changedImages(store, other)) }),
-      watch(caches.nodes, { keys: () => all().map((d) => d.metadata.name), predicate: selectionChanged }),
+      watch(caches.nodes, { keys: selecting, predicate: selectionChanged }),
       watch(caches.nodes, { keys: (node, other) => naming(changedLabels(node, other)) }),
       watch(caches.containers, { keys: moving }),
     ],
@@ -81,13 +87,14 @@ export function imageDistributionController({
       if (!cached) {
         pace.forget(key);
         mutations.forget(key);
+        writePace.forget(key);
         return {};
       }
       const distribution = mutations.get(cached);
       const rest = pace.rest(key);
       if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
       const see = (answers: readonly GateAnswer[]) =>
-        pace.look(key, () => observe({ caches, writer, pace, distribution, answers }));
+        pace.look(key, () => observe({ caches, writer, writePace, distribution, answers }));
       return runPlan({
         observed: see([]),
         plan: (observed) => pace.look(key, () => planImageDistribution(observed)),
@@ -97,7 +104,7 @@ export function imageDistributionController({
         status: distribution.status,
         write: async (status) => {
           mutations.mutated(distribution, await writeStatus(client, imageDistributions, distribution, status, signal));
-          pace.wrote(key, status.rollout !== undefined && status.rollout.completionTime === undefined);
+          writePace.wrote(key, status.rollout !== undefined && status.rollout.completionTime === undefined);
         },
         record: (event) => events.record(distribution, event),
         logger,

@@ -1,13 +1,16 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import type { NodeStore, DesiredImage } from '../../api/nodestore.ts';
-import { largestBytes } from '../../api/osimage.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
-import { imageLabel, imageName } from '../../api/images.ts';
-import { parseQuantity } from '../../api/kubernetes/quantity.ts';
+import { imageName, parseReference } from '../../api/images.ts';
 import { defaultVersion, previousImages } from '../default-version.ts';
-import { digestOf, fetchSourceOf, whyNotReleased } from '../images.ts';
+import { digestOf, whyNotReleased } from '../images.ts';
 import { nameOfBytes } from '../hostedcontainer/last-known-good.ts';
+import type { Bytes } from '../hostedcontainer/last-known-good.ts';
 import { isAssigned, nodeState, selectedNodes, storedImage } from '../node-images.ts';
+import { entryNamed } from '../store-entries.ts';
+import { sameStatus } from '../../runtime/status.ts';
+import { desiredEntry, isStored, namesOf } from './entries.ts';
+import type { Limits } from './entries.ts';
 import { runningLabels } from './labels.ts';
 import { fitting } from '../node-limits.ts';
 import type { Cause } from '../node-limits.ts';
@@ -41,23 +44,28 @@ export function planFleet(fleet: Fleet): NodePlan[] {
   const distributions = fleet.distributions
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const granted = grantSlots(fleet, distributions, images);
+  // Once for all distributions: each of them gives places in this order.
+  const nodes = fleet.nodes.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const granted = grantSlots({ ...fleet, nodes }, distributions, images);
   const pins = pinsByNode(fleet, images);
   const retained = retentions(fleet, distributions, images);
-  const sizes = reportedSizes(fleet);
+  const sizeOf = sizesOf(fleet);
   const tests = testsByNode(fleet.images);
-  const downloadOf = (key: string) => distributions.find((d) => d.spec.image === key)?.spec.download;
+  const downloads = new Map(distributions.toReversed().map(({ spec }) => [spec.image, spec.download]));
   return fleet.nodes.map((node) => {
     const name = node.metadata.name;
     const store = fleet.stores.get(name);
     const desired = new Map<string, { image: DesiredImage; cause: Cause; assigned: boolean }>();
-    const assigned = new Set((store?.spec.images ?? []).filter(({ retained }) => !retained).map(imageName));
-    const add = (key: string, cause: Cause, limits: Limits | undefined, extra: Partial<DesiredImage> = {}) => {
-      const image = desired.has(key) ? undefined : desiredEntry(images.get(key), key, store, limits, sizes);
-      if (image) desired.set(key, { image: { ...image, ...extra }, cause, assigned: assigned.has(key) });
+    const add = (key: string, cause: Cause, limits: Limits | undefined, isRetained = false) => {
+      if (desired.has(key)) return;
+      const { os, version = '' } = images.get(key)?.spec ?? parseReference(key);
+      const image = desiredEntry(images.get(key), { os, version }, store, limits, sizeOf);
+      const before = entryNamed(store?.spec.images, os, version);
+      const assigned = before !== undefined && !before.retained;
+      if (image) desired.set(key, { image: isRetained ? retainedEntry(image, before) : image, cause, assigned });
     };
     const given = granted.get(name);
-    const limitsFor = (key: string) => given?.get(key) ?? downloadOf(key);
+    const limitsFor = (key: string) => given?.get(key) ?? downloads.get(key);
     for (const key of pins.get(name) ?? []) add(key, 'Pinned', limitsFor(key));
     for (const key of tests.get(name) ?? []) add(key, 'Tested', limitsFor(key));
     for (const [key, limits] of given ?? []) add(key, 'Distributed', limits);
@@ -65,24 +73,20 @@ export function planFleet(fleet: Fleet): NodePlan[] {
       const there = earlier.filter((it) => it.nodes.has(name) && !desired.has(it.key));
       const kept = there.filter((it, i) => i < limit || it.isDefault);
       // The default version is nothing that may go for lack of room.
-      for (const it of kept) {
-        if (it.isDefault) add(it.key, 'Distributed', undefined);
-        else add(it.key, 'Retained', undefined, { retained: true });
-      }
+      for (const it of kept) add(it.key, it.isDefault ? 'Distributed' : 'Retained', undefined, !it.isDefault);
     }
     const { kept, cut } = fitting([...desired.values()]);
-    const list = kept.sort((a, b) => (imageName(a) < imageName(b) ? -1 : 1));
-    const done = list.every((w) => w.retained || isStored(w, store));
-    const labels = imageLabels(list, store);
+    const list = kept.sort((a, b) => (namesOf(a).name < namesOf(b).name ? -1 : 1));
+    const there = new Set(list.filter((it) => isStored(it, store)));
+    const done = list.every((it) => it.retained || there.has(it));
+    const labels = imageLabels([...there]);
     const running = runningLabels(node, labels, fleet.pods.get(name) ?? []);
     return { node, images: list, labels: { ...labels, ...running }, cut, done };
   });
 }
 
-type Limits = ImageDistribution['spec']['download'];
-
 /**
- * By node the images that distributions put there and the limits for fetching them, with no more nodes fetching one at a time
+ * By node the images that distributions put there, in the order of the nodes that are given, and the limits for fetching them, with no more nodes fetching one at a time
  * than its parallelism says. Nodes that failed or do not answer hold no place; those that do not answer get none.
  */
 function grantSlots(
@@ -95,9 +99,7 @@ function grantSlots(
     const { image: key, parallelism, download } = distribution.spec;
     const image = images.get(key);
     if (!image) continue;
-    const selected = selectedNodes(distribution, image, fleet.nodes).sort((a, b) =>
-      a.metadata.name < b.metadata.name ? -1 : 1,
-    );
+    const selected = selectedNodes(distribution, image, fleet.nodes);
     const states = selected.map((node) => {
       const { name } = node.metadata;
       const store = fleet.stores.get(name);
@@ -148,6 +150,12 @@ function retentions(
  * By digest the bytes on disk: the median of what nodes report, and only when two have. Nodes ask for that much room before
  * they fetch, so an agent that says too much would otherwise keep the image from all of them.
  */
+function sizesOf(fleet: Fleet): (digest: string) => number | undefined {
+  // Where all nodes have all images, no one asks.
+  let sizes: Map<string, number> | undefined;
+  return (digest) => (sizes ??= reportedSizes(fleet)).get(digest);
+}
+
 function reportedSizes({ stores }: Fleet): Map<string, number> {
   const assigned = new Map<string, number[]>();
   for (const { status } of stores.values()) {
@@ -187,10 +195,18 @@ function pinsByNode(
     find: (os: string, version: string) => named.get(imageName({ os, version })),
     withDigest: (digest: string) => byDigest.get(digest) ?? [],
   };
+  // Thousands of containers would go back to the same few.
+  const names = new Map<string, string>();
+  const nameOfGood = (good: Bytes) => {
+    const key = `${good.image} ${good.digest ?? ''}`;
+    const name = names.get(key) ?? nameOfBytes(catalog, good);
+    names.set(key, name);
+    return name;
+  };
   for (const { node, images, good, software } of containers.flatMap(pinsOf)) {
     const keys = pins.get(node) ?? new Set();
     for (const { image } of images) keys.add(image);
-    if (good) keys.add(nameOfBytes(catalog, good));
+    if (good) keys.add(nameOfGood(good));
     for (const image of software)
       if (stores.get(node)?.spec.images.some((it) => imageName(it) === image)) keys.add(image);
     pins.set(node, keys);
@@ -212,52 +228,12 @@ function testsByNode(images: readonly OSImage[]): Map<string, string[]> {
   return tests;
 }
 
-/** How the store is asked to hold an image. One whose OSImage is gone is reported as before, as long as something pins it. */
-function desiredEntry(
-  image: OSImage | undefined,
-  key: string,
-  store: NodeStore | undefined,
-  limits: Limits | undefined,
-  sizes: ReadonlyMap<string, number>,
-): DesiredImage | undefined {
-  const assigned = store?.spec.images.find((i) => imageName(i) === key);
-  const [digest, source] = image ? [digestOf(image), fetchSourceOf(image)] : [];
-  if (!image || digest === undefined || !source) return assigned && asPinned(assigned);
-  const { os, version, mountScript } = image.spec;
-  const desired: DesiredImage = {
-    os,
-    version,
-    digest,
-    source,
-    ...(mountScript && { mountScript }),
-    ...limitsOf({ ...usualLimits, ...limits }),
-  };
-  // Said once, and only lowered: a hint is worth no second write, and none to a node that has the image.
-  const before = assigned?.digest === digest ? assigned.unpackedBytes : undefined;
-  const agreed = isStored(desired, store) ? undefined : sizes.get(digest);
-  const unpackedBytes = before === undefined ? agreed : Math.min(before, agreed ?? before, largestBytes);
-  return { ...desired, ...(unpackedBytes !== undefined && { unpackedBytes }) };
+/** The entry of the store itself, if it says so already. */
+function retainedEntry(image: DesiredImage, before: DesiredImage | undefined): DesiredImage {
+  const retained = { ...image, retained: true };
+  return before && sameStatus(before, retained) ? before : retained;
 }
-
-const usualLimits: Limits = { timeoutSeconds: 900, backoffLimit: 5 };
-
-/** As a node gets them. */
-function limitsOf({ timeoutSeconds, backoffLimit, bytesPerSecond }: Limits) {
-  const bytes = bytesPerSecond === undefined ? undefined : parseQuantity(bytesPerSecond);
-  return { timeoutSeconds, backoffLimit, ...(bytes !== undefined && { bytesPerSecond: Math.floor(bytes) }) };
-}
-
-function asPinned({ retained: _retained, ...assigned }: DesiredImage): DesiredImage {
-  return assigned;
-}
-
-const isStored = (desired: DesiredImage, store: NodeStore | undefined): boolean =>
-  (store?.status?.images ?? []).some(
-    (s) => imageName(s) === imageName(desired) && s.digest === desired.digest && s.state === 'Ready',
-  );
 
 /** Only what is desired and completely there is advertised; so an image loses its label before the agent may remove it. */
-function imageLabels(desired: readonly DesiredImage[], store: NodeStore | undefined): Record<string, string> {
-  const there = desired.filter((w) => isStored(w, store));
-  return Object.fromEntries(there.map((w) => [imageLabel(w).key, imageLabel(w).value]));
-}
+const imageLabels = (there: readonly DesiredImage[]): Record<string, string> =>
+  Object.fromEntries(there.map(namesOf).map(({ label }) => [label.key, label.value]));

@@ -3,8 +3,10 @@ import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Client } from '../../kube/client.ts';
 import { watch } from '../../runtime/controller.ts';
 import type { ControllerOptions } from '../../runtime/controller.ts';
+import { Pace } from '../../runtime/pace.ts';
 import { runPlan } from '../../runtime/plan.ts';
 import { sameStatus } from '../../runtime/status.ts';
+import { monotonic } from '../../runtime/time.ts';
 import type { Caches } from '../caches.ts';
 import { distributionChanged, imageChanged, placementChanged } from '../predicates.ts';
 import { onFailure, writeNode } from './act.ts';
@@ -24,6 +26,7 @@ export function nodeStoreController(
 ): Pick<ControllerOptions, 'name' | 'sources' | 'reconcile'> {
   const keys = () => [fleetKey];
   indexPods(caches);
+  const pace = new Pace(monotonic);
   const nodeOf = ({ spec }: Pod) => caches.nodes.store.get(spec.nodeName ?? '');
   return {
     name: 'nodestore',
@@ -36,13 +39,15 @@ export function nodeStoreController(
       watch(caches.pods, { keys: (pod) => (concernsLabels(pod, nodeOf(pod)) ? [fleetKey] : []) }),
     ],
     reconcile: async (_request, { logger, signal }) => {
+      const rest = pace.rest(fleetKey);
+      if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
       const latest = (node: Node) => {
         const found = caches.nodes.store.get(node.metadata.name);
         return found?.metadata.uid === node.metadata.uid ? (found ?? node) : node;
       };
       return runPlan({
-        observed: observe(caches),
-        plan: planNodeStores,
+        observed: pace.look(fleetKey, () => observe(caches)),
+        plan: (observed) => pace.look(fleetKey, () => planNodeStores(observed)),
         act: ({ plan, store }) => writeNode(plan, latest(plan.node), store, { client, logger, signal }),
         onFailure: (_action, error) => onFailure(error),
         status: undefined,

@@ -76,12 +76,20 @@ const factsIn = (spec: OSImageSpec, { layout, defaults, hasMountScript }: Report
 function choose(reports: readonly Report[], spec: OSImageSpec, tester: string | undefined): Report | undefined {
   const ofTester = reports.find(({ node }) => node === tester);
   if (ofTester) return ofTester;
-  const votes = (agrees: (a: Report, b: Report) => boolean) => (report: Report) =>
-    reports.filter((it) => agrees(report, it)).length;
-  const agreeing = votes((a, b) => differences(factsIn(spec, a.stored), b, spec).length === 0);
-  const same = votes((a, b) => sameStatus(factsIn(spec, a.stored), factsIn(spec, b.stored)));
-  const ranked = reports
-    .map((report) => ({ report, agreeing: agreeing(report), same: same(report) }))
+  // Thousands of nodes report the same few things: each of these is compared with each other, not each node.
+  const groups = [...Map.groupBy(reports, ({ stored }) => JSON.stringify(factsIn(spec, stored))).values()].map(
+    (group) => group.toSorted((a, b) => (a.node < b.node ? -1 : 1)),
+  );
+  const ranked = groups
+    .flatMap((group) => {
+      const [report] = group;
+      if (!report) return [];
+      const votes = (agrees: (it: Report) => boolean) =>
+        groups.reduce((sum, others) => sum + (others[0] && agrees(others[0]) ? others.length : 0), 0);
+      const facts = factsIn(spec, report.stored);
+      const agreeing = votes((it) => differences(facts, it, spec).length === 0);
+      return [{ report, agreeing, same: votes((it) => sameStatus(facts, factsIn(spec, it.stored))) }];
+    })
     .sort((a, b) => b.agreeing - a.agreeing || b.same - a.same || (a.report.node < b.report.node ? -1 : 1));
   return ranked[0]?.report;
 }
