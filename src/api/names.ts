@@ -42,6 +42,8 @@ export const annotations = {
   retry: `${group}/retry`,
   /** On an OSImage, written by a rollout that halted: the evidence. No further container gets the image while it is there. */
   condemned: `${group}/condemned`,
+  /** On a HostedContainer that `kubectl monoroot rehearse` made for a while: the name of the one that it rehearses. */
+  rehearsal: `${group}/rehearsal`,
 } as const;
 
 export const finalizers = {

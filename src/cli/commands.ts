@@ -18,6 +18,7 @@ import { history } from './commands/history.ts';
 import { images } from './commands/images.ts';
 import { logs } from './commands/logs.ts';
 import { nodes } from './commands/nodes.ts';
+import { rehearse } from './commands/rehearse.ts';
 import { restart } from './commands/restart.ts';
 import { retry } from './commands/retry.ts';
 import { rollback } from './commands/rollback.ts';
@@ -52,6 +53,7 @@ export const commands: readonly Command[] = [
   resume,
   wait,
   plan,
+  rehearse,
   rolloutStatus,
   rolloutPause,
   rolloutResume,

@@ -7,6 +7,7 @@ import type { Context } from '../command.ts';
 import type { Cluster } from '../cluster.ts';
 import { parseObjectRef } from '../names.ts';
 import type { KindName } from '../names.ts';
+import { textOf } from '../text.ts';
 
 interface LogSource {
   namespace: string;
@@ -126,9 +127,4 @@ async function show(
     if (!isRefusal(error)) throw error;
     err.line(`No log of ${pod}: ${error.message}`);
   }
-}
-
-async function* textOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  for await (const chunk of body) yield decoder.decode(chunk, { stream: true });
 }

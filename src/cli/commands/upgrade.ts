@@ -39,7 +39,7 @@ the operator would not start it.`,
 });
 
 /** Throws when there is no such image, or no container may start on it. */
-function targetOf(asked: string, os: string, images: readonly OSImage[]): string {
+export function targetOf(asked: string, os: string, images: readonly OSImage[]): string {
   const named = imageNameOf(asked);
   const image =
     named.includes(':') && images.some((it) => it.spec.os === parseReference(named).os) ? named : `${os}:${asked}`;
