@@ -1,15 +1,23 @@
 import type { Pod } from '../api/kubernetes/objects.ts';
 import { systemNamespace } from '../api/names.ts';
 import type { Client } from '../kube/client.ts';
-import { pods } from '../kube/resources.ts';
+import { defineResource, pods } from '../kube/resources.ts';
 import { ApiError } from '../runtime/errors.ts';
 
 const labelsOf = (component: string): string =>
   `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`;
 
-/** The namespace that Monoroot is installed in: where its operator is; the usual one when that cannot be seen. */
+const deployments = defineResource({
+  group: 'apps',
+  version: 'v1',
+  plural: 'deployments',
+  kind: 'Deployment',
+  namespaced: true,
+});
+
+/** The namespace that Monoroot is installed in: where the Deployment of its operator is; the usual one when that cannot be seen. */
 export async function findSystemNamespace(client: Client): Promise<string> {
-  const found = await client.list(pods, { labelSelector: labelsOf('operator') }).catch((error: unknown) => {
+  const found = await client.list(deployments, { labelSelector: labelsOf('operator') }).catch((error: unknown) => {
     if (error instanceof ApiError && error.code === 403) return [];
     throw error;
   });

@@ -92,5 +92,11 @@ export function span(seconds: number): string {
 const two = (large: number, unit: string, small: number, lesser: string): string =>
   small === 0 ? `${large} ${unit}` : `${large} ${unit} ${String(small).padStart(2, '0')} ${lesser}`;
 
+/** How many nodes have an image, of those that should; the rest of what none should have any more is kept. */
+export function nodesOf({ ready, desired }: { ready: number; desired: number }): string {
+  if (desired > 0) return `${ready}/${desired}`;
+  return ready === 0 ? '-' : `${ready} kept`;
+}
+
 /** `38 MiB`. */
 export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MiB`;

@@ -284,10 +284,10 @@ test('fleet: versions, nodes and containers as the API server has them', async (
   expect(stdout.split('\n').map((line) => line.replace(/ +/g, ' '))).toEqual([
     `${os}, default 1`,
     ' VERSION NODES RUNNING TARGET FAILED',
-    ' 1 1/0 2 0 0 default',
-    ' 2 1/0 0 0 0 condemned: it was bad',
+    ' 1 1 kept 2 0 0 default',
+    ' 2 1 kept 0 0 0 condemned: it was bad',
     ' DISTRIBUTION IMAGE NODES UPDATED REVERTED STATE',
-    ` ${os} ${os}:2 0/0 - - waiting: the operator has not seen the last change yet`,
+    ` ${os} ${os}:2 - - - waiting: the operator has not seen the last change yet`,
     '',
   ]);
   const json = JSON.parse((await run('fleet', '--os', os, '-n', 'default', '-o', 'json')).stdout) as object[];

@@ -1,5 +1,5 @@
 import { kinds } from '../../api/kinds.ts';
-import { group, systemNamespace } from '../../api/names.ts';
+import { group } from '../../api/names.ts';
 import { leases, nodes, pods } from '../../kube/resources.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Lease } from '../../kube/types.ts';
@@ -7,6 +7,7 @@ import { ApiError } from '../../runtime/errors.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Scene } from '../scene/scene.ts';
 import { readScene } from '../scene/scene.ts';
+import { findSystemNamespace } from '../system.ts';
 
 /** Policies that must be in the cluster, each with a binding of the same name. */
 export const policyNames = [
@@ -44,9 +45,10 @@ export async function readFacts({ client, connection }: Pick<Cluster, 'client' |
     return items.map(({ metadata }) => metadata.name);
   };
   const admission = '/apis/admissionregistration.k8s.io/v1';
+  const system = await findSystemNamespace(client);
   const part = (component: string) =>
     client.list(pods, {
-      namespace: systemNamespace,
+      namespace: system,
       labelSelector: `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`,
     });
   const [version, allNodes, definitions, policies, operators, agents, lease, scene] = await Promise.all([
@@ -61,7 +63,7 @@ export async function readFacts({ client, connection }: Pick<Cluster, 'client' |
     ),
     answer(part('operator')),
     answer(part('agent')),
-    answer(client.get(leases, { namespace: systemNamespace, name: 'monoroot-operator' })),
+    answer(client.get(leases, { namespace: system, name: 'monoroot-operator' })),
     withoutDefinitions(() => readScene(client, undefined)),
   ]);
   return { kubernetes: version.gitVersion, nodes: allNodes, definitions, policies, operators, agents, lease, scene };

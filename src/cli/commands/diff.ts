@@ -1,5 +1,4 @@
 import { fixedImage } from '../../api/meta.ts';
-import { systemNamespace } from '../../api/names.ts';
 import { nodeStores, osImages } from '../../kube/kinds.ts';
 import { pods } from '../../kube/resources.ts';
 import { CommandError, UsageError, defineCommand, exitCodes, outputOption } from '../command.ts';
@@ -13,6 +12,7 @@ import type { Comparison } from '../diff/compare.ts';
 import { LostOutput, readInspection } from '../diff/inspection.ts';
 import { differs, renderJson, renderText } from '../diff/render.ts';
 import type { Parts } from '../diff/render.ts';
+import { findSystemNamespace } from '../system.ts';
 
 const attempts = 3;
 
@@ -28,7 +28,7 @@ export const diff = defineCommand({
     'system-namespace': {
       type: 'string',
       value: 'NAME',
-      help: `namespace of the agents; ${systemNamespace} by default`,
+      help: 'namespace of the agents; by default the one in which the operator is found',
     },
     ...outputOption,
   },
@@ -47,7 +47,7 @@ The exit code is 0 when nothing differs, 1 when something does, 2 when that coul
       packages: values.packages === true || values.files !== true,
       files: values.files === true ? 'all' : values.packages === true ? 'none' : 'unexplained',
     };
-    const namespace = values['system-namespace'] ?? systemNamespace;
+    const namespace = values['system-namespace'] ?? (await findSystemNamespace(context.cluster().client));
     const comparison = await compare(context, before, after, namespace);
     const lines =
       values.output === 'json'

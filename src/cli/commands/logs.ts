@@ -1,4 +1,4 @@
-import { labels, systemNamespace, verificationNamespace } from '../../api/names.ts';
+import { labels, verificationNamespace } from '../../api/names.ts';
 import { pods } from '../../kube/resources.ts';
 import { isRefusal } from '../../runtime/errors.ts';
 import { linesOf } from '../../runtime/lines.ts';
@@ -7,6 +7,7 @@ import type { Context } from '../command.ts';
 import type { Cluster } from '../cluster.ts';
 import { parseObjectRef } from '../names.ts';
 import type { KindName } from '../names.ts';
+import { findSystemNamespace } from '../system.ts';
 import { textOf } from '../text.ts';
 
 interface LogSource {
@@ -62,24 +63,24 @@ object. A bare name is a HostedContainer. -f takes one log.`,
   },
 });
 
-async function sourcesOf({ client, namespace }: Cluster, kind: KindName, name: string): Promise<LogSource[]> {
+async function sourcesOf(cluster: Cluster, kind: KindName, name: string): Promise<LogSource[]> {
+  const { client, namespace } = cluster;
   if (kind === 'HostedContainer') {
     const found = await client.get(pods, { name, namespace });
     return found ? [{ namespace, pod: name, container: 'main' }] : [];
   }
+  const system = await findSystemNamespace(client);
   if (kind === 'NodeStore') {
     const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=agent';
     const agents = await client.list(pods, {
-      namespace: systemNamespace,
+      namespace: system,
       labelSelector,
       fieldSelector: `spec.nodeName=${name}`,
     });
-    return agents.map(({ metadata }) => ({ namespace: systemNamespace, pod: metadata.name, container: 'agent' }));
+    return agents.map(({ metadata }) => ({ namespace: system, pod: metadata.name, container: 'agent' }));
   }
   const within = await Promise.all(
-    [systemNamespace, verificationNamespace].map((it) =>
-      client.list(pods, { namespace: it, labelSelector: labels.step }),
-    ),
+    [system, verificationNamespace].map((it) => client.list(pods, { namespace: it, labelSelector: labels.step })),
   );
   const own = within
     .flat()
@@ -95,9 +96,10 @@ async function sourcesOf({ client, namespace }: Cluster, kind: KindName, name: s
 
 async function operatorOf({ client }: Cluster, about: string): Promise<LogSource[]> {
   const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=operator';
-  const operators = await client.list(pods, { namespace: systemNamespace, labelSelector });
+  const namespace = await findSystemNamespace(client);
+  const operators = await client.list(pods, { namespace, labelSelector });
   return operators.map(({ metadata }) => ({
-    namespace: systemNamespace,
+    namespace,
     pod: metadata.name,
     container: 'operator',
     about,

@@ -17,7 +17,7 @@ import { targetOf } from './upgrade.ts';
 /** Tries a version with the settings of a container, before the container is touched. */
 export const rehearse = defineCommand({
   name: ['rehearse'],
-  summary: 'Try another version with the settings of a container, beside it and with an empty /data',
+  summary: 'Try a version with the settings of a container, beside it',
   positionals: ['HOSTEDCONTAINER'],
   completes: [['HostedContainer']],
   options: {

@@ -1,10 +1,10 @@
-import { systemNamespace } from '../../api/names.ts';
 import { pods } from '../../kube/resources.ts';
 import { ApiError } from '../../runtime/errors.ts';
 import { defineCommand, exitCodes, reportOutput } from '../command.ts';
 import type { Context } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
+import { findSystemNamespace } from '../system.ts';
 import { table } from '../terminal.ts';
 
 interface Part {
@@ -38,9 +38,10 @@ async function askCluster({ cluster, err }: Context) {
   const { gitVersion } = JSON.parse(await connection.request({ method: 'GET', path: '/version' })) as {
     gitVersion: string;
   };
+  const namespace = await findSystemNamespace(client);
   const read = (component: string) =>
     client.list(pods, {
-      namespace: systemNamespace,
+      namespace,
       labelSelector: `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`,
     });
   try {
@@ -48,7 +49,7 @@ async function askCluster({ cluster, err }: Context) {
     return { kubernetes: gitVersion, parts: [partOf('operator', operators), partOf('agent', agents)] };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    err.line(`The Pods of ${systemNamespace} cannot be listed, so operator and agents are not known: ${error.message}`);
+    err.line(`The Pods of ${namespace} cannot be listed, so operator and agents are not known: ${error.message}`);
     return { kubernetes: gitVersion };
   }
 }

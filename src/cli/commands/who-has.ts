@@ -1,5 +1,4 @@
 import { imageName } from '../../api/images.ts';
-import { systemNamespace } from '../../api/names.ts';
 import { pods } from '../../kube/resources.ts';
 import { CommandError, defineCommand, exitCodes, reportOutput } from '../command.ts';
 import type { Context } from '../command.ts';
@@ -10,6 +9,7 @@ import { isStructured, structured } from '../output.ts';
 import { matching, parseQuery } from '../packages/query.ts';
 import { readScene } from '../scene/scene.ts';
 import { table } from '../terminal.ts';
+import { findSystemNamespace } from '../system.ts';
 
 interface Holder {
   image: string;
@@ -27,7 +27,7 @@ export const whoHas = defineCommand({
     'system-namespace': {
       type: 'string',
       value: 'NAME',
-      help: `namespace of the agents; ${systemNamespace} by default`,
+      help: 'namespace of the agents; by default the one in which the operator is found',
     },
     ...reportOutput,
   },
@@ -38,7 +38,7 @@ named, as no agent can tell about them.`,
   async run(context, { values, positionals: [text = ''] }) {
     const query = parseQuery(text);
     const cluster = context.cluster();
-    const namespace = values['system-namespace'] ?? systemNamespace;
+    const namespace = values['system-namespace'] ?? (await findSystemNamespace(cluster.client));
     const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=agent';
     const [scene, agents] = await Promise.all([
       readScene(cluster.client, undefined),

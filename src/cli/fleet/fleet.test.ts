@@ -69,10 +69,10 @@ test('versions by number, with nodes, containers, the default and the condemned'
   };
   expect(renderFleet(summarizeFleet(objects, now), silentScreen)).toEqual([
     'os, default v9',
-    '  VERSION  NODES  RUNNING  TARGET  FAILED',
-    '  v8       1/0    0        0       0       no OSImage',
-    '  v9       2/2    3        0       0       default',
-    '  v10      1/2    0        1       1       condemned: 2 of 2 canaries were reverted',
+    '  VERSION  NODES   RUNNING  TARGET  FAILED',
+    '  v8       1 kept  0        0       0       no OSImage',
+    '  v9       2/2     3        0       0       default',
+    '  v10      1/2     0        1       1       condemned: 2 of 2 canaries were reverted',
     '  DISTRIBUTION  IMAGE   NODES  UPDATED  REVERTED  STATE',
     '  os-v10        os:v10  1/2    -        -         waiting: 1 of 2',
   ]);

@@ -1,4 +1,4 @@
-import { printable, table } from '../terminal.ts';
+import { nodesOf, printable, table } from '../terminal.ts';
 import type { Screen } from '../terminal.ts';
 import type { DistributionSummary, OsSummary, VersionSummary } from './summarize.ts';
 import { truncate } from '../../runtime/text.ts';
@@ -31,7 +31,7 @@ function versionRow(version: VersionSummary, { paint }: Screen): string[] {
     ...(condemned === undefined ? [] : [paint('red', `condemned: ${shortened(condemned)}`)]),
   ];
   const counts = [running, target, failed].map(String);
-  return [`  ${version.version}`, `${nodes.ready}/${nodes.desired}`, ...counts, remarks.join(', ')];
+  return [`  ${version.version}`, nodesOf(nodes), ...counts, remarks.join(', ')];
 }
 
 function distributionRow({ name, image, nodes, containers, standing, why }: DistributionSummary, { paint }: Screen) {
@@ -40,7 +40,7 @@ function distributionRow({ name, image, nodes, containers, standing, why }: Dist
   return [
     `  ${name}`,
     image,
-    `${nodes.ready}/${nodes.desired}`,
+    nodesOf(nodes),
     containers ? `${containers.updated}/${containers.following}` : '-',
     containers ? String(containers.reverted) : '-',
     why === undefined ? state : `${state}: ${shortened(why)}`,

@@ -1,4 +1,3 @@
-import { systemNamespace } from '../../api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../kube/kinds.ts';
 import { events, leases, nodes, pods } from '../../kube/resources.ts';
 import { ApiError } from '../../runtime/errors.ts';
@@ -6,6 +5,7 @@ import { readFacts } from '../check/facts.ts';
 import { check } from '../check/rules.ts';
 import type { Cluster } from '../cluster.ts';
 import { structured } from '../output.ts';
+import { findSystemNamespace } from '../system.ts';
 import { redactObject, redactText } from './redact.ts';
 import type { TarFile } from './tar.ts';
 
@@ -30,7 +30,7 @@ export async function collect({ client, connection }: Cluster, now: Date, versio
       missing.push(`${name}: ${error.message}`);
     }
   };
-  const system = { namespace: systemNamespace };
+  const system = { namespace: await findSystemNamespace(client) };
   await add('version.yaml', async () => ({ plugin: version, time: now.toISOString(), kubernetes: JSON.parse(await connection.request({ method: 'GET', path: '/version' })) as unknown })); // prettier-ignore
   await add('check.yaml', async () => check(await readFacts({ client, connection }), now));
   await add('osimages.yaml', () => client.list(osImages));
@@ -44,15 +44,13 @@ export async function collect({ client, connection }: Cluster, now: Date, versio
   await add(
     'events.yaml',
     async () =>
-    (await client.list(events)).filter(({ regarding, metadata }) => regarding?.apiVersion?.startsWith('monoroot.dev/') === true || metadata.namespace === systemNamespace), // prettier-ignore
+    (await client.list(events)).filter(({ regarding, metadata }) => regarding?.apiVersion?.startsWith('monoroot.dev/') === true || metadata.namespace === system.namespace), // prettier-ignore
   );
   const own = await client.list(pods, { ...system, labelSelector: 'app.kubernetes.io/name=monoroot' }).catch(() => []);
   for (const { metadata } of own) {
     for (const previous of [false, true]) {
       const name = `logs/${metadata.name}${previous ? '.previous' : ''}.log`;
-      await add(name, () =>
-        client.podLog({ namespace: systemNamespace, name: metadata.name }, { tailLines, previous }),
-      );
+      await add(name, () => client.podLog({ ...system, name: metadata.name }, { tailLines, previous }));
     }
   }
   return [...files, { name: 'missing.txt', text: missing.map((it) => `${it}\n`).join('') }];

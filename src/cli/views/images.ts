@@ -3,7 +3,7 @@ import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { Scene } from '../scene/scene.ts';
-import { mebibytes } from '../terminal.ts';
+import { mebibytes, nodesOf } from '../terminal.ts';
 
 const byName = new Intl.Collator('en', { numeric: true }).compare;
 
@@ -28,7 +28,7 @@ function row(image: OSImage, { nodeStores, containers }: Scene, isWide: boolean)
     name,
     bytes(first?.entry.unpackedBytes),
     bytes(Math.max(...holders.map(({ entry }) => entry.sharedBytes ?? 0), 0) || undefined),
-    `${holders.length}/${desired}`,
+    nodesOf({ ready: holders.length, desired }),
     String(containers.filter(({ status }) => status?.image === name).length),
     stateOf(image),
     ...(isWide ? [image.status?.digest ?? '-', holders.map(({ node }) => node).join(',') || '-'] : []),

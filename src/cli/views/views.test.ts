@@ -42,9 +42,9 @@ const scene: Scene = {
 
 test('images: by number, with size, what is shared, nodes, containers and state', () => {
   expect(table(imageRows(scene, false))).toEqual([
-    'IMAGE  SIZE     SHARED  NODES  CONTAINERS  STATE',
-    'os:2   100 MiB  40 MiB  1/0    5           ready',
-    'os:10  -        -       0/0    0           NotDistributed',
+    'IMAGE  SIZE     SHARED  NODES   CONTAINERS  STATE',
+    'os:2   100 MiB  40 MiB  1 kept  5           ready',
+    'os:10  -        -       -       0           NotDistributed',
   ]);
 });
 

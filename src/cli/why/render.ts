@@ -26,7 +26,7 @@ export function renderExplanation(it: Explanation, { paint }: Pick<Screen, 'pain
     ...table([
       [
         it.standing === 'Well' && !wentBack ? 'State' : 'Cause',
-        `${it.cause.reason} (${it.cause.object}): ${printable(it.cause.message)}`,
+        `${it.cause.reason} (${it.cause.object}): ${printable(withoutReason(it.cause))}`,
       ],
       ['Next', it.next],
       ['Do', paint('bold', it.command)],
@@ -34,6 +34,10 @@ export function renderExplanation(it: Explanation, { paint }: Pick<Screen, 'pain
     ...(it.unseen.length === 0 ? [] : ['', `You may not list ${it.unseen.join(', ')}: the cause may be there.`]),
   ];
 }
+
+/** Messages of halts and of conditions that repeat others name the reason again. */
+const withoutReason = ({ reason, message }: { reason: string; message: string }) =>
+  message.replace(`${reason}: `, () => '');
 
 /** The beginning of a message, which is whole below when it is the cause. */
 const first = (message: string) => {

@@ -283,3 +283,16 @@ test('what the user may not see is named', () => {
     'You may not list nodestores, osimages: the cause may be there.',
   );
 });
+
+test('a reason that its message names again stands there once', () => {
+  const conditions = [
+    {
+      ...condition('RolloutHalted', 'True', 'TooManyFailures'),
+      message: 'Halted at 2026-01-01T11:00:00Z: TooManyFailures: 2 of 8 containers failed',
+    },
+    condition('Stalled', 'True', 'RolloutHalted'),
+  ];
+  const halted = distribution('os:2', {}, { observedGeneration: 1, conditions });
+  const text = renderExplanation(explain(halted, { ...empty, distributions: [halted] }, now), silentScreen).join('\n');
+  expect(text).toContain('TooManyFailures (imagedistribution/os-2): Halted at 2026-01-01T11:00:00Z: 2 of 8 containers');
+});
