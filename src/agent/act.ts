@@ -8,7 +8,7 @@ import { checkRemoval, removeImage } from './removal/removal.ts';
 import type { RemovalPorts } from './removal/removal.ts';
 import type { VerifyRunner } from './verify/runner.ts';
 
-/** What is needed to do something on one node. */
+/** What an action needs on its node. */
 export interface Doer {
   ports: RemovalPorts & { enqueue: () => void };
   memory: AgentMemory;
@@ -17,7 +17,7 @@ export interface Doer {
   logger: Logger;
 }
 
-/** Does one action. What is done at once is planned from again at once; what runs in the background says itself when it ends. */
+/** Does one action. After one that is done at once, the agent plans again at once; one that runs in the background asks for that when it ends. */
 export async function act(doer: Doer, action: Action): Promise<void> {
   const { ports, memory, fetches, verifier, logger } = doer;
   switch (action.type) {

@@ -70,7 +70,7 @@ interface Eviction {
 /** Which actions bring the store closer to what is desired, and what the status says of each image meanwhile. */
 export function planImages(observed: ImagesObserved): ImagesPlan {
   const { store, fetching } = observed;
-  // What is only retained is never fetched: once it is not there, no one asks for it.
+  // A retained image is never fetched: once it is gone, no one asks for it.
   const desired = observed.desired.filter((image) => !image.retained || storedAs(image, store));
   const desiredKeys = new Set(desired.map(imageName));
   const next = nextFetches(desired, observed);
@@ -120,7 +120,7 @@ function nextFetches(desired: readonly DesiredImage[], observed: ImagesObserved)
   return harmless.slice(0, Math.max(0, maxFetches - fetching.length));
 }
 
-/** Room that is about to come: whoever waits for some waits for this first, and nothing else has to go meanwhile. */
+/** Space is about to be freed: images wait for that before another one is removed. */
 const isSpaceComing = ({ removals }: ImagesObserved) =>
   [...removals.values()].some(({ phase }) => phase === 'Deleting');
 
@@ -130,7 +130,7 @@ const isSpaceComing = ({ removals }: ImagesObserved) =>
  */
 function needsSpace(desired: readonly DesiredImage[], observed: ImagesObserved): boolean {
   const { store, failedAttempts, fetching, short, now } = observed;
-  // What is being fetched goes again when it leaves too little free.
+  // A fetch that leaves too little space ends, and gives back what it took.
   if (short && fetching.length === 0) return true;
   return desired.some((image) => {
     const failed = failedAttemptsOf(image, failedAttempts);
@@ -182,7 +182,7 @@ function planDesired(
   return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
 }
 
-/** What is stored stays, unless it is no longer what was published: then it goes, and is fetched again unless it is retained. */
+/** A stored image stays while it is what was published. Else it is removed, and fetched again unless it is only retained. */
 function planStored(image: DesiredImage, stored: ImageFile, observed: ImagesObserved, eviction: Eviction): ImagePlan {
   const finding = findingOf(stored, observed.verifications);
   if (!finding) return image.retained ? planRetained(stored, observed, eviction) : { status: readyImage(stored) };

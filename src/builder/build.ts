@@ -67,7 +67,7 @@ export async function inWork<T>(ports: BuilderPorts, use: (ports: BuilderPorts) 
   }
 }
 
-/** Who cannot push should hear it before all the rest, and not after it. */
+/** Asks the registry first: a wrong address or password should not cost a whole build. */
 export async function askRegistry(recipe: Recipe, ports: BuilderPorts, steps: Steps): Promise<void> {
   const reference = testingReference(recipe.build, recipe);
   await steps.run('registry', `asking for ${reference}`, () =>

@@ -119,7 +119,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal, ensure),
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
-    // What is told from outside of a run, by a fetch that goes on in the background for instance.
+    // For lines from outside of a run, for instance of a fetch in the background.
     logger: logger.child({ controller: 'agent', object: nodeName }),
     hooks: agentMetrics,
   });

@@ -9,7 +9,7 @@ import { packageVersion } from './version.ts';
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
-// Whoever reads may stop before the end, as `head` does.
+// The reader may stop before the end, as `head` does.
 process.stdout.on('error', () => process.exit(0));
 
 const code = await runCommandLine(process.argv.slice(2), commands, {

@@ -130,7 +130,7 @@ async function verified(failure: FetchError, source: Source, digest: string, see
     try {
       await source.verify(AbortSignal.any([signal, stalled.signal]), () => stall.refresh());
     } catch (error) {
-      // Whoever sends nothing must not keep it secret that there is no room.
+      // A server that sends nothing must not hide that there is too little space.
       throw stalled.signal.aborted ? failure : error;
     } finally {
       clearTimeout(stall);

@@ -28,7 +28,7 @@ const rpmFiles = ['rpmdb.sqlite', 'Packages.db', 'Packages'];
 export class Packages {
   /** Directories with their records. */
   readonly records: string[] = [];
-  /** What is there and was not read, in sentences. */
+  /** Sentences about files that are there and were not read. */
   readonly notes: string[] = [];
   readonly #packages: Sorter;
   readonly #owners: Sorter;

@@ -135,7 +135,7 @@ function busyDeleting({ images }: StatusInput): Finding | undefined {
   return deleting && { status: 'True', reason: 'Deleting', message: `Deleting ${imageName(deleting)}` };
 }
 
-/** What is left of a removal that killed agents takes room and keeps no image from being stored. */
+/** The rest of a tree whose removal killed agents. It takes space, but images can still be stored. */
 function leftover({ leftovers = [] }: StatusInput): Finding | undefined {
   const worst = leftovers.toSorted((a, b) => b.deaths - a.deaths)[0];
   if (!worst) return undefined;

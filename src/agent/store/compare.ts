@@ -10,7 +10,7 @@ const smallBytes = 1024 * 1024;
 /** More than that many times its data, and most of a file is holes, as in /var/log/lastlog. */
 const mostlyHoles = 8;
 
-/** Whether reading a file of so many bytes is worth it: what reading costs goes by its size, what it tells by what is on the disk. */
+/** Whether reading a file of this size is worth its cost: the cost goes by its size, the gain by the bytes that it has on the disk. */
 export const isWorthReading = (bytes: number, diskBytes: number): boolean =>
   bytes <= smallBytes || bytes <= mostlyHoles * diskBytes;
 

@@ -14,7 +14,7 @@ export interface StoreContent {
   broken: (ImageName & { problem: string })[];
 }
 
-/** Reads the store from the disk. What is not named like an image is left alone. */
+/** Reads the store from the disk. Names that no image can have are left alone. */
 export async function listStore(paths: StorePaths): Promise<StoreContent> {
   const content: StoreContent = { images: [], broken: [] };
   for (const os of await directories(paths.store, osName)) {

@@ -5,7 +5,7 @@
 
 const plain = /^[!"$-<>-[\]-~]*$/;
 
-/** What is not plain is a backslash and three octal digits. */
+/** Bytes that are not plain become a backslash and three octal digits. */
 export const escaped = (name: string): string =>
   plain.test(name)
     ? name

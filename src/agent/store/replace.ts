@@ -11,7 +11,7 @@ export interface ReplaceOptions {
   signal: AbortSignal;
 }
 
-/** Programs keep in memory what they do to so many names at once. */
+/** Names in one call of a program, which keeps all of them in memory. */
 const mostMoves = 20_000;
 const mostCharacters = 2_000_000;
 

@@ -62,7 +62,7 @@ export class Sorter {
 
   /** All lines, sorted, as often as it is asked for; none may be added after the first time. */
   async *sorted(): AsyncGenerator<string> {
-    // Whoever asks at the same time waits for the same.
+    // Calls at the same time share one wait.
     await (this.#complete ??= this.#finish());
     if (this.#spilled) {
       yield* this.#spilled.lines();

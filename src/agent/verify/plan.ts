@@ -34,7 +34,7 @@ export interface VerifyPlan {
  */
 export function planTreeVerification(observed: VerifyObserved): VerifyPlan {
   const { images, removals, verifying, now } = observed;
-  // What is going to be removed is left in peace.
+  // An image that is about to be removed is not verified.
   const staying = images.filter((image) => removals.get(imageName(image))?.phase !== 'Deleting');
   if (verifying !== undefined) {
     return staying.some((image) => imageName(image) === verifying) ? {} : { action: { type: 'cancelVerify' } };
@@ -72,7 +72,7 @@ function dueTimes(image: ImageFile, { verifications, intervals, startTime }: Ver
   const readDue = isNew ? fresh : nextAfter(contentTime ?? startTime, intervals.contentSeconds);
   // Only a look at everything can tell that what was found is no longer so.
   const wantedTime = finding?.kind === 'changed' ? Math.min(statDue, readDue) : readDue;
-  // Who dies of a look would die of a read, too.
+  // An agent that dies when it lists a tree would die when it reads it, too.
   const contentDue = latest(wantedTime, contentRetryTime, retryTime);
   return { due: Math.min(statDue, contentDue), contentDue };
 }

@@ -37,7 +37,7 @@ export interface ClusterFacts {
   scene: Scene;
 }
 
-/** Reads all that a check looks at. What is refused is a fact, too; no answer is an error. */
+/** Reads all that a check looks at. A refusal is a fact, too; no answer is an error. */
 export async function readFacts({ client, connection }: Pick<Cluster, 'client' | 'connection'>): Promise<ClusterFacts> {
   const raw = async (path: string) => JSON.parse(await connection.request({ method: 'GET', path })) as unknown;
   const named = async (path: string): Promise<string[]> => {

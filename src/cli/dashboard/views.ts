@@ -21,7 +21,7 @@ export interface About {
   time: string;
 }
 
-/** Whoever needs a person most comes first. */
+/** Containers that need a person most come first. */
 export const states = ['NeedsYou', 'Down', 'Moving', 'WentBack', 'Suspended', 'Well'] as const;
 export type State = (typeof states)[number];
 

@@ -105,7 +105,7 @@ const isOutdated = ({ metadata, status }: ImageDistribution) =>
 
 const said = (condition: Condition | undefined) => condition && printable(condition.message || condition.reason);
 
-/** Everything that is to be reported, in lines. */
+/** The whole report, in lines. */
 export const inLines = ({ nodes, containers, wave, why }: RolloutProgress): string[] =>
   [nodes, containers, wave, containers === undefined ? why : withoutCounts(why)].filter((part) => part !== undefined);
 

@@ -146,7 +146,7 @@ const nextOf = ({ status }: HostedContainer, reason: string) =>
 
 const isReady = ({ status }: OSImage) => findCondition(status?.conditions, 'Ready')?.status === 'True';
 
-/** What is well explains nothing. */
+/** Links without a problem explain nothing. */
 const wellReasons = ['AllNodes', 'RolledOut', 'NewContainers', 'NotRequested', 'Stored', 'AllStored', 'Settled'];
 const deeper = (links: Link[]) => links.filter(({ reason }) => !wellReasons.includes(reason));
 

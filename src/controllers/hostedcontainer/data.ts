@@ -3,7 +3,7 @@ import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Action, Observed } from './observed.ts';
 
-/** What is done about the claim of a template besides making it. See docs/adr/0019. */
+/** How the claim of a template is kept or deleted. See docs/adr/0019. */
 
 /** A person wants the claim to go with the container, as the specification says now. */
 const goesWith = ({ spec }: HostedContainer): boolean =>
@@ -11,7 +11,7 @@ const goesWith = ({ spec }: HostedContainer): boolean =>
 
 const isHeld = ({ metadata }: HostedContainer): boolean => metadata.finalizers?.includes(finalizers.data) ?? false;
 
-/** Whoever deletes with `--cascade=orphan` wants all that belongs to it to stay. */
+/** After a deletion with `--cascade=orphan` all that belongs to the container must stay. */
 const isOrphaning = ({ metadata }: HostedContainer): boolean => metadata.finalizers?.includes('orphan') ?? false;
 
 const isOwned = (claim: PersistentVolumeClaim, container: HostedContainer): boolean =>

@@ -87,7 +87,7 @@ const interrupted: EventRule = (before, after) => {
   const podsOf = (status: HostedContainerStatus) => [status.attempt?.interruption, status.interruption];
   const known = new Set(podsOf(before).map((it) => it?.podUID));
   const interruption = podsOf(after).find((it) => it !== undefined && !known.has(it.podUID));
-  // Who deletes a Pod once wants another one, and knows.
+  // A person who deletes a Pod once expects another one: no event.
   if (!interruption || (interruption.reason === deletedByHand && interruption.count === 1)) return undefined;
   return { type: 'Warning', reason: 'Interrupted', note: pauseText(interruption) };
 };

@@ -57,7 +57,7 @@ const replaced: Rule = ({ input: { observed, target } }) =>
 
 const notReady: Rule = ({ ready }) => (ready.status === 'True' ? undefined : ready);
 
-/** What only a person can end counts first; the state of the Pod says something only when nothing else is to be done. */
+/** Causes that only a person can end count first. The state of the Pod counts only when there is no other cause. */
 const rules: readonly Rule[] = [notWritten, hindered, unresolved, notUpgraded, replaced];
 
 const isForAPerson = (cause: Cause): boolean => needsPerson(endOf(cause.reason), cause);

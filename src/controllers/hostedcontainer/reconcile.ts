@@ -100,7 +100,7 @@ function usabilityChanged(old: OSImage, current: OSImage): boolean {
   return !sameStatus(seen(old), seen(current));
 }
 
-/** What is reported of an object that others wait for. */
+/** The parts of an object that other controllers wait for. */
 const progressOf = (conditions: readonly Condition[] | undefined) => [
   findCondition(conditions, 'Ready')?.reason,
   isTrue(conditions, 'Reconciling'),

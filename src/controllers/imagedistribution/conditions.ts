@@ -13,7 +13,7 @@ import type { Observed } from './observed.ts';
 import type { RolloutPlan } from './rollout/observed.ts';
 import { done, missing, progressOf, wanted } from './summary.ts';
 
-/** What is known before the default version is. */
+/** The part of the input that is known before the default version is. */
 interface Nodes {
   o: Observed;
   counted: Counted;

@@ -2,16 +2,14 @@ import type { HostedContainer } from '../../../src/api/hostedcontainer.ts';
 import { apiVersion } from '../../../src/api/names.ts';
 import type { OSImageSpec } from '../../../src/api/osimage.ts';
 import { hostedContainers, imageDistributions, osImages } from '../../../src/kube/kinds.ts';
-import { defineResource } from '../../../src/kube/resources.ts';
+import { defineResource, pods } from '../../../src/kube/resources.ts';
 import { parseReference } from '../../../src/api/images.ts';
 import type { KubeObject } from '../../../src/runtime/object.ts';
-import type { Pod } from '../../../src/api/kubernetes/objects.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import type { Archive } from './files.ts';
 import { url } from './files.ts';
 import { fieldManager, has, kubectl, namespace, until } from './system.ts';
 
-export const pods = defineResource<Pod>({ group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true });
 export const services = defineResource<KubeObject & { spec: { clusterIP?: string } }>({
   group: '',
   version: 'v1',
@@ -123,7 +121,7 @@ export async function remove(names: { containers?: string[]; images?: string[] }
   await of('osimages', images);
 }
 
-export { hostedContainers, imageDistributions, osImages };
+export { hostedContainers, imageDistributions, osImages, pods };
 
 /** Changes fields of a container as somebody at a terminal does. */
 export const patchContainer = (name: string, spec: object) =>
