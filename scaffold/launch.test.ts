@@ -346,3 +346,29 @@ describe.skipIf(missing !== undefined)('command', { timeout: 30_000 }, () => {
     },
   );
 });
+
+describe.skipIf(missing !== undefined)('direct mounts', { timeout: 30_000 }, () => {
+  test('a container that the node plugin was not asked about does not start its command', async () => {
+    await using container = await Container.create();
+    const run = container.run(['env'], { MONOROOT_MOUNTS: '{"os":"tiny"}', MONOROOT_DIRECT: 'true' });
+    expect(failure(run)).toEqual({
+      status: 125,
+      line: expect.stringMatching(/^monoroot: NoMounts: the node plugin of direct mounts did not answer/) as string,
+    });
+    expect(run.stdout).toBe('');
+  });
+
+  test('what the node plugin mounted is left as it is, with owner and mode of the image, and the command learns nothing of it', async () => {
+    await using container = await Container.create();
+    fs.writeFileSync(container.path('/etc/mounted'), '');
+    const env = { MONOROOT_MOUNTS: '', MONOROOT_DIRECT: 'true', MONOROOT_OVERLAYS: '/var=7:8:2750' };
+    const { status, stdout } = container.run(['env'], env);
+    expect(status).toBe(0);
+    expect(stdout).not.toMatch(/MONOROOT_(MOUNTS|DIRECT|OVERLAYS)/);
+    expect(fs.existsSync(container.path('/etc/mounted'))).toBe(true);
+    expect(fs.existsSync(container.path('/etc/passwd'))).toBe(false);
+    const { uid, gid, mode } = fs.statSync(container.path('/var'));
+    expect([uid, gid, mode & 0o7777]).toEqual([7, 8, 0o2750]);
+    expect(fs.statSync(container.path('/tmp')).mode & 0o7777).toBe(0o1777);
+  });
+});

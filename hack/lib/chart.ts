@@ -84,7 +84,7 @@ const values: Record<string, Value[]> = {
     {
       from: /namespaceObject\.metadata\.\?labels\[\?'monoroot\.dev\/system'\]\.orValue\(''\) == 'true'/,
       to: "namespaceObject.metadata.name == '{{ .Release.Namespace }}'",
-      times: 2,
+      times: 3,
     },
     {
       from: /namespaceObject\.metadata\.\?labels\[\?'monoroot\.dev\/system'\]\.orValue\(''\) != 'true'/,

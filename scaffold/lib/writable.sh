@@ -52,6 +52,20 @@ refill_directory() {
   case $dir in /tmp | /var/tmp) chmod 1777 "$dir" ;; esac
 }
 
+# Direct mounts are fresh and have the defaults below them. The top of an overlay is a directory of the scaffold, so it gets
+# owner and mode of the image's.
+own_overlays() {
+  local pair path owner output
+  for pair in ${MONOROOT_OVERLAYS:-}; do
+    path=${pair%%=*} owner=${pair#*=}
+    output=$({ chown "${owner%:*}" "$path" && chmod "${owner##*:}" "$path"; } 2>&1) ||
+      fail DefaultsFailed "$path could not be given owner and mode of $(image)" "$(printf '%s' "$output" | tail -n 5)"
+  done
+  for path; do
+    case $path in /tmp | /var/tmp) chmod 1777 "$path" ;; esac
+  done
+}
+
 # All of the above, in a subshell to keep its variables out of the environment. The directories are separate mounts and
 # are filled side by side.
 refill() (
@@ -76,6 +90,10 @@ refill() (
     step_aside "$dir"
   done
   [ -z "$moved" ] || { read_mounts && keep_shared; }
+  if [ "${MONOROOT_DIRECT:-}" = true ]; then
+    own_overlays "$@"
+    set --
+  fi
   jobs=''
   for dir; do
     refill_directory "$dir" &

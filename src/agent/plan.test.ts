@@ -37,6 +37,7 @@ function plan(o: Partial<Observed>) {
     intervals: { seconds: 0, contentSeconds: 0 },
     startTime: time,
     leftovers: [],
+    directMounts: false,
     now,
     ...o,
   };

@@ -24,6 +24,8 @@ export interface Observed
   usedBytes: number;
   /** What agents died of when they deleted it. */
   leftovers: readonly WaitingLeftover[];
+  /** The node plugin of direct mounts answers. */
+  directMounts: boolean;
   now: Date;
 }
 
@@ -63,6 +65,7 @@ export function planAgent(o: Observed): Plan {
       images: images.images,
       store: storeSpace(o.before?.store, o.usedBytes, o.space),
       leftovers,
+      directMounts: o.directMounts,
       now,
     }),
     events: [],

@@ -45,6 +45,8 @@ export interface AgentPorts extends RemovalPorts {
   verifyIntervals: VerifyIntervals;
   /** What all images take on disk. */
   usedBytes: (signal: AbortSignal) => Promise<number>;
+  /** Whether the node plugin answers; `before` is what was reported last. */
+  directMounts?: (before: boolean) => boolean;
   /** Throws when the store is no longer where it was, so that nothing may be done with it. */
   checkPlace: () => Promise<void>;
   /** Asks for another run of `reconcile`. */
@@ -118,6 +120,7 @@ export function createAgent(ports: AgentPorts): Agent {
   }
 
   async function observe(nodeStore: NodeStore, leftovers: WaitingLeftover[], logger: Logger): Promise<Observed> {
+    const { before } = asLastWritten(nodeStore);
     // In this order: a fetch that ends in between must not look as if it had never begun.
     const fetching = fetches.current;
     const verifying = verifier.current;
@@ -125,7 +128,7 @@ export function createAgent(ports: AgentPorts): Agent {
     await recall(nodeStore, store.images, logger);
     return {
       nodeStore,
-      before: asLastWritten(nodeStore).before,
+      before,
       store,
       space,
       fetching,
@@ -139,6 +142,7 @@ export function createAgent(ports: AgentPorts): Agent {
       usedBytes: used.of(store.images),
       startTime,
       leftovers,
+      directMounts: ports.directMounts?.(before?.directMounts ?? false) ?? false,
       now: ports.now(),
     };
   }

@@ -244,6 +244,12 @@ const spec = z
       .describe('Name of a time zone of the image, such as Australia/Sydney.'),
     writable: writableList.optional().describe('Memory overlays: replace those of the image by path, or add paths.'),
     software: software.optional(),
+    mounts: z
+      .enum(['HostPath', 'Direct'])
+      .optional()
+      .describe(
+        'How the container gets the directories of its image. HostPath, the default: by volumes of its Pod. Direct (alpha): by the node plugin, on nodes that have it; the Pod needs no hostPath, and nothing is copied.',
+      ),
     data: data.optional(),
     services: z
       .boolean()

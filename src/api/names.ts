@@ -22,8 +22,10 @@ export const labels = {
   /** On a Secret in the namespace of the operator: `true` when gates of rollouts may use it. */
   gate: `${group}/gate`,
   managedBy: 'app.kubernetes.io/managed-by',
-  /** On a Pod: `Direct` when the node plugin gives its container the mounts. */
+  /** On a Pod: `Direct` when the node plugin gives its container the mounts. No one but the operator may make such a Pod. */
   mounts: `${group}/mounts`,
+  /** On a Node: `true` while its node plugin gives containers their mounts. */
+  directMounts: `${group}/direct-mounts`,
 } as const;
 
 /** How a container gets the directories of its image: from the kubelet, or from the node plugin. */
@@ -38,6 +40,8 @@ export const annotations = {
   image: `${group}/image`,
   /** On a Pod: digest of the image that it runs. */
   digest: `${group}/digest`,
+  /** On a Pod with direct mounts: what the node plugin mounts, see src/api/mounts.ts. */
+  mounts: `${group}/mounts`,
   /** On an OSImage: any change lets a build, a verification or a publication that failed be tried again. */
   retry: `${group}/retry`,
   /** On an OSImage, written by a rollout that halted: the evidence. No further container gets the image while it is there. */

@@ -105,6 +105,10 @@ const status = z.object({
     })
     .optional()
     .describe('The disk; refreshed when an image comes or goes, and when a twentieth of the disk was filled or freed.'),
+  directMounts: z
+    .boolean()
+    .optional()
+    .describe('true: the node plugin of this node answers, so that containers here can have direct mounts.'),
 });
 
 export type NodeStoreSpec = z.output<typeof spec>;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { hostRoot, sourcesNamespace } from '../api/names.ts';
 import { proxiesOf } from '../image/download/connect.ts';
 import { ownAddresses, readLocalSources } from '../image/download/reach.ts';
@@ -7,6 +8,8 @@ import type { FetchPorts } from '../agent/fetch/fetch.ts';
 import { createAgentClient } from '../agent/client.ts';
 import { createAgentMetrics, observeNodeStore } from '../agent/metrics.ts';
 import { ownNodePrecondition } from '../agent/policy-check.ts';
+import { listenForPlugin } from '../agent/node-plugin.ts';
+import type { NodePlugin } from '../agent/node-plugin.ts';
 import { createAgent } from '../agent/reconcile.ts';
 import { DiskReservations } from '../image/disk/reservations.ts';
 import { readSettings } from '../agent/settings.ts';
@@ -27,6 +30,7 @@ import { createController, watch } from '../runtime/controller.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { runTasks } from '../runtime/lifecycle.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { monotonic } from '../runtime/time.ts';
 import { createPreconditions, readMode } from '../runtime/preconditions.ts';
 import { Reflector } from '../runtime/reflector.ts';
 import { runMain } from './program.ts';
@@ -95,6 +99,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   };
 
   let place: Place | undefined;
+  let nodePlugin: NodePlugin | undefined;
   /** With the reason why this agent must end: the next one begins with what is there then. */
   const moved = new AbortController();
   const agent = createAgent({
@@ -117,6 +122,7 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       contentSeconds: seconds(env.DEEP_VERIFY_INTERVAL_SECONDS, 86_400),
     },
     usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal, ensure),
+    directMounts: (before) => nodePlugin?.answers(before) ?? before,
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
     // For lines from outside of a run, for instance of a fetch in the background.
@@ -140,7 +146,15 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const work = async (workSignal: AbortSignal) => {
     locked = true;
     place = await prepareStore(paths);
-    await controller.run(AbortSignal.any([workSignal, moved.signal])).finally(() => agent.stop());
+    nodePlugin = await listenForPlugin(
+      join(paths.root, 'run/mounts.sock'),
+      () => controller.enqueue(nodeName),
+      monotonic,
+    );
+    await controller.run(AbortSignal.any([workSignal, moved.signal])).finally(async () => {
+      await nodePlugin?.close();
+      await agent.stop();
+    });
     if (!workSignal.aborted) moved.signal.throwIfAborted();
   };
 

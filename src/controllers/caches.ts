@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../api/imagedistribution.ts';
-import { labels } from '../api/names.ts';
+import { annotations, labels } from '../api/names.ts';
 import type { OSImage } from '../api/osimage.ts';
 import type { Client } from '../kube/client.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../kube/kinds.ts';
@@ -157,5 +157,7 @@ function onlyWhatPlacementNeeds(node: Node): Node {
 
 /** What the Pod was made of is in its annotations as a hash; of its spec only the node is asked for. */
 function withoutVolumes(pod: Pod): Pod {
-  return { ...pod, spec: { ...pod.spec, volumes: [], containers: [] } };
+  const { [annotations.mounts]: _mounts, ...kept } = pod.metadata.annotations ?? {};
+  const metadata = pod.metadata.annotations ? { ...pod.metadata, annotations: kept } : pod.metadata;
+  return { ...pod, metadata, spec: { ...pod.spec, volumes: [], containers: [] } };
 }

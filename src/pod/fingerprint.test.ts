@@ -33,6 +33,7 @@ const other: { [Field in keyof Required<HostedContainerSpec>]: HostedContainerSp
   writable: [{ path: '/opt', size: '5Mi' }],
   data: { claimName: 'data' },
   software: [{ name: 'jdk', osImage: 'jdk:21' }],
+  mounts: 'Direct',
   services: true,
   upgrade: { ...base.spec.upgrade, progressDeadlineSeconds: 20 },
   restartToken: '1',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
+import { mountModes } from '../api/names.ts';
 import { claimNameOf } from './claim.ts';
 import type { UsableImage } from './usable-image.ts';
 import { imageName, parseReference } from '../api/images.ts';
@@ -15,10 +16,12 @@ function shape(container: HostedContainer, image: UsableImage): object {
     restartToken: _token,
     suspend: _suspend,
     replicas: _replicas,
+    mounts,
     ...asked
   } = container.spec;
   return {
     ...asked,
+    ...(mounts === mountModes.direct && { mounts }),
     // Where the data is, not what becomes of it or how large it was asked to be.
     data: { claimName: claimNameOf(container), ephemeral: asked.data?.ephemeral },
     digest: image.digest,

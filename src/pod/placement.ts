@@ -1,5 +1,5 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import { runningLabelPrefix } from '../api/names.ts';
+import { labels, mountModes, runningLabelPrefix } from '../api/names.ts';
 import { imageLabel, imageName } from '../api/images.ts';
 import { storedImages } from './usable-image.ts';
 import type { UsableImage } from './usable-image.ts';
@@ -15,10 +15,10 @@ const askedNodeAffinity = (container: HostedContainer): NonNullable<Affinity['no
  * there is one more alternative, which no node meets when the Pod is scheduled: see {@link runningRequirement}.
  */
 export function affinityFor(container: HostedContainer, image: UsableImage, nonce?: string): Affinity {
-  const hasImages = storedImages(image).map((stored) => {
-    const { key, value } = imageLabel(stored);
-    return { key, operator: 'In' as const, values: [value] };
-  });
+  const hasImages = [
+    ...storedImages(image).map(imageLabel),
+    ...(needsPlugin(container) ? [{ key: labels.directMounts, value: 'true' }] : []),
+  ].map(({ key, value }) => ({ key, operator: 'In' as const, values: [value] }));
   const nodeAffinity = askedNodeAffinity(container);
   const { uid } = container.metadata;
   const terms = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [{}];
@@ -88,7 +88,8 @@ export function placementOf(
       asked.every(([key, value]) => node.metadata.labels?.[key] === value) &&
       matchesNodeSelector(node, askedNodeAffinity(container).requiredDuringSchedulingIgnoredDuringExecution) &&
       matchesNodeSelector(node, dataAffinity) &&
-      toleratesTaints(node, template?.tolerations),
+      toleratesTaints(node, template?.tolerations) &&
+      (!needsPlugin(container) || node.metadata.labels[labels.directMounts] === 'true'),
   );
   return {
     candidates: namesOf(candidates),
@@ -101,6 +102,8 @@ export function placementOf(
       .filter(({ nodes: without }) => without.length > 0),
   };
 }
+
+const needsPlugin = ({ spec }: HostedContainer): boolean => spec.mounts === mountModes.direct;
 
 const namesOf = (nodes: readonly Node[]): string[] => nodes.map((node) => node.metadata.name);
 

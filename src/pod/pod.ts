@@ -1,5 +1,8 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import { annotations, apiVersion, labels } from '../api/names.ts';
+import { annotations, apiVersion, labels, mountModes } from '../api/names.ts';
+import { mountPlanVariable, treeReference } from '../api/mounts.ts';
+import type { MountPlan } from '../api/mounts.ts';
+import { isDirect, mountPlanOf, splitEnvironment } from './direct.ts';
 import { fingerprint, podHash } from './fingerprint.ts';
 import { imageName, imageObjectName } from '../api/images.ts';
 import type { UsableImage } from './usable-image.ts';
@@ -50,6 +53,7 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
   const { metadata, spec } = container;
   const template = spec.podTemplate;
   const { volumes, mounts } = volumesOf(container, image);
+  const { main, plan } = mainContainer(container, image, scaffolds);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -57,18 +61,20 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
       name: metadata.name,
       ...(metadata.namespace && { namespace: metadata.namespace }),
       labels: {
-        ...template?.metadata?.labels,
+        ...withoutName(template?.metadata?.labels, labels.mounts),
         [labels.hostedContainer]: metadata.name,
         [labels.image]: imageObjectName(image),
         [labels.managedBy]: 'monoroot',
+        ...(plan && { [labels.mounts]: mountModes.direct }),
       },
       annotations: {
         ...safeToEvict(volumes),
-        ...template?.metadata?.annotations,
+        ...withoutName(template?.metadata?.annotations, annotations.mounts),
         [annotations.image]: imageName(image),
         [annotations.digest]: image.digest,
         [annotations.fingerprint]: fingerprint(container, image),
         [annotations.podHash]: podHash(container, image),
+        ...(plan && { [annotations.mounts]: JSON.stringify(plan) }),
       },
       ownerReferences: [
         {
@@ -87,10 +93,16 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
       restartPolicy: 'Always',
       enableServiceLinks: false,
       automountServiceAccountToken: template?.automountServiceAccountToken ?? false,
-      containers: [{ ...mainContainer(container, image, scaffolds), volumeMounts: mounts }],
+      containers: [{ ...main, volumeMounts: mounts }],
       volumes,
     },
   };
+}
+
+/** What only the operator says of mounts: the node plugin and the agent believe it. */
+function withoutName(from: Readonly<Record<string, string>> = {}, name: string): Record<string, string> {
+  const { [name]: _ours, ...rest } = from;
+  return rest;
 }
 
 /**
@@ -121,19 +133,35 @@ const usualSpread = [
   },
 ];
 
+type Main = Omit<Container, 'volumeMounts'>;
+
+/** With direct mounts all that the image says is in the plan, so that a Pod that runs can get another image. */
 function mainContainer(
   container: HostedContainer,
   image: UsableImage,
   scaffolds: Scaffolds,
-): Omit<Container, 'volumeMounts'> {
-  const { spec } = container;
+): { main: Main; plan?: MountPlan } {
+  const scaffold = scaffolds[image.layout.kind];
+  const env = environment(container, image);
+  if (!isDirect(container))
+    return { main: baseContainer(container, { image: scaffold, args: effectiveCommand(container, image), env }) };
+  const { ofPod, ofPlan } = splitEnvironment(container, env);
+  const { command = [], args = [], services } = container.spec;
+  const own = { args: services ? [] : [...command, ...args], env: ofPod };
+  return {
+    main: baseContainer(container, { image: treeReference(scaffold, image) ?? scaffold, ...own }),
+    plan: mountPlanOf(container, image, ofPlan),
+  };
+}
+
+function baseContainer({ spec }: HostedContainer, of: { image: string; args: string[]; env: EnvVar[] }): Main {
   return {
     name: containerName,
-    image: scaffolds[image.layout.kind],
+    image: of.image,
     imagePullPolicy: 'IfNotPresent',
     command: launch,
-    args: effectiveCommand(container, image),
-    env: environment(container, image),
+    args: of.args,
+    env: of.env,
     // A service that dies without a word is reported by the end of its log.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {
@@ -159,6 +187,9 @@ function mainContainer(
   };
 }
 
+/** The node plugin and `launch` go by these. */
+const ofPlugin = [mountPlanVariable, 'MONOROOT_DIRECT', 'MONOROOT_OVERLAYS'];
+
 function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
   const { metadata, spec } = container;
   const byName = new Map<string, EnvVar>();
@@ -182,6 +213,7 @@ function environment(container: HostedContainer, image: UsableImage): EnvVar[] {
     // Only what is asked for is checked and set up: a TZ of the image is handed on as any other variable.
     MONOROOT_TIME_ZONE: spec.timeZone ?? '',
   };
+  for (const name of ofPlugin) byName.delete(name);
   for (const [name, value] of Object.entries(ours)) if (value !== '') byName.set(name, { name, value });
   return [...byName.values()];
 }

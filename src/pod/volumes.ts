@@ -3,6 +3,7 @@ import type { HostedContainer } from '../api/hostedcontainer.ts';
 import type { Writable } from '../api/kubernetes/podfields.ts';
 import { claimNameOf } from './claim.ts';
 import { storeDirectory } from '../api/images.ts';
+import { mountModes } from '../api/names.ts';
 import type { UsableImage } from './usable-image.ts';
 import { linkMounts } from './links.ts';
 import { defaultsRoot, linksRoot, mountScriptPath, notFromImage } from './paths.ts';
@@ -183,10 +184,14 @@ const parts: readonly Part[] = [
   data,
 ];
 
+/** With direct mounts the node plugin mounts all that is of the store, and the memory. */
+const partsOfPod: readonly Part[] = [pulledSoftware, data];
+
 /** Every volume of the Pod with its mounts. */
 export function volumesOf(container: HostedContainer, image: UsableImage): Mounted {
   const writable = effectiveWritable(container, image);
-  const entries = parts.flatMap((part) => part(container, image, writable));
+  const isDirect = container.spec.mounts === mountModes.direct;
+  const entries = (isDirect ? partsOfPod : parts).flatMap((part) => part(container, image, writable));
   return {
     volumes: entries.flatMap(({ volume }) => (volume ? [volume] : [])),
     mounts: entries.map(({ mount }) => mount),

@@ -14,7 +14,14 @@ import { refusal } from './api/attempts.ts';
 import { connect, createNamespace } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { sourcesNamespace as sources } from '../../src/api/names.ts';
-import { applyManifests, connectAs, manifests, policyBindings, systemNamespace as system } from './manifests.ts';
+import {
+  applyManifests,
+  connectAs,
+  manifests,
+  policyBindings,
+  serviceAccounts,
+  systemNamespace as system,
+} from './manifests.ts';
 
 // The admission policies of deploy/ in front of a real API server, attacked by those whom they are for. The Pods and volumes are
 // tried by an administrator: what is refused to him is refused to every user.
@@ -449,6 +456,65 @@ describe('a Pod of tenants, who may create Pods', () => {
   });
 });
 
+describe('a Pod with direct mounts, which the node plugin gives images', () => {
+  let tenant: Client;
+  let operator: Client;
+  const direct = { labels: { 'monoroot.dev/mounts': 'Direct' }, annotations: { 'monoroot.dev/mounts': '{}' } };
+  const podWith = (name: string, metadata: object): NewObject<Pod> => ({
+    metadata: { name, namespace, ...metadata },
+    spec: { containers: [{ name: 'main', image: 'x:v1' }] },
+  });
+  const onlyOperator = 'only the operator may make or change a Pod with the label monoroot.dev/mounts';
+
+  beforeAll(async () => {
+    await applyManifests(client, 'operator-rbac.yaml');
+    const name = `tenant-${suffix}`;
+    await client.create(serviceAccounts, { metadata: { name, namespace: system } });
+    const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name };
+    const subjects = [{ kind: 'ServiceAccount', name, namespace: system }];
+    const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'update', 'patch'] }];
+    for (const [path, body] of [
+      ['roles', { metadata: { name }, rules }],
+      ['rolebindings', { metadata: { name }, roleRef, subjects }],
+    ] as const)
+      await connection.request({ method: 'POST', path: `${rbac}/${path}`, body: JSON.stringify(body) });
+    const connected = await Promise.all([name, 'monoroot-operator'].map((it) => connectAs(inject('kubeconfig'), connection, it))); // prettier-ignore
+    connections.push(...connected);
+    [tenant, operator] = connected.map((it) => createClient(it)) as [Client, Client];
+    await eventually(() => tenant.create(pods, podWith('plain', {}), { dryRun: true }));
+    // A policy is in force a moment after it is stored.
+    await eventually(async () =>
+      expect(await refusal(tenant.create(pods, podWith('x', direct), { dryRun: true }))).toContain(onlyOperator),
+    );
+    await operator.create(pods, podWith('direct', direct));
+  });
+
+  const label = (value: string | null) => ({ metadata: { labels: { 'monoroot.dev/mounts': value } } });
+  test.each<[string, string, object]>([
+    ['take another image', 'direct', { spec: { containers: [{ name: 'main', image: 'x:v2' }] } }],
+    ['take another list of mounts', 'direct', { metadata: { annotations: { 'monoroot.dev/mounts': '{"os":"a"}' } } }],
+    ['lose its label', 'direct', label(null)],
+    ['get the label', 'plain', label('Direct')],
+    ['get the label with another value', 'plain', label('')],
+  ])('must not %s by who may create and change Pods', async (_name, name, patch) => {
+    if (name === 'plain') await tenant.create(pods, podWith('plain', {})).catch(() => undefined);
+    const change = (by: Client) => by.mergePatch(pods, { name, namespace }, patch, { dryRun: true });
+    expect(await refusal(change(tenant))).toContain(onlyOperator);
+  });
+
+  test('may get other labels by them', async () => {
+    await tenant.mergePatch(pods, { name: 'direct', namespace }, { metadata: { labels: { team: 'a' } } });
+  });
+
+  test('is refused whatever the value of its label', async () => {
+    for (const value of ['', 'direct', 'HostPath']) {
+      const metadata = { labels: { 'monoroot.dev/mounts': value } };
+      expect(await refusal(tenant.create(pods, podWith('x', metadata), { dryRun: true }))).toContain(onlyOperator);
+    }
+  });
+});
+
 describe('an operator', () => {
   let operator: Client;
   const hosted = `hosted-${suffix}`;
@@ -470,6 +536,8 @@ describe('an operator', () => {
     const labels = (it: Record<string, string | null>) => patchNode({ metadata: { labels: it } });
     await labels({ 'image.monoroot.dev/os.v1': 'aaaaaaaaaaaa' });
     await labels({ 'running.monoroot.dev/5f0c2f6e-1d1c-4d0f-9c59-0a52ff2ad3e1': 'aaaaaaaaaaaa' });
+    await labels({ 'monoroot.dev/direct-mounts': 'true' });
+    expect(await refusal(labels({ 'monoroot.dev/direct-mounts-of-others': '' }))).toContain('may change no label but');
     expect(await refusal(labels({ 'node-role.kubernetes.io/control-plane': '' }))).toContain('may change no label but');
     expect(await refusal(labels({ pool: 'b' }))).toContain('may change no label but');
     expect(await refusal(labels({ pool: null }))).toContain('may change no label but');

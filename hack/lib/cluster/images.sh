@@ -87,6 +87,15 @@ import_everywhere() {
   for pid in "${pids[@]}"; do wait "$pid" || die "an import failed, see above"; done
 }
 
+# name_by_digest ARCHIVE: an image that is pulled has its digest as a name too, and one that is imported has not.
+name_by_digest() {
+  local index name digest
+  index=$(tar -xOf "$1" index.json)
+  digest=$(grep -o 'sha256:[0-9a-f]*' <<<"$index" | head -1)
+  name=$(grep -oE '"(io.containerd.image.name|org.opencontainers.image.ref.name)": *"[^"]*"' <<<"$index" | head -1 | cut -d '"' -f 4)
+  ctr -n k8s.io images tag --force "$name" "${name%:*}@$digest"
+}
+
 # import_new_images NODE: inside the node: imports each archive that has changed since its last import here.
 import_new_images() {
   local file stamp seen failed=0
@@ -98,6 +107,7 @@ import_new_images() {
     # The CRI plugin names an image by its ID, by which image volumes find it, only while this label is not `managed`; and an
     # import over an earlier one keeps labels that it does not set.
     if ctr -n k8s.io images import --local --label io.cri-containerd.image=imported "$file" >"$seen.log" 2>&1; then
+      name_by_digest "$file" >>"$seen.log" 2>&1 || true
       printf '%s\n' "$stamp" >"$seen"
       echo "$1: imported ${file##*/}"
     else

@@ -1,4 +1,6 @@
 import { normalize } from 'node:path';
+import { mountPlan } from '../../api/mounts.ts';
+import { annotations } from '../../api/names.ts';
 import { keyOf } from '../../runtime/object.ts';
 import { entryPath } from '../store/paths.ts';
 import type { ImageName } from '../../api/images.ts';
@@ -6,18 +8,34 @@ import type { StorePaths } from '../store/paths.ts';
 
 /** A Pod as far as its use of the store goes. */
 export interface StoreUser {
-  metadata: { name: string; namespace?: string | undefined };
+  metadata: {
+    name: string;
+    namespace?: string | undefined;
+    annotations?: Readonly<Record<string, string>> | undefined;
+  };
   spec?: { volumes?: readonly { hostPath?: { path: string } | undefined }[] | undefined } | undefined;
 }
 
 /**
- * `<namespace>/<name>` of the Pods that mount anything of an image. A Pod counts until its object is gone, in whatever phase
+ * `<namespace>/<name>` of the Pods that mount anything of an image, themselves or by the node plugin. A Pod counts until its object is gone, in whatever phase
  * it is: the kubelet may still be about to start it, or to stop it.
  */
 export function usersOf(image: ImageName, paths: StorePaths, pods: readonly StoreUser[]): string[] {
   const entry = entryPath(paths, image);
   const uses = (path: string) => `${normalize(path)}/`.startsWith(`${entry}/`);
   return pods
-    .filter((pod) => pod.spec?.volumes?.some(({ hostPath }) => hostPath && uses(hostPath.path)))
+    .filter((pod) => pod.spec?.volumes?.some(({ hostPath }) => hostPath && uses(hostPath.path)) || isGiven(image, pod))
     .map((pod) => keyOf(pod.metadata));
+}
+
+/** Does the node plugin mount the image for it? One whose list cannot be read may have anything. */
+function isGiven(image: ImageName, { metadata }: StoreUser): boolean {
+  const text = metadata.annotations?.[annotations.mounts];
+  if (text === undefined) return false;
+  try {
+    const { software, ...tree } = mountPlan.parse(JSON.parse(text));
+    return [tree, ...software].some(({ os, version }) => os === image.os && version === image.version);
+  } catch {
+    return true;
+  }
 }

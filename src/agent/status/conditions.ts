@@ -20,6 +20,8 @@ export interface StatusInput {
   store: NonNullable<NodeStoreStatus['store']>;
   /** What agents died of when they deleted it. */
   leftovers?: readonly Leftover[];
+  /** The node plugin answers. */
+  directMounts?: boolean | undefined;
   now: Date;
 }
 
@@ -41,6 +43,7 @@ export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
     images: fittingImages(input.images, input.desired).images,
     counts: countsOf(input),
     store: input.store,
+    ...(input.directMounts && { directMounts: true }),
   };
 }
 

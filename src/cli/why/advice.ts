@@ -69,6 +69,7 @@ export const containerAdvice: Readonly<Record<ContainerReason, Advice>> = {
   NodeLost: node,
   CrashLooping: log,
   MountScriptFailed: log,
+  NoMounts: node,
   DefaultsTooLarge: editContainer,
   DefaultsFailed: log,
   UnknownUser: editContainer,

@@ -65,6 +65,7 @@ const containerScenes: Record<keyof typeof containerReasons, Where> = {
   NodeLost: ['Ready', 'False'],
   CrashLooping: ['Ready', 'False'],
   MountScriptFailed: ['Ready', 'False'],
+  NoMounts: ['Ready', 'False'],
   DefaultsTooLarge: ['Ready', 'False'],
   DefaultsFailed: ['Ready', 'False'],
   UnknownUser: ['Ready', 'False'],

@@ -6,7 +6,7 @@ import type { Ending } from '../interruption.ts';
 import { isOwnExit, podEnd } from '../pod-end.ts';
 import { elapsedAtEnd, notAfter } from './clock.ts';
 import type { Target } from './target.ts';
-import { exits, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
+import { exits, hadNoMounts, lastExit, mainStatus, readyTransition, startError } from './outcome.ts';
 
 /**
  * What an attempt remembers over all of its Pods. All times are by the clock of the operator: of those of a kubelet it only
@@ -40,7 +40,7 @@ function withExits(attempt: Attempt, pod: Pod): Attempt {
   if (reported === counted && attempt.podUID === uid) return attempt;
   if (reported === 0) return attempt;
   const last = lastExit(pod);
-  const own = last === undefined || isOwnExit(last) ? Math.max(0, reported - counted) : 0;
+  const own = last === undefined || (isOwnExit(last) && !hadNoMounts(pod)) ? Math.max(0, reported - counted) : 0;
   return { ...attempt, podUID: uid, podExits: reported, exits: (attempt.exits ?? 0) + own };
 }
 
@@ -62,7 +62,7 @@ function canRun(pod: Pod): boolean {
   const state = mainStatus(pod)?.state;
   if (state?.running) return true;
   const last = lastExit(pod);
-  if (!last || !isOwnExit(last) || startError(pod)) return false;
+  if (!last || !isOwnExit(last) || hadNoMounts(pod) || startError(pod)) return false;
   return state?.waiting === undefined || state.waiting.reason === 'CrashLoopBackOff';
 }
 

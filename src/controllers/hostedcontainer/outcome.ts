@@ -1,7 +1,8 @@
 import type { Attempt, HostedContainer } from '../../api/hostedcontainer.ts';
 import { containerName } from '../../pod/pod.ts';
-import type { ContainerState, ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
-import { podEnd, silenceSeconds } from '../pod-end.ts';
+import { labels, mountModes } from '../../api/names.ts';
+import type { ContainerState, ContainerStatus, Node, Pod } from '../../api/kubernetes/objects.ts';
+import { nodeAnswers, podEnd, silenceSeconds } from '../pod-end.ts';
 import { elapsedSeconds, ranBefore, secondsSince } from './clock.ts';
 import type { LogTail } from './observed.ts';
 import { firstHit } from '../../runtime/rules.ts';
@@ -38,6 +39,7 @@ export const launchReasons: ReadonlySet<string> = new Set([
   'DefaultsTooLarge',
   'InvalidTimeZone',
   'MountScriptFailed',
+  'NoMounts',
   'NoServiceDirectory',
   'NoSupervisor',
   'UnknownUser',
@@ -59,6 +61,28 @@ export function launchFailure(pod: Pod | undefined): { reason: string; message: 
 function endUnlessRunning(pod: Pod | undefined): ContainerState['terminated'] {
   const status = mainStatus(pod);
   return status?.state?.terminated ?? (status?.state?.running ? undefined : status?.lastState?.terminated);
+}
+
+/** Its last run ended because the node plugin was not there: the image is not to blame. Only a Pod with direct mounts can say so. */
+export const hadNoMounts = (pod: Pod | undefined): boolean => {
+  const { exitCode, message = '' } = lastExit(pod) ?? {};
+  const isDirect = pod?.metadata.labels?.[labels.mounts] === mountModes.direct;
+  return isDirect && exitCode === launchExitCode && message.startsWith('monoroot: NoMounts: ');
+};
+
+/** From this restart on the kubelet waits for longer than a container should wait for a plugin that answers. */
+const longBackOff = 2;
+
+/**
+ * The container waits for the node plugin. `Replace`: the plugin is there again, and the kubelet would wait longer and longer
+ * until it tries again; its first tries come soon enough.
+ */
+export function withoutMounts(pod: Pod, nodes: readonly Node[]): 'Wait' | 'Replace' | undefined {
+  const status = mainStatus(pod);
+  if (podEnd(pod) || status?.state?.running !== undefined || !hadNoMounts(pod)) return undefined;
+  const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
+  const isThere = node?.metadata.labels?.[labels.directMounts] === 'true' && nodeAnswers(pod, nodes);
+  return isThere && (status?.restartCount ?? 0) >= longBackOff ? 'Replace' : 'Wait';
 }
 
 /** Exits so far: restarts, and the exit that no restart has followed yet, unless it is the end of the whole Pod for another reason. */

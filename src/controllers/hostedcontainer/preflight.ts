@@ -1,3 +1,4 @@
+import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import { parseReference } from '../../api/images.ts';
 import { storedImages } from '../../pod/usable-image.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
@@ -6,6 +7,7 @@ import type { Placement } from '../../pod/placement.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
+import { isDirect, whyNotDirect } from '../../pod/direct.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
 import type { Blocker } from './input.ts';
@@ -42,8 +44,9 @@ const blocked = (reason: Blocker['reason'], message: string, waits?: boolean): {
   blocker: { reason, message, ...(waits !== undefined && { waits }) },
 });
 
-const invalidSpec: Check = ({ container, allowedCapabilities }, image) => {
-  const problem = invalidity(container, image, allowedCapabilities);
+const invalidSpec: Check = ({ container, allowedCapabilities, scaffolds }, image) => {
+  const problem =
+    invalidity(container, image, allowedCapabilities) ?? whyNotDirect(container, image, scaffolds[image.layout.kind]);
   return problem === undefined ? undefined : blocked('InvalidSpec', problem);
 };
 
@@ -95,12 +98,21 @@ export const isRefused = ({ pod }: Observed, { refusal }: DryRun): boolean =>
 
 function noNodeText(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
   const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';
+  const fits = () => placementOf(withoutDirect(o.container), image, o.nodes, o.data?.affinity).candidates.length > 0;
+  if (candidates.length === 0 && isDirect(o.container) && fits()) {
+    return `No node${bound} that could run the container has a node plugin that answers, and spec.mounts is Direct: install deploy/components/direct-mounts, look at the Pods of monoroot-mounts, or set spec.mounts to HostPath`;
+  }
   if (candidates.length === 0) {
     return `No node can run the container: none${bound} fits its node selector, affinity, tolerations and architecture ${image.architecture}`;
   }
   const lacks = missing.map(({ image: name, nodes }) => `${name} is not on ${firstNames(nodes)}`).join('; ');
   return `No node${bound} where the container can run has all that it needs: ${lacks}. Distribute it there, or wait until it is`;
 }
+
+const withoutDirect = ({ spec: { mounts: _mounts, ...spec }, ...container }: HostedContainer): HostedContainer => ({
+  ...container,
+  spec,
+});
 
 const firstNames = (nodes: readonly string[]): string =>
   nodes.slice(0, 3).join(', ') + (nodes.length > 3 ? ` and ${nodes.length - 3} more` : '');

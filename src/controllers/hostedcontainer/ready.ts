@@ -4,7 +4,7 @@ import { truncateStart } from '../../runtime/text.ts';
 import { interruptionText } from '../interruption.ts';
 import { interruptionOf } from './attempt.ts';
 import type { Input } from './input.ts';
-import { exits, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './outcome.ts';
+import { exits, hadNoMounts, isReady, launchFailure, mainStatus, notReadyBecause, startError } from './outcome.ts';
 import { isReason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 
@@ -95,7 +95,7 @@ const ranLong = ({ startedAt, finishedAt }: { startedAt?: string; finishedAt?: s
 export const crashing: Rule = ({ observed: { pod, container } }) => {
   const main = mainStatus(pod);
   const ended = main?.state?.terminated ?? main?.lastState?.terminated;
-  if (exits(pod) === 0 || !ended) return undefined;
+  if (exits(pod) === 0 || !ended || hadNoMounts(pod)) return undefined;
   const tail = truncateStart(ended.message?.trim() ?? '', 300);
   return {
     status: 'False',

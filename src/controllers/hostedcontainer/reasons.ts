@@ -37,6 +37,7 @@ export const reasons = {
   CrashLooping: 'Person',
   // Ready: what launch says
   MountScriptFailed: 'Person',
+  NoMounts: 'Waiting',
   DefaultsTooLarge: 'Person',
   DefaultsFailed: 'Person',
   UnknownUser: 'Person',

@@ -19,7 +19,7 @@ import {
   recordFailure,
   recordSuccess,
 } from './history.ts';
-import { outcomeOf } from './outcome.ts';
+import { outcomeOf, withoutMounts } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
 import { wayBackOf } from './way-back.ts';
 
@@ -60,9 +60,18 @@ export function ensureAttempt(status: HostedContainerStatus, target: Target, now
   return beginAttempt(status, image, now);
 }
 
+/** How often it is looked whether the node plugin is there again: its label may come without a change of the Pod. */
+const mountsSeconds = 5;
+
 /** The right Pod is there: an attempt is judged, and a Pod that ended is replaced. */
 export function watchPod(o: Observed, target: Target, pod: Pod, before: HostedContainerStatus): Decision {
   const { image } = target;
+  const waits = withoutMounts(pod, o.nodes);
+  if (waits === 'Wait') return { actions: [], status: before, requeueAfterSeconds: mountsSeconds };
+  if (waits === 'Replace') {
+    const why = 'Its container had no mounts, and the node plugin answers again';
+    return { actions: [{ type: 'DeletePod', uid: pod.metadata.uid ?? '', why }], status: before };
+  }
   const end = podEnd(pod);
   if (!image || !isJudged(target) || !before.attempt) {
     if (end) return replaceEnded(o, target, before, { pod, ...end });

@@ -1,4 +1,4 @@
-import { imageLabelPrefix, runningLabelPrefix } from '../../api/names.ts';
+import { imageLabelPrefix, labels as names, runningLabelPrefix } from '../../api/names.ts';
 import { runningRequirement } from '../../pod/placement.ts';
 import { matchesNodeSelector } from '../../api/kubernetes/selectors.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
@@ -8,7 +8,8 @@ type Labels = Record<string, string>;
 const having = (node: Node, isIt: (key: string) => boolean): Labels =>
   Object.fromEntries(Object.entries(node.metadata.labels ?? {}).filter(([key]) => isIt(key)));
 
-const isOurs = (key: string) => key.startsWith(imageLabelPrefix) || key.startsWith(runningLabelPrefix);
+const isOurs = (key: string) =>
+  key.startsWith(imageLabelPrefix) || key.startsWith(runningLabelPrefix) || key === names.directMounts;
 
 /** The labels of the node that are the operator's to set. */
 export const currentLabels = (node: Node): Labels => having(node, isOurs);

@@ -63,6 +63,7 @@ export function nodeStoreController(
 function imagesChanged(old: NodeStore, current: NodeStore): boolean {
   const seen = (store: NodeStore) => [
     store.spec,
+    store.status?.directMounts,
     store.status?.images?.map(({ os, version, digest, state, attempts }) => [os, version, digest, state, attempts]),
   ];
   return !sameStatus(seen(old), seen(current));

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { node } from '../../../test/fixtures/builders.ts';
+import type { ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
+import { followAttempt } from './attempt.ts';
+import { exits, withoutMounts } from './outcome.ts';
+
+const now = new Date('2026-01-01T12:00:00Z');
+const labels = { 'monoroot.dev/direct-mounts': 'true' };
+const base = node('node-1');
+const withPlugin = { ...base, metadata: { ...base.metadata, labels: { ...base.metadata.labels, ...labels } } };
+const terminated = { exitCode: 125, reason: 'Error', message: 'monoroot: NoMounts: the node plugin did not answer' };
+
+const pod = (status: Partial<ContainerStatus>, of: Partial<Pod['metadata']> = {}, phase = 'Running'): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', uid: 'u1', labels: { 'monoroot.dev/mounts': 'Direct' }, ...of },
+  spec: { nodeName: 'node-1', restartPolicy: 'Always', containers: [], volumes: [] },
+  status: { phase, containerStatuses: [{ name: 'main', restartCount: 0, ...status }] } as unknown as NonNullable<
+    Pod['status']
+  >,
+});
+const backOff = { waiting: { reason: 'CrashLoopBackOff' } };
+
+describe('a container that was made while the node plugin was away', () => {
+  test.each<[string, ReturnType<typeof withoutMounts>, Pod, boolean]>([
+    ['waits for the plugin', 'Wait', pod({ restartCount: 9, lastState: { terminated }, state: backOff }), false],
+    ['is tried again soon by the kubelet', 'Wait', pod({ restartCount: 1, state: { terminated } }), true],
+    [
+      'is replaced when the pauses grow',
+      'Replace',
+      pod({ restartCount: 2, lastState: { terminated }, state: backOff }),
+      true,
+    ],
+    [
+      'is judged as any other once it runs',
+      undefined,
+      pod({ restartCount: 2, lastState: { terminated }, state: { running: {} } }),
+      true,
+    ],
+    ['is judged as any other when its Pod has ended', undefined, pod({ state: { terminated } }, {}, 'Failed'), true],
+    ['exited for another reason', undefined, pod({ state: { terminated: { exitCode: 125, message: 'x' } } }), true],
+    ['only says so, without direct mounts', undefined, pod({ state: { terminated } }, { labels: {} }), true],
+  ])('%s', (_name, expected, of, isThere) => {
+    expect(withoutMounts(of, [isThere ? withPlugin : base])).toBe(expected);
+  });
+
+  test('has neither exited nor run, as far as an attempt goes; its exits after that count', () => {
+    const view = { fingerprint: 'f', nodeAnswers: true, now };
+    const waiting = pod({ restartCount: 3, lastState: { terminated }, state: backOff });
+    const before = followAttempt(undefined, { ...view, pod: waiting });
+    expect(before.exits ?? 0).toBe(0);
+    expect(before.runningSince).toBeUndefined();
+    const own = { exitCode: 1, reason: 'Error' };
+    const after = pod({ restartCount: 4, lastState: { terminated: own }, state: { terminated: own } });
+    expect(exits(after) - exits(waiting)).toBe(2);
+    expect(followAttempt(before, { ...view, pod: after }).exits).toBe(2);
+  });
+});
