@@ -128,8 +128,8 @@ async function setUp({ os, names, suspended, existingContainers }: Fleet): Promi
   await createImage(`${os}:v1`);
   const atOnce = { maxUnavailable: 4, canary: { count: 0, soakSeconds: 0 } };
   await distribute(`${os}:v1`, { activate: { newContainers: true, existingContainers: atOnce as never } });
+  await until(imageDistributions, `${os}.v1`, { Ready: 'True/RolledOut' }, 120);
   for (const name of names) await good(name, `${os}:v1`);
-  await until(imageDistributions, `${os}.v1`, { Ready: 'True/RolledOut' });
   await Promise.all(
     suspended.map((name) => client.mergePatch(hostedContainers, { name, namespace }, { spec: { suspend: true } })),
   );
