@@ -140,8 +140,10 @@ async function tell(client: Fleet['client'], record: PodRecord, operator: Operat
     const [from, first] = [Date.now(), record.changes.length];
     await act();
     const [to, last] = [Date.now(), record.changes.length];
-    phases.push({ name, from, to, first, last, usage: operator.usage() });
-    console.log(`${name}: ${((to - from) / 1000).toFixed(1)} s`);
+    const usage = operator.usage();
+    phases.push({ name, from, to, first, last, usage });
+    // The tables come at the end, which a broken run does not reach.
+    console.log(`${name}: ${((to - from) / 1000).toFixed(1)} s, ${usage.cpuSeconds.toFixed(1)} s of processor time, ${usage.peakMiB.toFixed(0)} MiB at most`); // prettier-ignore
   };
   const settled = async (image: string) => {
     const all = () => record.serving(image) === containers;

@@ -69,7 +69,9 @@ export async function runPeer(
       if (!done && performance.now() > limit)
         throw new Error(`The peer did not ${name} within ${settings.limitSeconds} s`);
     }
-    steps.push({ name, seconds: (performance.now() - from) / 1000, cpuSeconds: cpuSeconds(pid) - since, peakMiB });
+    const took = { seconds: (performance.now() - from) / 1000, cpuSeconds: cpuSeconds(pid) - since, peakMiB };
+    steps.push({ name, ...took });
+    console.log(`peer, ${name}: ${took.seconds.toFixed(1)} s, ${took.cpuSeconds.toFixed(1)} s of processor time, ${peakMiB.toFixed(0)} MiB at most`); // prettier-ignore
   };
   await step('start', 'v1');
   await step('roll out', 'v2');
