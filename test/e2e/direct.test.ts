@@ -32,7 +32,9 @@ const labelled = async () => {
 };
 const nodesWithPlugin = (count: number) => expect.poll(labelled, { timeout: 90_000 }).toBe(count);
 const install = () => kubectl.run(['apply', '--server-side', '--force-conflicts', '-f', component]);
-const uninstall = () => kubectl.run(['delete', '--ignore-not-found', '--timeout=60s', '-f', component]);
+/** Resolves when the Pods are gone, too: what starts after that has no plugin. */
+const uninstall = () =>
+  kubectl.run(['delete', '--ignore-not-found', '--cascade=foreground', '--timeout=60s', '-f', component]);
 
 beforeAll(async () => {
   await serveFiles();
