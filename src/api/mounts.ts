@@ -73,6 +73,12 @@ export function treeReference(
   return repository === undefined || of === undefined ? undefined : `${repository}:${treeTag(tree)}@${of}`;
 }
 
+/** Both name the same image of the same repository: by the same words, or by one digest under any tags. */
+export function sameImage(a: string, b: string): boolean {
+  const [one, other] = [pinned.exec(a)?.groups, pinned.exec(b)?.groups];
+  return a === b || (one !== undefined && one.repository === other?.repository && one.digest === other?.digest);
+}
+
 /** The tag of a reference made by {@link treeReference}; undefined for any other. */
 export const tagOf = (reference: string): string | undefined =>
   /:([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})@sha256:[0-9a-f]{64}$/.exec(reference)?.[1];

@@ -76,6 +76,15 @@ test.each([
   expect(plan(changes, budget)).toMatchObject(expected);
 });
 
+test('a container with direct mounts has the scaffold under the name of its tree', () => {
+  const tree = (repository: string, digit: string) => ({
+    scaffold: `${repository}:debian.1-0123456789ab@sha256:${digit.repeat(64)}`,
+  });
+  const it = 'registry:5000/scaffold';
+  const changes = [tree(it, '1'), tree(it, '2'), tree('elsewhere/scaffold', '1')];
+  expect(plan(changes, 1, [`${it}@sha256:${'1'.repeat(64)}`])).toMatchObject({ restart: ['c-1', 'c-2'], current: 1 });
+});
+
 test('restarts all when no scaffold is asked for', () => {
   const { distribution: it, ...rest } = { distribution: dist(), ...fleet([{ scaffold: current }, {}]) };
   expect(planRestart({ distribution: it, ...rest, scaffolds: undefined }).restart).toHaveLength(2);

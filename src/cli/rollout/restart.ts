@@ -1,6 +1,7 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import { parseReference } from '../../api/images.ts';
+import { sameImage } from '../../api/mounts.ts';
 import { amount } from '../../controllers/imagedistribution/rollout/budget.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { keyOf } from '../../runtime/object.ts';
@@ -37,7 +38,10 @@ export function planRestart({ distribution, containers, running, scaffolds }: Re
   const mine = containers.filter(({ metadata, status }) => {
     return status?.image !== undefined && parseReference(status.image).os === os && running.has(keyOf(metadata));
   });
-  const old = mine.filter(({ metadata }) => !scaffolds?.includes(running.get(keyOf(metadata)) ?? ''));
+  const old = mine.filter(({ metadata }) => {
+    const image = running.get(keyOf(metadata)) ?? '';
+    return !scaffolds?.some((scaffold) => sameImage(scaffold, image));
+  });
   const notReady = old.filter((container) => !isSettled(container));
   const budget = distribution.spec.activate.existingContainers?.maxUnavailable ?? defaultBudget;
   const down = mine.filter(({ status }) => findCondition(status?.conditions, 'Ready')?.status !== 'True');
