@@ -13,6 +13,7 @@ import { findSystemNamespace } from '../system.ts';
 export const policyNames = [
   'monoroot-agent-own-node',
   'monoroot-store-read-only',
+  'monoroot-direct-mounts',
   'monoroot-store-no-volumes',
   'monoroot-verification-no-secrets',
   'monoroot-sources-no-keys',
