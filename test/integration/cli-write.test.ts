@@ -185,7 +185,7 @@ test('status of one object, tree, images, nodes, history and events read what is
   });
   expect((await run('tree', os)).stdout).toContain('1 container Running');
   expect((await run('images', '--os', os, '-o', 'name')).stdout).toBe('OS:1\nOS:2\n');
-  expect((await run('images', '--os', os)).stdout).toMatch(/OS:1 +- +- +0\/0 +1 /);
+  expect((await run('images', '--os', os)).stdout).toMatch(/OS:1 +- +- +- +1 /);
   expect((await run('nodes')).stdout).toMatch(/^NODE/);
   expect((await run('history', 'web')).stdout).toMatch(/^IMAGE/);
   expect(await run('history', '--os', os)).toMatchObject({

@@ -108,7 +108,8 @@ async function quiet(): Promise<{ rounds: number; changed: boolean }> {
     );
   // A round more, in which what the last step began may end.
   const first = flux.rounds();
-  await expect.poll(() => flux.rounds(), { timeout: 60_000 }).toBeGreaterThan(first);
+  // One in which something is still starting lasts as long as the health checks of Flux may: 3 min.
+  await expect.poll(() => flux.rounds(), { timeout: 210_000 }).toBeGreaterThan(first);
   const [rounds, before] = [flux.rounds(), await revisions()];
   // Time itself is the subject here.
   const end = Date.now() + quietSeconds * 1000;
