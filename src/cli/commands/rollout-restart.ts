@@ -71,9 +71,12 @@ async function restart(context: Context, { metadata }: HostedContainer, timeout:
   const { client } = context.cluster();
   const name = { name: metadata.name, namespace: metadata.namespace ?? '' };
   const patch = () => ({ spec: { restartToken: context.now().toISOString() } });
-  const { after } = await changeObject(client, hostedContainers, name, patch, { ...context, dryRun: undefined });
+  const { before, after } = await changeObject(client, hostedContainers, name, patch, {
+    ...context,
+    dryRun: undefined,
+  });
   const { generation } = after.metadata;
-  return (await awaitObject(context, hostedContainers, name, { timeout, generation })) === exitCodes.done;
+  return (await awaitObject(context, hostedContainers, name, { timeout, generation, before })) === exitCodes.done;
 }
 
 /** What the operator gives to new Pods: its settings say so. */

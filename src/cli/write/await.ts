@@ -13,12 +13,16 @@ export const waitOptions = {
   timeout: { type: 'string', value: 'TIME', help: 'with --wait: give up after it, such as 10m; never by default' },
 } as const;
 
-/** Waits until what spec asks for is done or has failed; `generation` is that of the change that is waited for. */
+/** Waits until what spec asks for is done or has failed; `generation` is that of the change that is waited for, and `before` as in {@link outcomeOf}. */
 export async function awaitObject<T extends MonorootObject>(
   context: Context,
   resource: Resource<T>,
   name: ObjectName,
-  { timeout, generation }: { timeout?: string | undefined; generation?: number | undefined },
+  {
+    timeout,
+    generation,
+    before,
+  }: { timeout?: string | undefined; generation?: number | undefined; before?: T | undefined },
 ): Promise<ExitCode> {
   const { out, err, signal } = context;
   const limit = timeout === undefined ? [] : [AbortSignal.timeout(secondsOf('timeout', timeout) * 1000)];
@@ -27,7 +31,7 @@ export async function awaitObject<T extends MonorootObject>(
   const { client } = context.cluster();
   for await (const object of followObject(client, resource, name, AbortSignal.any([signal, ...limit]))) {
     if (!object) throw new CommandError(`There is no ${resource.kind} ${name.name}, or it was deleted`);
-    const { type, message } = outcomeOf(object, generation);
+    const { type, message } = outcomeOf(object, generation, before);
     last = printable(message);
     if (type === 'Good') out.line(`${label} ${out.paint('green', 'is good')}: ${last}`);
     else if (type === 'Bad') out.line(`${label} ${out.paint('red', 'failed')}: ${last}`);

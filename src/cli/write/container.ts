@@ -33,7 +33,7 @@ export async function changeContainer(
   const name = { name: containerNamed(text), namespace };
   const dryRun = dryRunOf(values['dry-run']);
   let told = '';
-  const { after } = await changeObject(
+  const { before, after } = await changeObject(
     client,
     hostedContainers,
     name,
@@ -49,5 +49,6 @@ export async function changeContainer(
   return awaitObject(context, hostedContainers, name, {
     timeout: values.timeout,
     generation: after.metadata.generation,
+    before: before.spec.restartToken === after.spec.restartToken ? undefined : before,
   });
 }

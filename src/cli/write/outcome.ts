@@ -1,5 +1,6 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import { findCondition, isTrue } from '../../runtime/conditions.ts';
+import type { Condition } from '../../runtime/conditions.ts';
 import type { MonorootObject } from '../scene/scene.ts';
 
 /** How a change stands. `Waiting` ends by itself. */
@@ -10,9 +11,13 @@ export interface Outcome {
 
 /**
  * Whether what the spec of an object asks for is done, has failed, or is under way. A status of an earlier spec than that of `generation`
- * does not count.
+ * does not count. Nor does a failure that `before` had already, the object before a restart, which is no other try.
  */
-export function outcomeOf(object: MonorootObject, generation = object.metadata.generation ?? 0): Outcome {
+export function outcomeOf(
+  object: MonorootObject,
+  generation = object.metadata.generation ?? 0,
+  before?: MonorootObject,
+): Outcome {
   const { status } = object;
   if (
     status === undefined ||
@@ -20,22 +25,32 @@ export function outcomeOf(object: MonorootObject, generation = object.metadata.g
   ) {
     return { type: 'Waiting', message: 'The operator has not seen the last change yet' };
   }
-  return object.kind === 'HostedContainer' ? outcomeOfContainer(object as HostedContainer) : outcomeOfOther(object);
+  return object.kind === 'HostedContainer'
+    ? outcomeOfContainer(object as HostedContainer, findCondition(before?.status?.conditions, 'Upgraded'))
+    : outcomeOfOther(object);
 }
 
-function outcomeOfContainer({ status }: HostedContainer): Outcome {
+const isSameFailure = (a: Condition | undefined, b: Condition | undefined): boolean =>
+  [a, b].every((it) => it?.status === 'False') &&
+  a?.reason === b?.reason &&
+  a?.lastTransitionTime === b?.lastTransitionTime;
+
+function outcomeOfContainer({ status }: HostedContainer, known: Condition | undefined): Outcome {
   const [upgraded, stalled, ready] = ['Upgraded', 'Stalled', 'Ready'].map((type) =>
     findCondition(status?.conditions, type),
   );
-  const failed = [
-    ...(upgraded?.status === 'False' ? [upgraded] : []),
-    ...(stalled?.status === 'True' ? [stalled] : []),
-  ];
-  if (failed[0]) return { type: 'Bad', message: conditionText(failed[0]) };
-  const isDone = upgraded?.status === 'True' || ready?.reason === 'Suspended';
+  const isKnown = isSameFailure(known, upgraded);
+  const failed = upgraded?.status === 'False' && !isKnown ? upgraded : stalled;
+  if (failed && (failed === upgraded || failed.status === 'True'))
+    return { type: 'Bad', message: conditionText(failed) };
+  const isDone = upgraded?.status === 'True' || isKnown || ready?.reason === 'Suspended';
   if (isDone && ready?.status === 'True') return { type: 'Good', message: ready.message };
+  return { type: 'Waiting', message: textOfHeld(upgraded, ready) };
+}
+
+function textOfHeld(upgraded: Condition | undefined, ready: Condition | undefined): string {
   const held = upgraded?.status === 'Unknown' ? upgraded : ready;
-  return { type: 'Waiting', message: held ? conditionText(held) : 'It has no status yet' };
+  return held ? conditionText(held) : 'It has no status yet';
 }
 
 function outcomeOfOther({ status }: MonorootObject): Outcome {

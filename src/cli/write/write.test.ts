@@ -24,6 +24,21 @@ test.each<[string, Condition[], number, string]>([
   expect(outcomeOf(container({ image: 'os:2' }, { observedGeneration: 1, conditions }), generation).type).toBe(outcome);
 });
 
+test('a container that went back before is good again after a restart, and bad when it goes back again', () => {
+  const of = (ready: Condition['status'], lastTransitionTime: string) =>
+    container(
+      { image: 'os:1' },
+      {
+        observedGeneration: 2,
+        conditions: [condition('Ready', ready), { ...condition('Upgraded', 'False', 'Reverted'), lastTransitionTime }],
+      },
+    );
+  const before = of('True', '2026-01-01T00:00:00Z');
+  expect(outcomeOf(of('False', '2026-01-01T00:00:00Z'), 2, before).type).toBe('Waiting');
+  expect(outcomeOf(of('True', '2026-01-01T00:00:00Z'), 2, before).type).toBe('Good');
+  expect(outcomeOf(of('True', '2026-01-01T00:10:00Z'), 2, before).type).toBe('Bad');
+});
+
 test.each<[string, Condition[], string]>([
   ['is done', [condition('Ready', 'True')], 'Good'],
   ['halted', [condition('RolloutHalted', 'True', 'TooManyFailures'), condition('Stalled', 'True')], 'Bad'],
