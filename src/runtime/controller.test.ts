@@ -61,6 +61,12 @@ describe('what comes after a run', () => {
       [0, 100, 10_100, 10_200],
       ['error', 'requeue_after', 'error', 'success'],
     ],
+    [
+      'the same growing delays where a run was postponed',
+      [new Error('1'), { requeueAfterSeconds: 10, postponed: true }, new Error('2')],
+      [0, 100, 10_100, 10_300],
+      ['error', 'requeue_after', 'error', 'success'],
+    ],
   ])('%s', async (_case, answers, times, outcomes) => {
     const run = start(answers);
     await vi.advanceTimersByTimeAsync(60_000);

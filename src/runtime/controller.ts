@@ -20,6 +20,8 @@ export interface Request {
 export interface Result {
   /** Look again after this time even if nothing changes. Waiting is a result, not an error. */
   requeueAfterSeconds?: number | undefined;
+  /** Nothing was done yet: what failed before still counts for the next back-off. */
+  postponed?: boolean;
 }
 
 export interface ReconcileContext {
@@ -138,7 +140,7 @@ export function createController(options: ControllerOptions): Controller {
     let outcome: ReconcileOutcome = 'success';
     try {
       const result = await options.reconcile({ key, ...parseKey(key) }, { logger: run, signal });
-      queue.forget(key);
+      if (!result.postponed) queue.forget(key);
       if (result.requeueAfterSeconds !== undefined) {
         outcome = 'requeue_after';
         again.set(key, 'requeueAfter');

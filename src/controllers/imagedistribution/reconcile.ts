@@ -92,7 +92,7 @@ export function imageDistributionController({
       }
       const distribution = mutations.get(cached);
       const rest = pace.rest(key);
-      if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
+      if (rest > 0) return { requeueAfterSeconds: rest / 1000, postponed: true };
       const see = (answers: readonly GateAnswer[]) =>
         pace.look(key, () => observe({ caches, writer, writePace, distribution, answers }));
       return runPlan({

@@ -40,7 +40,7 @@ export function nodeStoreController(
     ],
     reconcile: async (_request, { logger, signal }) => {
       const rest = pace.rest(fleetKey);
-      if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
+      if (rest > 0) return { requeueAfterSeconds: rest / 1000, postponed: true };
       const latest = (node: Node) => {
         const found = caches.nodes.store.get(node.metadata.name);
         return found?.metadata.uid === node.metadata.uid ? (found ?? node) : node;

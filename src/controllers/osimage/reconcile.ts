@@ -83,7 +83,7 @@ export function osImageController(
         return {};
       }
       const rest = pace.rest(key);
-      if (rest > 0) return { requeueAfterSeconds: rest / 1000 };
+      if (rest > 0) return { requeueAfterSeconds: rest / 1000, postponed: true };
       // What was counted in the status must count also where a Job changes before the cache has that status.
       const image = mutations.get(cached);
       return runPlan({
