@@ -4,7 +4,9 @@ import type { Client } from '../kube/client.ts';
 import { defineResource, pods } from '../kube/resources.ts';
 import { ApiError } from '../runtime/errors.ts';
 
-const labelsOf = (component: string): string =>
+type Component = 'operator' | 'agent';
+
+const labelsOf = (component: Component): string =>
   `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`;
 
 const deployments = defineResource({
@@ -25,9 +27,18 @@ export async function findSystemNamespace(client: Client): Promise<string> {
   return namespaces.includes(systemNamespace) ? systemNamespace : (namespaces.sort()[0] ?? systemNamespace);
 }
 
-/** The Pods of a part of Monoroot that answer. */
-export async function readyPods(client: Client, namespace: string, component: string): Promise<Pod[]> {
-  const found = await client.list(pods, { namespace, labelSelector: labelsOf(component) });
+/** The Pods of a part of Monoroot, also those that are not Ready; of one node, where a field selector says so. */
+export const podsOf = (
+  client: Client,
+  namespace: string,
+  component: Component,
+  fieldSelector?: string,
+): Promise<Pod[]> =>
+  client.list(pods, { namespace, labelSelector: labelsOf(component), ...(fieldSelector && { fieldSelector }) });
+
+/** Those of them that answer. */
+export async function readyPods(client: Client, namespace: string, component: Component): Promise<Pod[]> {
+  const found = await podsOf(client, namespace, component);
   return found.filter(({ metadata, status }) => {
     const isReady = status?.conditions?.some((it) => it.type === 'Ready' && it.status === 'True') === true;
     return isReady && metadata.deletionTimestamp === undefined;

@@ -1,13 +1,13 @@
 import { kinds } from '../../api/kinds.ts';
 import { group } from '../../api/names.ts';
-import { leases, nodes, pods } from '../../kube/resources.ts';
+import { leases, nodes } from '../../kube/resources.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Lease } from '../../kube/types.ts';
 import { ApiError } from '../../runtime/errors.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Scene } from '../scene/scene.ts';
 import { readScene } from '../scene/scene.ts';
-import { findSystemNamespace } from '../system.ts';
+import { findSystemNamespace, podsOf } from '../system.ts';
 
 /** Policies that must be in the cluster, each with a binding of the same name. */
 export const policyNames = [
@@ -47,11 +47,7 @@ export async function readFacts({ client, connection }: Pick<Cluster, 'client' |
   };
   const admission = '/apis/admissionregistration.k8s.io/v1';
   const system = await findSystemNamespace(client);
-  const part = (component: string) =>
-    client.list(pods, {
-      namespace: system,
-      labelSelector: `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`,
-    });
+  const part = (component: 'operator' | 'agent') => podsOf(client, system, component);
   const [version, allNodes, definitions, policies, operators, agents, lease, scene] = await Promise.all([
     raw('/version') as Promise<{ gitVersion: string }>,
     answer(client.list(nodes)),

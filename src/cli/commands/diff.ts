@@ -1,6 +1,5 @@
 import { fixedImage } from '../../api/meta.ts';
 import { nodeStores, osImages } from '../../kube/kinds.ts';
-import { pods } from '../../kube/resources.ts';
 import { CommandError, UsageError, defineCommand, exitCodes, outputOption } from '../command.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Context } from '../command.ts';
@@ -12,7 +11,7 @@ import type { Comparison } from '../diff/compare.ts';
 import { LostOutput, readInspection } from '../diff/inspection.ts';
 import { differs, renderJson, renderText } from '../diff/render.ts';
 import type { Parts } from '../diff/render.ts';
-import { findSystemNamespace } from '../system.ts';
+import { findSystemNamespace, podsOf } from '../system.ts';
 
 const attempts = 3;
 
@@ -80,10 +79,7 @@ async function readFleet({ client }: Cluster, namespace: string) {
   const [images, stores, agents] = await Promise.all([
     client.list(osImages),
     client.list(nodeStores),
-    client.list(pods, {
-      namespace,
-      labelSelector: 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=agent',
-    }),
+    podsOf(client, namespace, 'agent'),
   ]);
   return { osImages: images, nodeStores: stores, pods: agents };
 }

@@ -7,7 +7,7 @@ import type { Context } from '../command.ts';
 import type { Cluster } from '../cluster.ts';
 import { parseObjectRef } from '../names.ts';
 import type { KindName } from '../names.ts';
-import { findSystemNamespace } from '../system.ts';
+import { findSystemNamespace, podsOf } from '../system.ts';
 import { textOf } from '../text.ts';
 
 interface LogSource {
@@ -71,12 +71,7 @@ async function sourcesOf(cluster: Cluster, kind: KindName, name: string): Promis
   }
   const system = await findSystemNamespace(client);
   if (kind === 'NodeStore') {
-    const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=agent';
-    const agents = await client.list(pods, {
-      namespace: system,
-      labelSelector,
-      fieldSelector: `spec.nodeName=${name}`,
-    });
+    const agents = await podsOf(client, system, 'agent', `spec.nodeName=${name}`);
     return agents.map(({ metadata }) => ({ namespace: system, pod: metadata.name, container: 'agent' }));
   }
   const within = await Promise.all(
@@ -95,9 +90,8 @@ async function sourcesOf(cluster: Cluster, kind: KindName, name: string): Promis
 }
 
 async function operatorOf({ client }: Cluster, about: string): Promise<LogSource[]> {
-  const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=operator';
   const namespace = await findSystemNamespace(client);
-  const operators = await client.list(pods, { namespace, labelSelector });
+  const operators = await podsOf(client, namespace, 'operator');
   return operators.map(({ metadata }) => ({
     namespace,
     pod: metadata.name,

@@ -1,5 +1,5 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
-import { labels, systemNamespace } from '../../api/names.ts';
+import { labels } from '../../api/names.ts';
 import type { Client } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
 import { pods } from '../../kube/resources.ts';
@@ -8,6 +8,7 @@ import { CommandError, defineCommand, exitCodes } from '../command.ts';
 import type { Context } from '../command.ts';
 import { getDistribution } from '../rollout/change.ts';
 import { inWaves, planRestart } from '../rollout/restart.ts';
+import { findSystemNamespace, podsOf } from '../system.ts';
 import { awaitObject } from '../write/await.ts';
 import { changeObject, dryRunNote, dryRunOf, dryRunOption } from '../write/change.ts';
 
@@ -81,13 +82,13 @@ async function restart(context: Context, { metadata }: HostedContainer, timeout:
 
 /** What the operator gives to new Pods: its settings say so. */
 async function scaffoldsOf(client: Client): Promise<string[]> {
-  const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=operator';
-  const operators = await client.list(pods, { labelSelector });
+  const namespace = await findSystemNamespace(client);
+  const operators = await podsOf(client, namespace, 'operator');
   const settings = operators.flatMap(({ spec }) => spec.containers.flatMap(({ env = [] }) => env));
   const found = settings.filter((it) => it.name.startsWith('SCAFFOLD_')).map(({ value = '' }) => value);
   if (found.length > 0) return found;
   throw new CommandError(
-    `No Pod of the operator is there to say which scaffold is the new one, as in namespace ${systemNamespace}; --all restarts all`,
+    `No Pod of the operator is there to say which scaffold is the new one, as in namespace ${namespace}; --all restarts all`,
   );
 }
 

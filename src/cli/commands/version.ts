@@ -1,10 +1,9 @@
-import { pods } from '../../kube/resources.ts';
 import { ApiError } from '../../runtime/errors.ts';
 import { defineCommand, exitCodes, reportOutput } from '../command.ts';
 import type { Context } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
-import { findSystemNamespace } from '../system.ts';
+import { findSystemNamespace, podsOf } from '../system.ts';
 import { table } from '../terminal.ts';
 
 interface Part {
@@ -39,11 +38,7 @@ async function askCluster({ cluster, err }: Context) {
     gitVersion: string;
   };
   const namespace = await findSystemNamespace(client);
-  const read = (component: string) =>
-    client.list(pods, {
-      namespace,
-      labelSelector: `app.kubernetes.io/name=monoroot,app.kubernetes.io/component=${component}`,
-    });
+  const read = (component: 'operator' | 'agent') => podsOf(client, namespace, component);
   try {
     const [operators, agents] = await Promise.all([read('operator'), read('agent')]);
     return { kubernetes: gitVersion, parts: [partOf('operator', operators), partOf('agent', agents)] };

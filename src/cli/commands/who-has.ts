@@ -1,5 +1,4 @@
 import { imageName } from '../../api/images.ts';
-import { pods } from '../../kube/resources.ts';
 import { CommandError, defineCommand, exitCodes, reportOutput } from '../command.ts';
 import type { Context } from '../command.ts';
 import { chooseAgents } from '../diff/agents.ts';
@@ -9,7 +8,7 @@ import { isStructured, structured } from '../output.ts';
 import { matching, parseQuery } from '../packages/query.ts';
 import { readScene } from '../scene/scene.ts';
 import { table } from '../terminal.ts';
-import { findSystemNamespace } from '../system.ts';
+import { findSystemNamespace, podsOf } from '../system.ts';
 
 interface Holder {
   image: string;
@@ -39,10 +38,9 @@ named, as no agent can tell about them.`,
     const query = parseQuery(text);
     const cluster = context.cluster();
     const namespace = values['system-namespace'] ?? (await findSystemNamespace(cluster.client));
-    const labelSelector = 'app.kubernetes.io/name=monoroot,app.kubernetes.io/component=agent';
     const [scene, agents] = await Promise.all([
       readScene(cluster.client, undefined),
-      cluster.client.list(pods, { namespace, labelSelector }),
+      podsOf(cluster.client, namespace, 'agent'),
     ]);
     const holders: Holder[] = [];
     for (const { spec } of scene.osImages) {
