@@ -100,7 +100,7 @@ function retaining(retainVersions: number): Subject {
   return { ...subject, distribution: { ...subject.distribution, spec: { ...spec, retainVersions }, status: { ...status, previousImages: ['os:v0'] } } }; // prettier-ignore
 }
 
-test('nodes without the image get it first, so many at once, and the durations of the fleet are measured', () => {
+test('nodes without the image get it first, as many at once as may, and the durations come from the fleet', () => {
   const history = [1, 2, 3].map((hour) => ({ image: 'os:v1', startTime: `2025-12-0${hour}T00:00:00Z`, readyTime: `2025-12-0${hour}T00:00:20Z`, outcome: 'Succeeded' as const })); // prettier-ignore
   const subject = subjectOf(
     {},

@@ -71,7 +71,7 @@ function parsed({ file, value, firstLine }: Document, { kind, spec }: KindDefini
   return { apiVersion, kind, metadata: { name: '', ...metadata }, spec: result.data };
 }
 
-/** So many containers that run an earlier version well, and follow the default version. */
+/** Makes this number of containers. Each runs an earlier version well and follows the default version. */
 export function madeUpContainers(distribution: ImageDistribution, count: number): HostedContainer[] {
   const { os } = parseReference(distribution.spec.image);
   const before = `${os}:before`;

@@ -40,7 +40,7 @@ describe('software, services and data', () => {
     expect(w.condition('Ready')).toBe('True/Running');
   });
 
-  test('software whose OSImage is deleted while it runs stops nobody', () => {
+  test('a container keeps running when the OSImage of its software is deleted', () => {
     const w = world({ software: [jdk] });
     w.images.set('jdk:21', osImage('jdk:21'));
     w.nodes = [node('node-1', [...versions, 'jdk:21'])];

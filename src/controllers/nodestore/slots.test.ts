@@ -113,7 +113,7 @@ describe('parallelism', () => {
     nodesAssigned(fleet({ nodes, stores, distributions: [distribution('os:v1', { parallelism })] }));
 
   test.each<[string, number | string, NodeStore[], number]>([
-    ['only so many nodes begin', 3, [], 3],
+    ['no more nodes begin than may', 3, [], 3],
     ['no one begins while it is paused', 0, [], 0],
     ['no one begins while it is paused by 0%', '0%', [], 0],
     ['a percentage of the selected nodes begins', '40%', [], 4],

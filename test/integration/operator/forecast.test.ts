@@ -32,7 +32,7 @@ interface Fleet {
   names: string[];
   suspended: string[];
   existingContainers: Partial<ExistingContainers>;
-  /** So many of those that are moved first fail. */
+  /** How many of those that are moved first fail. */
   failing: number;
   halts: boolean;
 }

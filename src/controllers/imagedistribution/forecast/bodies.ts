@@ -29,7 +29,7 @@ export interface Lives {
   upgradeSeconds: (container: HostedContainer) => number;
   /** From being moved to being given up. */
   failureSeconds: (container: HostedContainer) => number;
-  /** So many of those that are moved first fail. */
+  /** How many of those that are moved first fail. */
   failing: number;
   /** Those that are down now come back, by themselves or with the image; otherwise they stay down and fail with it. */
   heals: boolean;

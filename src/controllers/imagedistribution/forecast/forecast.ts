@@ -33,7 +33,7 @@ export function simulateTypical(fleet: Fleet, durations: Durations, failing: num
 
 /**
  * Bounds and the middle: at the earliest all is as quick as can be and those that are down come back; at the latest each
- * takes the longest, and those that are down fail at their deadline. `failing`: so many of those that are moved first fail.
+ * takes the longest, and those that are down fail at their deadline. `failing`: how many of those that are moved first fail.
  * Undefined when the distribution moves no containers.
  */
 export function forecast(fleet: Fleet, durations: Durations, failing = 0): Forecast | undefined {

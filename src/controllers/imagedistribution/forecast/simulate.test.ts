@@ -141,7 +141,7 @@ describe('a rollout is simulated', () => {
     expect(told(run(f, {}, { mostPlans: 40 }), f)).toEqual(['T+0 w0 f-00', 'T+110 w1 f-01']);
   });
 
-  test('it is given up after so many plans, and none is there where no container is moved', () => {
+  test('gives up after the given number of plans, and gives none where no container is moved', () => {
     const f = new Followers(2);
     expect(run(f, {}, { mostPlans: 2 }).reason).toBe('Unfinished');
     const { existingContainers: _none, ...activate } = f.distribution.spec.activate;

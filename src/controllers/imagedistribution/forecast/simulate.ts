@@ -29,7 +29,7 @@ export interface Scenario {
   distributedTime: Date;
   now: Date;
   lives: Lives;
-  /** Give up after so many plans. */
+  /** Give up after this number of plans. */
   mostPlans: number;
   /** Which containers the planner sees; a test lets it see all. */
   sight?: typeof inSight;
