@@ -225,7 +225,26 @@ const rows = [
   ],
 ];
 let failed = false;
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () => {
+    stop.abort(new Error(`Ended by ${name}`));
+  });
 try {
+  await Promise.race([measureAll(), aborted(stop.signal)]);
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  failed = true;
+  console.error(String(stop.signal.reason));
+} finally {
+  execFileSync('sh', ['-c', 'umount -l "$1/mounted"; rm -rf --one-file-system "$1"', 'sh', place]);
+}
+printTable(rows);
+console.log(JSON.stringify({ bench: 'limits', passed: !failed, scale }));
+// What an end by a signal has left undone must not keep the program.
+process.exit(failed ? 1 : 0);
+
+async function measureAll(): Promise<void> {
   const program = await bundleLife(directory, 'limits-life.ts');
   const deployed = readDeployed();
   console.log(`${deployed.flags.join(' ')}, ${deployed.memoryBytes / 2 ** 20} MiB`);
@@ -234,7 +253,7 @@ try {
     if (!it) throw new Error(`${name} is no case: there are ${Object.keys(cases).join(', ')}`);
     const own = join(directory, name);
     await mkdir(own);
-    const { images, stop } = await it.make(own);
+    const { images, stop: stopServer } = await it.make(own);
     const root = join(own, 'monoroot');
     const life: LimitsLife = {
       root,
@@ -242,19 +261,22 @@ try {
       verifications: ['read', 'look at', 'read'],
     };
     console.log(`${name}: ${it.what}`);
-    const result = await runLimits(program, life, deployed, print).finally(stop);
+    const result = await runLimits(program, life, deployed, print, stop.signal).finally(stopServer);
     const problem = problemOf(result);
     failed ||= problem !== undefined;
     console.log(`  ${problem ?? 'passed'}`);
     rows.push([name, ...figures(result)]);
     execFileSync('rm', ['-rf', own]);
   }
-} finally {
-  execFileSync('sh', ['-c', 'umount -l "$1/mounted"; rm -rf --one-file-system "$1"', 'sh', place]);
 }
-printTable(rows);
-console.log(JSON.stringify({ bench: 'limits', passed: !failed, scale }));
-if (failed) process.exitCode = 1;
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(signal.reason as Error);
+    });
+  });
+}
 
 function print({ step, outcome, seconds, delays }: LimitsStep): void {
   const { longest, p999, ownLongest, ownP999 } = delays;

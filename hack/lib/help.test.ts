@@ -8,9 +8,7 @@ const root = join(import.meta.dirname, '../..');
 /** `hack/node` hands all that it gets to Node. */
 const programs = globSync(['hack/*', 'hack/bench/*'], { cwd: root })
   .filter((path) => path !== 'hack/node' && statSync(join(root, path)).isFile())
-  .filter((path) => !/\.[a-z]+$/.test(path))
-  // All OS images are made again when it changes. It takes any word for the name of an image, and has none of that name.
-  .filter((path) => path !== 'hack/osimages');
+  .filter((path) => !/\.[a-z]+$/.test(path));
 
 // A program that takes an unknown option for nothing would begin its work: none of them may get that far.
 const call = (path: string, ...args: string[]) =>

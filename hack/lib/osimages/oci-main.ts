@@ -10,14 +10,7 @@ import { run } from '../process.ts';
 import { writeImage } from './oci.ts';
 import type { Compression } from './oci.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { compression: { type: 'string', default: 'zstd' } },
-});
-const [out = '', ...bundles] = positionals;
-const { compression } = values;
-if (!isCompression(compression)) throw new Error(`--compression must be zstd, gzip or none, not '${compression}'`);
-if (bundles.length === 0) throw new Error('Name at least one bundle; see the top of hack/osimages');
+const { out, compression, bundles } = readArguments();
 
 const names = bundles.map((bundle) => basename(bundle, '.tar.zst'));
 const directory = join(out, `${names.join('+')}.${compression}.oci`);
@@ -46,6 +39,23 @@ function isCompression(word: string): word is Compression {
 }
 
 /** Of all that goes into the image. */
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { compression: { type: 'string', default: 'zstd' } },
+    });
+    const [out = '', ...bundles] = positionals;
+    const { compression } = values;
+    if (!isCompression(compression)) throw new Error(`--compression must be zstd, gzip or none, not '${compression}'`);
+    if (bundles.length === 0) throw new Error('it needs the path of at least one bundle');
+    return { out, compression, bundles };
+  } catch (error) {
+    console.error(`hack/osimages oci: ${(error as Error).message}; see hack/osimages --help`);
+    process.exit(2);
+  }
+}
+
 function recipeKey(): string {
   const code = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.ts')).sort(); // prettier-ignore
   const hash = createHash('sha256');

@@ -60,6 +60,6 @@ describe.skipIf(missing.length > 0)('hack/osimages tiny', { timeout: 30_000 }, (
   });
 
   test.each([[['V1']], [['../v1']], [[]], [['v1', '--bad']]])('refuses %j', (args) => {
-    expect(run(...args).status).toBe(1);
+    expect(run(...args).status).toBe(2);
   });
 });
