@@ -8,7 +8,7 @@ import { pageSource } from './lib/page.ts';
 import { threadSources } from './lib/threads.ts';
 
 const root = join(import.meta.dirname, '..');
-const required = ['operator', 'agent', 'mounts', 'builder', 'inspect', 'digest', 'links', 'gates'];
+const required = ['operator', 'agent', 'mounts', 'builder', 'inspect', 'digest', 'links', 'gates', 'web'];
 const optional = ['cli'];
 
 const source = (name: string): string => join(root, 'src/cmd', `${name}.ts`);

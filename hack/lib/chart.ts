@@ -16,12 +16,11 @@ const json = (path: string) => `{{ toJson .Values.${path} }}`;
 const text = (path: string) => `{{ .Values.${path} | toString | squote }}`;
 
 /** Settings that the workloads share: where images come from, and where Pods may run. */
-const workload = (name: 'operator' | 'agent'): Value[] => [
+const workload = (name: 'operator' | 'agent' | 'web'): Value[] => [
   { from: 'localhost/monoroot:dev', to: image('monoroot') },
   { from: 'imagePullPolicy: IfNotPresent', to: 'imagePullPolicy: {{ .Values.imagePullPolicy }}' },
   { from: '{ name: LOG_LEVEL, value: info }', to: `{ name: LOG_LEVEL, value: ${text(`${name}.logLevel`)} }` },
   { from: /resources: \{ requests: .*\}/, to: `resources: ${json(`${name}.resources`)}` },
-  { from: /priorityClassName: \S+/, to: `priorityClassName: ${text(`${name}.priorityClassName`)}` },
   {
     from: /(\n {6})serviceAccountName:/,
     to: `$1{{- with .Values.imagePullSecrets }}$1imagePullSecrets: {{ toJson . }}$1{{- end }}$1serviceAccountName:`,
@@ -32,6 +31,16 @@ const workload = (name: 'operator' | 'agent'): Value[] => [
   },
 ];
 
+const priorityClass = (name: 'operator' | 'agent'): Value => ({
+  from: /priorityClassName: \S+/,
+  to: `priorityClassName: ${text(`${name}.priorityClassName`)}`,
+});
+
+const linuxNodes = (name: 'agent' | 'web'): Value => ({
+  from: 'nodeSelector: { kubernetes.io/os: linux }',
+  to: `nodeSelector: {{ toJson (merge (dict "kubernetes.io/os" "linux") .Values.${name}.nodeSelector) }}`,
+});
+
 /** Whoever leaves the policies out has another engine, or knows what they do. */
 const policyCheck = (on: string, off: string) =>
   `{ name: POLICY_CHECK, value: '{{ if .Values.policies.enabled }}${on}{{ else }}${off}{{ end }}' }`;
@@ -39,6 +48,7 @@ const policyCheck = (on: string, off: string) =>
 const values: Record<string, Value[]> = {
   'operator.yaml': [
     ...workload('operator'),
+    priorityClass('operator'),
     { from: '{ name: POLICY_CHECK, value: Enforce }', to: policyCheck('Enforce', 'Report') },
     { from: 'replicas: 2', to: 'replicas: {{ .Values.operator.replicas }}' },
     { from: "'localhost/monoroot-scaffold-merged:dev'", to: `'${image('scaffoldMerged')}'` },
@@ -61,6 +71,8 @@ const values: Record<string, Value[]> = {
   ],
   'agent.yaml': [
     ...workload('agent'),
+    priorityClass('agent'),
+    linuxNodes('agent'),
     { from: '{ name: POLICY_CHECK, value: Report }', to: policyCheck('Report', 'Off') },
     { from: "{ name: MIN_FREE, value: '15%' }", to: `{ name: MIN_FREE, value: ${text('agent.minFree')} }` },
     {
@@ -72,9 +84,19 @@ const values: Record<string, Value[]> = {
       to: `{ name: MAX_CONCURRENT_FETCHES, value: ${text('agent.maxConcurrentFetches')} }`,
     },
     { from: 'tolerations: [{ operator: Exists }]', to: `tolerations: ${json('agent.tolerations')}` },
+  ],
+  'web.yaml': [
+    ...workload('web'),
+    linuxNodes('web'),
     {
-      from: 'nodeSelector: { kubernetes.io/os: linux }',
-      to: 'nodeSelector: {{ toJson (merge (dict "kubernetes.io/os" "linux") .Values.agent.nodeSelector) }}',
+      from: "{ name: LISTEN_ADDRESS, value: '127.0.0.1' }",
+      to: `{ name: LISTEN_ADDRESS, value: ${text('web.listenAddress')} }`,
+    },
+    { from: "{ name: HOSTS, value: '' }", to: '{ name: HOSTS, value: \'{{ join "," .Values.web.hosts }}\' }' },
+    { from: "{ name: CLUSTER_NAME, value: '' }", to: `{ name: CLUSTER_NAME, value: ${text('web.clusterName')} }` },
+    {
+      from: /(\n {6})terminationGracePeriodSeconds:/,
+      to: '$1{{- with .Values.web.tolerations }}$1tolerations: {{ toJson . }}$1{{- end }}$1terminationGracePeriodSeconds:',
     },
   ],
   // Air-gapped clusters have the runbooks elsewhere.
@@ -100,6 +122,8 @@ const conditions: Record<string, string> = {
   'network-policy.yaml': 'networkPolicy.enabled',
   'priority-class-quota.yaml': 'priorityClassQuota.enabled',
   'flow-control.yaml': 'flowControl.enabled',
+  'web-rbac.yaml': 'web.enabled',
+  'web.yaml': 'web.enabled',
   'pod-monitor.yaml': 'monitoring.enabled',
   'rules.yaml': 'monitoring.enabled',
 };
@@ -107,6 +131,8 @@ const components = [
   'network-policy/network-policy.yaml',
   'flow-control/flow-control.yaml',
   'priority-class-quota/priority-class-quota.yaml',
+  'web/web-rbac.yaml',
+  'web/web.yaml',
   'monitoring/pod-monitor.yaml',
   'monitoring/rules.yaml',
 ];

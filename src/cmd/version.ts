@@ -6,7 +6,7 @@ import manifest from '../../package.json' with { type: 'json' };
 export const packageVersion: string = manifest.version;
 
 /** `monoroot_build_info`: always 1, with the version of the program as a label. */
-export function registerBuildInfo(registry: Registry, component: 'operator' | 'agent'): void {
+export function registerBuildInfo(registry: Registry, component: 'operator' | 'agent' | 'web'): void {
   new Gauge({
     name: 'monoroot_build_info',
     help: 'Version of a program of Monoroot; always 1',

@@ -47,16 +47,14 @@ const kubernetes = ['--kube-version', '1.37.0'];
 const render = (helm: string, namespace: string, ...args: string[]): string =>
   program(helm, ['template', 'monoroot', chart, '--namespace', namespace, '--skip-tests', ...kubernetes, ...args]);
 
-const everything = ['networkPolicy.enabled', 'priorityClassQuota.enabled', 'monitoring.enabled'].flatMap((name) => [
-  '--set',
-  `${name}=true`,
-]);
+const optional = ['networkPolicy', 'priorityClassQuota', 'monitoring', 'web'];
+const everything = optional.flatMap((name) => ['--set', `${name}.enabled=true`]);
 
 /** deploy/ with its components, as kubectl builds it. */
 function kustomized(): string {
   const overlay = join(scratch, 'kustomization.yaml');
   const path = (directory: string) => relative(scratch, join(root, 'deploy', directory));
-  const components = ['network-policy', 'flow-control', 'priority-class-quota', 'monitoring'].map((name) =>
+  const components = ['network-policy', 'flow-control', 'priority-class-quota', 'monitoring', 'web'].map((name) =>
     path(`components/${name}`),
   );
   writeFileSync(overlay, JSON.stringify({ resources: [path('.')], components }));
@@ -101,6 +99,7 @@ describe.each(['helm3', 'helm4'])('with %s the chart', (helm) => {
     expect(names).not.toMatch(
       /CustomResourceDefinition|ValidatingAdmissionPolicy|monoroot-view|NetworkPolicy|ResourceQuota/,
     );
+    expect(names).not.toContain('monoroot-web');
     expect(names).toContain('DaemonSet monoroot-system/monoroot-agent');
   });
 
@@ -126,6 +125,8 @@ describe.each(['helm3', 'helm4'])('with %s the chart', (helm) => {
     ['images.monoroot.tag=', 'monoroot'],
     ['imagePullSecrets={login}', 'imagePullSecrets'],
     ['agents.minFree=1Gi', 'agents'],
+    ['web.listenAddress=everywhere', 'listenAddress'],
+    ['web.hosts={https://page.example/}', 'hosts'],
     ['agent.resources=null', 'resources'],
   ])('refuses %s', (value, named) => {
     const said = refusal(helm, ['template', 'monoroot', chart, ...kubernetes, '--set', value]);

@@ -10,7 +10,8 @@ import { binaryDirectory } from '../fixtures/binaries.ts';
 
 /** Kinds whose definitions are others'. */
 const foreign: Record<string, string> = {
-  'kustomize.config.k8s.io/v1beta1': 'read by kubectl kustomize; overlay.test.ts builds those of operations.md',
+  'kustomize.config.k8s.io/v1beta1':
+    'read by kubectl kustomize; overlay.test.ts builds those of operations.md and dashboard.md',
   'kustomize.config.k8s.io/v1alpha1': 'read by kubectl kustomize',
   'kustomize.toolkit.fluxcd.io/v1': 'Flux',
   'argoproj.io/v1alpha1': 'Argo CD',

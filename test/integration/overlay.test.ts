@@ -9,13 +9,13 @@ import { binaryDirectory } from '../fixtures/binaries.ts';
 
 const repository = join(import.meta.dirname, '../..');
 
-/** What kustomize makes of the overlay that docs/operations.md shows for another namespace. */
-function overlay(): { text: string; objects: KubeObject[] } {
-  const operations = readFileSync(join(repository, 'docs/operations.md'), 'utf8');
+/** What kustomize makes of the overlay that a page shows in these files, of which the last is built. */
+function overlay(page: string, ...files: string[]): { text: string; objects: KubeObject[] } {
+  const shown = readFileSync(join(repository, page), 'utf8');
   const directory = temporaryDirectory();
-  for (const file of ['overlay/system/kustomization.yaml', 'overlay/kustomization.yaml']) {
-    const block = operations.split('```yaml\n').find((it) => it.startsWith(`# ${file}\n`));
-    if (block === undefined) throw new Error(`docs/operations.md shows no ${file}`);
+  for (const file of files) {
+    const block = shown.split('```yaml\n').find((it) => it.startsWith(`# ${file}\n`));
+    if (block === undefined) throw new Error(`${page} shows no ${file}`);
     const path = join(directory, file);
     mkdirSync(join(path, '..'), { recursive: true });
     const deploy = relative(join(path, '..'), join(repository, 'deploy'));
@@ -27,7 +27,8 @@ function overlay(): { text: string; objects: KubeObject[] } {
 }
 
 test('an overlay for another namespace moves the system, and leaves the namespaces beside it', () => {
-  const { text, objects } = overlay();
+  const files = ['overlay/system/kustomization.yaml', 'overlay/kustomization.yaml'];
+  const { text, objects } = overlay('docs/operations.md', ...files);
   const named = (kind: string) =>
     objects.filter((it) => it.kind === kind).map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`);
   expect(named('Namespace').sort()).toEqual(['/monoroot-sources', '/monoroot-verification', '/os-images']);
@@ -64,3 +65,21 @@ test('contrib/argocd is a component that adds health and actions to what argocd-
     expect(map?.data[`resource.customizations.health.monoroot.dev_${kind}`]).toBe(script);
   expect(map?.data['resource.customizations.actions.monoroot.dev_ImageDistribution']).toContain('name: pause');
 });
+
+test('the page behind a proxy in its Pod: the Service and the policy lead to the proxy alone', () => {
+  const { objects } = overlay('docs/dashboard.md', 'overlay/kustomization.yaml');
+  const found = (kind: string) => objects.find((it) => it.kind === kind && it.metadata.name === 'monoroot-web');
+  const pod = (found('Deployment') as Deployment | undefined)?.spec.template.spec;
+  expect(pod?.containers.map(({ name }) => name).sort()).toEqual(['proxy', 'web']);
+  const web = pod?.containers.find(({ name }) => name === 'web');
+  expect(web?.env).toContainEqual({ name: 'LISTEN_ADDRESS', value: '127.0.0.1' });
+  expect(web?.env).toContainEqual({ name: 'HOSTS', value: 'fleet.example.com' });
+  expect(found('Service')).toMatchObject({ spec: { ports: [{ port: 9080, targetPort: 'proxy' }] } });
+  expect(found('NetworkPolicy')).toMatchObject({
+    spec: { ingress: [{ ports: [{ port: 'proxy' }] }, { ports: [{ port: 'health' }] }] },
+  });
+});
+
+interface Deployment extends KubeObject {
+  spec: { template: { spec: { containers: { name: string; env?: { name: string; value?: string }[] }[] } } };
+}

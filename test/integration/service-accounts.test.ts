@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { sourcesNamespace, verificationNamespace } from '../../src/api/names.ts';
 import type { Connection } from '../../src/kube/connection.ts';
 import { connect, createNamespace } from './environment.ts';
+import { eventually } from './eventually.ts';
 import { applyManifests, connectAs, serviceAccounts, systemNamespace } from './manifests.ts';
 
 // What the API server itself says that each service account of deploy/ may do, against the table of docs/threat-model.md.
@@ -14,7 +15,8 @@ let tenant: string;
 
 beforeAll(async () => {
   tenant = await createNamespace(client);
-  await applyManifests(client, 'operator-rbac.yaml', 'agent-rbac.yaml', 'sources/rbac.yaml', 'user-roles.yaml');
+  const files = ['operator-rbac.yaml', 'agent-rbac.yaml', 'sources/rbac.yaml', 'user-roles.yaml'];
+  await applyManifests(client, ...files, 'components/web/web-rbac.yaml');
 });
 afterAll(() => Promise.all(connections.map((it) => it.close())));
 
@@ -55,7 +57,7 @@ async function rightsIn(namespace: string, by: Connection): Promise<string[]> {
 /** The table as it has to be: first what an account may everywhere, then what it may in one namespace besides. */
 async function table(): Promise<string> {
   const lines = ['| service account | in namespace | resource | verbs |', '| --- | --- | --- | --- |'];
-  for (const account of ['monoroot-operator', 'monoroot-agent', 'default']) {
+  for (const account of ['monoroot-operator', 'monoroot-agent', 'monoroot-web', 'default']) {
     const by = await connectAs(inject('kubeconfig'), connection, account);
     connections.push(by);
     const everywhere = await rightsIn(tenant, by);
@@ -80,4 +82,22 @@ test('docs/threat-model.md has the rights that the API server grants to each ser
   const text = readFileSync(page, 'utf8');
   const start = text.indexOf('| service account | in namespace |');
   expect(text.slice(start, text.indexOf('\n\n', start) + 1)).toBe(await table());
+});
+
+test('the account of the page is refused every Secret and every write', async () => {
+  const by = await connectAs(inject('kubeconfig'), connection, 'monoroot-web');
+  connections.push(by);
+  const ask = (method: 'GET' | 'POST' | 'DELETE', path: string) =>
+    by.request({ method, path, ...(method === 'POST' && { body: '{}' }) });
+  const namespaces = [tenant, systemNamespace, sourcesNamespace, verificationNamespace];
+  for (const secrets of ['/api/v1/secrets', ...namespaces.map((it) => `/api/v1/namespaces/${it}/secrets`)]) {
+    await expect(ask('GET', secrets)).rejects.toMatchObject({ code: 403 });
+    await expect(ask('GET', `${secrets}?watch=true`)).rejects.toMatchObject({ code: 403 });
+  }
+  const containers = `/apis/monoroot.dev/v1alpha1/namespaces/${tenant}/hostedcontainers`;
+  // An API server that has just got a kind asks to be asked again.
+  await eventually(async () => expect(await ask('GET', containers)).toContain('HostedContainerList'));
+  await expect(ask('POST', containers)).rejects.toMatchObject({ code: 403 });
+  await expect(ask('DELETE', `${containers}/any`)).rejects.toMatchObject({ code: 403 });
+  await expect(ask('POST', `/api/v1/namespaces/${tenant}/pods`)).rejects.toMatchObject({ code: 403 });
 });

@@ -19,7 +19,7 @@ interface Image {
 }
 const images: Record<string, Image> = {
   monoroot: {
-    programs: ['operator', 'agent', 'mounts', 'inspect', 'digest', 'links', 'gates'],
+    programs: ['operator', 'agent', 'mounts', 'inspect', 'digest', 'links', 'gates', 'web'],
     has: ['node', 'libc6', 'libarchive-tools', 'zstd', 'zod', 'undici'],
   },
   'monoroot-builder': {

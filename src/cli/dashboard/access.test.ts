@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loopbackHosts, refusalOf } from './access.ts';
+import { loopbackHosts, refusalOf, serviceHosts } from './access.ts';
 import type { Asked } from './access.ts';
 
 const access = { hosts: loopbackHosts, token: 'key', ticket: 'once' };
@@ -75,4 +75,19 @@ test('data is for the page alone, not for other sites', () => {
 test('where others guard the way, the name decides alone', () => {
   expect(refusalOf(asked({ cookie: undefined }), { hosts: loopbackHosts }, 'monoroot-9080')).toBeUndefined();
   expect(refusalOf(asked({ host: 'evil.example' }), { hosts: loopbackHosts }, 'monoroot-9080')?.status).toBe(421);
+});
+
+test('in a cluster it is asked for under the names of its Service, those of a port-forward, and those that were set', () => {
+  const hosts = serviceHosts('monoroot-web', 'hosting', [' Fleet.Example.com', '']);
+  const answered = (host: string) => refusalOf(asked({ host, cookie: undefined }), { hosts }, 'x') === undefined;
+  for (const host of ['localhost:9080', 'monoroot-web:9080', 'monoroot-web.hosting.svc', 'fleet.example.com'])
+    expect(answered(host), host).toBe(true);
+  for (const host of [
+    'monoroot-web.other.svc',
+    'example.com',
+    '10.0.0.1:9080',
+    'monoroot-web.hosting.svc.evil.example',
+    '',
+  ])
+    expect(answered(host), host).toBe(false);
 });

@@ -34,6 +34,13 @@ export interface Refusal {
 /** The names under which a machine is asked by itself. */
 export const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]'];
 
+/** Those of a `kubectl port-forward`, the names of a Service as Pods spell them, and what else the page is asked for under. */
+export function serviceHosts(service: string, namespace: string, others: readonly string[]): string[] {
+  const own = [service, `${service}.${namespace}`, `${service}.${namespace}.svc`];
+  const more = others.map((it) => it.trim().toLowerCase()).filter((it) => it !== '');
+  return [...loopbackHosts, ...own, `${service}.${namespace}.svc.cluster.local`, ...more];
+}
+
 /** Why a request is not answered; undefined when it is. First hit wins. */
 export function refusalOf(asked: Asked, access: Access, cookieName: string): Refusal | undefined {
   return firstHit(rules, { asked, access, cookieName });
