@@ -5,7 +5,7 @@ import { notPermitted } from './permitted.ts';
 import type { AllowedCapabilities } from './permitted.ts';
 import { effectiveCommand } from './pod.ts';
 import { parseQuantity } from '../api/kubernetes/quantity.ts';
-import { effectiveWritable } from './volumes.ts';
+import { effectiveWritable, imageWritable } from './volumes.ts';
 import { firstHit } from '../runtime/rules.ts';
 
 type Rule = (container: HostedContainer, image: UsableImage, allowed: AllowedCapabilities) => string | undefined;
@@ -18,18 +18,21 @@ const hasCommand: Rule = (container, image) =>
     : `spec.command is empty and ${image.os}:${image.version} has no default command: set spec.command`;
 
 /** Overlays count against the memory limit: a limit below them lets the kernel kill the container for using its /tmp. */
-const overlaysFitMemory: Rule = (container, image) => {
+export function memoryProblem(
+  container: HostedContainer,
+  image: Pick<UsableImage, 'writable' | 'layout'>,
+): string | undefined {
   const limit = container.spec.resources?.limits?.memory;
   const bytes = limit === undefined ? undefined : parseQuantity(limit);
   if (bytes === undefined) return undefined;
-  const writable = effectiveWritable(container, image);
+  const writable = imageWritable(image, container.spec.writable);
   const sum = writable.reduce((total, w) => total + (parseQuantity(w.size) ?? 0), 0);
   return bytes > sum
     ? undefined
     : `spec.resources.limits.memory is ${limit ?? ''}, but the memory overlays may take ${Math.ceil(sum / 2 ** 20)}Mi (${writable
         .map((w) => `${w.path} ${w.size}`)
         .join(', ')}): raise the limit or lower spec.writable`;
-};
+}
 
 /** `launch` would find out too, but only after the Pod that runs now is gone. */
 const defaultsFitOverlays: Rule = (container, image) => overlayTooSmall(image, effectiveWritable(container, image));
@@ -59,7 +62,7 @@ export function overlayTooSmall(
 const largestOverlay = 200 * 2 ** 20;
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)}Mi`;
 
-const rules: readonly Rule[] = [isPermitted, hasCommand, overlaysFitMemory, defaultsFitOverlays];
+const rules: readonly Rule[] = [isPermitted, hasCommand, memoryProblem, defaultsFitOverlays];
 
 /** What only the operator can see to be wrong, because it needs the image; undefined when the container is fine. */
 export function invalidity(

@@ -1,57 +1,58 @@
-import { load } from 'js-yaml';
+import { CORE_SCHEMA, YAMLException, boolYaml11Tag, floatYaml11Tag, intYaml11Tag, loadAll, mergeTag } from 'js-yaml';
 import { CommandError } from '../command.ts';
+import { placesOf } from './places.ts';
+import type { Place } from './places.ts';
 
 /** One object of a file. */
 export interface Document {
   file: string;
   value: Record<string, unknown>;
-  /** Lines of the document, and which line of the file the first one is. */
-  lines: readonly string[];
-  firstLine: number;
+  /** Where in the file it is written. */
+  place: Place;
 }
 
-/** The objects of a file of YAML or JSON documents, without empty ones. Throws an error for users when it is no YAML. */
+/** As kubectl reads YAML: `yes` and `on` are true, and `0644` is octal. */
+const schema = CORE_SCHEMA.withTags(mergeTag, boolYaml11Tag, intYaml11Tag, floatYaml11Tag);
+
+/** The objects of a file of YAML or JSON documents, those of a List one by one; without empty documents. Throws an error for users when it is no YAML. */
 export function documentsOf(file: string, text: string): Document[] {
-  const documents: Document[] = [];
-  let lines: string[] = [];
-  let firstLine = 1;
-  const end = (next: number) => {
-    const value = parse(file, lines.join('\n'), firstLine);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      documents.push({ file, value: value as Record<string, unknown>, lines, firstLine });
-    }
-    lines = [];
-    firstLine = next;
-  };
-  for (const [index, line] of text.split('\n').entries()) {
-    if (/^---(\s|$)/.test(line)) end(index + 2);
-    else lines.push(line);
-  }
-  end(0);
-  return documents;
+  const [values, places] = parse(file, text);
+  return values.flatMap((value, i) => {
+    const place = places[i];
+    return isObject(value) && place ? objectsIn({ file, value, place }) : [];
+  });
 }
 
-function parse(file: string, text: string, firstLine: number): unknown {
+function parse(file: string, text: string): [unknown[], Place[]] {
   try {
-    return load(text);
+    return [loadAll(text, { schema }), placesOf(text)];
   } catch (error) {
-    const said = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw new CommandError(`${file}: the document that begins in line ${firstLine} is no YAML: ${said}`);
+    if (!(error instanceof YAMLException)) throw error;
+    const line = error.mark === undefined ? '' : `:${error.mark.line + 1}`;
+    throw new CommandError(`${file}${line}: the file is no YAML: ${error.reason}`);
   }
 }
+
+/** A List, as `kubectl get -o yaml` writes it, is its items. */
+function objectsIn({ file, value, place }: Document): Document[] {
+  const { kind, items } = value;
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [{ file, value, place }];
+  const below = place.children.get('items');
+  return items.flatMap((item: unknown, i) =>
+    isObject(item) ? [{ file, value: item, place: below?.children.get(i) ?? place }] : [],
+  );
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The line of the file where a field is, or the nearest one above it that is written there. */
-export function lineOf(
-  { lines, firstLine }: Pick<Document, 'lines' | 'firstLine'>,
-  path: readonly (string | number)[],
-): number {
-  let at = 0;
+export function lineOf({ place }: Pick<Document, 'place'>, path: readonly (string | number)[]): number {
+  let at = place;
   for (const part of path) {
-    if (typeof part === 'number') continue;
-    const key = new RegExp(`^[\\s{,-]*(?:.*[{,]\\s*)?["']?${part.replaceAll(/[.*+?^$()[\]{}|\\]/g, '\\$&')}["']?\\s*:`);
-    const found = lines.findIndex((line, index) => index >= at && key.test(line));
-    if (found < 0) break;
-    at = found;
+    const next = at.children.get(part);
+    if (!next) break;
+    at = next;
   }
-  return firstLine + at;
+  return at.line;
 }

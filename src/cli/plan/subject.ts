@@ -59,13 +59,13 @@ export function readFromFile(documents: readonly Document[], name: string | unde
 }
 
 /** An object of a file with its defaults, as the API server would store it. */
-function parsed({ file, value, firstLine }: Document, { kind, spec }: KindDefinition): KindObject<unknown, unknown> {
+function parsed({ file, value, place }: Document, { kind, spec }: KindDefinition): KindObject<unknown, unknown> {
   const { metadata } = value as { metadata?: { name?: string } };
   const result = spec.safeParse(value['spec']);
   if (!result.success) {
     const [issue] = result.error.issues;
     throw new CommandError(
-      `${file}: the ${kind} that begins in line ${firstLine} is not valid: spec.${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}; kubectl monoroot lint ${file} tells all`,
+      `${file}: the ${kind} that begins in line ${place.line} is not valid: spec.${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}; kubectl monoroot lint ${file} tells all`,
     );
   }
   return { apiVersion, kind, metadata: { name: '', ...metadata }, spec: result.data };

@@ -1,4 +1,6 @@
 import { expect } from 'vitest';
+import { kinds } from '../../../src/api/kinds.ts';
+import { problemsOf } from '../../../src/cli/lint/schema.ts';
 import { ApiError } from '../../../src/kube/client.ts';
 import type { Client, NewObject } from '../../../src/kube/client.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
@@ -9,15 +11,33 @@ export const http = { url: 'https://example.org/os.tar.zst', sha256: digits };
 
 /** Sends objects of one kind as a user writes them: without the defaults, and also what the types would not allow. */
 export function attemptsOf<T extends KubeObject>(client: Client, resource: Resource<T>, namespace?: string) {
-  const send = (name: string, spec: object, dryRun: boolean) => {
+  const send = async (name: string, spec: object, dryRun: boolean) => {
     const metadata = { name, ...(namespace !== undefined && { namespace }) };
-    return client.create(resource, { metadata, spec } as unknown as NewObject<T>, { dryRun });
+    const object = { metadata, spec };
+    const problems = lintOf(resource.kind, object);
+    try {
+      const made = await client.create(resource, object as unknown as NewObject<T>, { dryRun });
+      expect(problems, 'lint says no, and the API server yes').toEqual([]);
+      return made;
+    } catch (error) {
+      if (error instanceof ApiError && [400, 422].includes(error.code))
+        expect(problems, `lint says yes, and the API server: ${error.message}`).not.toEqual([]);
+      throw error;
+    }
   };
   return {
     /** What the API server makes of it; nothing is stored. */
     dryRun: (name: string, spec: object) => send(name, spec, true),
     create: (name: string, spec: object) => send(name, spec, false),
   };
+}
+
+/** What `kubectl monoroot lint` finds in the same object, as it is sent: it knows the rules of the API server, and no API server. */
+function lintOf(kind: string, object: object): string[] {
+  const definition = kinds.find((it) => it.kind === kind);
+  if (!definition) throw new Error(`There is no kind ${kind}`);
+  const sent = JSON.parse(JSON.stringify(object)) as Record<string, unknown>;
+  return problemsOf(definition, sent).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
 /** What the API server says to it; fails when it takes it. */
