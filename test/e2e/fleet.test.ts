@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startRegistry, stopRegistry } from '../../hack/lib/registry/registry.ts';
 import type { Registry } from '../../hack/lib/registry/registry.ts';
@@ -6,6 +8,8 @@ import { annotations } from '../../src/api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
 import { findCondition } from '../../src/runtime/conditions.ts';
 import { dashboards } from '../../hack/lib/dashboards/dashboards.ts';
+import { pictureOf, seriesName } from '../../hack/lib/dashboards/picture.ts';
+import type { Dashboard, Series } from '../../hack/lib/dashboards/picture.ts';
 import { serveFiles } from './lib/files.ts';
 import type { Archive } from './lib/files.ts';
 import { spread } from './lib/images.ts';
@@ -27,6 +31,9 @@ const named = (version: string) => ({ name: `${os}.${version}` });
 const followers = Array.from({ length: 20 }, (_, i) => `follower-${String(i + 1).padStart(2, '0')}`);
 const maxUnavailable = 5;
 const credentials = { username: 'builder', password: 'right' };
+/** Where the dashboards are drawn for the docs: docs/pictures. Unset: nowhere. */
+const pictures = process.env['MONOROOT_PICTURES'];
+const began = Date.now();
 let registry: Registry;
 let prometheus: Prometheus;
 let base: Archive;
@@ -180,17 +187,27 @@ const mayBeEmpty = [
 
 test('the panels of the dashboards have series', async () => {
   const empty: string[] = [];
-  for (const text of dashboards().values()) {
-    const { panels } = JSON.parse(text) as { panels: { title: string; targets: { expr: string }[] }[] };
-    for (const { title, targets } of panels) {
-      for (const { expr } of targets) {
-        const asked = expr
-          .replaceAll(/\$(os|node)\b/g, '.*')
-          .replaceAll('$distribution', named(bad).name)
-          .replaceAll('$__rate_interval', '10m');
-        if ((await prometheus.query(asked)).length === 0) empty.push(title);
+  for (const [file, text] of dashboards()) {
+    const dashboard = JSON.parse(text) as Dashboard;
+    const drawn = new Map<string, Series[]>();
+    for (const { title, targets } of dashboard.panels) {
+      for (const { expr, legendFormat } of targets) {
+        const asked = expr.replaceAll(/\$(os|node)\b/g, '.*').replaceAll('$distribution', named(bad).name);
+        if ((await prometheus.query(asked.replaceAll('$__rate_interval', '10m'))).length === 0) empty.push(title);
+        if (pictures === undefined) continue;
+        const found = await prometheus.queryRange(asked.replaceAll('$__rate_interval', '30s'), began);
+        const series = found.map(({ metric, values }) => ({
+          name: seriesName(legendFormat, metric),
+          points: values.map(([time, value]): [number, number] => [time, Number(value)]),
+        }));
+        drawn.set(title, [...(drawn.get(title) ?? []), ...series]);
       }
     }
+    if (pictures !== undefined)
+      writeFileSync(
+        join(pictures, `grafana-${file.replace('.json', '.svg')}`),
+        pictureOf(dashboard, (it) => drawn.get(it) ?? []),
+      );
   }
   expect(empty.filter((title) => !mayBeEmpty.includes(title))).toEqual([]);
 });

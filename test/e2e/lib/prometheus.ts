@@ -15,6 +15,11 @@ const root = join(import.meta.dirname, '../../..');
 export interface Prometheus {
   /** The series that an expression gives now: their labels, and values as Prometheus writes them. */
   query: (expr: string) => Promise<{ metric: Record<string, string>; value: [number, string] }[]>;
+  /** The same over the time from `since`, in milliseconds since 1970, until now: values that are no numbers are left out. */
+  queryRange: (
+    expr: string,
+    since: number,
+  ) => Promise<{ metric: Record<string, string>; values: [number, string][] }[]>;
   /** Labels of the alerts of that name which fire. */
   firing: (alert: string) => Promise<Record<string, string>[]>;
   stop: () => void;
@@ -80,6 +85,18 @@ export async function startPrometheus(): Promise<Prometheus> {
   const query: Prometheus['query'] = async (expr) =>
     ((await ask(`query?query=${encodeURIComponent(expr)}`)) as { result: Awaited<ReturnType<Prometheus['query']>> })
       .result;
+  const queryRange: Prometheus['queryRange'] = async (expr, since) => {
+    const [start, end] = [since, Date.now()].map((it) => Math.round(it / 1000));
+    const step = Math.max(2, Math.round(((end ?? 0) - (start ?? 0)) / 120));
+    const range = `start=${start}&end=${end}&step=${step}`;
+    const { result } = (await ask(`query_range?query=${encodeURIComponent(expr)}&${range}`)) as {
+      result: Awaited<ReturnType<Prometheus['queryRange']>>;
+    };
+    return result.map(({ metric, values }) => ({
+      metric,
+      values: values.filter(([, value]) => Number.isFinite(Number(value))),
+    }));
+  };
   const firing: Prometheus['firing'] = async (alert) =>
     ((await ask('alerts')) as { alerts: { state: string; labels: Record<string, string> }[] }).alerts
       .filter(({ state, labels }) => state === 'firing' && labels['alertname'] === alert)
@@ -108,7 +125,7 @@ export async function startPrometheus(): Promise<Prometheus> {
     stop();
     throw error;
   });
-  return { query, firing, stop };
+  return { query, queryRange, firing, stop };
 }
 
 /** The API server of the tests' kubeconfig, and the files of its authority and of the client. */
