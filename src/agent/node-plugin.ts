@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
+import type { PluginStatus } from '../api/nodestore.ts';
 
 /**
  * Whether the node plugin of direct mounts answers: it holds a connection to this socket for as long as it is registered with the
@@ -9,16 +10,27 @@ import { dirname } from 'node:path';
  */
 export interface NodePlugin {
   /** `before`: what was reported last. A plugin that starts again, or an agent that does, changes no node for some seconds. */
-  answers: (before: boolean) => boolean;
+  answers: (before: PluginStatus) => PluginStatus;
   close: () => Promise<void>;
 }
 
 export const graceMilliseconds = 10_000;
 
+interface Clocks {
+  /** Milliseconds that nothing sets back. */
+  monotonic: () => number;
+  now: () => Date;
+}
+
 /** Listens. `changed` is called when another answer is due. */
-export async function listenForPlugin(path: string, changed: () => void, now: () => number): Promise<NodePlugin> {
+export async function listenForPlugin(
+  path: string,
+  changed: () => void,
+  { monotonic, now }: Clocks,
+): Promise<NodePlugin> {
   const connections = new Set<Socket>();
-  let lost = now();
+  let since = now();
+  let lost = monotonic();
   let timer: NodeJS.Timeout | undefined;
   const later = () => {
     clearTimeout(timer);
@@ -26,13 +38,14 @@ export async function listenForPlugin(path: string, changed: () => void, now: ()
   };
   const server = createServer((connection) => {
     connections.add(connection);
+    since = now();
     changed();
     connection.resume();
     // What went wrong does not matter, only that it is over.
     connection.on('error', () => undefined);
     connection.once('close', () => {
       connections.delete(connection);
-      lost = now();
+      lost = monotonic();
       later();
     });
   });
@@ -43,7 +56,10 @@ export async function listenForPlugin(path: string, changed: () => void, now: ()
   });
   later();
   return {
-    answers: (before) => connections.size > 0 || (before && now() - lost < graceMilliseconds),
+    answers: (before) => {
+      if (connections.size > 0) return { directMounts: true, directMountsTime: since.toISOString() };
+      return before.directMounts && monotonic() - lost < graceMilliseconds ? before : {};
+    },
     close: async () => {
       clearTimeout(timer);
       for (const connection of connections) connection.destroy();

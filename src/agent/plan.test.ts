@@ -37,7 +37,7 @@ function plan(o: Partial<Observed>) {
     intervals: { seconds: 0, contentSeconds: 0 },
     startTime: time,
     leftovers: [],
-    directMounts: false,
+    plugin: {},
     now,
     ...o,
   };

@@ -1,4 +1,4 @@
-import type { NodeStore, NodeStoreStatus } from '../api/nodestore.ts';
+import type { NodeStore, NodeStoreStatus, PluginStatus } from '../api/nodestore.ts';
 import { imageName } from '../api/images.ts';
 import type { Plan as PlanOf } from '../runtime/plan.ts';
 import { isShort } from '../image/disk/space.ts';
@@ -24,8 +24,8 @@ export interface Observed
   usedBytes: number;
   /** What agents died of when they deleted it. */
   leftovers: readonly WaitingLeftover[];
-  /** The node plugin of direct mounts answers. */
-  directMounts: boolean;
+  /** The node plugin of direct mounts. */
+  plugin: PluginStatus;
   now: Date;
 }
 
@@ -65,7 +65,7 @@ export function planAgent(o: Observed): Plan {
       images: images.images,
       store: storeSpace(o.before?.store, o.usedBytes, o.space),
       leftovers,
-      directMounts: o.directMounts,
+      plugin: o.plugin,
       now,
     }),
     events: [],

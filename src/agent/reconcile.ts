@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { NodeStore, NodeStoreStatus } from '../api/nodestore.ts';
+import type { NodeStore, NodeStoreStatus, PluginStatus } from '../api/nodestore.ts';
 import { imageName } from '../api/images.ts';
 import type { Reconcile } from '../runtime/controller.ts';
 import { ApiError } from '../runtime/errors.ts';
@@ -45,8 +45,8 @@ export interface AgentPorts extends RemovalPorts {
   verifyIntervals: VerifyIntervals;
   /** What all images take on disk. */
   usedBytes: (signal: AbortSignal) => Promise<number>;
-  /** Whether the node plugin answers; `before` is what was reported last. */
-  directMounts?: (before: boolean) => boolean;
+  /** What is to be reported of the node plugin; `before` is what was reported last. */
+  plugin?: (before: PluginStatus) => PluginStatus;
   /** Throws when the store is no longer where it was, so that nothing may be done with it. */
   checkPlace: () => Promise<void>;
   /** Asks for another run of `reconcile`. */
@@ -142,7 +142,7 @@ export function createAgent(ports: AgentPorts): Agent {
       usedBytes: used.of(store.images),
       startTime,
       leftovers,
-      directMounts: ports.directMounts?.(before?.directMounts ?? false) ?? false,
+      plugin: ports.plugin?.(before ?? {}) ?? {},
       now: ports.now(),
     };
   }

@@ -109,10 +109,15 @@ const status = z.object({
     .boolean()
     .optional()
     .describe('true: the node plugin of this node answers, so that containers here can have direct mounts.'),
+  directMountsTime: time
+    .optional()
+    .describe('Since when it answers, by the clock of the node: a container that was made before had no mounts.'),
 });
 
 export type NodeStoreSpec = z.output<typeof spec>;
 export type NodeStoreStatus = z.output<typeof status>;
+/** What the agent reports of the node plugin; empty when that does not answer. */
+export type PluginStatus = Pick<NodeStoreStatus, 'directMounts' | 'directMountsTime'>;
 export type DesiredImage = z.output<typeof desiredImage>;
 export type StoredImage = z.output<typeof stored>;
 export type NodeStore = KindObject<NodeStoreSpec, NodeStoreStatus>;

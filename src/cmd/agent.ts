@@ -122,7 +122,10 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
       contentSeconds: seconds(env.DEEP_VERIFY_INTERVAL_SECONDS, 86_400),
     },
     usedBytes: (usedSignal) => readUsedBytes(paths, usedSignal, ensure),
-    directMounts: (before) => nodePlugin?.answers(before) ?? before,
+    plugin: ({ directMounts, directMountsTime }) => {
+      const before = { directMounts, directMountsTime };
+      return nodePlugin?.answers(before) ?? before;
+    },
     enqueue: () => controller.enqueue(nodeName),
     random: Math.random,
     // For lines from outside of a run, for instance of a fetch in the background.
@@ -146,11 +149,10 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   const work = async (workSignal: AbortSignal) => {
     locked = true;
     place = await prepareStore(paths);
-    nodePlugin = await listenForPlugin(
-      join(paths.root, 'run/mounts.sock'),
-      () => controller.enqueue(nodeName),
+    nodePlugin = await listenForPlugin(join(paths.root, 'run/mounts.sock'), () => controller.enqueue(nodeName), {
       monotonic,
-    );
+      now: () => new Date(),
+    });
     await controller.run(AbortSignal.any([workSignal, moved.signal])).finally(async () => {
       await nodePlugin?.close();
       await agent.stop();

@@ -11,6 +11,7 @@ import type { Program } from './program.ts';
 async function main({ env, logger, signal }: Program): Promise<void> {
   const trees = readTrees(env.STORE ?? storeRoot);
   const bundles = env.BUNDLES ?? '/run/containerd/io.containerd.runtime.v2.task/k8s.io';
+  let registrations = 0;
   let isRegistered = false;
   await runTasks({
     signal,
@@ -23,7 +24,10 @@ async function main({ env, logger, signal }: Program): Promise<void> {
           runPlugin({
             socket: env.NRI_SOCKET ?? '/run/nri/nri.sock',
             adjust: (seen) => adjust(seen, trees, { bundles }),
-            registered: (is) => (isRegistered = is),
+            registered: (is) => {
+              isRegistered = is;
+              if (is) registrations += 1;
+            },
             logger,
             signal: s,
           }),
@@ -31,7 +35,12 @@ async function main({ env, logger, signal }: Program): Promise<void> {
       {
         name: 'presence',
         run: (s) =>
-          holdPresence(env.AGENT_SOCKET ?? '/var/lib/monoroot/run/mounts.sock', () => isRegistered, logger, s),
+          holdPresence(
+            env.AGENT_SOCKET ?? '/var/lib/monoroot/run/mounts.sock',
+            () => (isRegistered ? registrations : undefined),
+            logger,
+            s,
+          ),
       },
     ],
   });

@@ -8,8 +8,8 @@ import { truncate } from '../runtime/text.ts';
 const messageLimit = 1000;
 /** Pods that end further apart than this are not one row. */
 const forgetSeconds = 600;
-/** The same of Pods that somebody deleted: who restarts a container every few minutes is not kept waiting. */
-const forgetDeletionSeconds = 120;
+/** The same of Pods that end within seconds, or not at all: who restarts a container every few minutes is not kept waiting. */
+const forgetBriefSeconds = 120;
 
 /** The pauses, in seconds: the first one, doubled with each further Pod, and the longest. */
 export const pauses = {
@@ -24,8 +24,8 @@ export interface Ending {
   message: string;
   /** The Pod has ended: the first of a row is replaced at once. */
   ended: boolean;
-  /** Somebody else deleted it. */
-  deleted?: boolean;
+  /** Pods that end for this reason do so within seconds of their start. */
+  brief?: boolean;
   pause: { first: number; most: number };
   now: Date;
 }
@@ -38,7 +38,7 @@ export function interrupt(
   const { pod, now } = ending;
   const podUID = pod.metadata.uid ?? '';
   if (before?.podUID === podUID) return before;
-  const forget = ending.deleted ? forgetDeletionSeconds : forgetSeconds;
+  const forget = ending.brief ? forgetBriefSeconds : forgetSeconds;
   const isRow = before && now.getTime() - Date.parse(before.retryTime) < forget * 1000;
   const count = isRow ? before.count + 1 : 1;
   const doublings = ending.ended ? count - 2 : count - 1;
@@ -61,7 +61,7 @@ export const interruptByDeletion = (
   before: Interruption | undefined,
   { pod, message, now }: { pod: Pick<KubeObject, 'metadata'>; message: string; now: Date },
 ): Interruption =>
-  interrupt(before, { pod, reason: deletedByHand, message, ended: true, deleted: true, pause: pauses.down, now });
+  interrupt(before, { pod, reason: deletedByHand, message, ended: true, brief: true, pause: pauses.down, now });
 
 /** Seconds until the next Pod may be made; 0 when it may, or when an operator whose clock was wrong has written that time. */
 export function pauseSeconds(interruption: Interruption | undefined, now: Date): number {

@@ -6,26 +6,32 @@ import { sleep } from '../runtime/time.ts';
 
 const pauseMilliseconds = 1000;
 
-/** Holds a connection to the agent for as long as `registered` says so, until the signal aborts. */
+/** Holds a connection to the agent for as long as `registration` gives the same number, one for each registration, until the signal aborts. */
 export async function holdPresence(
   socket: string,
-  registered: () => boolean,
+  registration: () => number | undefined,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    if (registered()) await hold(socket, registered, logger, signal);
+    if (registration() !== undefined) await hold(socket, registration, logger, signal);
     await sleep(pauseMilliseconds, signal);
   }
 }
 
-/** One connection. Resolves when the agent closes it, or when the plugin is registered no longer. */
-function hold(socket: string, registered: () => boolean, logger: Logger, signal: AbortSignal): Promise<void> {
+/** One connection. Resolves when the agent closes it, or when the plugin is registered no longer, or again: the agent reports since when. */
+function hold(
+  socket: string,
+  registration: () => number | undefined,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     const connection = connect(socket);
+    const held = registration();
     const stop = () => connection.destroy();
     const timer = setInterval(() => {
-      if (!registered()) stop();
+      if (registration() !== held) stop();
     }, pauseMilliseconds);
     signal.addEventListener('abort', stop, { once: true });
     // The agent has nothing to say.

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { nodeStores } from '../../src/kube/kinds.ts';
 import { nodes } from '../../src/kube/resources.ts';
-import { systemNamespace } from '../../src/api/names.ts';
+import { apiVersion, systemNamespace } from '../../src/api/names.ts';
 import { serveFiles, tinyArchive } from './lib/files.ts';
 import {
   applyContainer,
   distribute,
   distributed,
+  hostedContainers,
   inside,
   messageOf,
   page,
@@ -16,7 +18,7 @@ import {
   untilContainer,
   upToDate,
 } from './lib/objects.ts';
-import { has, kubectl, namespace } from './lib/system.ts';
+import { fieldManager, hack, has, kubectl, namespace, until } from './lib/system.ts';
 
 /** Direct mounts, as an administrator chooses them: with the component installed, and without it. The tests build on each other. */
 
@@ -25,6 +27,11 @@ const image = 'tiny:direct1';
 const here = { name, namespace };
 const component = join(import.meta.dirname, '../../deploy/components/direct-mounts/direct-mounts.yaml');
 const daemonSet = 'daemonset/monoroot-mounts';
+const agents = 'daemonset/monoroot-agent';
+const inSystem = ['-n', systemNamespace];
+const baseline = { name, namespace: `${namespace}-baseline` };
+/** Where the container runs: a node without the web server, so that it can lose its power. */
+let node = '';
 
 const labelled = async () => {
   const all = await kubectl.list(nodes, { labelSelector: 'monoroot.dev/direct-mounts=true' });
@@ -36,20 +43,34 @@ const install = () => kubectl.run(['apply', '--server-side', '--force-conflicts'
 const uninstall = () =>
   kubectl.run(['delete', '--ignore-not-found', '--cascade=foreground', '--timeout=60s', '-f', component]);
 
+const podOf = () => kubectl.get(pods, here);
+const labelOf = async () => (await kubectl.get(nodes, { name: node }))?.metadata.labels?.['monoroot.dev/direct-mounts'];
+const answersSince = async () => (await kubectl.get(nodeStores, { name: node }))?.status?.directMountsTime ?? '';
+const restarts = (count: number) =>
+  expect
+    .poll(async () => (await podOf())?.status?.containerStatuses?.[0]?.restartCount ?? 0, { timeout: 90_000 })
+    .toBeGreaterThanOrEqual(count);
+const onNode = (...command: string[]) => hack('cluster', 'node', 'exec', node, ...command);
+
 beforeAll(async () => {
   await serveFiles();
+  const [server] = await kubectl.list(pods, { namespace, labelSelector: 'app=files' });
+  const names = (await kubectl.list(nodes)).map(({ metadata }) => metadata.name);
+  node = names.find((it) => it !== server?.spec.nodeName) ?? '';
   await uninstall();
   await distribute(image, await tinyArchive('direct1'));
   await distributed(image);
 });
 afterAll(async () => {
+  await kubectl.run(['delete', 'namespace', baseline.namespace, '--ignore-not-found', '--timeout=60s']);
   await remove({ containers: [name], images: [image] });
   await uninstall();
 });
 
 test('without the node plugin a container that asks for direct mounts waits, and says for what', async () => {
   await nodesWithPlugin(0);
-  await applyContainer(name, { image, mounts: 'Direct' });
+  const podTemplate = { terminationGracePeriodSeconds: 5, nodeSelector: { 'kubernetes.io/hostname': node } };
+  await applyContainer(name, { image, mounts: 'Direct', podTemplate });
   const waiting = await untilContainer(name, 'waits for the plugin', (c) => has(c, 'Ready', 'False/PodPending'));
   expect(messageOf(waiting, 'Ready')).toContain('install deploy/components/direct-mounts');
 });
@@ -70,6 +91,36 @@ test('with it the Pod has no volumes, and the container its image, in memory ove
   expect(await inside(name, 'touch /etc/new && ls /etc/new')).toBe('/etc/new');
 });
 
+test('a namespace with Pod Security baseline is enough', async () => {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'baseline' };
+  const metadata = { name: baseline.namespace, labels };
+  await kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata }], fieldManager);
+  const spec = { image, mounts: 'Direct', upgrade: { minReadySeconds: 1 } };
+  await kubectl.apply([{ apiVersion, kind: 'HostedContainer', metadata: baseline, spec }], fieldManager);
+  await until(hostedContainers, baseline, 'runs', (c) => has(c, 'Ready', 'True/Running'));
+  expect((await kubectl.shell(baseline, 'cat /usr/share/monoroot/version')).stdout.trim()).toBe(image);
+});
+
+test('a containerd and agents that start again disturb nothing, and what starts after them has its mounts', async () => {
+  const before = await podOf();
+  const count = before?.status?.containerStatuses?.[0]?.restartCount ?? 0;
+  const since = await answersSince();
+  await onNode('kill', '-9', ...(await onNode('pidof', 'containerd')).trim().split(' '));
+  await expect.poll(answersSince, { timeout: 60_000 }).not.toBe(since);
+  const again = await answersSince();
+  await kubectl.run([...inSystem, 'rollout', 'restart', agents]);
+  await kubectl.run([...inSystem, 'rollout', 'status', agents, '--timeout=120s']);
+  await expect.poll(answersSince, { timeout: 60_000 }).not.toBe(again);
+  const after = await podOf();
+  expect(after?.metadata.uid).toBe(before?.metadata.uid);
+  expect(after?.status?.containerStatuses?.[0]?.restartCount).toBe(count);
+  expect(await page(name)).toContain(image);
+  await kubectl.exec(here, ['kill', '1']);
+  await restarts(count + 1);
+  await upToDate(name, image);
+  expect(await inside(name, 'grep -c "^overlay /etc" /proc/self/mounts')).toBe('1');
+});
+
 test('while the plugin is away nothing starts without its mounts, and once it is back the container serves', async () => {
   await uninstall();
   await kubectl.exec(here, ['kill', '1']);
@@ -79,6 +130,47 @@ test('while the plugin is away nothing starts without its mounts, and once it is
   await upToDate(name, image);
   expect(await inside(name, 'test -e /etc/new || echo fresh')).toBe('fresh');
 });
+
+test(
+  'a node that boots without agent and plugin: the container waits in one Pod, and serves once they are there',
+  { timeout: 300_000 },
+  async () => {
+    const nowhere = (value: string | null) =>
+      kubectl.run([
+        ...inSystem,
+        'patch',
+        agents,
+        '--type=merge',
+        '-p',
+        JSON.stringify({ spec: { template: { spec: { nodeSelector: { 'e2e.monoroot.dev/nowhere': value } } } } }),
+      ]);
+    onTestFinished(async () => {
+      await nowhere(null);
+      await hack('cluster', 'node', 'start', node);
+      await kubectl.run([...inSystem, 'rollout', 'status', agents, '--timeout=120s']);
+    });
+    const uid = (await podOf())?.metadata.uid;
+    const agentsOfNode = async () =>
+      (await kubectl.list(pods, { namespace: systemNamespace, labelSelector: 'app.kubernetes.io/component=agent' }))
+        .length;
+    await nowhere('true');
+    await expect.poll(agentsOfNode, { timeout: 60_000 }).toBe(0);
+    await uninstall();
+    await hack('cluster', 'node', 'stop', node);
+    await hack('cluster', 'node', 'start', node);
+    await untilContainer(name, 'waits for its mounts', (c) => has(c, 'Ready', 'False/NoMounts'), 120);
+    // No agent says so, but the container does.
+    await expect.poll(labelOf, { timeout: 60_000 }).toBeUndefined();
+    const count = (await podOf())?.status?.containerStatuses?.[0]?.restartCount ?? 0;
+    await restarts(count + 2);
+    expect((await podOf())?.metadata.uid).toBe(uid);
+    expect(await labelOf()).toBeUndefined();
+    await install();
+    await nowhere(null);
+    await upToDate(name, image);
+    expect(await page(name)).toContain(image);
+  },
+);
 
 test('the other mode takes one restart', async () => {
   await patchContainer(name, { mounts: 'HostPath' });

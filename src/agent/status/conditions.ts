@@ -1,4 +1,4 @@
-import type { NodeStoreStatus, StoredImage } from '../../api/nodestore.ts';
+import type { NodeStoreStatus, StoredImage, PluginStatus } from '../../api/nodestore.ts';
 import { above, stateConditions } from '../../runtime/condition-table.ts';
 import type { ConditionRow, Finding, Stated } from '../../runtime/condition-table.ts';
 import { setConditions } from '../../runtime/conditions.ts';
@@ -21,7 +21,7 @@ export interface StatusInput {
   /** What agents died of when they deleted it. */
   leftovers?: readonly Leftover[];
   /** The node plugin answers. */
-  directMounts?: boolean | undefined;
+  plugin?: PluginStatus | undefined;
   now: Date;
 }
 
@@ -43,7 +43,7 @@ export function nodeStoreStatus(input: StatusInput): NodeStoreStatus {
     images: fittingImages(input.images, input.desired).images,
     counts: countsOf(input),
     store: input.store,
-    ...(input.directMounts && { directMounts: true }),
+    ...input.plugin,
   };
 }
 

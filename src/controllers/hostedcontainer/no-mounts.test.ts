@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { node } from '../../../test/fixtures/builders.ts';
+import { node, osImage } from '../../../test/fixtures/builders.ts';
+import { World } from '../../../test/fixtures/world.ts';
 import type { ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
 import { followAttempt } from './attempt.ts';
 import { exits, withoutMounts } from './outcome.ts';
@@ -44,6 +45,13 @@ describe('a container that was made while the node plugin was away', () => {
     expect(withoutMounts(of, [isThere ? withPlugin : base])).toBe(expected);
   });
 
+  test('waits when it was made after the time since which the plugin is said to answer', () => {
+    const lastState = { terminated: { ...terminated, finishedAt: '2026-01-01T12:00:30Z' } };
+    const of = pod({ restartCount: 9, lastState, state: backOff });
+    expect(withoutMounts(of, [withPlugin], '2026-01-01T12:00:29.900Z')).toBe('Wait');
+    expect(withoutMounts(of, [withPlugin], '2026-01-01T12:00:30.100Z')).toBe('Replace');
+  });
+
   test('has neither exited nor run, as far as an attempt goes; its exits after that count', () => {
     const view = { fingerprint: 'f', nodeAnswers: true, now };
     const waiting = pod({ restartCount: 3, lastState: { terminated }, state: backOff });
@@ -54,5 +62,27 @@ describe('a container that was made while the node plugin was away', () => {
     const after = pod({ restartCount: 4, lastState: { terminated: own }, state: { terminated: own } });
     expect(exits(after) - exits(waiting)).toBe(2);
     expect(followAttempt(before, { ...view, pod: after }).exits).toBe(2);
+  });
+
+  test('is not replaced every few seconds, when the plugin registers and never answers', () => {
+    const w = new World({ image: 'os:v1', mounts: 'Direct' });
+    const digest = `@sha256:${'a'.repeat(64)}`;
+    w.scaffolds = { merged: `scaffold-merged${digest}`, split: `scaffold-split${digest}` };
+    w.images.set('os:v1', osImage('os:v1'));
+    const it = node('node-1', ['os:v1']);
+    w.nodes = [{ ...it, metadata: { ...it.metadata, labels: { ...it.metadata.labels, ...labels } } }];
+    w.pass(15);
+    expect(w.condition('Ready')).toBe('True/Running');
+    const created = () => w.actions.filter(({ type }) => type === 'CreatePod').length;
+    w.behaviours.set('os:v1', 'no-mounts');
+    w.pass(5);
+    expect(created()).toBeGreaterThan(1);
+    const before = created();
+    w.pass(1200);
+    expect(created() - before).toBeLessThan(12);
+    expect(w.condition('Stalled')).toBe('False/NotStalled');
+    w.behaviours.clear();
+    w.pass(330);
+    expect(w.condition('Ready')).toBe('True/Running');
   });
 });

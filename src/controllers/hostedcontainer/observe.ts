@@ -24,11 +24,13 @@ export async function observe(
   const { namespace = '', name } = container.metadata;
   const now = new Date();
   const cached = caches.pods.store.get(`${namespace}/${name}`);
+  // Before a Pod is made, the API server itself is asked: the cache may lag, and it knows no Pods of others.
+  const pod = cached ?? (await client.get(pods, { namespace, name }, { signal }));
   return {
     container,
     ...settings,
-    // Before a Pod is made, the API server itself is asked: the cache may lag, and it knows no Pods of others.
-    pod: cached ?? (await client.get(pods, { namespace, name }, { signal })),
+    pod,
+    directMountsTime: caches.stores.store.get(pod?.spec.nodeName ?? '')?.status?.directMountsTime,
     claim: caches.claims.store.get(`${namespace}/${templateClaimName(container)}`),
     nodes: caches.nodes.store.list(),
     catalog: catalogOf(caches, now),

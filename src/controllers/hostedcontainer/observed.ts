@@ -71,6 +71,8 @@ export interface Observed {
   /** The Pod of that name, whoever owns it. */
   pod: Pod | undefined;
   nodes: readonly Node[];
+  /** Since when the node plugin of the Pod's node answers, as its agent reported. */
+  directMountsTime?: string | undefined;
   scaffolds: Scaffolds;
   /** Those that the cluster allows besides the usual ones. */
   allowedCapabilities?: AllowedCapabilities | undefined;

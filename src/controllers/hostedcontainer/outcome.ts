@@ -70,6 +70,13 @@ export const hadNoMounts = (pod: Pod | undefined): boolean => {
   return isDirect && exitCode === launchExitCode && message.startsWith('monoroot: NoMounts: ');
 };
 
+/**
+ * It was made without its mounts since the node plugin is said to answer: the plugin is away, and so is the agent that would report it.
+ * Both times are by the clock of the node. That of a Pod has no fraction of a second: in doubt the container was made before.
+ */
+export const contradictsPlugin = (pod: Pod, since: string | undefined): boolean =>
+  since !== undefined && hadNoMounts(pod) && Date.parse(lastExit(pod)?.finishedAt ?? '') > Date.parse(since);
+
 /** From this restart on the kubelet waits for longer than a container should wait for a plugin that answers. */
 const longBackOff = 2;
 
@@ -77,11 +84,13 @@ const longBackOff = 2;
  * The container waits for the node plugin. `Replace`: the plugin is there again, and the kubelet would wait longer and longer
  * until it tries again; its first tries come soon enough.
  */
-export function withoutMounts(pod: Pod, nodes: readonly Node[]): 'Wait' | 'Replace' | undefined {
+export function withoutMounts(pod: Pod, nodes: readonly Node[], since?: string): 'Wait' | 'Replace' | undefined {
   const status = mainStatus(pod);
   if (podEnd(pod) || status?.state?.running !== undefined || !hadNoMounts(pod)) return undefined;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
-  const isThere = node?.metadata.labels?.[labels.directMounts] === 'true' && nodeAnswers(pod, nodes);
+  const isSaid = node?.metadata.labels?.[labels.directMounts] === 'true' && nodeAnswers(pod, nodes);
+  // The label goes only after the container has shown it.
+  const isThere = isSaid && !contradictsPlugin(pod, since);
   return isThere && (status?.restartCount ?? 0) >= longBackOff ? 'Replace' : 'Wait';
 }
 

@@ -25,5 +25,5 @@ export function countDeletion(o: Observed, target: Target, status: HostedContain
 
 function endOf(pod: Pod): End {
   const { reason = deletedByHand, message = 'Somebody deleted it' } = (pod.status && disruptionOf(pod.status)) ?? {};
-  return { pod, reason, message, deleted: true };
+  return { pod, reason, message, brief: true };
 }

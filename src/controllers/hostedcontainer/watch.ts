@@ -66,11 +66,12 @@ const mountsSeconds = 5;
 /** The right Pod is there: an attempt is judged, and a Pod that ended is replaced. */
 export function watchPod(o: Observed, target: Target, pod: Pod, before: HostedContainerStatus): Decision {
   const { image } = target;
-  const waits = withoutMounts(pod, o.nodes);
+  const waits = withoutMounts(pod, o.nodes, o.directMountsTime);
   if (waits === 'Wait') return { actions: [], status: before, requeueAfterSeconds: mountsSeconds };
   if (waits === 'Replace') {
-    const why = 'Its container had no mounts, and the node plugin answers again';
-    return { actions: [{ type: 'DeletePod', uid: pod.metadata.uid ?? '', why }], status: before };
+    // A plugin that registers and never answers must not cost a Pod every few seconds.
+    const message = 'The container was made without its mounts, and the node plugin answers again';
+    return replaceEnded(o, target, before, { pod, reason: 'NoMounts', message, brief: true });
   }
   const end = podEnd(pod);
   if (!image || !isJudged(target) || !before.attempt) {
@@ -138,8 +139,8 @@ export interface End {
   message: string;
   /** False: it is still there, and has waited for too long. */
   ended?: boolean;
-  /** Somebody else deleted it. */
-  deleted?: boolean;
+  /** Pods that end for this reason do so within seconds of their start. */
+  brief?: boolean;
 }
 
 const ending = (o: Observed, isServed: boolean, { ended = true, ...end }: End): Ending => ({

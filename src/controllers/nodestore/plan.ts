@@ -1,8 +1,7 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
-import type { DesiredImage, NodeStore } from '../../api/nodestore.ts';
+import type { DesiredImage } from '../../api/nodestore.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import { imageName, parseReference } from '../../api/images.ts';
-import { labels as names } from '../../api/names.ts';
 import { defaultVersion, previousImages } from '../default-version.ts';
 import { digestOf, whyNotReleased } from '../images.ts';
 import { nameOfBytes } from '../hostedcontainer/last-known-good.ts';
@@ -16,6 +15,7 @@ import { runningLabels } from './labels.ts';
 import { fitting } from '../node-limits.ts';
 import type { Cause } from '../node-limits.ts';
 import { pinsOf } from './pins.ts';
+import { pluginLabel } from './plugin-label.ts';
 import { writesFor } from './writes.ts';
 import type { Fleet, NodePlan, Observed, Plan } from './observed.ts';
 
@@ -80,15 +80,12 @@ export function planFleet(fleet: Fleet): NodePlan[] {
     const list = kept.sort((a, b) => (namesOf(a).name < namesOf(b).name ? -1 : 1));
     const there = new Set(list.filter((it) => isStored(it, store)));
     const done = list.every((it) => it.retained || there.has(it));
-    const labels = { ...imageLabels([...there]), ...pluginLabel(store) };
-    const running = runningLabels(node, labels, fleet.pods.get(name) ?? []);
+    const pods = fleet.pods.get(name) ?? [];
+    const labels = { ...imageLabels([...there]), ...pluginLabel(store, pods) };
+    const running = runningLabels(node, labels, pods);
     return { node, images: list, labels: { ...labels, ...running }, cut, done };
   });
 }
-
-/** Only where the plugin answers can a container have direct mounts. */
-const pluginLabel = (store: NodeStore | undefined): Record<string, string> =>
-  store?.status?.directMounts ? { [names.directMounts]: 'true' } : {};
 
 /**
  * By node the images that distributions put there, in the order of the nodes that are given, and the limits for fetching them, with no more nodes fetching one at a time

@@ -14,6 +14,7 @@ import { concernsLabels } from './labels.ts';
 import { indexPods, observe } from './observe.ts';
 import { watchPins } from './pins.ts';
 import { planNodeStores } from './plan.ts';
+import { tellsOfPlugin } from './plugin-label.ts';
 
 /** One key for the whole fleet: how many nodes fetch at once is a rule over all of them. */
 const fleetKey = 'fleet';
@@ -36,7 +37,9 @@ export function nodeStoreController(
       watch(caches.images, { keys, predicate: imageChanged }),
       watch(caches.distributions, { keys, predicate: distributionChanged }),
       watch(caches.containers, watchPins(caches.containers.store, fleetKey)),
-      watch(caches.pods, { keys: (pod) => (concernsLabels(pod, nodeOf(pod)) ? [fleetKey] : []) }),
+      watch(caches.pods, {
+        keys: (pod) => (concernsLabels(pod, nodeOf(pod)) || tellsOfPlugin(pod) ? [fleetKey] : []),
+      }),
     ],
     reconcile: async (_request, { logger, signal }) => {
       const rest = pace.rest(fleetKey);
@@ -64,6 +67,7 @@ function imagesChanged(old: NodeStore, current: NodeStore): boolean {
   const seen = (store: NodeStore) => [
     store.spec,
     store.status?.directMounts,
+    store.status?.directMountsTime,
     store.status?.images?.map(({ os, version, digest, state, attempts }) => [os, version, digest, state, attempts]),
   ];
   return !sameStatus(seen(old), seen(current));
