@@ -21,7 +21,7 @@ const resource = defineResource<ImageDistribution>({
   kind: 'ImageDistribution',
   namespaced: false,
 });
-const { create, dryRun } = attemptsOf(client, resource);
+const { createBefore, dryRun } = attemptsOf(client, resource);
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
@@ -57,9 +57,9 @@ beforeAll(async () => {
   const before = earlier();
   await client.apply(crds, before, apply);
   await waitUntilEstablished(client, before.metadata.name);
-  await eventually(() => create('everywhere', { image: 'os:v1' }));
-  await create('labels', { image: 'os:v1', nodeSelector: pool });
-  await create('empty', { image: 'os:v1', nodeSelector: {} });
+  await eventually(() => createBefore('everywhere', { image: 'os:v1' }));
+  await createBefore('labels', { image: 'os:v1', nodeSelector: pool });
+  await createBefore('empty', { image: 'os:v1', nodeSelector: {} });
   await client.apply(crds, today(), apply);
   await eventually(() => dryRun('probe', { image: 'os:v1', selector: pool }));
 });

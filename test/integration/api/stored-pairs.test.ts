@@ -20,7 +20,7 @@ const resource = defineResource<HostedContainer>({
   namespaced: true,
 });
 const namespace = 'default';
-const { create, dryRun } = attemptsOf(client, resource, namespace);
+const { createBefore, dryRun } = attemptsOf(client, resource, namespace);
 const apply = { fieldManager: 'test' };
 
 const tcpSocket = { port: 80 };
@@ -44,7 +44,7 @@ function definition(isOfToday: boolean): Crd {
 beforeAll(async () => {
   await client.apply(crds, definition(false), apply);
   await waitUntilEstablished(client, definition(false).metadata.name);
-  for (const [name, spec] of stored) await eventually(() => create(name, { image: 'os:v1', ...spec }));
+  for (const [name, spec] of stored) await eventually(() => createBefore(name, { image: 'os:v1', ...spec }));
   await client.apply(crds, definition(true), apply);
   // The API server takes a moment to go over to it.
   await eventually(() => refusal(dryRun('probe', { image: 'os:v1', data: {} })));
