@@ -1,6 +1,6 @@
 import { computed } from '@preact/signals';
 import type { ContainerRow, OsCard, State, Trouble, Troubles } from '../cli/dashboard/views.ts';
-import { states } from '../cli/dashboard/views.ts';
+import { nodesText, states } from '../cli/dashboard/views.ts';
 import { note, noted, piece, pieces } from './store.ts';
 import { Badge, Card, Chips, Command, Empty, Meter, ObjectLink, Since, Virtual } from './ui.tsx';
 import { count, plural, standingSigns, stateSigns } from './words.ts';
@@ -176,7 +176,11 @@ function Os({ card }: { card: OsCard }) {
               <td class="number">{it.target === 0 ? '–' : count(it.target)}</td>
               <td class={`number ${it.failed > 0 ? 'bad-text' : ''}`}>{it.failed === 0 ? '–' : count(it.failed)}</td>
               <td class="number">
-                {it.nodes.ready}/{it.nodes.desired}
+                {it.nodes.desired > 0
+                  ? `${count(it.nodes.ready)}/${count(it.nodes.desired)}`
+                  : it.nodes.ready > 0
+                    ? `${count(it.nodes.ready)} kept`
+                    : '–'}
               </td>
             </tr>
           ))}
@@ -194,7 +198,7 @@ function Os({ card }: { card: OsCard }) {
           <span class="muted">
             {it.containers
               ? `${count(it.containers.updated)} of ${count(it.containers.following)}`
-              : `${it.nodes.ready} of ${it.nodes.desired} nodes`}
+              : nodesText(it.nodes)}
           </span>
         </a>
       ))}

@@ -1,3 +1,4 @@
+import { nodesText } from '../cli/dashboard/views.ts';
 import type { ImageRow, Step } from '../cli/dashboard/views.ts';
 import { pieces } from './store.ts';
 import { Badge, Card, Empty, Meter, Since } from './ui.tsx';
@@ -37,8 +38,8 @@ export function Images() {
                     <b>{count(row.running)}</b> containers
                   </span>
                   <span>
-                    <Meter value={row.nodes.ready} of={row.nodes.desired} /> <b>{row.nodes.ready}</b> of{' '}
-                    {row.nodes.desired} nodes
+                    {row.nodes.desired > 0 && <Meter value={row.nodes.ready} of={row.nodes.desired} />}{' '}
+                    {nodesText(row.nodes)}
                   </span>
                   <span title={`${bytes(row.sharedBytes)} of it shared with other images`}>
                     <b>{bytes(row.bytes)}</b>

@@ -2,7 +2,7 @@ import { computed } from '@preact/signals';
 import type { NodeRow, Stored } from '../cli/dashboard/views.ts';
 import { note, noted, pieces } from './store.ts';
 import { Badge, Card, Empty, Until, Virtual } from './ui.tsx';
-import { bytes, count, storedSign } from './words.ts';
+import { bytes, count, keptSign, storedSign } from './words.ts';
 
 /** Nodes and what their stores hold. */
 
@@ -59,9 +59,7 @@ export function Nodes() {
           {['Ready', 'Fetching', 'Wanted', 'Failed', 'Deleting'].map((state) => (
             <Badge key={state} of={storedSign(state)} />
           ))}
-          <span class="badge quiet">
-            <span class="sign">✓</span>kept from before
-          </span>
+          <Badge of={keptSign} />
         </p>
       </div>
       <div role="table" aria-label="Nodes" aria-rowcount={shown.value.length + 1} class="nodes">
@@ -135,17 +133,12 @@ function Disk({ row: { used, free, capacity } }: { row: NodeRow }) {
 
 function StoredCell({ image, of }: { image: string; of: Stored | undefined }) {
   if (!of) return <span class="cell none" title={`${image}: not here`} />;
-  const { sign, word, tone } = storedSign(of.state);
+  const { sign, word, tone } = of.retained && of.state === 'Ready' ? keptSign : storedSign(of.state);
   const text = [`${image}: ${word}`, of.percent === undefined ? '' : `${of.percent}%`, of.reason ?? '']
     .filter((it) => it !== '')
     .join(', ');
   return (
-    <span
-      class={`cell ${of.retained && of.state === 'Ready' ? 'quiet' : tone}`}
-      title={text}
-      role="img"
-      aria-label={text}
-    >
+    <span class={`cell ${tone}`} title={text} role="img" aria-label={text}>
       {of.percent ?? sign}
     </span>
   );
@@ -153,7 +146,10 @@ function StoredCell({ image, of }: { image: string; of: Stored | undefined }) {
 
 /** All images of one node, with what holds them up. */
 export const StoredList = ({ row }: { row: NodeRow }) => (
-  <Card title="Store" aside={`${row.held} of ${row.desired} stored`}>
+  <Card
+    title="Store"
+    aside={`${row.held} of ${row.desired} stored${row.kept > 0 ? `, ${row.kept} kept from before` : ''}`}
+  >
     <dl class="facts">
       <dt>Disk</dt>
       <dd>
@@ -166,9 +162,8 @@ export const StoredList = ({ row }: { row: NodeRow }) => (
       {row.images.map((it) => (
         <li key={it.image}>
           <div class="head">
-            <Badge of={storedSign(it.state)} />
+            <Badge of={it.retained && it.state === 'Ready' ? keptSign : storedSign(it.state)} />
             <b>{it.image}</b>
-            {it.retained && <span class="tag">kept from before</span>}
             <span class="muted">
               {it.percent !== undefined && `${it.percent}% `}
               {it.reason}

@@ -1,6 +1,7 @@
 import { computed } from '@preact/signals';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { pathOf } from '../cli/dashboard/routes.ts';
+import { nodesText } from '../cli/dashboard/views.ts';
 import type { Cell, CellState, DistributionLine, RolloutPage } from '../cli/dashboard/views.ts';
 import { ObjectView } from './object.tsx';
 import { note, noted, piece, pieces } from './store.ts';
@@ -71,7 +72,7 @@ function Facts({ page: { nodes, moves } }: { page: RolloutPage }) {
     <dl class="facts">
       <dt>Nodes</dt>
       <dd>
-        <Meter value={nodes.ready} of={nodes.desired} /> {count(nodes.ready)} of {count(nodes.desired)}
+        {nodes.desired > 0 && <Meter value={nodes.ready} of={nodes.desired} />} {nodesText(nodes)}
         {nodes.failed > 0 && `, ${count(nodes.failed)} failed`}
         {nodes.unreachable > 0 && `, ${count(nodes.unreachable)} silent`}
       </dd>

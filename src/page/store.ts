@@ -80,7 +80,9 @@ document.addEventListener('click', (event) => {
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !isPlain || link.origin !== location.origin || link.target !== '') return;
   event.preventDefault();
-  go(link.pathname + link.search);
+  // A place on the page, such as its content.
+  if (link.hash !== '') document.querySelector<HTMLElement>(link.hash)?.focus();
+  else go(link.pathname + link.search);
 });
 
 /** The pieces that views have once. */

@@ -102,6 +102,27 @@ interface VirtualProps<T> {
   keyOf: (row: T) => string;
 }
 
+/** The link of a list that is next to this one: above or below in the same place of its row, or beside it. */
+function linkTowards(key: string, from: Element | null): HTMLElement | undefined {
+  const row = from?.closest('[role=row]');
+  if (!from || !row) return undefined;
+  const linksOf = (of: Element | null) => [...(of?.querySelectorAll('a') ?? [])];
+  const place = linksOf(row).findIndex((it) => it === from);
+  const below = (of: Element | null) => linksOf(of)[place] ?? linksOf(of).at(-1);
+  switch (key) {
+    case 'ArrowDown':
+      return below(row.nextElementSibling);
+    case 'ArrowUp':
+      return below(row.previousElementSibling);
+    case 'ArrowRight':
+      return linksOf(row)[place + 1];
+    case 'ArrowLeft':
+      return place > 0 ? linksOf(row)[place - 1] : undefined;
+    default:
+      return undefined;
+  }
+}
+
 /** A list of any length: only the rows that can be seen are in the page. Arrow keys go from row to row. */
 export function Virtual<T>({ rows, height, label, draw, keyOf }: VirtualProps<T>) {
   const place = useRef<HTMLDivElement>(null);
@@ -121,10 +142,7 @@ export function Virtual<T>({ rows, height, label, draw, keyOf }: VirtualProps<T>
     };
   }, [rows.length, height]);
   const step = (event: KeyboardEvent) => {
-    const by = { ArrowDown: 'nextElementSibling', ArrowUp: 'previousElementSibling' } as const;
-    const way = by[event.key as keyof typeof by] as 'nextElementSibling' | 'previousElementSibling' | undefined;
-    const row = way && document.activeElement?.closest('[role=row]');
-    const link = way && row?.[way]?.querySelector('a');
+    const link = linkTowards(event.key, document.activeElement);
     if (!link) return;
     event.preventDefault();
     link.focus();

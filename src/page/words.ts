@@ -55,6 +55,8 @@ const stored: Record<string, Sign> = {
   Failed: { sign: '✕', word: 'failed', tone: 'bad' },
   Deleting: { sign: '−', word: 'deleting', tone: 'quiet' },
 };
+/** Stored, and not wanted any more. */
+export const keptSign: Sign = { sign: '~', word: 'kept from before', tone: 'quiet' };
 export const storedSign = (state: string): Sign => stored[state] ?? { sign: '?', word: state, tone: 'quiet' };
 
 /** `3 min`, `2 h`, `5 d`: how long a time is, in one unit. */

@@ -59,12 +59,25 @@ export interface Trouble {
   command: string;
 }
 
+/** How many nodes have an image, of those that should; others keep it, as it was stored there before. */
+export interface NodeCount {
+  ready: number;
+  desired: number;
+}
+
+/** `2 of 3 nodes`, and `3 nodes kept` of what no node should have any more. */
+export function nodesText({ ready, desired }: NodeCount): string {
+  if (desired === 0) return ready === 0 ? 'no nodes' : `${ready} ${ready === 1 ? 'node' : 'nodes'} kept`;
+  const kept = ready > desired ? `, ${ready - desired} kept` : '';
+  return `${Math.min(ready, desired)} of ${desired} nodes${kept}`;
+}
+
 export interface VersionBar {
   version: string;
   running: number;
   target: number;
   failed: number;
-  nodes: { ready: number; desired: number };
+  nodes: NodeCount;
   default: boolean;
   condemned?: string;
   unknown: boolean;
@@ -74,7 +87,7 @@ export interface DistributionLine {
   name: string;
   image: string;
   standing: 'Done' | 'Halted' | 'Stalled' | 'Waiting';
-  nodes: { ready: number; desired: number };
+  nodes: NodeCount;
   containers?: { updated: number; following: number; reverted: number };
   /** Lines for people. */
   told: string[];
@@ -237,7 +250,7 @@ export interface ImageRow {
   version: string;
   bytes?: number;
   sharedBytes?: number;
-  nodes: { ready: number; desired: number };
+  nodes: NodeCount;
   running: number;
   default: boolean;
   condemned?: string;
@@ -266,6 +279,8 @@ export interface NodeRow {
   message: string;
   held: number;
   desired: number;
+  /** Stored, and not wanted any more. */
+  kept: number;
   used?: number;
   free?: number;
   capacity?: number;

@@ -4,7 +4,8 @@ import type { OSImage } from '../../../api/osimage.ts';
 import { findCondition } from '../../../runtime/conditions.ts';
 import type { Scene } from '../../scene/scene.ts';
 import type { Model } from '../delta.ts';
-import type { ImageRow, Step } from '../views.ts';
+import { nodesText } from '../views.ts';
+import type { ImageRow, NodeCount, Step } from '../views.ts';
 import { byName, shown } from './shown.ts';
 
 /** All images, and how far each is on its way. */
@@ -24,19 +25,24 @@ export function imagesModel(scene: Scene): Model {
 }
 
 interface Holders {
+  /** Nodes that have it and should. */
   ready: number;
+  /** Nodes that have it from before. */
+  kept: number;
   bytes?: number | undefined;
   shared: number;
 }
 
 function holdersOf({ nodeStores }: Scene): Map<string, Holders> {
   const holders = new Map<string, Holders>();
-  for (const { status } of nodeStores) {
+  for (const { spec, status } of nodeStores) {
+    const wanted = new Set(spec.images.filter(({ retained }) => retained !== true).map(imageName));
     for (const it of status?.images ?? []) {
       if (it.state !== 'Ready') continue;
       const before = holders.get(imageName(it)) ?? noHolders;
       holders.set(imageName(it), {
-        ready: before.ready + 1,
+        ready: before.ready + Number(wanted.has(imageName(it))),
+        kept: before.kept + Number(!wanted.has(imageName(it))),
         bytes: before.bytes ?? it.unpackedBytes,
         shared: Math.max(before.shared, it.sharedBytes ?? 0),
       });
@@ -45,7 +51,7 @@ function holdersOf({ nodeStores }: Scene): Map<string, Holders> {
   return holders;
 }
 
-const noHolders: Holders = { ready: 0, shared: 0 };
+const noHolders: Holders = { ready: 0, kept: 0, shared: 0 };
 
 const sizeOf = ({ bytes, shared: sharedBytes }: Holders) => (bytes === undefined ? {} : { bytes, sharedBytes });
 
@@ -54,39 +60,41 @@ function imageRow(image: OSImage, holders: Holders, running: number): ImageRow {
   const ready = findCondition(status?.conditions, 'Ready');
   const condemned = metadata.annotations?.[annotations.condemned];
   const desired = status?.nodes?.desired ?? 0;
+  const nodes = { ready: desired === 0 ? holders.kept : Math.min(holders.ready, desired), desired };
   return {
     object: metadata.name,
     os: spec.os,
     version: spec.version,
     ...sizeOf(holders),
-    nodes: { ready: holders.ready, desired },
+    nodes,
     running,
     default: status?.defaultVersion === true,
     ...(condemned !== undefined && { condemned: shown(condemned) }),
     ready: ready?.status === 'True',
     reason: ready?.reason ?? 'NotSeen',
     ...(status?.digest !== undefined && { digest: status.digest }),
-    steps: stepsOf(image, holders.ready),
+    steps: stepsOf(image, nodes),
   };
 }
 
 /** Built, tested, published, stored: those that its spec asks for. */
-function stepsOf({ spec, status, metadata }: OSImage, ready: number): Step[] {
+function stepsOf({ spec, status, metadata }: OSImage, nodes: NodeCount): Step[] {
   const { build, verification, publication } = status ?? {};
   const condemned = metadata.annotations?.[annotations.condemned] !== undefined;
   return [
     ...(spec.source.build ? [stepOf('Built', build)] : []),
     ...(spec.verification ? [stepOf('Tested', verification, verification?.outcome === 'Failed')] : []),
     ...(spec.source.build ? [stepOf('Published', publication)] : []),
-    storedStep(ready, status?.nodes?.desired ?? 0),
+    storedStep(nodes),
     ...(status?.defaultVersion === true ? [{ name: 'Default', state: 'Done' } as const] : []),
     ...(condemned ? [{ name: 'Condemned', state: 'Failed' } as const] : []),
   ];
 }
 
-function storedStep(ready: number, desired: number): Step {
+function storedStep(nodes: NodeCount): Step {
+  const { ready, desired } = nodes;
   const state = ready > 0 && ready >= desired ? 'Done' : ready > 0 || desired > 0 ? 'Active' : 'Open';
-  return { name: 'Stored', state, detail: `${ready} of ${desired} nodes` };
+  return { name: 'Stored', state, detail: nodesText(nodes) };
 }
 
 interface Ran {

@@ -14,6 +14,7 @@ import type {
   RolloutPage,
   Troubles,
 } from '../views.ts';
+import { nodesText } from '../views.ts';
 import { modelOf } from './model.ts';
 
 const now = new Date('2026-03-01T12:00:00Z');
@@ -81,6 +82,26 @@ test('an image has its steps, a node its images, a distribution its line', () =>
   const node = of({ name: 'node', object: 'node-005' })['node'] as NodeRow;
   expect(node.images.find((it) => it.image === 'debian-12:v38')).toMatchObject({ state: 'Fetching', percent: 62 });
   expect(Object.keys(of({ name: 'rollouts' }))).toEqual(['d/alpine-3', 'd/debian-12']);
+});
+
+test('an image that no node should have any more is kept by those that have it', () => {
+  const left = {
+    ...scene,
+    osImages: scene.osImages.map((it) => ({ ...it, status: { ...it.status, nodes: { ready: 0, desired: 0 } } })),
+    nodeStores: scene.nodeStores.map((it) => ({ ...it, spec: { ...it.spec, images: [] } })),
+  };
+  const image = of({ name: 'image', object: 'debian-12.v37' }, left)['image'] as ImageRow;
+  expect(nodesText(image.nodes)).toBe(`${scene.nodeStores.length} nodes kept`);
+  expect(image.steps.find(({ name }) => name === 'Stored')?.detail).toBe(nodesText(image.nodes));
+  const node = of({ name: 'node', object: 'node-001' }, left)['node'] as NodeRow;
+  expect(node).toMatchObject({ held: 0, desired: 0, kept: 5 });
+});
+
+test('how many nodes have an image is never more than those that should', () => {
+  expect(nodesText({ ready: 2, desired: 3 })).toBe('2 of 3 nodes');
+  expect(nodesText({ ready: 5, desired: 3 })).toBe('3 of 3 nodes, 2 kept');
+  expect(nodesText({ ready: 1, desired: 0 })).toBe('1 node kept');
+  expect(nodesText({ ready: 0, desired: 0 })).toBe('no nodes');
 });
 
 test('the history counts at each moment who ran what; what runs now is in the last', () => {

@@ -22,13 +22,17 @@ export function nodesModel({ nodeStores, containers }: Scene): Model {
 function nodeRow(store: NodeStore, running: number): NodeRow {
   const { metadata, spec, status } = store;
   const ready = findCondition(status?.conditions, 'Ready');
+  const stored = (status?.images ?? []).filter(({ state }) => state === 'Ready');
+  const wanted = new Set(spec.images.filter(({ retained }) => retained !== true).map(imageName));
+  const held = stored.filter((it) => wanted.has(imageName(it)));
   return {
     name: metadata.name,
     ready: ready?.status === 'True',
     reason: ready?.reason ?? 'Silent',
     message: shown(ready?.message ?? 'Its agent has reported nothing yet'),
-    held: (status?.images ?? []).filter(({ state }) => state === 'Ready').length,
-    desired: status?.counts?.desired ?? spec.images.filter(({ retained }) => retained !== true).length,
+    held: held.length,
+    kept: stored.length - held.length,
+    desired: wanted.size,
     ...diskOf(store),
     running,
     images: storedOf(store),
