@@ -52,7 +52,7 @@ const rooms: Record<string, string[]> = {
   'cli/completion': ['command', 'cluster', 'names'],
   'cli/scene': ['command', 'names'],
   'cli/why': ['scene', 'terminal'],
-  'cli/check': ['cluster', 'scene', 'system'],
+  'cli/check': ['bundle', 'cluster', 'scene', 'system', 'terminal'],
   'cli/lint': ['command'],
   'cli/gate': ['command'],
   'cli/rehearse': ['command', 'follow', 'terminal', 'text', 'write'],

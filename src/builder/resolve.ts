@@ -138,3 +138,25 @@ function expectDigest(digest: string, bytes: Buffer, host: string): void {
 
 export { proxiesOf } from '../image/download/connect.ts';
 export { FetchError } from '../image/failure.ts';
+
+/** Asks a web server whether it has a file. One that wants a login answers, and that is enough. Throws a FetchError. */
+export async function askServer(
+  address: string,
+  { proxies, signal }: Pick<ResolveOptions, 'proxies' | 'signal'>,
+): Promise<void> {
+  const url = new URL(address);
+  const dispatcher = createDispatcher(url, { ca: undefined, proxies, reach: namedByUser });
+  try {
+    const timeouts = { headersTimeout: seconds * 1000, bodyTimeout: seconds * 1000 };
+    const { statusCode, body } = await request(url, { method: 'HEAD', dispatcher, signal, ...timeouts }).catch(
+      (error: unknown) => {
+        signal.throwIfAborted();
+        throw connectionFailure(error, url.host);
+      },
+    );
+    await body.dump();
+    if (statusCode >= 400 && ![401, 403, 405, 501].includes(statusCode)) throw refusal(url, statusCode);
+  } finally {
+    await dispatcher.destroy();
+  }
+}

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { distribution } from '../../../test/fixtures/builders.ts';
+import { container, distribution, osImage } from '../../../test/fixtures/builders.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Lease } from '../../kube/types.ts';
+import type { NodeStore } from '../../api/nodestore.ts';
 import { definitionNames, policyNames } from './facts.ts';
-import type { ClusterFacts } from './facts.ts';
+import type { ClusterFacts, LimitRange, ResourceQuota } from './facts.ts';
 import { check, isAtLeast, rules } from './rules.ts';
 
 const now = new Date('2026-01-01T12:00:00Z');
@@ -30,6 +31,9 @@ const healthy: ClusterFacts = {
   operators: { found: [pod('n1'), pod('n2')] },
   agents: { found: [pod('n1'), pod('n2')] },
   lease: { found: lease({ holderIdentity: 'one', renewTime: '2026-01-01T11:59:55Z', leaseDurationSeconds: 15 }) },
+  quotas: { found: [] },
+  limitRanges: { found: [] },
+  fromHere: [],
   scene: { osImages: [], distributions: [], nodeStores: [], containers: [], unseen: [] },
 };
 
@@ -40,6 +44,26 @@ test('a cluster where all is well', () => {
 const stalled = distribution('os:2', {}, {
   conditions: [{ type: 'Stalled', status: 'True', reason: 'NoNodes', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }],
 }); // prettier-ignore
+
+const source = { oci: { reference: 'registry.example.com/os/os:v1', digest: 'sha256:1' } };
+const store = (image: object, freeGi = 100) =>
+  ({
+    kind: 'NodeStore',
+    metadata: { name: 'n1' },
+    spec: { images: [{ os: 'os', version: 'v1', digest: 'sha256:1', source }] },
+    status: {
+      images: [{ os: 'os', version: 'v1', digest: 'sha256:1', unpackedBytes: 2 * 2 ** 30, ...image }],
+      store: { usedBytes: 1, freeBytes: freeGi * 2 ** 30, capacityBytes: 10 * 2 ** 30 },
+    },
+  }) as unknown as NodeStore;
+/** A namespace with one container. */
+const shop = (resources: object): Partial<ClusterFacts> => {
+  return { scene: { ...healthy.scene, osImages: [osImage('os:v1')], containers: [container({ image: 'os:v1', resources })] } }; // prettier-ignore
+};
+const quota = (hard: Record<string, string>, used: Record<string, string>): ResourceQuota =>
+  ({ metadata: { name: 'q', namespace: 'shop' }, spec: { hard }, status: { hard, used } }) as unknown as ResourceQuota;
+const range = (limit: object): LimitRange =>
+  ({ metadata: { name: 'r', namespace: 'shop' }, spec: { limits: [{ type: 'Container', ...limit }] } }) as unknown as LimitRange; // prettier-ignore
 
 const broken: [string, string, Partial<ClusterFacts>, string][] = [
   ['kubernetes-version', 'Failed', { kubernetes: 'v1.32.9' }, 'v1.32.9'],
@@ -72,6 +96,21 @@ const broken: [string, string, Partial<ClusterFacts>, string][] = [
   ['agents', 'Failed', { agents: { found: [pod('n1'), pod('n2', { ready: 'False' })] } }, 'n2'],
   ['agents', 'Warning', { agents: { found: [pod('n1')] } }, 'no agent on n2'],
   ['skew', 'Warning', { agents: { found: [pod('n1'), pod('n2', { image: 'monoroot:2' })] } }, 'monoroot:2'],
+  ['sources', 'Failed', { scene: { ...healthy.scene, nodeStores: [store({ state: 'Pending', reason: 'Unauthorized' })] } }, 'registry.example.com: Unauthorized on n1 (os:v1)'], // prettier-ignore
+  ['sources', 'Warning', { scene: { ...healthy.scene, nodeStores: [store({ state: 'Ready' }), store({ state: 'Failed', reason: 'ManifestUnknown' })] } }, 'registry.example.com: ManifestUnknown on n1'], // prettier-ignore
+  ['sources-from-here', 'Failed', { fromHere: [{ image: 'os:v1', host: 'registry.example.com', problem: 'UnreachableSource: no answer' }] }, 'os:v1: UnreachableSource: no answer'], // prettier-ignore
+  [
+    'room',
+    'Failed',
+    { scene: { ...healthy.scene, nodeStores: [store({ state: 'Failed', reason: 'NoSpace' })] } },
+    'n1',
+  ],
+  ['room', 'Warning', { scene: { ...healthy.scene, nodeStores: [store({ state: 'Ready' }, 3)] } }, '3072 MiB free, 1536 MiB stay so, the largest has 2048 MiB'], // prettier-ignore
+  ['quotas', 'Warning', { ...shop({}), quotas: { found: [quota({ pods: '2' }, { pods: '2' })] } }, 'quota q of shop has 2 of 2 pods: no further container starts there'], // prettier-ignore
+  ['quotas', 'Warning', { ...shop({}), quotas: { found: [quota({ 'limits.memory': '1Gi' }, { 'limits.memory': '2Gi' })] } }, 'no container can be upgraded or started there'], // prettier-ignore
+  ['quotas', 'Warning', { ...shop({}), quotas: { found: [quota({ 'requests.cpu': '4' }, {})] } }, 'a quota of shop wants requests.cpu of each Pod, which web does not say'], // prettier-ignore
+  ['quotas', 'Warning', { ...shop({}), limitRanges: { found: [range({ default: { memory: '64Mi' } })] } }, 'LimitRange r of shop gives web 64Mi of memory'], // prettier-ignore
+  ['quotas', 'Warning', { ...shop({ limits: { memory: '2Gi' } }), limitRanges: { found: [range({ max: { memory: '1Gi' } })] } }, 'allows 1Gi of memory, and web asks for more'], // prettier-ignore
   ['objects', 'Warning', { scene: { ...healthy.scene, distributions: [stalled] } }, 'imagedistribution/os-2'],
 ];
 
@@ -86,11 +125,26 @@ test('every rule has a broken cluster', () => {
   expect(rules.map(({ id }) => id).filter((id) => !broken.some(([it]) => it === id))).toEqual([]);
 });
 
+test.each<[string, string, Partial<ClusterFacts>]>([
+  ['a store that waits for its disk to be reported', 'room', { scene: { ...healthy.scene, nodeStores: [{ ...store({}), status: {} }] } }], // prettier-ignore
+  ['an image that is bad, which says nothing of its server', 'sources', { scene: { ...healthy.scene, nodeStores: [store({ state: 'Failed', reason: 'DigestMismatch' })] } }], // prettier-ignore
+  ['a quota of other things', 'quotas', { ...shop({}), quotas: { found: [quota({ services: '1' }, { services: '1' })] } }], // prettier-ignore
+  ['a quota whose LimitRange says what Pods do not', 'quotas', { ...shop({}), quotas: { found: [quota({ 'limits.memory': '4Gi' }, { 'limits.memory': '1Gi' })] }, limitRanges: { found: [range({ default: { memory: '1Gi' } })] } }], // prettier-ignore
+  ['a quota of a namespace without containers', 'quotas', { quotas: { found: [quota({ pods: '1' }, { pods: '1' })] } }],
+])('%s is Ok', (_case, id, changes) => {
+  expect(check({ ...healthy, ...changes }, now).find((it) => it.id === id)).toMatchObject({ outcome: 'Ok' });
+});
+
+test('servers are asked from here only where that is asked for', () => {
+  const { fromHere: _fromHere, ...facts } = healthy;
+  expect(check(facts, now).map(({ id }) => id)).not.toContain('sources-from-here');
+});
+
 test('what may not be read is skipped, and fails nothing', () => {
   const denied = { denied: 'nodes is forbidden' };
-  const facts: ClusterFacts = { ...healthy, nodes: denied, definitions: denied, policies: denied, operators: denied, agents: denied, lease: denied }; // prettier-ignore
+  const facts: ClusterFacts = { ...healthy, nodes: denied, definitions: denied, policies: denied, operators: denied, agents: denied, lease: denied, quotas: denied, limitRanges: denied }; // prettier-ignore
   const findings = check(facts, now);
-  expect(findings.filter(({ outcome }) => outcome === 'Skipped').length).toBe(8);
+  expect(findings.filter(({ outcome }) => outcome === 'Skipped').length).toBe(9);
   expect(findings.some(({ outcome }) => outcome === 'Failed')).toBe(false);
 });
 

@@ -1,6 +1,6 @@
 import { kinds } from '../../api/kinds.ts';
 import { group } from '../../api/names.ts';
-import { leases, nodes } from '../../kube/resources.ts';
+import { defineResource, leases, nodes } from '../../kube/resources.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import type { Lease } from '../../kube/types.ts';
 import { ApiError } from '../../runtime/errors.ts';
@@ -8,6 +8,7 @@ import type { Cluster } from '../cluster.ts';
 import type { Scene } from '../scene/scene.ts';
 import { readScene } from '../scene/scene.ts';
 import { findSystemNamespace, podsOf } from '../system.ts';
+import type { KubeObject } from '../../runtime/object.ts';
 
 /** Policies that must be in the cluster, each with a binding of the same name. */
 export const policyNames = [
@@ -25,6 +26,29 @@ export const policyNames = [
 /** What the user may not read is `denied`. */
 export type Answer<T> = { denied: string } | { found: T };
 
+export interface ResourceQuota extends KubeObject {
+  spec?: { hard?: Record<string, string>; scopes?: string[]; scopeSelector?: object };
+  status?: { hard?: Record<string, string>; used?: Record<string, string> };
+}
+export interface LimitRange extends KubeObject {
+  spec: {
+    limits: {
+      type: string;
+      default?: Record<string, string>;
+      defaultRequest?: Record<string, string>;
+      max?: Record<string, string>;
+    }[];
+  };
+}
+
+/** What the server of an image says to this machine. */
+export interface Reached {
+  image: string;
+  host: string;
+  /** Undefined when it has the image. */
+  problem?: string;
+}
+
 export interface ClusterFacts {
   kubernetes: string;
   nodes: Answer<Node[]>;
@@ -35,6 +59,11 @@ export interface ClusterFacts {
   operators: Answer<Pod[]>;
   agents: Answer<Pod[]>;
   lease: Answer<Lease | undefined>;
+  /** Of all namespaces. */
+  quotas: Answer<ResourceQuota[]>;
+  limitRanges: Answer<LimitRange[]>;
+  /** What servers of images say to this machine, where the user wants to know. */
+  fromHere?: Reached[];
   scene: Scene;
 }
 
@@ -48,23 +77,31 @@ export async function readFacts({ client, connection }: Pick<Cluster, 'client' |
   const admission = '/apis/admissionregistration.k8s.io/v1';
   const system = await findSystemNamespace(client);
   const part = (component: 'operator' | 'agent') => podsOf(client, system, component);
-  const [version, allNodes, definitions, policies, operators, agents, lease, scene] = await Promise.all([
-    raw('/version') as Promise<{ gitVersion: string }>,
-    answer(client.list(nodes)),
-    answer(named('/apis/apiextensions.k8s.io/v1/customresourcedefinitions')),
-    answer(
-      Promise.all([
-        named(`${admission}/validatingadmissionpolicies`),
-        raw(`${admission}/validatingadmissionpolicybindings`),
-      ]).then(([there, bindings]) => ({ there, bound: boundBy(bindings) })),
-    ),
-    answer(part('operator')),
-    answer(part('agent')),
-    answer(client.get(leases, { namespace: system, name: 'monoroot-operator' })),
-    withoutDefinitions(() => readScene(client, undefined)),
-  ]);
-  return { kubernetes: version.gitVersion, nodes: allNodes, definitions, policies, operators, agents, lease, scene };
+  const [version, allNodes, definitions, policies, operators, agents, lease, resourceQuotas, ranges, scene] =
+    await Promise.all([
+      raw('/version') as Promise<{ gitVersion: string }>,
+      answer(client.list(nodes)),
+      answer(named('/apis/apiextensions.k8s.io/v1/customresourcedefinitions')),
+      answer(
+        Promise.all([
+          named(`${admission}/validatingadmissionpolicies`),
+          raw(`${admission}/validatingadmissionpolicybindings`),
+        ]).then(([there, bindings]) => ({ there, bound: boundBy(bindings) })),
+      ),
+      answer(part('operator')),
+      answer(part('agent')),
+      answer(client.get(leases, { namespace: system, name: 'monoroot-operator' })),
+      answer(client.list(quotas)),
+      answer(client.list(limitRanges)),
+      withoutDefinitions(() => readScene(client, undefined)),
+    ]);
+  const parts = { operators, agents, lease, quotas: resourceQuotas, limitRanges: ranges };
+  return { kubernetes: version.gitVersion, nodes: allNodes, definitions, policies, ...parts, scene };
 }
+
+const core = { group: '', version: 'v1', namespaced: true };
+const quotas = defineResource<ResourceQuota>({ ...core, plural: 'resourcequotas', kind: 'ResourceQuota' });
+const limitRanges = defineResource<LimitRange>({ ...core, plural: 'limitranges', kind: 'LimitRange' });
 
 const boundBy = (bindings: unknown): string[] =>
   (bindings as { items: { spec: { policyName: string } }[] }).items.map(({ spec }) => spec.policyName);

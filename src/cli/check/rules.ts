@@ -3,42 +3,12 @@ import { isTrue } from '../../runtime/conditions.ts';
 import { labelOf } from '../scene/scene.ts';
 import type { MonorootObject } from '../scene/scene.ts';
 import { definitionNames, policyNames } from './facts.ts';
-import type { Answer, ClusterFacts } from './facts.ts';
-
-/** `Skipped`: it could not be looked at. */
-export type Outcome = 'Ok' | 'Warning' | 'Failed' | 'Skipped';
-
-export interface Finding {
-  id: string;
-  outcome: Outcome;
-  message: string;
-  /** What to do; with what is not Ok. */
-  hint?: string;
-}
-
-interface Rule {
-  id: string;
-  /** Can be asked before Monoroot is installed. */
-  isBefore: boolean;
-  find: (facts: ClusterFacts, now: Date) => Omit<Finding, 'id'>;
-}
-
-const ok = (message: string) => ({ outcome: 'Ok', message }) as const;
-const failed = (message: string, hint: string) => ({ outcome: 'Failed', message, hint }) as const;
-const warning = (message: string, hint: string) => ({ outcome: 'Warning', message, hint }) as const;
-
-/** Asks a rule only of what could be read. */
-const reading = <T>(answer: Answer<T>, rule: (found: T) => Omit<Finding, 'id'>): Omit<Finding, 'id'> =>
-  'denied' in answer
-    ? {
-        outcome: 'Skipped',
-        message: `It may not be read: ${answer.denied}`,
-        hint: 'ask with an account of an administrator',
-      }
-    : rule(answer.found);
-
-const some = (names: readonly string[]) =>
-  `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
+import type { ClusterFacts } from './facts.ts';
+import { quotas } from './quotas.ts';
+import { room } from './room.ts';
+import { failed, ok, reading, some, warning } from './rule.ts';
+import type { Finding, Rule } from './rule.ts';
+import { sources, sourcesFromHere } from './sources.ts';
 
 /** Whether a version such as `v1.37.2` is at least this one. */
 export function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
@@ -202,6 +172,10 @@ export const rules: readonly Rule[] = [
             );
       }),
   },
+  sources,
+  sourcesFromHere,
+  room,
+  quotas,
   {
     id: 'objects',
     isBefore: false,
@@ -229,4 +203,6 @@ const isReady = ({ status }: Pod) =>
 
 /** Every rule asked, in order; before an installation only those that make sense then. */
 export const check = (facts: ClusterFacts, now: Date, isBefore = false): Finding[] =>
-  rules.filter((rule) => rule.isBefore || !isBefore).map(({ id, find }) => ({ id, ...find(facts, now) }));
+  rules
+    .filter((rule) => (rule.isBefore || !isBefore) && rule.isAsked?.(facts) !== false)
+    .map(({ id, find }) => ({ id, ...find(facts, now) }));
