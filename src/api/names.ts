@@ -28,6 +28,9 @@ export const labels = {
   directMounts: `${group}/direct-mounts`,
 } as const;
 
+/** The container of a Pod that runs the image. */
+export const mainContainer = 'main';
+
 /** How a container gets the directories of its image: from the kubelet, or from the node plugin. */
 export const mountModes = { hostPath: 'HostPath', direct: 'Direct' } as const;
 
@@ -42,6 +45,12 @@ export const annotations = {
   digest: `${group}/digest`,
   /** On a Pod with direct mounts: what the node plugin mounts, see src/api/mounts.ts. */
   mounts: `${group}/mounts`,
+  /** On a Pod that was patched in place: what `mounts` said before, for the container that runs until it is restarted. */
+  mountsBefore: `${group}/mounts-before`,
+  /** On a Pod that was patched in place: which container ran at that moment, see src/api/patched.ts. */
+  patched: `${group}/patched`,
+  /** On a Pod with direct mounts: hash of all that no patch can change; another value means that it must be replaced. */
+  fixedHash: `${group}/fixed-hash`,
   /** On an OSImage: any change lets a build, a verification or a publication that failed be tried again. */
   retry: `${group}/retry`,
   /** On an OSImage, written by a rollout that halted: the evidence. No further container gets the image while it is there. */

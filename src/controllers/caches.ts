@@ -155,9 +155,15 @@ function onlyWhatPlacementNeeds(node: Node): Node {
   };
 }
 
-/** What the Pod was made of is in its annotations as a hash; of its spec only the node is asked for. */
+/** What the Pod was made of is in its annotations as a hash; of its spec only the node is asked for, and what a patch changes. */
 function withoutVolumes(pod: Pod): Pod {
-  const { [annotations.mounts]: _mounts, ...kept } = pod.metadata.annotations ?? {};
+  const {
+    [annotations.mounts]: _mounts,
+    [annotations.mountsBefore]: _before,
+    ...kept
+  } = pod.metadata.annotations ?? {};
   const metadata = pod.metadata.annotations ? { ...pod.metadata, annotations: kept } : pod.metadata;
-  return { ...pod, metadata, spec: { ...pod.spec, volumes: [], containers: [] } };
+  const containers =
+    kept[annotations.fixedHash] === undefined ? [] : pod.spec.containers.map(({ name, image }) => ({ name, image }));
+  return { ...pod, metadata, spec: { ...pod.spec, volumes: [], containers } };
 }

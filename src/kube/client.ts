@@ -85,7 +85,9 @@ export interface Client {
 
 /** RFC 6902; `path` is a JSON pointer. */
 export type JsonPatchOperation =
-  { op: 'test' | 'add' | 'replace'; path: string; value: unknown } | { op: 'remove'; path: string };
+  | { op: 'test' | 'add' | 'replace'; path: string; value: unknown }
+  | { op: 'remove'; path: string }
+  | { op: 'copy'; from: string; path: string };
 
 /** An object to send whole; group, version and kind are filled in when absent. */
 export type NewObject<T extends KubeObject> = Omit<T, 'apiVersion' | 'kind'> & { apiVersion?: string; kind?: string };

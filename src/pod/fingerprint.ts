@@ -52,7 +52,8 @@ export const fingerprint = (container: HostedContainer, image: UsableImage): str
 export const podHash = (container: HostedContainer, image: UsableImage): string =>
   hash({ ...shape(container, image), name: imageName(image), restartToken: container.spec.restartToken });
 
-const hash = (value: unknown): string =>
+/** 16 hex digits that are the same for the same content, in whatever order its fields are. */
+export const hash = (value: unknown): string =>
   createHash('sha256')
     .update(JSON.stringify(canonical(value)))
     .digest('hex')

@@ -1,9 +1,10 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import { annotations, apiVersion, labels, mountModes } from '../api/names.ts';
+import { annotations, apiVersion, labels, mainContainer, mountModes } from '../api/names.ts';
 import { mountPlanVariable, treeReference } from '../api/mounts.ts';
 import type { MountPlan } from '../api/mounts.ts';
 import { isDirect, mountPlanOf, splitEnvironment } from './direct.ts';
 import { fingerprint, podHash } from './fingerprint.ts';
+import { fixedHash } from './in-place.ts';
 import { imageName, imageObjectName } from '../api/images.ts';
 import type { UsableImage } from './usable-image.ts';
 import { affinityFor } from './placement.ts';
@@ -15,7 +16,7 @@ import { effectiveWritable, unwritableVolumes, volumesOf } from './volumes.ts';
 /** Names of the scaffold images, one a layout. */
 export type Scaffolds = Record<'merged' | 'split', string>;
 
-export const containerName = 'main';
+export const containerName = mainContainer;
 const launch = ['/.monoroot/busybox', 'sh', '/.monoroot/launch'];
 
 /**
@@ -53,8 +54,8 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
   const { metadata, spec } = container;
   const template = spec.podTemplate;
   const { volumes, mounts } = volumesOf(container, image);
-  const { main, plan } = mainContainer(container, image, scaffolds);
-  return {
+  const { main, plan } = mainOf(container, image, scaffolds);
+  const pod: Pod = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
@@ -97,6 +98,13 @@ export function buildPod(container: HostedContainer, image: UsableImage, scaffol
       volumes,
     },
   };
+  return plan ? withFixedHash(container, pod) : pod;
+}
+
+function withFixedHash(container: HostedContainer, pod: Pod): Pod {
+  const { metadata } = pod;
+  const marks = { ...metadata.annotations, [annotations.fixedHash]: fixedHash(container, pod) };
+  return { ...pod, metadata: { ...metadata, annotations: marks } };
 }
 
 /** What only the operator says of mounts: the node plugin and the agent believe it. */
@@ -136,7 +144,7 @@ const usualSpread = [
 type Main = Omit<Container, 'volumeMounts'>;
 
 /** With direct mounts all that the image says is in the plan, so that a Pod that runs can get another image. */
-function mainContainer(
+function mainOf(
   container: HostedContainer,
   image: UsableImage,
   scaffolds: Scaffolds,

@@ -464,6 +464,7 @@ describe('a Pod with direct mounts, which the node plugin gives images', () => {
     metadata: { name, namespace, ...metadata },
     spec: { containers: [{ name: 'main', image: 'x:v1' }] },
   });
+  const ofImage = ['image', 'digest', 'fingerprint', 'pod-hash', 'mounts', 'mounts-before', 'patched'];
   const onlyOperator = 'only the operator may make or change a Pod with the label monoroot.dev/mounts';
 
   beforeAll(async () => {
@@ -488,12 +489,28 @@ describe('a Pod with direct mounts, which the node plugin gives images', () => {
       expect(await refusal(tenant.create(pods, podWith('x', direct), { dryRun: true }))).toContain(onlyOperator),
     );
     await operator.create(pods, podWith('direct', direct));
+    const owner = { apiVersion: 'monoroot.dev/v1alpha1', kind: 'HostedContainer', uid: 'u', controller: true };
+    const owned = (of: string, labels: object) =>
+      podWith(of, {
+        labels: { ...labels, 'app.kubernetes.io/managed-by': 'monoroot', 'monoroot.dev/image': 'os.v1' },
+        annotations: direct.annotations,
+        ownerReferences: [{ ...owner, name: of }],
+      });
+    const containers = [{ name: 'main', image: 'x:v1' }, { name: 'side', image: 'x:v1' }]; // prettier-ignore
+    await operator.create(pods, { ...owned('owned', direct.labels), spec: { containers } });
+    await operator.create(pods, { ...owned('plain-owned', {}), spec: { containers } });
+    await eventually(async () => {
+      const change = { metadata: { labels: { a: 'b' } } };
+      expect(await refusal(operator.mergePatch(pods, { name: 'owned', namespace }, change, { dryRun: true }))).toContain('no label of a Pod'); // prettier-ignore
+    });
   });
 
   const label = (value: string | null) => ({ metadata: { labels: { 'monoroot.dev/mounts': value } } });
   test.each<[string, string, object]>([
     ['take another image', 'direct', { spec: { containers: [{ name: 'main', image: 'x:v2' }] } }],
     ['take another list of mounts', 'direct', { metadata: { annotations: { 'monoroot.dev/mounts': '{"os":"a"}' } } }],
+    ['keep less of what it used', 'direct', { metadata: { annotations: { 'monoroot.dev/mounts-before': '{}' } } }],
+    ['tell of another patch', 'direct', { metadata: { annotations: { 'monoroot.dev/patched': '{}' } } }],
     ['lose its label', 'direct', label(null)],
     ['get the label', 'plain', label('Direct')],
     ['get the label with another value', 'plain', label('')],
@@ -501,6 +518,53 @@ describe('a Pod with direct mounts, which the node plugin gives images', () => {
     if (name === 'plain') await tenant.create(pods, podWith('plain', {})).catch(() => undefined);
     const change = (by: Client) => by.mergePatch(pods, { name, namespace }, patch, { dryRun: true });
     expect(await refusal(change(tenant))).toContain(onlyOperator);
+  });
+
+  test.each<[string, object, string]>([
+    ['another toleration', { spec: { tolerations: [{ key: 'a', operator: 'Exists' }] } }, 'no field of the spec'],
+    [
+      'another image for another container',
+      {
+        spec: {
+          containers: [
+            { name: 'main', image: 'x:v1' },
+            { name: 'side', image: 'x:v2' },
+          ],
+        },
+      },
+      'no field of the spec',
+    ],
+    ['a deadline', { spec: { activeDeadlineSeconds: 60 } }, 'no field of the spec'],
+    ['another label', { metadata: { labels: { team: 'b' } } }, 'no label of a Pod'],
+    ['a label less', { metadata: { labels: { 'monoroot.dev/mounts': null } } }, 'no label of a Pod'],
+    ['another annotation', { metadata: { annotations: { a: 'b' } } }, 'no annotation of a Pod'],
+    [
+      'another hash of what it cannot change',
+      { metadata: { annotations: { 'monoroot.dev/fixed-hash': 'b' } } },
+      'no annotation of a Pod',
+    ],
+    ['a finalizer', { metadata: { finalizers: ['a.b/c'] } }, 'no owners and finalizers'],
+    ['another owner', { metadata: { ownerReferences: [] } }, 'no owners and finalizers'],
+  ])('must not get %s by the operator', async (_name, patch, message) => {
+    const change = operator.mergePatch(pods, { name: 'owned', namespace }, patch, { dryRun: true });
+    expect(await refusal(change)).toContain(message);
+  });
+
+  test('gets another image by the operator, and what says so; one that is not its own, or without direct mounts, does not', async () => {
+    const annotations = Object.fromEntries(ofImage.map((it) => [`monoroot.dev/${it}`, it]));
+    const metadata = { labels: { 'monoroot.dev/image': 'os.v2' }, annotations };
+    const image = {
+      metadata,
+      spec: {
+        containers: [
+          { name: 'main', image: 'x:v2' },
+          { name: 'side', image: 'x:v1' },
+        ],
+      },
+    };
+    const change = (name: string) => operator.mergePatch(pods, { name, namespace }, image, { dryRun: true });
+    await change('owned');
+    for (const name of ['direct', 'plain-owned']) expect(await refusal(operator.mergePatch(pods, { name, namespace }, { metadata }, { dryRun: true }))).toContain('only Pods of HostedContainers with direct mounts'); // prettier-ignore
   });
 
   test('may get other labels by them', async () => {

@@ -1,6 +1,8 @@
 import { normalize } from 'node:path';
 import { mountPlan } from '../../api/mounts.ts';
 import { annotations } from '../../api/names.ts';
+import { isRestarting } from '../../api/patched.ts';
+import type { PodStatus } from '../../api/kubernetes/objects.ts';
 import { keyOf } from '../../runtime/object.ts';
 import { entryPath } from '../store/paths.ts';
 import type { ImageName } from '../../api/images.ts';
@@ -13,6 +15,7 @@ export interface StoreUser {
     namespace?: string | undefined;
     annotations?: Readonly<Record<string, string>> | undefined;
   };
+  status?: PodStatus | undefined;
   spec?: { volumes?: readonly { hostPath?: { path: string } | undefined }[] | undefined } | undefined;
 }
 
@@ -28,12 +31,17 @@ export function usersOf(image: ImageName, paths: StorePaths, pods: readonly Stor
     .map((pod) => keyOf(pod.metadata));
 }
 
-/** Does the node plugin mount the image for it? One whose list cannot be read may have anything. */
-function isGiven(image: ImageName, { metadata }: StoreUser): boolean {
-  const text = metadata.annotations?.[annotations.mounts];
-  if (text === undefined) return false;
+/** Does the node plugin mount the image for it? Until a Pod that was patched is restarted it uses what it had before, too. */
+function isGiven(image: ImageName, pod: StoreUser): boolean {
+  const { [annotations.mounts]: now, [annotations.mountsBefore]: before } = pod.metadata.annotations ?? {};
+  return isListed(image, now) || (isListed(image, before) && isRestarting(pod));
+}
+
+/** A list that cannot be read may have anything. */
+function isListed(image: ImageName, list: string | undefined): boolean {
+  if (list === undefined) return false;
   try {
-    const { software, ...tree } = mountPlan.parse(JSON.parse(text));
+    const { software, ...tree } = mountPlan.parse(JSON.parse(list));
     return [tree, ...software].some(({ os, version }) => os === image.os && version === image.version);
   } catch {
     return true;

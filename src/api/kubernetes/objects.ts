@@ -44,6 +44,8 @@ export interface ContainerStatus {
   name: string;
   ready: boolean;
   restartCount: number;
+  /** `<runtime>://<id>` of the container that `state` tells of, or of the one before it. */
+  containerID?: string;
   state?: ContainerState;
   lastState?: ContainerState;
 }
@@ -124,6 +126,8 @@ export interface PodSpec {
   securityContext?: object;
 }
 export interface PodStatus {
+  /** `metadata.generation` of the Pod that the kubelet had when it wrote this; since Kubernetes 1.33. */
+  observedGeneration?: number;
   /** When the kubelet took it. */
   startTime?: string;
   phase?: string;

@@ -6,6 +6,7 @@ import { hostedContainers } from '../../kube/kinds.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRefusal } from '../../runtime/errors.ts';
 import type { ActionFailure, OnFailure } from '../../runtime/plan.ts';
 import { persistentVolumeClaims, pods } from '../../kube/resources.ts';
+import { patchOperations } from '../../pod/in-place.ts';
 import { deleteClaim, disownClaim, holdForData } from './act-on-data.ts';
 import type { Action, Observed } from './observed.ts';
 
@@ -63,6 +64,12 @@ export async function act(
       await client.delete(pods, { name, namespace }, { uid: action.uid, signal });
       logger.info({ why: action.why }, 'Deleted Pod');
       return container;
+    case 'PatchPod': {
+      const operations = patchOperations(action.patch, { asSeen: true });
+      await client.jsonPatch(pods, { name, namespace }, operations, { fieldManager: fieldManagers.operator, signal });
+      logger.info({ why: action.why }, 'Patched Pod');
+      return container;
+    }
     case 'RevertSpec': {
       const object = { metadata: asSeen, spec: { image: action.image } };
       const reverted = await client.apply(hostedContainers, object, {

@@ -19,6 +19,8 @@ export interface AttemptView {
   pod: Pod | undefined;
   /** Its node, or that of the one that is going or gone, answers: what the status of the Pod says is current. */
   nodeAnswers: boolean;
+  /** The status of the Pod still tells of the container that ran before it was patched. */
+  isRestarting?: boolean;
   leadingSince?: Date | undefined;
   now: Date;
 }
@@ -38,7 +40,8 @@ function withExits(attempt: Attempt, pod: Pod): Attempt {
   const counted = attempt.podUID === uid ? (attempt.podExits ?? 0) : 0;
   const reported = exits(pod);
   if (reported === counted && attempt.podUID === uid) return attempt;
-  if (reported === 0) return attempt;
+  // A Pod that is patched once more begins to count again.
+  if (reported === 0) return counted === 0 ? attempt : { ...attempt, podExits: 0 };
   const last = lastExit(pod);
   const own = last === undefined || (isOwnExit(last) && !hadNoMounts(pod)) ? Math.max(0, reported - counted) : 0;
   return { ...attempt, podUID: uid, podExits: reported, exits: (attempt.exits ?? 0) + own };
@@ -72,9 +75,9 @@ function stopClock(attempt: Attempt, view: AttemptView): Attempt {
   return { ...rest, elapsedSeconds: Math.floor(elapsedAtEnd(attempt, view)) };
 }
 
-function withReadiness(attempt: Attempt, { pod, nodeAnswers, now }: AttemptView): Attempt {
+function withReadiness(attempt: Attempt, { pod, nodeAnswers, isRestarting, now }: AttemptView): Attempt {
   const { readySince, readyTransitionTime, ...rest } = attempt;
-  const transition = nodeAnswers ? readyTransition(pod) : undefined;
+  const transition = nodeAnswers && !isRestarting ? readyTransition(pod) : undefined;
   if (transition === undefined) return rest;
   const since = readyTransitionTime === transition ? readySince : undefined;
   return { ...rest, readySince: since ?? now.toISOString(), readyTransitionTime: transition };

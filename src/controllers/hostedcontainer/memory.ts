@@ -6,12 +6,14 @@ import { MutationCache } from '../../runtime/mutation-cache.ts';
 import type { Reflector } from '../../runtime/reflector.ts';
 import { PodDeletionExpectations } from './deleted-pods.ts';
 import type { Action, Observed, Plan } from './observed.ts';
+import { PodPatches } from './pod-patches.ts';
 import { SpecReverts } from './spec-reverts.ts';
 import { WaitingForNodes } from './waiting.ts';
 
 /** What the controller has done and its caches do not show yet. A restart loses nothing: it is true again once they do. */
 export class Memory {
   readonly #deletions = new PodDeletionExpectations();
+  readonly #patches = new PodPatches();
   readonly #reverts = new SpecReverts();
   readonly #mutations = new MutationCache<HostedContainer>();
   readonly #waiting = new WaitingForNodes();
@@ -32,12 +34,14 @@ export class Memory {
   recall(observed: Observed): Observed {
     this.#leadingSince ??= observed.now;
     const leadingSince = this.#leadingSince;
-    return this.#reverts.mark(this.#deletions.mark({ ...observed, leadingSince }));
+    const patched = this.#patches.mark({ ...observed, leadingSince });
+    return this.#reverts.mark(this.#deletions.mark(patched));
   }
 
   /** The API server has accepted this action for this container. */
   done(container: HostedContainer, action: Action, now: Date): void {
     if (action.type === 'DeletePod') this.#deletions.add(keyOf(container.metadata), action.uid, now);
+    if (action.type === 'PatchPod') this.#patches.add(action.patch);
     if (action.type === 'RevertSpec') this.#reverts.add(container);
   }
 
@@ -53,6 +57,7 @@ export class Memory {
   /** The container is gone. */
   forget(key: string): void {
     this.#deletions.forget(key);
+    this.#patches.forget(key);
     this.#reverts.forget(key);
     this.#mutations.forget(key);
     this.#waiting.forget(key);

@@ -2,12 +2,14 @@ import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { Client } from '../../kube/client.ts';
 import { persistentVolumeClaims, persistentVolumes, pods } from '../../kube/resources.ts';
 import { claimFromTemplate, templateClaimName } from '../../pod/claim.ts';
+import { patchOperations } from '../../pod/in-place.ts';
+import type { PodPatch } from '../../pod/in-place.ts';
 import { containerName } from '../../pod/pod.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import { ApiError, isAlreadyExists, isRefusal } from '../../runtime/errors.ts';
 import type { Caches } from '../caches.ts';
 import { catalogOf } from './cached-images.ts';
-import { withDryRun } from './observed.ts';
+import { withDryRun, withDryRunOfPatch } from './observed.ts';
 import type { DataLocation, LogTail, Query, Observed, PodSettings } from './observed.ts';
 
 const logLines = 20;
@@ -57,6 +59,8 @@ async function answerOne(client: Client, observed: Observed, query: Query, signa
       return { ...observed, data: await locateData(client, observed.container, query.claimName, signal) };
     case 'DryRun':
       return withDryRun(observed, query.pod, await dryRunPod(client, query.pod, signal));
+    case 'DryRunOfPatch':
+      return withDryRunOfPatch(observed, query.patch, await dryRunPatch(client, query.patch, signal));
     case 'LogTail':
       return { ...observed, logTail: await logTail(client, { namespace, name }, query.previous, signal) };
   }
@@ -96,6 +100,16 @@ async function dryRunPod(client: Client, pod: Pod, signal: AbortSignal): Promise
     if (isAlreadyExists(error)) return {};
     throw error;
   }
+}
+
+/** The same for a Pod that gets another image in place. */
+async function dryRunPatch(client: Client, patch: PodPatch, signal: AbortSignal): Promise<{ refusal?: string }> {
+  const { name, namespace = '' } = patch.from.metadata;
+  const operations = patchOperations(patch, { asSeen: false });
+  const refusal = await refusalOf(() =>
+    client.jsonPatch(pods, { name, namespace }, operations, { dryRun: true, signal }),
+  );
+  return refusal === undefined ? {} : { refusal };
 }
 
 /** What the API server said against it; undefined when it would take it. */

@@ -2,6 +2,7 @@ import type { HostedContainer, HostedContainerStatus } from '../../api/hostedcon
 import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { AllowedCapabilities } from '../../pod/permitted.ts';
+import type { PodPatch } from '../../pod/in-place.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Node, NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
@@ -80,12 +81,16 @@ export interface Observed {
   /** The claim that was made from the template, now or earlier, if it was. */
   claim?: PersistentVolumeClaim | undefined;
   data?: DataLocation | undefined;
-  /** What the API server said to Pods of dry runs, by their hash. */
+  /** What the API server said to Pods of dry runs, by their hash and whether they are to be made or to be patched so. */
   dryRuns?: ReadonlyMap<string, DryRun> | undefined;
   /** The last lines of the log of the failing container. */
   logTail?: LogTail | undefined;
   /** Since when this operator leads: of what was before it knows only what the status says. */
   leadingSince?: Date | undefined;
+  /** The Pod as the API server has it, when it was patched in place: `pod` is without what its status tells of the container before. */
+  stored?: Pod | undefined;
+  /** The container was not restarted since the patch. */
+  isRestarting?: boolean | undefined;
   /** A Pod of that name that belongs to somebody else; then `pod` is unset. */
   stranger?: Pod | undefined;
   /** The Pod, when it is going or gone although this operator has not deleted it. */
@@ -107,17 +112,29 @@ export interface Failure {
 /** What the API server has said to this very Pod, if it was asked. */
 export const dryRunOf = ({ dryRuns }: Observed, pod: Pod): DryRun | undefined => dryRuns?.get(hashOf(pod));
 
+/** The same of a patch. */
+export const dryRunOfPatch = ({ dryRuns }: Observed, patch: PodPatch): DryRun | undefined => dryRuns?.get(keyOf(patch));
+
 /** What was seen, with one more answer of the API server. */
 export const withDryRun = (o: Observed, pod: Pod, dryRun: DryRun): Observed => ({
   ...o,
   dryRuns: new Map([...(o.dryRuns ?? []), [hashOf(pod), dryRun]]),
 });
 
+export const withDryRunOfPatch = (o: Observed, patch: PodPatch, dryRun: DryRun): Observed => ({
+  ...o,
+  dryRuns: new Map([...(o.dryRuns ?? []), [keyOf(patch), dryRun]]),
+});
+
+const keyOf = ({ from, to }: PodPatch): string => `${hashOf(to)} in ${from.metadata.uid ?? ''}`;
 const hashOf = ({ metadata }: Pod): string => metadata.annotations?.[annotations.podHash] ?? '';
 
 /** Something that the plan must know before it can decide, and that costs a call. */
 export type Query =
-  { type: 'DataLocation'; claimName: string } | { type: 'DryRun'; pod: Pod } | { type: 'LogTail'; previous: boolean };
+  | { type: 'DataLocation'; claimName: string }
+  | { type: 'DryRun'; pod: Pod }
+  | { type: 'DryRunOfPatch'; patch: PodPatch }
+  | { type: 'LogTail'; previous: boolean };
 
 export type Action =
   | { type: 'CreateClaim'; claim: PersistentVolumeClaim }
@@ -125,6 +142,7 @@ export type Action =
   | { type: 'HoldForData'; hold: boolean }
   | { type: 'CreatePod'; pod: Pod }
   | { type: 'DeletePod'; uid: string; why: string }
+  | { type: 'PatchPod'; patch: PodPatch; why: string }
   | { type: 'RevertSpec'; image: string }
   | { type: 'Unassign' };
 

@@ -11,6 +11,8 @@ import { adopt } from './adopt.ts';
 import { interruptionOf } from './attempt.ts';
 import { conditionsOf } from './conditions.ts';
 import { permittedType } from './permitted.ts';
+import { upgradeInPlace, withoutEarlier } from './in-place.ts';
+import type { InPlace } from './in-place.ts';
 import type { Blocker } from './input.ts';
 import { assign, matchesTarget, mustRevertSpec, mustUnassign, chooseTarget } from './target.ts';
 import type { Target } from './target.ts';
@@ -39,7 +41,7 @@ import { isSuspended } from '../../pod/suspended.ts';
 export function planHostedContainer(seen: Observed): Plan {
   if (seen.container.metadata.deletionTimestamp !== undefined)
     return { actions: dataActions(seen), status: seen.container.status ?? {}, events: [] };
-  const o = adopt(withoutStranger(seen));
+  const o = adopt(withoutEarlier(withoutStranger(seen)));
   const before = o.container.status ?? {};
   const target = chooseTarget(o);
   if (target.image && mustRevertSpec(o, target) && !isRevertTried(o)) return planRevert(o, imageName(target.image));
@@ -124,6 +126,8 @@ function replacePod(o: Observed, target: Target, before: HostedContainerStatus):
     const blocker: Blocker = { reason: 'Interrupted', message: pauseText(interruption) };
     return waitFor(o, target, before, { blocker, seconds: pause });
   }
+  const inPlace = upgradeInPlace(o, target);
+  if (inPlace) return followInPlace(o, target, before, inPlace);
   const passed = preflight(o, image);
   if ('query' in passed) return { actions: [], status: before, query: passed.query };
   if ('blocker' in passed) return refused(o, target, before, passed.blocker);
@@ -135,6 +139,14 @@ function replacePod(o: Observed, target: Target, before: HostedContainerStatus):
       ? `Restarting ${from} because its specification changed`
       : `Going from ${from} to ${imageName(image)}`;
   return { actions: [{ type: 'DeletePod', uid: pod.metadata.uid ?? '', why }], status };
+}
+
+function followInPlace(o: Observed, target: Target, status: HostedContainerStatus, it: InPlace): Decision {
+  const { action, query, blocker } = it;
+  if (query) return { actions: [], status, query };
+  if (blocker) return waitFor(o, target, status, { blocker, seconds: requeueSeconds(blocker, o.now) });
+  if (!action) return { actions: [], status };
+  return { actions: [action], status: target.isAttempt ? ensureAttempt(status, target, o.now) : status };
 }
 
 const whatToDoAboutRefusal =
@@ -206,7 +218,7 @@ function describe(o: Observed, target: Target, decision: Decision): HostedContai
     nodeName: nodeOf(o),
     lastKnownGoodNode: lastKnownGoodNode(o, rest),
     podIP: pod?.status?.podIP,
-    restarts: mainStatus(pod)?.restartCount,
+    restarts: o.isRestarting ? container.status?.restarts : mainStatus(pod)?.restartCount,
     // As the node: no write more for the moment between two Pods.
     replicas: nodeOf(o) === undefined ? 0 : 1,
     selector: `${labels.hostedContainer}=${container.metadata.name}`,

@@ -90,7 +90,12 @@ function withoutPassing(node: Node): Node {
 }
 
 /** First hit wins. */
-const checks: readonly Check[] = [invalidSpec, softwareNotReady, dataUnavailable, noNodeWithImage];
+const specChecks: readonly Check[] = [invalidSpec, softwareNotReady];
+const checks: readonly Check[] = [...specChecks, dataUnavailable, noNodeWithImage];
+
+/** What of the preflight concerns a Pod that gets another image in place, too: it has its node and its data. */
+export const checkSpec: (...of: Parameters<Check>) => { blocker?: Blocker; query?: Query } | undefined = (o, image) =>
+  firstHit(specChecks, o, image);
 
 /** Would the API server refuse it? The running Pod still counts against a quota that the next one needs: mostly only its removal tells. */
 export const isRefused = ({ pod }: Observed, { refusal }: DryRun): boolean =>

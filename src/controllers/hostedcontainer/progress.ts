@@ -30,6 +30,7 @@ const what: Record<Action['type'], string> = {
   HoldForData: 'The finalizer monoroot.dev/data could not be written',
   CreatePod: 'The Pod could not be created',
   DeletePod: 'The Pod could not be deleted',
+  PatchPod: 'The Pod could not be patched',
   RevertSpec: 'spec.image could not be written back',
   Unassign: 'status.assignedTime could not be removed',
 };
@@ -49,6 +50,9 @@ const unresolved: Rule = ({ input: { target } }) =>
 const notUpgraded: Rule = ({ upgraded }) =>
   ['Waiting', 'Person'].includes(endOf(upgraded.reason)) ? upgraded : undefined;
 
+const restarted: Rule = ({ input: { observed } }) =>
+  observed.isRestarting ? { reason: 'InProgress', message: 'The container is being restarted in its Pod' } : undefined;
+
 /** Whatever the upgrade came to, the Pod is not yet the one that is asked for. */
 const replaced: Rule = ({ input: { observed, target } }) =>
   observed.pod && target.image && !matchesTarget(observed.pod, target)
@@ -58,7 +62,7 @@ const replaced: Rule = ({ input: { observed, target } }) =>
 const notReady: Rule = ({ ready }) => (ready.status === 'True' ? undefined : ready);
 
 /** Causes that only a person can end count first. The state of the Pod counts only when there is no other cause. */
-const rules: readonly Rule[] = [notWritten, hindered, unresolved, notUpgraded, replaced];
+const rules: readonly Rule[] = [notWritten, hindered, unresolved, notUpgraded, replaced, restarted];
 
 const isForAPerson = (cause: Cause): boolean => needsPerson(endOf(cause.reason), cause);
 

@@ -104,9 +104,9 @@ function revertedFrom({ target, status }: Input) {
   return findFailed(status, last);
 }
 
-/** The good image is asked for, and no Pod of another shape is left: whoever waits for a change must not learn of it too early. */
-const isThere = ({ target, observed: { pod } }: Input): boolean =>
-  !target.isAttempt && (pod === undefined || matchesTarget(pod, target));
+/** The good image is asked for, and no Pod or container of another is left: whoever waits for a change must not learn of it too early. */
+const isThere = ({ target, observed: { pod, isRestarting } }: Input): boolean =>
+  !target.isAttempt && !isRestarting && (pod === undefined || matchesTarget(pod, target));
 
 /** That spec could not be written back, if that is so. */
 function notWritten(status: HostedContainerStatus): string {

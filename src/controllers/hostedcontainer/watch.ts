@@ -38,9 +38,10 @@ const isJudged = (target: Target): boolean => target.isAttempt || target.failedW
 /** The status with what the attempt remembers, as its Pod tells it now; without it when there is no attempt any more. */
 export function trackAttempt(o: Observed, target: Target, status: HostedContainerStatus): HostedContainerStatus {
   const { attempt: before, ...rest } = status;
-  const { pod, nodes, leadingSince, now } = o;
+  const { pod, nodes, isRestarting = false, leadingSince, now } = o;
   const last = pod ?? o.deletedByOthers;
-  const seen = { nodeAnswers: last === undefined || nodeAnswers(last, nodes), leadingSince, now };
+  const isCurrent = last === undefined || nodeAnswers(last, nodes);
+  const seen = { nodeAnswers: isCurrent, isRestarting, leadingSince, now };
   if (!target.image) {
     if (!before) return status;
     const { fingerprint } = before;
