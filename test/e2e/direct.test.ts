@@ -15,6 +15,7 @@ import {
   patchContainer,
   pods,
   remove,
+  reverted,
   untilContainer,
   upToDate,
 } from './lib/objects.ts';
@@ -24,6 +25,8 @@ import { fieldManager, hack, has, kubectl, namespace, until } from './lib/system
 
 const name = 'direct';
 const image = 'tiny:direct1';
+const better = 'tiny:direct2';
+const broken = 'tiny:direct3';
 const here = { name, namespace };
 const component = join(import.meta.dirname, '../../deploy/components/direct-mounts/direct-mounts.yaml');
 const daemonSet = 'daemonset/monoroot-mounts';
@@ -59,11 +62,13 @@ beforeAll(async () => {
   node = names.find((it) => it !== server?.spec.nodeName) ?? '';
   await uninstall();
   await distribute(image, await tinyArchive('direct1'));
-  await distributed(image);
+  await distribute(better, await tinyArchive('direct2'));
+  await distribute(broken, await tinyArchive('direct3', '--broken'));
+  for (const it of [image, better, broken]) await distributed(it);
 });
 afterAll(async () => {
   await kubectl.run(['delete', 'namespace', baseline.namespace, '--ignore-not-found', '--timeout=60s']);
-  await remove({ containers: [name], images: [image] });
+  await remove({ containers: [name], images: [image, better, broken] });
   await uninstall();
 });
 
@@ -121,13 +126,42 @@ test('a containerd and agents that start again disturb nothing, and what starts 
   expect(await inside(name, 'grep -c "^overlay /etc" /proc/self/mounts')).toBe('1');
 });
 
+/** What stays when only the container of a Pod is restarted. */
+const identity = async () => {
+  const pod = await podOf();
+  return { uid: pod?.metadata.uid, podIP: pod?.status?.podIP };
+};
+
+test('an upgrade restarts the container in its Pod, with the new image', async () => {
+  const before = await identity();
+  await inside(name, 'touch /etc/new');
+  await patchContainer(name, { image: better });
+  const upgraded = await upToDate(name, better);
+  expect(await identity()).toEqual(before);
+  expect(await page(name)).toBe(`${namespace}/${name} on ${better}`);
+  expect(await inside(name, 'test -e /etc/new || echo fresh')).toBe('fresh');
+  expect(upgraded.status).toMatchObject({ lastKnownGoodImage: better, restarts: 0 });
+});
+
+test('a version that fails is reverted in the Pod, too', async () => {
+  const before = await identity();
+  await patchContainer(name, { image: broken });
+  const { spec, status } = await reverted(name, better);
+  expect(await identity()).toEqual(before);
+  expect(await page(name)).toBe(`${namespace}/${name} on ${better}`);
+  expect(spec.image).toBe(better);
+  expect(status).toMatchObject({ lastKnownGoodImage: better, restarts: 0 });
+  expect(status?.failedImages?.[0]).toMatchObject({ image: broken, reason: 'CrashLooping', attempts: 1 });
+  expect(status?.history?.[0]).toMatchObject({ image: broken, outcome: 'Reverted' });
+});
+
 test('while the plugin is away nothing starts without its mounts, and once it is back the container serves', async () => {
   await uninstall();
   await kubectl.exec(here, ['kill', '1']);
   const waiting = await untilContainer(name, 'waits for its mounts', (c) => has(c, 'Ready', 'False/NoMounts'), 90);
   expect(has(waiting, 'Stalled', 'False/NotStalled')).toBe(true);
   await install();
-  await upToDate(name, image);
+  await upToDate(name, better);
   expect(await inside(name, 'test -e /etc/new || echo fresh')).toBe('fresh');
 });
 
@@ -167,8 +201,8 @@ test(
     expect(await labelOf()).toBeUndefined();
     await install();
     await nowhere(null);
-    await upToDate(name, image);
-    expect(await page(name)).toContain(image);
+    await upToDate(name, better);
+    expect(await page(name)).toContain(better);
   },
 );
 
@@ -176,6 +210,6 @@ test('the other mode takes one restart', async () => {
   await patchContainer(name, { mounts: 'HostPath' });
   const pod = () => kubectl.get(pods, here);
   await expect.poll(async () => ((await pod())?.spec.volumes ?? []).length, { timeout: 60_000 }).toBeGreaterThan(5);
-  await upToDate(name, image);
+  await upToDate(name, better);
   expect((await pod())?.metadata.labels?.['monoroot.dev/mounts']).toBeUndefined();
 });
