@@ -46,7 +46,7 @@ const rooms: Record<string, string[]> = {
   'cli/bundle': ['command', 'host', 'terminal'],
   'cli/dashboard': ['fleet', 'host', 'rollout', 'scene', 'terminal', 'views', 'why'],
   'cli/dashboard/models': ['delta', 'routes', 'views'],
-  'cli/diff': ['command', 'terminal'],
+  'cli/diff': ['command', 'packages', 'terminal'],
   'cli/rollout': ['command', 'follow', 'terminal', 'write'],
   'cli/fleet': ['rollout', 'terminal'],
   'cli/completion': ['command', 'cluster', 'names'],

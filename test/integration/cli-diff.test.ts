@@ -116,7 +116,10 @@ describe.skipIf(whyNoUnpacking())('diff', () => {
   test('each from a node of its own, when none has both', async () => {
     const { diff } = await openNodes({ one: ['v1'], two: ['v2'] });
     const ofItsOwn = 'case $pod$image in agent-onedebian-12:v1 | agent-twodebian-12:v2) inspect ;; *) exit 3 ;; esac';
-    const ran = await diff(ofItsOwn, 'debian-12:v2', '--packages', '-o', 'json');
+    const report = join(temporaryDirectory(), 'report.json');
+    const vulnerability = { id: 'CVE-1', severity: 'High', fix: { versions: ['8'] } };
+    writeFileSync(report, JSON.stringify({ matches: [{ vulnerability, artifact: { name: 'curl', version: '7' } }] }));
+    const ran = await diff(ofItsOwn, 'debian-12.v2', '--packages', '--cve', report, '-o', 'json');
     expect([ran.code, JSON.parse(ran.stdout)]).toMatchObject([
       1,
       {
@@ -127,6 +130,7 @@ describe.skipIf(whyNoUnpacking())('diff', () => {
             { name: 'nano', before: '3' },
           ],
         },
+        vulnerabilities: [{ id: 'CVE-1', package: 'curl', change: 'Fixed' }],
       },
     ]);
   });
