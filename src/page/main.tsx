@@ -8,7 +8,7 @@ import { Images } from './images.tsx';
 import { Nodes } from './nodes.tsx';
 import { ContainerView, ImageView, NodeView } from './object.tsx';
 import { Rollout, Rollouts } from './rollout.tsx';
-import { about, address, lostSince, model, open } from './store.ts';
+import { about, address, lacksKey, lostSince, model, start } from './store.ts';
 import { Empty, Since, local } from './ui.tsx';
 
 /** The frame of all views. */
@@ -75,6 +75,7 @@ function Content({ view }: { view: View | undefined }) {
         <a href="/">To the fleet</a>
       </Empty>
     );
+  if (lacksKey.value) return null;
   const health = about()?.health ?? [];
   const isReading = !model.value || health.some(({ state }) => state === 'Reading');
   const isEmpty = Object.keys(model.value ?? {}).length <= 2;
@@ -111,6 +112,14 @@ function Live() {
 
 /** What is wrong with what the page reads, and since when. */
 function Trouble() {
+  if (lacksKey.value) {
+    return (
+      <p class="alarm bad" role="alert">
+        <b>This page has no key</b>, or that of a command which has ended. Open the address that kubectl monoroot
+        dashboard printed: it has the key in it.
+      </p>
+    );
+  }
   const lost = lostSince.value;
   if (lost) {
     return (
@@ -150,6 +159,6 @@ function Away({ of }: { of: readonly KindHealth[] }) {
   );
 }
 
-open();
 const place = document.getElementById('page');
 if (place) render(<Page />, place);
+void start();

@@ -70,7 +70,13 @@ export function Nodes() {
           <span role="columnheader" class="number">
             Containers
           </span>
-          <span role="columnheader">Images</span>
+          <span role="columnheader" class="cells" aria-label="Images">
+            {images.value.map((image, i) => (
+              <span key={image} class="cell" title={image}>
+                {i + 1}
+              </span>
+            ))}
+          </span>
         </div>
         <Virtual
           rows={shown.value}

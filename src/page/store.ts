@@ -14,6 +14,8 @@ import type {
   Troubles,
 } from '../cli/dashboard/views.ts';
 import { applied } from './apply.ts';
+import { createParser } from './events.ts';
+import { authorization, takeKey } from './key.ts';
 
 /** What the page knows: an address, what is shown there, and how fresh that is. */
 
@@ -23,12 +25,14 @@ export const address = signal(location.pathname + location.search);
 export const model = signal<Model | undefined>(undefined);
 /** Since when the server of the page does not answer; undefined while it does. */
 export const lostSince = signal<Date | undefined>(undefined);
+/** The page shows no key, or one that is no more. */
+export const lacksKey = signal(false);
 /** It moves once a second, for what tells how long ago something was. */
 export const clock = signal(Date.now());
 
 setInterval(() => (clock.value = Date.now()), 1000);
 
-let source: EventSource | undefined;
+let stream: AbortController | undefined;
 
 /** Shows another view, as a link does. */
 export function go(to: string): void {
@@ -52,27 +56,68 @@ export const noted = (name: string): string => new URLSearchParams(address.value
 
 /** Begins the stream of the view at the address. */
 export function open(): void {
-  source?.close();
+  stream?.abort();
+  stream = new AbortController();
   address.value = location.pathname + location.search;
   model.value = undefined;
   if (!viewAt(location.pathname, new URLSearchParams(location.search))) return;
   const path = location.pathname === '/' ? '' : location.pathname;
-  source = new EventSource(`/api/stream${path}${location.search}`);
-  let isFirst = true;
-  source.onopen = () => {
-    // It begins from the beginning each time.
-    isFirst = true;
-    lostSince.value = undefined;
-  };
-  source.onerror = () => (lostSince.value ??= new Date());
-  source.onmessage = ({ data }: MessageEvent<string>) => {
-    const delta = JSON.parse(data) as Delta;
-    model.value = isFirst ? delta.set : applied(model.value ?? {}, delta);
-    isFirst = false;
-  };
+  void follow(`/api/stream${path}${location.search}`, stream.signal);
 }
 
-addEventListener('popstate', open);
+/** Between two tries. */
+const pauseMilliseconds = 2000;
+/** A server that lives says something far more often. */
+const silenceMilliseconds = 30_000;
+
+/** Reads the stream, and begins again when it ends, until the view is left. Without its key a page asks once. */
+async function follow(url: string, left: AbortSignal): Promise<void> {
+  const isLeft = () => left.aborted;
+  while (!isLeft()) {
+    const status = await read(url, left).catch(() => 0);
+    if (isLeft()) return;
+    lacksKey.value = status === 401;
+    if (lacksKey.value) return;
+    lostSince.value ??= new Date();
+    await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
+  }
+}
+
+/** Gives the status of the answer when the stream is over. It begins with the whole view each time. */
+async function read(url: string, left: AbortSignal): Promise<number> {
+  const silent = new AbortController();
+  const signal = AbortSignal.any([left, silent.signal]);
+  let timer = setTimeout(() => silent.abort(), silenceMilliseconds);
+  try {
+    const answer = await fetch(url, { headers: authorization(), cache: 'no-store', signal });
+    const pieces = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    if (!answer.ok || !pieces) return answer.status;
+    lostSince.value = undefined;
+    const parse = createParser();
+    let isFirst = true;
+    for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), silenceMilliseconds);
+      for (const data of parse(piece.value)) {
+        const delta = JSON.parse(data) as Delta;
+        if (left.aborted) break;
+        model.value = isFirst ? delta.set : applied(model.value ?? {}, delta);
+        isFirst = false;
+      }
+    }
+    return answer.status;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Takes the key that the address may have, and begins. */
+export const start = () =>
+  takeKey()
+    .catch(() => undefined)
+    .then(open);
+
+addEventListener('popstate', () => void start());
 
 /** Links of the page change the view and load nothing. */
 document.addEventListener('click', (event) => {

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { pageAssets } from '../../hack/lib/page.ts';
 import { loopbackHosts } from '../../src/cli/dashboard/access.ts';
@@ -16,6 +18,7 @@ import { connect, createNamespace, logger } from './environment.ts';
 const { connection, client } = connect(inject('kubeconfig'));
 const stop = new AbortController();
 const key = randomBytes(12).toString('hex');
+const ticket = randomBytes(12).toString('hex');
 let served: Dashboard;
 let running: Promise<void>;
 let namespace: string;
@@ -25,7 +28,7 @@ beforeAll(async () => {
   const now = () => new Date();
   const live = followFleet({ client, namespace, logger, now });
   running = live.run(stop.signal);
-  const access = { hosts: loopbackHosts, token: key };
+  const access = { hosts: loopbackHosts, key, ticket };
   const about = { cluster: 'test', version: '0.0.0', namespace };
   served = await serveDashboard({
     port: 0,
@@ -45,7 +48,7 @@ afterAll(async () => {
   await connection.close();
 });
 
-const own = () => ({ cookie: `monoroot-${served.port}=${key}` });
+const own = () => ({ authorization: `Bearer ${key}` });
 
 /** An answer with its head; the body is still to be read. */
 const ask = (path: string, headers: Record<string, string> = own(), method = 'GET') =>
@@ -81,13 +84,28 @@ test('strangers get nothing: no key, a wrong one, another name of the host, anot
     answer.resume();
     return answer.statusCode;
   };
-  expect(await statusOf('/', {})).toBe(401);
+  expect(await statusOf('/', {})).toBe(200);
   expect(await statusOf('/api/stream', {})).toBe(401);
-  expect(await statusOf('/main.js', { cookie: `monoroot-${served.port}=x` })).toBe(401);
+  expect(await statusOf('/api/stream', { authorization: 'Bearer x' })).toBe(401);
+  expect(await statusOf('/api/stream', { cookie: `key=${key}` })).toBe(401);
   expect(await statusOf('/', { ...own(), host: 'rebound.example' })).toBe(421);
-  expect(await statusOf('/api/stream', { ...own(), 'sec-fetch-site': 'cross-site' })).toBe(403);
+  for (const site of ['cross-site', 'same-site'])
+    expect(await statusOf('/api/stream', { ...own(), 'sec-fetch-site': site })).toBe(403);
   expect(await statusOf('/../package.json', own())).toBe(404);
   expect(await statusOf('/api/stream/nothing', own())).toBe(404);
+});
+
+test('the ticket of the browser is worth the key once, and not to another user of this machine', async () => {
+  const request = `GET /api/key HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\nAuthorization: Bearer ${ticket}\\r\\n\\r\\n`;
+  const program = `use IO::Socket::INET; my $s = IO::Socket::INET->new("127.0.0.1:${served.port}") or die; print $s "${request}"; print <$s>;`;
+  const askAs = async (uid: number) =>
+    (await promisify(execFile)('perl', ['-e', program], { uid, gid: uid, cwd: '/' })).stdout;
+  expect(process.getuid?.()).toBe(0);
+  expect(await askAs(65534)).toContain('401 Unauthorized');
+  const answer = await askAs(0);
+  expect(answer).toContain('200 OK');
+  expect(answer.endsWith(key)).toBe(true);
+  expect(await askAs(0)).toContain('401 Unauthorized');
 });
 
 test('a stream tells of a container that is made, changed and deleted, and of no value of a variable', async () => {

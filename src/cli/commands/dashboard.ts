@@ -31,18 +31,20 @@ address that it prints. It runs until Ctrl-C. -n shows the containers of one nam
     const { client, server } = cluster();
     const { namespace } = values;
     const logger = pino({ level: 'silent' });
-    const [token, ticket] = [newKey(), newKey()];
+    const [key, ticket] = [newKey(), newKey()];
     const stop = new AbortController();
     const live = followFleet({ client, namespace, logger, now });
-    const access = { hosts: loopbackHosts, token, ticket };
+    const access = { hosts: loopbackHosts, key, ticket };
     const about = { cluster: server, version, namespace };
     const served = await serveDashboard({ port, host: '127.0.0.1', access, assets, live, now, logger, about });
     const running = live.run(AbortSignal.any([signal, stop.signal]));
     try {
-      const address = (key: string) => `http://127.0.0.1:${served.port}/?token=${key}`;
-      out.line(address(token));
+      // What is behind # stays in the browser.
+      const address = (what: string) => `http://127.0.0.1:${served.port}/#${what}`;
+      out.line(address(`key=${key}`));
       err.line('The page is open until you press Ctrl-C. The address has a key: whoever has it sees what you may see.');
-      if (values['no-open'] !== true && stdout.isTTY === true) openBrowser(address(ticket), system.platform, env);
+      if (values['no-open'] !== true && stdout.isTTY === true)
+        openBrowser(address(`ticket=${ticket}`), system.platform, env);
       await aborted(signal);
     } finally {
       stop.abort();

@@ -1,13 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { firstHit } from '../../runtime/rules.ts';
+import { keyPath } from './routes.ts';
 
 /** Who may ask. */
 export interface Access {
   /** Names and addresses, without a port, under which the page is asked for; any other may be a name of a stranger that leads here. */
   hosts: readonly string[];
-  /** What each request must show, in the address once and in a cookie from then on; none where others guard the way. */
-  token?: string | undefined;
-  /** The same, for one use only: what the command line of a browser shows to all who can list processes. */
+  /** What each request for data must show; none where others guard the way. */
+  key?: string | undefined;
+  /** What is changed for the key, once: the command line of a browser shows it to all who can list processes. */
   ticket?: string | undefined;
 }
 
@@ -17,7 +18,7 @@ export interface Asked {
   /** Path and query. */
   url: string;
   host: string | undefined;
-  cookie: string | undefined;
+  authorization: string | undefined;
   /** `Sec-Fetch-Site`: what the browser says about the page that asks. */
   site: string | undefined;
 }
@@ -27,8 +28,6 @@ export interface Refusal {
   status: number;
   message: string;
   headers?: Record<string, string>;
-  /** The ticket was used. */
-  spent?: boolean;
 }
 
 /** The names under which a machine is asked by itself. */
@@ -42,14 +41,18 @@ export function serviceHosts(service: string, namespace: string, others: readonl
 }
 
 /** Why a request is not answered; undefined when it is. First hit wins. */
-export function refusalOf(asked: Asked, access: Access, cookieName: string): Refusal | undefined {
-  return firstHit(rules, { asked, access, cookieName });
+export function refusalOf(asked: Asked, access: Access): Refusal | undefined {
+  return firstHit(rules, { asked, access });
+}
+
+/** The key, for who shows the ticket that is left. */
+export function keyFor({ authorization }: Asked, { key, ticket }: Access): string | undefined {
+  return ticket !== undefined && shows(authorization, ticket) ? key : undefined;
 }
 
 interface Subject {
   asked: Asked;
   access: Access;
-  cookieName: string;
 }
 type Rule = (subject: Subject) => Refusal | undefined;
 
@@ -68,43 +71,29 @@ const strangeHost: Rule = ({ asked: { host = '' }, access }) =>
     ? undefined
     : { status: 421, message: `This page is not at ${printableHost(host)}; ask under a name that it is served at` };
 
-const crossSite: Rule = ({ asked: { site, url } }) =>
-  site === 'cross-site' && url.startsWith('/api/')
+const isData = (url: string) => url.startsWith('/api/');
+
+/** All ports of a machine are one site, so a site of another port is a stranger too. */
+const otherSite: Rule = ({ asked: { site = 'none', url } }) =>
+  isData(url) && site !== 'same-origin' && site !== 'none'
     ? { status: 403, message: 'Another site asked for this; open the page itself' }
     : undefined;
 
-const showsToken: Rule = ({ asked: { url }, access: { token, ticket }, cookieName }) => {
-  const given = queryOf(url).get('token');
-  if (token === undefined || given === null) return undefined;
-  const spent = ticket !== undefined && isEqual(given, ticket);
-  if (!spent && !isEqual(given, token)) return undefined;
-  const cookie = `${cookieName}=${token}; HttpOnly; SameSite=Strict; Path=/`;
-  return { status: 303, message: 'Go on', headers: { location: withoutToken(url), 'set-cookie': cookie }, spent };
+const lacksKey: Rule = ({ asked: { authorization, url }, access: { key } }) => {
+  const isOpen = key === undefined || !isData(url) || url === keyPath;
+  return isOpen || shows(authorization, key) ? undefined : noKey;
+};
+export const noKey: Refusal = {
+  status: 401,
+  message: 'Open the address that kubectl monoroot dashboard printed: it has the key in it',
 };
 
-const lacksToken: Rule = ({ asked: { cookie = '' }, access: { token }, cookieName }) => {
-  if (token === undefined) return undefined;
-  const values = cookie.split(/; */).filter((it) => it.startsWith(`${cookieName}=`));
-  if (values.some((it) => isEqual(it.slice(cookieName.length + 1), token))) return undefined;
-  return { status: 401, message: 'Open the address that kubectl monoroot dashboard printed: it has the key in it' };
-};
-
-const rules: readonly Rule[] = [writes, strangeHost, crossSite, showsToken, lacksToken];
-
-const queryOf = (url: string) => new URLSearchParams(url.split('?').slice(1).join('?'));
-
-function withoutToken(url: string): string {
-  const query = queryOf(url);
-  query.delete('token');
-  const [path = ''] = url.split('?');
-  // Two slashes at the beginning would be another host.
-  return `${path.replace(/^\/+/, '/')}${query.size === 0 ? '' : `?${query.toString()}`}`;
-}
+const rules: readonly Rule[] = [writes, strangeHost, otherSite, lacksKey];
 
 /** Takes the same time whatever differs. */
-function isEqual(a: string, b: string): boolean {
+function shows(authorization: string | undefined, key: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
+  return timingSafeEqual(digest(authorization ?? ''), digest(`Bearer ${key}`));
 }
 
 const printableHost = (host: string) => host.replace(/[^\w.:[\]-]/g, '?').slice(0, 100);

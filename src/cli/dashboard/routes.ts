@@ -5,6 +5,9 @@ export type View =
   | { name: 'container'; namespace: string; object: string }
   | { name: 'history'; os: string | undefined };
 
+/** Where a page changes its ticket for the key. */
+export const keyPath = '/api/key';
+
 const lists = { rollouts: 'rollout', images: 'image', nodes: 'node' } as const;
 const isList = (word: string): word is keyof typeof lists => Object.hasOwn(lists, word);
 

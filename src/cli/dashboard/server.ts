@@ -3,13 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { formatTime } from '../../runtime/time.ts';
-import { refusalOf } from './access.ts';
+import { keyFor, noKey, refusalOf } from './access.ts';
 import type { Access } from './access.ts';
 import type { Assets } from '../host.ts';
 import { detailsOf } from './details.ts';
 import type { Live } from './live.ts';
 import { modelOf } from './models/model.ts';
-import { viewAt } from './routes.ts';
+import { isOwnUser } from './peer.ts';
+import { keyPath, viewAt } from './routes.ts';
 import type { View } from './routes.ts';
 import { stream } from './stream.ts';
 import type { About } from './views.ts';
@@ -91,15 +92,19 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const { method = '', url = '/' } = request;
-    const { host, cookie } = request.headers;
+    const { host, authorization } = request.headers;
     const site = request.headers['sec-fetch-site']?.toString();
-    const refusal = refusalOf({ method, url, host, cookie, site }, access, cookieName(port));
+    const asked = { method, url, host, authorization, site };
+    const refusal = refusalOf(asked, access);
     if (refusal) {
-      if (refusal.spent === true) access = { ...access, ticket: undefined };
       say(response, refusal.status, refusal.message, refusal.headers);
       return;
     }
     const [path = '/', query = ''] = url.split('?', 2);
+    if (path === keyPath) {
+      answerKey(response, isOwnUser(request.socket) ? keyFor(asked, access) : undefined);
+      return;
+    }
     if (path.startsWith('/api/stream/') || path === '/api/stream') {
       const view = viewAt(path.slice('/api/stream'.length) || '/', new URLSearchParams(query));
       if (view) await answerStream(request, response, view);
@@ -107,6 +112,12 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
       return;
     }
     answerFile(response, viewAt(path, new URLSearchParams(query)) ? '/index.html' : path);
+  }
+
+  function answerKey(response: ServerResponse, key: string | undefined): void {
+    if (key === undefined) say(response, noKey.status, noKey.message);
+    else response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end(key);
+    if (key !== undefined) access = { ...access, ticket: undefined };
   }
 
   function answerFile(response: ServerResponse, path: string): void {
@@ -137,9 +148,6 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
       }),
   };
 }
-
-/** Cookies are shared by all ports of a machine, on each of which another dashboard may be. */
-const cookieName = (port: number) => `monoroot-${port}`;
 
 function say(response: ServerResponse, status: number, message: string, more: Record<string, string> = {}): void {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...more }).end(`${message}\n`);

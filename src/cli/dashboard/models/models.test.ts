@@ -40,7 +40,7 @@ test('the fleet has a row for each container, a card for each OS, and who needs 
   expect(troubles.count).toBe(2);
   expect(troubles.groups.map(({ kind, reason }) => `${kind} ${reason}`).sort()).toEqual([
     'HostedContainer FailedBefore',
-    'ImageDistribution RolloutHalted',
+    'ImageDistribution TooManyFailures',
   ]);
   expect(troubles.groups.every(({ command }) => command.startsWith('kubectl '))).toBe(true);
   expect(Object.values(troubles.containers).reduce((sum, it) => sum + it, 0)).toBe(1000);
