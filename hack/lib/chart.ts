@@ -15,8 +15,10 @@ const image = (name: string) => `{{ include "monoroot.image" (list $ .Values.ima
 const json = (path: string) => `{{ toJson .Values.${path} }}`;
 const text = (path: string) => `{{ .Values.${path} | toString | squote }}`;
 
+type Workload = 'operator' | 'agent' | 'web' | 'directMounts';
+
 /** Settings that the workloads share: where images come from, and where Pods may run. */
-const workload = (name: 'operator' | 'agent' | 'web'): Value[] => [
+const workload = (name: Workload): Value[] => [
   { from: 'localhost/monoroot:dev', to: image('monoroot') },
   { from: 'imagePullPolicy: IfNotPresent', to: 'imagePullPolicy: {{ .Values.imagePullPolicy }}' },
   { from: '{ name: LOG_LEVEL, value: info }', to: `{ name: LOG_LEVEL, value: ${text(`${name}.logLevel`)} }` },
@@ -31,12 +33,12 @@ const workload = (name: 'operator' | 'agent' | 'web'): Value[] => [
   },
 ];
 
-const priorityClass = (name: 'operator' | 'agent'): Value => ({
+const priorityClass = (name: 'operator' | 'agent' | 'directMounts'): Value => ({
   from: /priorityClassName: \S+/,
   to: `priorityClassName: ${text(`${name}.priorityClassName`)}`,
 });
 
-const linuxNodes = (name: 'agent' | 'web'): Value => ({
+const linuxNodes = (name: 'agent' | 'web' | 'directMounts'): Value => ({
   from: 'nodeSelector: { kubernetes.io/os: linux }',
   to: `nodeSelector: {{ toJson (merge (dict "kubernetes.io/os" "linux") .Values.${name}.nodeSelector) }}`,
 });
@@ -57,6 +59,10 @@ const values: Record<string, Value[]> = {
     {
       from: "{ name: ADDITIONAL_CAPABILITIES, value: '' }",
       to: '{ name: ADDITIONAL_CAPABILITIES, value: \'{{ join "," .Values.operator.additionalCapabilities }}\' }',
+    },
+    {
+      from: '{ name: DEFAULT_MOUNTS, value: HostPath }',
+      to: `{ name: DEFAULT_MOUNTS, value: ${text('operator.defaultMounts')} }`,
     },
     {
       from: "{ name: GATES_LOCAL_ADDRESSES, value: 'false' }",
@@ -84,6 +90,16 @@ const values: Record<string, Value[]> = {
       to: `{ name: MAX_CONCURRENT_FETCHES, value: ${text('agent.maxConcurrentFetches')} }`,
     },
     { from: 'tolerations: [{ operator: Exists }]', to: `tolerations: ${json('agent.tolerations')}` },
+  ],
+  'direct-mounts.yaml': [
+    ...workload('directMounts'),
+    priorityClass('directMounts'),
+    linuxNodes('directMounts'),
+    { from: 'tolerations: [{ operator: Exists }]', to: `tolerations: ${json('directMounts.tolerations')}` },
+    {
+      from: '/run/containerd/io.containerd.runtime.v2.task/k8s.io }',
+      to: `{{ .Values.directMounts.containerdState }}/io.containerd.runtime.v2.task/k8s.io }`,
+    },
   ],
   'web.yaml': [
     ...workload('web'),
@@ -122,6 +138,7 @@ const conditions: Record<string, string> = {
   'network-policy.yaml': 'networkPolicy.enabled',
   'priority-class-quota.yaml': 'priorityClassQuota.enabled',
   'flow-control.yaml': 'flowControl.enabled',
+  'direct-mounts.yaml': 'directMounts.enabled',
   'web-rbac.yaml': 'web.enabled',
   'web.yaml': 'web.enabled',
   'pod-monitor.yaml': 'monitoring.enabled',
@@ -131,6 +148,7 @@ const components = [
   'network-policy/network-policy.yaml',
   'flow-control/flow-control.yaml',
   'priority-class-quota/priority-class-quota.yaml',
+  'direct-mounts/direct-mounts.yaml',
   'web/web-rbac.yaml',
   'web/web.yaml',
   'monitoring/pod-monitor.yaml',

@@ -248,7 +248,7 @@ const spec = z
       .enum(['HostPath', 'Direct'])
       .optional()
       .describe(
-        'How the container gets the directories of its image. HostPath, the default: by volumes of its Pod. Direct (alpha): by the node plugin, on nodes that have it; the Pod needs no hostPath, and nothing is copied.',
+        'How the container gets the directories of its image. HostPath: by volumes of its Pod. Direct (alpha): by the node plugin, on nodes that have it; the Pod needs no hostPath, and nothing is copied. Without it: what the cluster has as its default when the container starts first, and that from then on.',
       ),
     data: data.optional(),
     services: z
@@ -377,6 +377,12 @@ const status = z.object({
       'A rollout gave it its earlier version back, because it could not take the new one; it is tried again later.',
     ),
   nodeName: z.string().max(253).optional().describe('Node of the Pod; kept between two Pods.'),
+  mounts: z
+    .enum(['HostPath', 'Direct'])
+    .optional()
+    .describe(
+      'Direct: it has direct mounts, as spec.mounts says or as was the default of the cluster when it started first.',
+    ),
   podIP: z.string().max(64).optional().describe('Address of the Pod.'),
   restarts: z.int().min(0).optional().describe('Restarts of the container in its Pod.'),
   replicas: z.int().min(0).max(1).optional().describe('1 when it has a place on a node, for the scale subresource.'),

@@ -12,6 +12,7 @@ import { createConnection, loadKubeConfig, userAgent } from '../kube/connection.
 import { eventSink } from '../kube/events.ts';
 import { leasePort } from '../kube/leases.ts';
 import { secretReader } from '../kube/secrets.ts';
+import { readMountMode } from '../pod/mode.ts';
 import { readAdditionalCapabilities } from '../pod/permitted.ts';
 import { observeEventLoop } from '../runtime/event-loop.ts';
 import { createController } from '../runtime/controller.ts';
@@ -66,8 +67,15 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
   registerFleetMetrics(metrics.registry, fleet, () => elector.isLeader());
   const reflectors = Object.values(caches);
   const scaffolds = { merged: required('SCAFFOLD_MERGED'), split: required('SCAFFOLD_SPLIT') };
+  const defaultMounts = readMountMode('DEFAULT_MOUNTS', env.DEFAULT_MOUNTS);
   const allowedCapabilities = readAdditionalCapabilities(env.ADDITIONAL_CAPABILITIES);
-  const settings = { namespace, verificationNamespace, builderImage: required('BUILDER_IMAGE'), scaffolds };
+  const settings = {
+    namespace,
+    verificationNamespace,
+    builderImage: required('BUILDER_IMAGE'),
+    scaffolds,
+    defaultMounts,
+  };
 
   const readSecret = secretReader(client, namespace);
   const localAddresses = env.GATES_LOCAL_ADDRESSES === 'true';
@@ -77,7 +85,12 @@ async function main({ env, logger, signal, required }: Program): Promise<void> {
     { ...imageDistributionController({ client, caches, gates: { readSecret, localAddresses }, events }), workers: 4 },
     { ...nodeStoreController(client, caches), workers: 1 },
     {
-      ...hostedContainerController({ client, caches, settings: { scaffolds, allowedCapabilities }, events }),
+      ...hostedContainerController({
+        client,
+        caches,
+        settings: { scaffolds, allowedCapabilities, defaultMounts },
+        events,
+      }),
       workers: 8,
     },
   ].map((options) => createController({ ...options, logger, hooks: metrics.controller(options.name) }));

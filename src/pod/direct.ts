@@ -2,18 +2,17 @@ import type { HostedContainer } from '../api/hostedcontainer.ts';
 import { imageName } from '../api/images.ts';
 import { mostOverlays, mountPlanVariable, treeReference } from '../api/mounts.ts';
 import type { MountPlan } from '../api/mounts.ts';
-import { annotations, mountModes } from '../api/names.ts';
+import { annotations } from '../api/names.ts';
 import type { EnvVar } from '../api/kubernetes/objects.ts';
 import { parseQuantity } from '../api/kubernetes/quantity.ts';
 import { firstHit } from '../runtime/rules.ts';
 import { linkMounts } from './links.ts';
+import { isDirect } from './mode.ts';
 import { notFromImage } from './paths.ts';
 import type { UsableImage } from './usable-image.ts';
 import { effectiveWritable } from './volumes.ts';
 
 /** Direct mounts: what the node plugin learns of a container, instead of volumes of its Pod. */
-
-export const isDirect = ({ spec }: Pick<HostedContainer, 'spec'>): boolean => spec.mounts === mountModes.direct;
 
 type Rule = (container: HostedContainer, image: UsableImage, scaffold: string) => string | undefined;
 
@@ -44,10 +43,14 @@ const fewOverlays: Rule = (container, image) => {
 
 const rules: readonly Rule[] = [isPinned, hasHostUsers, hasUsualLinks, fewOverlays];
 
-/** Why a container cannot have direct mounts; undefined when it can, or is asked for none. */
+/** Why a container cannot have direct mounts, as part of a sentence; undefined when it can. */
+export const problemOfDirect = (container: HostedContainer, image: UsableImage, scaffold: string): string | undefined =>
+  firstHit(rules, container, image, scaffold);
+
+/** The same of a container that has them; undefined also when it has none. */
 export function whyNotDirect(container: HostedContainer, image: UsableImage, scaffold: string): string | undefined {
-  const why = isDirect(container) ? firstHit(rules, container, image, scaffold) : undefined;
-  return why && `spec.mounts is Direct, but ${why}. Or set spec.mounts to HostPath`;
+  const why = isDirect(container) ? problemOfDirect(container, image, scaffold) : undefined;
+  return why && `Its mounts are Direct, but ${why}. Or set spec.mounts to HostPath`;
 }
 
 /** They are of the container and not of its image: other variables of the Pod and its arguments may refer to them. */

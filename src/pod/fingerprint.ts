@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import { mountModes } from '../api/names.ts';
 import { claimNameOf } from './claim.ts';
+import { isDirect } from './mode.ts';
 import type { UsableImage } from './usable-image.ts';
 import { imageName, parseReference } from '../api/images.ts';
 import { effectiveWritable } from './volumes.ts';
@@ -16,12 +16,12 @@ function shape(container: HostedContainer, image: UsableImage): object {
     restartToken: _token,
     suspend: _suspend,
     replicas: _replicas,
-    mounts,
+    mounts: _mounts,
     ...asked
   } = container.spec;
   return {
     ...asked,
-    ...(mounts === mountModes.direct && { mounts }),
+    ...(isDirect(container) && { mounts: 'Direct' }),
     // Where the data is, not what becomes of it or how large it was asked to be.
     data: { claimName: claimNameOf(container), ephemeral: asked.data?.ephemeral },
     digest: image.digest,

@@ -1,6 +1,7 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
-import { labels, mountModes, runningLabelPrefix } from '../api/names.ts';
+import { labels, runningLabelPrefix } from '../api/names.ts';
 import { imageLabel, imageName } from '../api/images.ts';
+import { isDirect } from './mode.ts';
 import { storedImages } from './usable-image.ts';
 import type { UsableImage } from './usable-image.ts';
 import { matchesNodeSelector, toleratesTaints } from '../api/kubernetes/selectors.ts';
@@ -17,7 +18,7 @@ const askedNodeAffinity = (container: HostedContainer): NonNullable<Affinity['no
 export function affinityFor(container: HostedContainer, image: UsableImage, nonce?: string): Affinity {
   const hasImages = [
     ...storedImages(image).map(imageLabel),
-    ...(needsPlugin(container) ? [{ key: labels.directMounts, value: 'true' }] : []),
+    ...(isDirect(container) ? [{ key: labels.directMounts, value: 'true' }] : []),
   ].map(({ key, value }) => ({ key, operator: 'In' as const, values: [value] }));
   const nodeAffinity = askedNodeAffinity(container);
   const { uid } = container.metadata;
@@ -89,7 +90,7 @@ export function placementOf(
       matchesNodeSelector(node, askedNodeAffinity(container).requiredDuringSchedulingIgnoredDuringExecution) &&
       matchesNodeSelector(node, dataAffinity) &&
       toleratesTaints(node, template?.tolerations) &&
-      (!needsPlugin(container) || node.metadata.labels[labels.directMounts] === 'true'),
+      (!isDirect(container) || node.metadata.labels[labels.directMounts] === 'true'),
   );
   return {
     candidates: namesOf(candidates),
@@ -102,8 +103,6 @@ export function placementOf(
       .filter(({ nodes: without }) => without.length > 0),
   };
 }
-
-const needsPlugin = ({ spec }: HostedContainer): boolean => spec.mounts === mountModes.direct;
 
 const namesOf = (nodes: readonly Node[]): string[] => nodes.map((node) => node.metadata.name);
 

@@ -3,9 +3,9 @@ import type { HostedContainer } from '../api/hostedcontainer.ts';
 import type { Writable } from '../api/kubernetes/podfields.ts';
 import { claimNameOf } from './claim.ts';
 import { storeDirectory } from '../api/images.ts';
-import { mountModes } from '../api/names.ts';
 import type { UsableImage } from './usable-image.ts';
 import { linkMounts } from './links.ts';
+import { isDirect } from './mode.ts';
 import { defaultsRoot, linksRoot, mountScriptPath, notFromImage } from './paths.ts';
 import type { Volume, VolumeMount } from '../api/kubernetes/objects.ts';
 
@@ -190,8 +190,7 @@ const partsOfPod: readonly Part[] = [pulledSoftware, data];
 /** Every volume of the Pod with its mounts. */
 export function volumesOf(container: HostedContainer, image: UsableImage): Mounted {
   const writable = effectiveWritable(container, image);
-  const isDirect = container.spec.mounts === mountModes.direct;
-  const entries = (isDirect ? partsOfPod : parts).flatMap((part) => part(container, image, writable));
+  const entries = (isDirect(container) ? partsOfPod : parts).flatMap((part) => part(container, image, writable));
   return {
     volumes: entries.flatMap(({ volume }) => (volume ? [volume] : [])),
     mounts: entries.map(({ mount }) => mount),

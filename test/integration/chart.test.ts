@@ -47,16 +47,15 @@ const kubernetes = ['--kube-version', '1.37.0'];
 const render = (helm: string, namespace: string, ...args: string[]): string =>
   program(helm, ['template', 'monoroot', chart, '--namespace', namespace, '--skip-tests', ...kubernetes, ...args]);
 
-const optional = ['networkPolicy', 'priorityClassQuota', 'monitoring', 'web'];
+const optional = ['networkPolicy', 'priorityClassQuota', 'monitoring', 'directMounts', 'web'];
 const everything = optional.flatMap((name) => ['--set', `${name}.enabled=true`]);
 
 /** deploy/ with its components, as kubectl builds it. */
 function kustomized(): string {
   const overlay = join(scratch, 'kustomization.yaml');
   const path = (directory: string) => relative(scratch, join(root, 'deploy', directory));
-  const components = ['network-policy', 'flow-control', 'priority-class-quota', 'monitoring', 'web'].map((name) =>
-    path(`components/${name}`),
-  );
+  const names = ['network-policy', 'flow-control', 'priority-class-quota', 'monitoring', 'direct-mounts', 'web'];
+  const components = names.map((name) => path(`components/${name}`));
   writeFileSync(overlay, JSON.stringify({ resources: [path('.')], components }));
   return program('kubectl', ['kustomize', scratch]);
 }
@@ -99,7 +98,7 @@ describe.each(['helm3', 'helm4'])('with %s the chart', (helm) => {
     expect(names).not.toMatch(
       /CustomResourceDefinition|ValidatingAdmissionPolicy|monoroot-view|NetworkPolicy|ResourceQuota/,
     );
-    expect(names).not.toContain('monoroot-web');
+    expect(names).not.toMatch(/monoroot-web|monoroot-mounts/);
     expect(names).toContain('DaemonSet monoroot-system/monoroot-agent');
   });
 
@@ -126,6 +125,8 @@ describe.each(['helm3', 'helm4'])('with %s the chart', (helm) => {
     ['imagePullSecrets={login}', 'imagePullSecrets'],
     ['agents.minFree=1Gi', 'agents'],
     ['web.listenAddress=everywhere', 'listenAddress'],
+    ['operator.defaultMounts=direct', 'defaultMounts'],
+    ['directMounts.containerdState=run', 'containerdState'],
     ['web.hosts={https://page.example/}', 'hosts'],
     ['agent.resources=null', 'resources'],
   ])('refuses %s', (value, named) => {

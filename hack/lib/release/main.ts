@@ -136,6 +136,8 @@ function manifests(named: Named): void {
   const kustomize = (path: string) => read(join(binaries, 'kubectl'), ['kustomize', path]);
   writeFileSync(join(out, 'crds.yaml'), kustomize('crds'));
   writeFileSync(join(out, 'install.yaml'), withImages(kustomize('deploy'), named));
+  const directMounts = readFileSync(join(root, 'deploy/components/direct-mounts/direct-mounts.yaml'), 'utf8');
+  writeFileSync(join(out, 'direct-mounts.yaml'), withImages(directMounts, named));
 }
 
 function plugin(): void {

@@ -16,7 +16,7 @@ import type { Observed } from './observed.ts';
 export const firstStartWaitSeconds = 60;
 
 /** It has never had a Pod on a node: nothing serves that a wait would keep down, and it has no data there. */
-const isFirstStart = ({ pod, container }: Observed): boolean =>
+export const isFirstStart = ({ pod, container }: Observed): boolean =>
   !pod && container.status?.nodeName === undefined && container.status?.lastKnownGoodImage === undefined;
 
 const latestDeadline = ({ now }: Observed): string =>

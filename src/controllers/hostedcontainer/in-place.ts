@@ -6,7 +6,7 @@ import type { Node, Pod } from '../../api/kubernetes/objects.ts';
 import { hasSameImage } from '../../pod/in-place.ts';
 import { nodeHasImage } from '../../pod/placement.ts';
 import { buildPod, containerName } from '../../pod/pod.ts';
-import { isDirect } from '../../pod/direct.ts';
+import { isDirect } from '../../pod/mode.ts';
 import { storedImages } from '../../pod/usable-image.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
 import { firstHit } from '../../runtime/rules.ts';

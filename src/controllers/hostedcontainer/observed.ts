@@ -3,6 +3,7 @@ import { annotations } from '../../api/names.ts';
 import type { OSImage } from '../../api/osimage.ts';
 import type { AllowedCapabilities } from '../../pod/permitted.ts';
 import type { PodPatch } from '../../pod/in-place.ts';
+import type { MountMode } from '../../pod/mode.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Node, NodeSelector, Pod } from '../../api/kubernetes/objects.ts';
@@ -63,7 +64,7 @@ export interface LogTail {
 }
 
 /** What whoever runs the cluster says of Pods. */
-export type PodSettings = Pick<Observed, 'scaffolds' | 'allowedCapabilities'>;
+export type PodSettings = Pick<Observed, 'scaffolds' | 'allowedCapabilities' | 'defaultMounts'>;
 
 /** Everything that the plan looks at. The last three cost a call each and are read only when a plan asks for them. */
 export interface Observed {
@@ -75,6 +76,10 @@ export interface Observed {
   /** Since when the node plugin of the Pod's node answers, as its agent reported. */
   directMountsTime?: string | undefined;
   scaffolds: Scaffolds;
+  /** What containers have that ask for neither; HostPath unless the administrator chose the other. */
+  defaultMounts?: MountMode;
+  /** Why the container has not the default, where that is Direct. */
+  whyHostPath?: string | undefined;
   /** Those that the cluster allows besides the usual ones. */
   allowedCapabilities?: AllowedCapabilities | undefined;
   now: Date;

@@ -1,11 +1,13 @@
 import type { Attempt, HostedContainer } from '../../api/hostedcontainer.ts';
-import { containerName } from '../../pod/pod.ts';
-import { labels, mountModes } from '../../api/names.ts';
-import type { ContainerState, ContainerStatus, Node, Pod } from '../../api/kubernetes/objects.ts';
+import { labels } from '../../api/names.ts';
+import type { ContainerState, Node, Pod } from '../../api/kubernetes/objects.ts';
 import { nodeAnswers, podEnd, silenceSeconds } from '../pod-end.ts';
+import { hadNoMounts, lastExit, launchExitCode, mainStatus } from '../no-mounts.ts';
 import { elapsedSeconds, ranBefore, secondsSince } from './clock.ts';
 import type { LogTail } from './observed.ts';
 import { firstHit } from '../../runtime/rules.ts';
+
+export { hadNoMounts, lastExit, mainStatus };
 
 /**
  * How an attempt to run an image stands. Only what its container did makes it `Failed`. `Inconclusive`: its Pod has ended, or
@@ -19,9 +21,6 @@ export type Outcome =
 
 /** The number of evictions of an attempt, each because the container used more disk or memory than it may, that is a failure. */
 export const ownEvictionLimit = 3;
-
-export const mainStatus = (pod: Pod | undefined): ContainerStatus | undefined =>
-  pod?.status?.containerStatuses?.find((c) => c.name === containerName);
 
 /** Is the Pod Ready, and not being deleted? Then the time that the kubelet gives, by its own clock: compare it with nothing but itself. */
 export function readyTransition(pod: Pod | undefined): string | undefined {
@@ -45,8 +44,6 @@ export const launchReasons: ReadonlySet<string> = new Set([
   'UnknownUser',
 ]);
 
-const launchExitCode = 125;
-
 /**
  * Why `launch` gave up, from the message that it leaves: `monoroot: <Reason>: <message>`. The command can leave such a message
  * too, whatever it likes: then it has exited, and nothing else is said by it.
@@ -62,13 +59,6 @@ function endUnlessRunning(pod: Pod | undefined): ContainerState['terminated'] {
   const status = mainStatus(pod);
   return status?.state?.terminated ?? (status?.state?.running ? undefined : status?.lastState?.terminated);
 }
-
-/** Its last run ended because the node plugin was not there: the image is not to blame. Only a Pod with direct mounts can say so. */
-export const hadNoMounts = (pod: Pod | undefined): boolean => {
-  const { exitCode, message = '' } = lastExit(pod) ?? {};
-  const isDirect = pod?.metadata.labels?.[labels.mounts] === mountModes.direct;
-  return isDirect && exitCode === launchExitCode && message.startsWith('monoroot: NoMounts: ');
-};
 
 /**
  * It was made without its mounts since the node plugin is said to answer: the plugin is away, and so is the agent that would report it.
@@ -101,10 +91,6 @@ export function exits(pod: Pod | undefined): number {
   const last = status?.state?.terminated && (end === undefined || end.cause === 'Container') ? 1 : 0;
   return (status?.restartCount ?? 0) + last;
 }
-
-/** How the container ended last. */
-export const lastExit = (pod: Pod | undefined): ContainerState['terminated'] =>
-  mainStatus(pod)?.state?.terminated ?? mainStatus(pod)?.lastState?.terminated;
 
 /** What keeps the Pod from starting, and is not for the image to answer for: a missing Secret, a mount, the runtime. */
 const startErrors = new Set([

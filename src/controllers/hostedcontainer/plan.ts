@@ -20,6 +20,7 @@ import { dataActions } from './data.ts';
 import { keptDeadline, requeueSeconds } from './first-start.ts';
 import { preflight, isRefused } from './preflight.ts';
 import type { PreflightResult } from './preflight.ts';
+import { withChosenMounts } from './mounts.ts';
 import { isLastKnownGood, lastKnownGood } from './last-known-good.ts';
 import { eventsFor } from './events.ts';
 import { dryRunOf } from './observed.ts';
@@ -41,7 +42,7 @@ import { isSuspended } from '../../pod/suspended.ts';
 export function planHostedContainer(seen: Observed): Plan {
   if (seen.container.metadata.deletionTimestamp !== undefined)
     return { actions: dataActions(seen), status: seen.container.status ?? {}, events: [] };
-  const o = adopt(withoutEarlier(withoutStranger(seen)));
+  const o = adopt(withChosenMounts(withoutEarlier(withoutStranger(seen))));
   const before = o.container.status ?? {};
   const target = chooseTarget(o);
   if (target.image && mustRevertSpec(o, target) && !isRevertTried(o)) return planRevert(o, imageName(target.image));

@@ -1,4 +1,3 @@
-import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import { parseReference } from '../../api/images.ts';
 import { storedImages } from '../../pod/usable-image.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
@@ -7,7 +6,8 @@ import type { Placement } from '../../pod/placement.ts';
 import { buildPod } from '../../pod/pod.ts';
 import type { PersistentVolumeClaim } from '../../api/kubernetes/objects.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
-import { isDirect, whyNotDirect } from '../../pod/direct.ts';
+import { whyNotDirect } from '../../pod/direct.ts';
+import { isDirect, withMounts } from '../../pod/mode.ts';
 import { invalidity } from '../../pod/validate.ts';
 import { claimNameOf } from '../../pod/claim.ts';
 import type { Blocker } from './input.ts';
@@ -34,9 +34,15 @@ export function preflight(o: Observed, image: UsableImage): PreflightResult {
   const dryRun = dryRunOf(o, pod);
   if (!dryRun) return { query: { type: 'DryRun', pod } };
   return isRefused(o, dryRun)
-    ? blocked('PodForbidden', `The API server refuses the Pod: ${dryRun.refusal ?? ''}`)
+    ? blocked('PodForbidden', `The API server refuses the Pod: ${dryRun.refusal ?? ''}${insteadOfDefault(o)}`)
     : { pod, claim: o.data?.toCreate };
 }
+
+/** Where direct mounts are the default and cannot be had, that is mostly why a Pod is refused. */
+const insteadOfDefault = ({ whyHostPath }: Observed): string =>
+  whyHostPath === undefined
+    ? ''
+    : `. Its mounts are HostPath and not Direct, the default of this cluster: ${whyHostPath}`;
 
 type Check = (o: Observed, image: UsableImage) => { blocker: Blocker } | { query: Query } | undefined;
 
@@ -103,9 +109,10 @@ export const isRefused = ({ pod }: Observed, { refusal }: DryRun): boolean =>
 
 function noNodeText(o: Observed, image: UsableImage, { candidates, missing }: Placement): string {
   const bound = o.data?.affinity ? ` that can reach the data (claim ${claimNameOf(o.container) ?? ''})` : '';
-  const fits = () => placementOf(withoutDirect(o.container), image, o.nodes, o.data?.affinity).candidates.length > 0;
+  const fits = () =>
+    placementOf(withMounts(o.container, 'HostPath'), image, o.nodes, o.data?.affinity).candidates.length > 0;
   if (candidates.length === 0 && isDirect(o.container) && fits()) {
-    return `No node${bound} that could run the container has a node plugin that answers, and spec.mounts is Direct: install deploy/components/direct-mounts, look at the Pods of monoroot-mounts, or set spec.mounts to HostPath`;
+    return `No node${bound} that could run the container has a node plugin that answers, and its mounts are Direct: install deploy/components/direct-mounts, look at the Pods of monoroot-mounts, or set spec.mounts to HostPath`;
   }
   if (candidates.length === 0) {
     return `No node can run the container: none${bound} fits its node selector, affinity, tolerations and architecture ${image.architecture}`;
@@ -113,11 +120,6 @@ function noNodeText(o: Observed, image: UsableImage, { candidates, missing }: Pl
   const lacks = missing.map(({ image: name, nodes }) => `${name} is not on ${firstNames(nodes)}`).join('; ');
   return `No node${bound} where the container can run has all that it needs: ${lacks}. Distribute it there, or wait until it is`;
 }
-
-const withoutDirect = ({ spec: { mounts: _mounts, ...spec }, ...container }: HostedContainer): HostedContainer => ({
-  ...container,
-  spec,
-});
 
 const firstNames = (nodes: readonly string[]): string =>
   nodes.slice(0, 3).join(', ') + (nodes.length > 3 ? ` and ${nodes.length - 3} more` : '');

@@ -1,6 +1,7 @@
 import type { ImageDistribution } from '../../api/imagedistribution.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import type { OSImage, OSImageStatus } from '../../api/osimage.ts';
+import type { MountMode } from '../../pod/mode.ts';
 import type { Scaffolds } from '../../pod/pod.ts';
 import type { SeenJob } from '../caches.ts';
 import type { ConfigMap, Job, Node, Pod } from '../../api/kubernetes/objects.ts';
@@ -67,4 +68,6 @@ export interface JobSettings {
   builderImage: string;
   /** That of layout `split` becomes the root of the programs of a build. */
   scaffolds: Scaffolds;
+  /** Of containers that ask for neither. */
+  defaultMounts?: MountMode;
 }

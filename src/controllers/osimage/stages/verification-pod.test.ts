@@ -8,7 +8,7 @@ import type { VerificationPod } from './verification-pod.ts';
 const verification = { command: ['/usr/bin/selftest', '--all'], timeoutSeconds: 60 };
 const image = osImage('os:v1', { ready: false, spec: { verification } }) as VerificationPod['image'];
 const layout = { kind: 'split' as const, directories: ['bin', 'etc', 'usr'] };
-const podOf = (extra: object = {}, it = image) =>
+const podOf = (extra: object = {}, it = image, other: Partial<VerificationPod> = {}) =>
   verificationPod({
     image: it,
     stored: stored('os:v1', 'Ready', { layout, hasMountScript: true, ...extra }),
@@ -16,6 +16,8 @@ const podOf = (extra: object = {}, it = image) =>
     name: 'verify-os.v1-1',
     namespace: 'system',
     scaffolds: { merged: 'scaffold-merged', split: 'scaffold-split' },
+    mounts: 'HostPath',
+    ...other,
   });
 
 test('it is the Pod of a hosted container: scaffold, launch, overlays, shared directories and mount script', () => {
@@ -80,4 +82,18 @@ test('the defaults of the image are its environment: those of spec, else those o
 
 test('there is none while the store does not tell what the image looks like', () => {
   expect(podOf({ layout: undefined })).toBeUndefined();
+});
+
+test('it has direct mounts where containers will have them, and the others for an image that cannot', () => {
+  const pinned = `scaffold@sha256:${'a'.repeat(64)}`;
+  const direct = { mounts: 'Direct' as const, scaffolds: { merged: pinned, split: pinned } };
+  const pod = podOf({}, image, direct);
+  expect(pod?.spec.volumes).toEqual([]);
+  expect(pod?.metadata.labels?.['monoroot.dev/mounts']).toBe('Direct');
+  expect(pod?.metadata.annotations?.['monoroot.dev/mounts']).toContain('"version":"v1"');
+  const odd = {
+    layout: { ...layout, directories: ['bin', 'usr', 'srv'], links: [{ name: 'data2', target: 'var/x/y' }] },
+  };
+  for (const it of [podOf(odd, image, direct), podOf({}, image, { mounts: 'Direct' })])
+    expect(it?.metadata.labels?.['monoroot.dev/mounts']).toBeUndefined();
 });

@@ -7,6 +7,9 @@ import { ownedBy, stageLabels } from './build-job.ts';
 import { effectiveDefaults } from '../../../api/defaults.ts';
 import type { UsableImage } from '../../../pod/usable-image.ts';
 import { imageName } from '../../../api/images.ts';
+import { problemOfDirect } from '../../../pod/direct.ts';
+import { withMounts } from '../../../pod/mode.ts';
+import type { MountMode } from '../../../pod/mode.ts';
 import { buildPod } from '../../../pod/pod.ts';
 import type { Scaffolds } from '../../../pod/pod.ts';
 import type { Pod } from '../../../api/kubernetes/objects.ts';
@@ -22,13 +25,23 @@ export interface VerificationPod {
   name: string;
   namespace: string;
   scaffolds: Scaffolds;
+  /** An image that cannot have direct mounts is tested with the others. */
+  mounts: MountMode;
 }
 
 /**
  * The Pod that tests an image on one node: that of a HostedContainer whose command is the test, so that it passes in what
  * containers will have, and in nothing else. Undefined when the store does not tell what the image looks like.
  */
-export function verificationPod({ image, stored, node, name, namespace, scaffolds }: VerificationPod): Pod | undefined {
+export function verificationPod({
+  image,
+  stored,
+  node,
+  name,
+  namespace,
+  scaffolds,
+  mounts,
+}: VerificationPod): Pod | undefined {
   const usable = storedImageOf(image, stored);
   if (!usable) return undefined;
   const { command, timeoutSeconds } = image.spec.verification;
@@ -45,7 +58,8 @@ export function verificationPod({ image, stored, node, name, namespace, scaffold
     },
   }) as HostedContainerSpec;
   const container: HostedContainer = { apiVersion, kind: 'HostedContainer', metadata: { name, namespace }, spec };
-  const pod = buildPod(container, usable, scaffolds);
+  const cannot = problemOfDirect(container, usable, scaffolds[usable.layout.kind]) !== undefined;
+  const pod = buildPod(withMounts(container, cannot ? 'HostPath' : mounts), usable, scaffolds);
   const { [labels.hostedContainer]: _none, ...others } = pod.metadata.labels ?? {};
   return {
     ...pod,

@@ -12,6 +12,7 @@ import {
   waits,
   unscheduled,
   plan,
+  settings,
   condition,
   message,
   did,
@@ -20,7 +21,7 @@ import {
 } from '../../../../test/fixtures/image-life.ts';
 import type { OSImageStatus } from '../../../api/osimage.ts';
 import { stageObjectName } from './build-job.ts';
-import type { PodStatus } from '../../../api/kubernetes/objects.ts';
+import type { Pod, PodStatus } from '../../../api/kubernetes/objects.ts';
 import type { Observed } from '../plan.ts';
 
 describe('a test', () => {
@@ -45,6 +46,37 @@ describe('a test', () => {
     const it = plan(external({ verification: { node: 'n1' } }), { stores: [has()] });
     expect(did(it)).toEqual([`create Pod ${name}`]);
     expect([condition(it, 'Verified'), it.status.verification]).toEqual(['Unknown/Running', chosen]);
+  });
+
+  test.each<['HostPath' | 'Direct', boolean, string | undefined]>([
+    ['Direct', true, 'Direct'],
+    ['Direct', false, undefined],
+    ['HostPath', true, undefined],
+  ])(
+    'has the mounts that containers will have: default %s, a node with the plugin: %s',
+    (defaultMounts, has1, mounts) => {
+      const digest = `scaffold@sha256:${'a'.repeat(64)}`;
+      const it = node('n1');
+      const labels = { ...it.metadata.labels, ...(has1 && { 'monoroot.dev/direct-mounts': 'true' }) };
+      const [made] = plan(external({ verification: { node: 'n1' } }), {
+        stores: [has()],
+        nodes: [{ ...it, metadata: { ...it.metadata, labels } }],
+        settings: { ...settings, scaffolds: { merged: digest, split: digest }, defaultMounts },
+      }).actions;
+      expect((made as { pod: Pod }).pod.metadata.labels?.['monoroot.dev/mounts']).toBe(mounts);
+    },
+  );
+
+  test('whose container was made without its mounts is made again, and says nothing of the image', () => {
+    const status = exited(125, 'monoroot: NoMounts: the node plugin of direct mounts did not answer');
+    const direct = pod('verify', name, status);
+    direct.metadata.labels = { ...direct.metadata.labels, 'monoroot.dev/mounts': 'Direct' };
+    const it = plan(external({ verification: chosen }), { stores: [has()], pods: [direct] });
+    expect(did(it)).toEqual([`delete Pod ${name}`]);
+    expect(it.status.verification).toMatchObject({ interruption: { reason: 'NoMounts' } });
+    expect(it.status.verification?.outcome).toBeUndefined();
+    const other = plan(external({ verification: chosen }), { stores: [has()], pods: [pod('verify', name, status)] });
+    expect(other.status.verification?.outcome).toBe('Failed');
   });
 
   test('of which the Pod is made, but not written down, is found by its name', () => {

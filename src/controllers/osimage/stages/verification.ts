@@ -1,6 +1,9 @@
 import type { StoredImage } from '../../../api/nodestore.ts';
 import type { Interruption } from '../../../api/interruption.ts';
 import type { OSImage, OSImageStatus } from '../../../api/osimage.ts';
+import { labels } from '../../../api/names.ts';
+import type { MountMode } from '../../../pod/mode.ts';
+import { hadNoMounts } from '../../no-mounts.ts';
 import { stageObjectName } from './build-job.ts';
 import type { Pod } from '../../../api/kubernetes/objects.ts';
 import { verificationPod } from './verification-pod.ts';
@@ -68,10 +71,18 @@ function planPod(o: Observed, image: TestedImage, status: VerificationStatus, na
   const { verificationNamespace: namespace, scaffolds } = o.settings;
   // Once they are frozen, containers will have these, whatever a node says.
   const facts = image.status?.factsFrom?.digest === stored.digest ? factsOf(o, image) : undefined;
-  const pod = verificationPod({ image, stored: { ...stored, ...facts }, node, name, namespace, scaffolds });
+  const mounts = mountsOn(o, node);
+  const pod = verificationPod({ image, stored: { ...stored, ...facts }, node, name, namespace, scaffolds, mounts });
   if (!pod) return fetching(status, undefined);
   if (o.refusal !== undefined) return stage('Failed', status, 'False', 'PodRefused', o.refusal);
   return { ...running({ ...status, pod: name }, undefined), actions: [{ type: 'CreatePod', pod }] };
+}
+
+/** What most containers there will have: the default of the cluster, where the node can. */
+function mountsOn({ nodes, settings }: Observed, name: string): MountMode {
+  const node = nodes.find(({ metadata }) => metadata.name === name);
+  const can = node?.metadata.labels?.[labels.directMounts] === 'true';
+  return can ? (settings.defaultMounts ?? 'HostPath') : 'HostPath';
 }
 
 /** The Pod of a test by its name; never one in another namespace, where Secrets may be. */
@@ -119,6 +130,15 @@ function hasRun(pod: Pod): boolean {
   return runs !== undefined || (ended !== undefined && isOwnExit(ended));
 }
 
+/** The node plugin was not there, which says nothing about the image. */
+const madeWithoutMounts: Rule = (test) =>
+  hadNoMounts(test.pod)
+    ? replacePod(test, {
+        reason: 'NoMounts',
+        message: 'The container was made without its mounts: see that monoroot-mounts runs on its node',
+      })
+    : undefined;
+
 /** It was ended for the sake of its node, or never taken by it, which says nothing about the image. */
 const evictedByNode: Rule = (test) =>
   isDisrupted(test.pod) || podEnd(test.pod)?.cause === 'Cluster' ? replacePod(test) : undefined;
@@ -134,8 +154,18 @@ const commandFailed: Rule = (test) => {
 const endedOtherwise: Rule = (test) => (podEnd(test.pod) ? replacePod(test) : undefined);
 
 /** First hit wins. */
+const outcomes = [
+  podDeleting,
+  timedOut,
+  commandPassed,
+  madeWithoutMounts,
+  evictedByNode,
+  commandFailed,
+  endedOtherwise,
+];
+
 function podOutcome(test: Test): Result {
-  const result = firstHit([podDeleting, timedOut, commandPassed, evictedByNode, commandFailed, endedOtherwise], test);
+  const result = firstHit(outcomes, test);
   if (result) return result;
   const { status, pod } = test;
   const startTime = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt;
@@ -152,8 +182,8 @@ const failed = (test: Test, reason: string, message: string): Result =>
   settled(test.image, { ...test.status, ...times(test), outcome: 'Failed', reason, message: shorten(message) });
 
 /** A new Pod of the same name is made when this one is gone: the first at once, the next ones after pauses that grow. */
-function replacePod({ o, status, pod }: Test): Result {
-  const { reason = 'Ended', message: why = 'The Pod was ended before it could answer' } = podEnd(pod) ?? {};
+function replacePod({ o, status, pod }: Test, end: { reason?: string; message?: string } = podEnd(pod) ?? {}): Result {
+  const { reason = 'Ended', message: why = 'The Pod was ended before it could answer' } = end;
   const ending = { pod, reason, message: why, ended: true, pause: pauses.down, now: o.now };
   const interruption = interrupt(status.interruption, ending);
   const it = running({ ...status, interruption }, `${reason}: ${why}`);
