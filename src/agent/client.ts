@@ -35,7 +35,7 @@ export function createAgentClient(client: Client, nodeName: string, sourcesNames
     readSecret: async (name) => {
       const secret = await readSecret(name);
       if (secret) return secret.values;
-      const message = `There is no Secret ${name} in the namespace ${sourcesNamespace}; create it there: agents read Secrets of image sources nowhere else, and no longer in the namespace of the operator`;
+      const message = `There is no Secret ${name} in the namespace ${sourcesNamespace}; create it there: agents read Secrets of image sources in no other namespace`;
       throw new FetchError('SecretMissing', message);
     },
   };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { atomicList, cel, listMap, secretReference } from './meta.ts';
+import { atomicList, cel, listMap, agentSecretReference, secretReference } from './meta.ts';
 import { resources } from './kubernetes/podfields.ts';
 import { httpSource, ociRepository, ociSource } from './sources.ts';
 
@@ -81,7 +81,7 @@ export const build = z
           message: 'exactly one base must be set: debootstrap, oci or http',
         }),
       )
-      .describe('The root to begin with.'),
+      .describe('Base of the build.'),
     packages: z
       .object({
         install: packageNames.optional().describe('Packages to add, name or name=version.'),
@@ -99,7 +99,7 @@ export const build = z
       .max(64)
       .meta(atomicList)
       .optional()
-      .describe('sh commands that run as root in the image at last, one after the other.'),
+      .describe('sh commands that run as root in the image, one after the other, after packages and files.'),
     sourceDateEpoch: z
       .int()
       .min(0)
@@ -112,12 +112,16 @@ export const build = z
     pushSecretRef: secretReference
       .optional()
       .describe('Secret with `.dockerconfigjson`, as for a Pod, or with `username` and `password`, to push with.'),
-    pullSecretRef: secretReference
+    pullSecretRef: agentSecretReference
       .optional()
-      .describe('The same for nodes to pull with, in the namespace of sources; the name in pushSecretRef when unset.'),
+      .describe(
+        'Login that nodes pull the build with; when unset, the Secret in monoroot-sources that has the name in pushSecretRef.',
+      ),
     caRef: secretReference
       .optional()
-      .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the registry.'),
+      .describe(
+        'Secret with `ca.crt`: the authorities that may sign the certificate of the registry. Nodes need it in monoroot-sources, too.',
+      ),
     plainHTTP: z.boolean().optional().describe('The registry is asked without TLS.'),
     signKeyRef: secretReference
       .optional()

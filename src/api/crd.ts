@@ -97,11 +97,11 @@ export function customResourceDefinition(def: KindDefinition): Json {
     required: ['spec'],
     properties: {
       apiVersion: { type: 'string', description: `Version of the schema of this object: ${group}/${version}.` },
-      kind: { type: 'string', description: `What this object is: a ${def.kind}.` },
+      kind: { type: 'string', description: `Kind of this object: ${def.kind}.` },
       // The API server refuses any word about it, and describes it itself.
       metadata: { type: 'object' },
-      spec: { description: 'What should be.', ...structuralSchema(def.spec, 'spec') },
-      status: { description: 'What is, as Monoroot has seen it.', ...structuralSchema(def.status, 'status') },
+      spec: { description: 'Desired state.', ...structuralSchema(def.spec, 'spec') },
+      status: { description: 'Observed state; written by Monoroot alone.', ...structuralSchema(def.status, 'status') },
     },
   };
   // Nothing is required in it: then an empty one is as good as none. Without the default, a writer that gives up its last

@@ -125,7 +125,7 @@ const data = z
       .enum(['Retain', 'Delete'])
       .optional()
       .describe(
-        'What becomes of the claim of claimTemplate when the HostedContainer is deleted; Retain by default. No other claim is ever removed.',
+        'Whether the claim of claimTemplate is kept (Retain, the default) or deleted (Delete) with the HostedContainer. No other claim is ever removed.',
       ),
     ephemeral: z
       .object({ size: quantity.describe('Most that it may hold.') })
@@ -235,7 +235,7 @@ const spec = z
     environment: z
       .enum(['production', 'staging', 'development'])
       .default('production')
-      .describe('Told to the mount script.'),
+      .describe('What kind of environment it is; the mount script and the command see it as MONOROOT_ENVIRONMENT.'),
     timeZone: z
       .string()
       .max(64)
@@ -303,7 +303,9 @@ const failedImage = z.object({
   unavailableBefore: z
     .boolean()
     .optional()
-    .describe('The container was not available before the attempt either: that it failed says nothing of the image.'),
+    .describe(
+      'true: the container was not available before the attempt either, so the failure does not count against the image.',
+    ),
 });
 const historyEntry = z.object({
   image: fixedImage.describe('The image that ran.'),
@@ -316,7 +318,9 @@ const historyEntry = z.object({
   held: z
     .boolean()
     .optional()
-    .describe('Spec has asked for it after its failure, in vain: who asks for another image now has answered it.'),
+    .describe(
+      'true: spec asked for this image again after it failed, and it was not tried. Asking for another image ends that.',
+    ),
 });
 
 const count = z.int().min(0);
@@ -334,20 +338,22 @@ const attempt = z
     evictions: count.optional().describe('Evictions because the container used more than it may.'),
     interruption: interruption.optional(),
   })
-  .describe('What is remembered of the image that is being tried, over all of its Pods.');
+  .describe('Counters of the image that is being tried, over all of its Pods.');
 
 const status = z.object({
   observedGeneration,
   conditions,
-  image: fixedImage.optional().describe('Running now.'),
-  digest: digest.optional().describe('The bytes that run now.'),
-  targetImage: fixedImage.optional().describe('What it is going to, while it upgrades.'),
+  image: fixedImage.optional().describe('Image that runs now.'),
+  digest: digest.optional().describe('Digest of the image that runs now.'),
+  targetImage: fixedImage.optional().describe('Image that an upgrade goes to; unset when none is under way.'),
   lastKnownGoodImage: fixedImage
     .optional()
     .describe('What a failed upgrade goes back to: the image that last ran well.'),
   lastKnownGoodDigest: digest
     .optional()
-    .describe('Its bytes: another OSImage of that name is another image, and an attempt.'),
+    .describe(
+      'Digest of lastKnownGoodImage. An OSImage of the same name with another digest is another image, and starts an attempt.',
+    ),
   lastKnownGoodNode: z
     .string()
     .max(253)
@@ -355,10 +361,10 @@ const status = z.object({
     .describe('The node that ran it last: it stays stored there while another image is tried, on whatever node.'),
   firstStartDeadline: time
     .optional()
-    .describe('Until when its first start waits at most for more nodes that are getting the image.'),
+    .describe('The first start waits until then, at most, for more nodes that are fetching the image.'),
   fallbackImage: fixedImage
     .optional()
-    .describe('The default version that it runs in place of an image that cannot be had.'),
+    .describe('The default version that it runs instead, because the image of spec is unknown or not stored.'),
   assignedImage: fixedImage.optional().describe('Version of a container that follows the default version of its OS.'),
   assignedTime: time.optional().describe('When a rollout assigned it.'),
   assignedRetryToken: z
@@ -369,12 +375,14 @@ const status = z.object({
   assignedWhileUnavailable: z
     .boolean()
     .optional()
-    .describe('It was not available when a rollout assigned it: that it fails says nothing of the image.'),
+    .describe(
+      'true: the container was not available when a rollout assigned it, so its failure does not count against the image.',
+    ),
   assignedBack: z
     .boolean()
     .optional()
     .describe(
-      'A rollout gave it its earlier version back, because it could not take the new one; it is tried again later.',
+      'true: a rollout gave it its earlier version back, because it could not take the new one. It is tried again later.',
     ),
   nodeName: z.string().max(253).optional().describe('Node of the Pod; kept between two Pods.'),
   mounts: z
@@ -394,7 +402,7 @@ const status = z.object({
     .optional()
     .describe('Failed attempts, newest first: not tried again until the fingerprint or upgrade.retryToken changes.'),
   attempt: attempt.optional(),
-  interruption: interruption.optional().describe('The same, of the last known good image.'),
+  interruption: interruption.optional().describe('As attempt.interruption, for Pods of the last known good image.'),
   history: z.array(historyEntry).max(10).meta(atomicList).optional().describe('Versions that ran, newest first.'),
 });
 

@@ -73,7 +73,9 @@ const spec = z.object({
 const status = z.object({
   observedGeneration,
   conditions,
-  image: fixedImage.optional().describe('Image that it distributes; the one before while spec.image does not exist.'),
+  image: fixedImage
+    .optional()
+    .describe('Image that it distributes; the earlier one while the OSImage of spec.image does not exist.'),
   previousImages: z
     .array(fixedImage)
     .max(previousImagesLimit)
@@ -82,11 +84,11 @@ const status = z.object({
     .describe('Images of the same operating system that it distributed before, newest first.'),
   activeImage: fixedImage
     .optional()
-    .describe('Image that it gives as the default version, unless another distribution gives one above.'),
+    .describe('Image that it makes the default version, unless another distribution of the OS has a higher version.'),
   previousActiveImage: fixedImage
     .optional()
-    .describe('Image that was it before; it is the default version again when the active one is condemned.'),
-  activationTime: time.optional().describe('When it did.'),
+    .describe('The active image before this one. It is the default version again when the active one is condemned.'),
+  activationTime: time.optional().describe('When activeImage became active.'),
   nodes: z
     .object({
       desired: z.int().min(0).describe('Nodes that should have it.'),
@@ -104,11 +106,11 @@ const status = z.object({
   progress: z
     .object({
       downloadedBytes: z.int().min(0).describe('Bytes that have come.'),
-      totalBytes: z.int().min(0).optional().describe('Where all servers tell.'),
+      totalBytes: z.int().min(0).optional().describe('Bytes that will come; unset while a server does not say.'),
       time: time.describe('When the nodes were asked; every ten seconds at most.'),
     })
     .optional()
-    .describe('Of the nodes that are downloading it now, together.'),
+    .describe('Sum over the nodes that are downloading it now.'),
   failedNodes: z
     .array(
       z.object({

@@ -54,22 +54,35 @@ export const quantity = z
   .string()
   .max(32)
   .regex(/^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P|m)?$/);
+const secretName = z.string().min(1).max(253);
 export const secretReference = z
-  .object({ name: z.string().min(1).max(253).describe('Name of a Secret in the namespace of the operator.') })
-  .describe('A Secret in the namespace of the operator.');
+  .object({ name: secretName.describe('Name of a Secret in the namespace of the operator, monoroot-system.') })
+  .describe('A Secret in the namespace of the operator, monoroot-system.');
+/** A Secret that agents read to fetch an image, or, for the base of a build, one that the kubelet mounts into the Job. */
+export const sourceSecretReference = z
+  .object({
+    name: secretName.describe(
+      'Name of a Secret in the namespace monoroot-sources; for the base of a build, in that of the operator.',
+    ),
+  })
+  .describe('A Secret in the namespace monoroot-sources; for the base of a build, in that of the operator.');
+/** A Secret that agents read, whatever the source. */
+export const agentSecretReference = z
+  .object({ name: secretName.describe('Name of a Secret in the namespace monoroot-sources.') })
+  .describe('A Secret in the namespace monoroot-sources.');
 
 export const condition = z
   .object({
-    type: z.string().max(316).describe('Which aspect.'),
-    status: z.enum(['True', 'False', 'Unknown']).describe('Whether it holds.'),
-    observedGeneration: z.int().min(0).optional().describe('metadata.generation that it is about.'),
+    type: z.string().max(316).describe('Type of the condition.'),
+    status: z.enum(['True', 'False', 'Unknown']).describe('True, False, or Unknown.'),
+    observedGeneration: z.int().min(0).optional().describe('metadata.generation that the condition is about.'),
     lastTransitionTime: time.describe('When status changed last.'),
     reason: z
       .string()
       .min(1)
       .max(1024)
       .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
-      .describe('Why, in one word for programs.'),
+      .describe('Reason for the status, in one word for programs.'),
     message: z.string().max(32768).describe('Why, for people: what happened, to what, and what to do next.'),
   })
   .describe('One aspect of the state of this object.');

@@ -93,7 +93,7 @@ const status = z.object({
     .object({
       desired: z.int().min(0).describe('Images that it should hold.'),
       ready: z.int().min(0).describe('Images of those that are whole in the store.'),
-      failed: z.int().min(0).describe('Of those, not to be had.'),
+      failed: z.int().min(0).describe('Images of those that could not be fetched.'),
     })
     .optional()
     .describe('How many images it should hold, and holds.'),

@@ -86,7 +86,10 @@ const spec = z
   .object({
     os: osName.describe('Name of the operating system, such as debian-12.'),
     version: osVersion.describe('Version of this image, such as v35.'),
-    architecture: z.enum(['amd64', 'arm64']).default('amd64').describe('Nodes are matched by kubernetes.io/arch.'),
+    architecture: z
+      .enum(['amd64', 'arm64'])
+      .default('amd64')
+      .describe('Processor of the image: only nodes with this kubernetes.io/arch store it.'),
     source: imageSource.describe('Where the bytes come from.'),
     mountScript: z
       .string()
@@ -110,7 +113,7 @@ const spec = z
           .min(1)
           .max(64)
           .meta(atomicList)
-          .describe('Exit code 0: it passed.'),
+          .describe('Command of the test; it passes with exit code 0.'),
         timeoutSeconds: z.int().min(1).max(86400).default(300).describe('Longest time that the command may take.'),
         nodeSelector: z
           .record(z.string(), z.string().max(63))
@@ -172,7 +175,7 @@ const status = z.object({
   verification: z
     .object({
       node: z.string().max(253).describe('Node that tests it.'),
-      pod: z.string().max(253).optional().describe('Pod in the namespace of the operator that runs the command.'),
+      pod: z.string().max(253).optional().describe('Pod in the namespace monoroot-verification that runs the command.'),
       startTime: time.optional().describe('When the command was started there.'),
       completionTime: time.optional().describe('When the command ended.'),
       outcome: z.enum(['Passed', 'Failed']).optional().describe('Unset while it is tested.'),

@@ -55,7 +55,11 @@ const gate = z
       .optional()
       .describe('Ask a server with the HTTP API of Prometheus.'),
     webhook: z
-      .object({ url: url.describe('A POST with the state of the rollout as JSON; it holds when the answer is 2xx.') })
+      .object({
+        url: url.describe(
+          'URL that gets a POST with the state of the rollout as JSON; it holds when the answer is 2xx.',
+        ),
+      })
       .optional()
       .describe('Ask a web server.'),
     secretRef: secretReference
@@ -134,7 +138,9 @@ export const existingContainers = z
     onHalt: z
       .enum(['Stay', 'RevertAll'])
       .default('Stay')
-      .describe('What becomes of the containers that were moved well when it halts: they stay, or go back.'),
+      .describe(
+        'When it halts, containers that run the new version well stay on it (Stay), or go back too (RevertAll).',
+      ),
     retryToken: z
       .string()
       .max(253)
@@ -174,20 +180,20 @@ export const rolloutStatus = z
   .object({
     image: fixedImage.describe('Image that the containers are moved to.'),
     startTime: time.describe('When it began. Those that it has moved were assigned their image at this time or later.'),
-    wave: z.int().min(0).describe('0: the canaries.'),
+    wave: z.int().min(0).describe('Number of the wave; 0 is the canaries.'),
     waveStartTime: time.optional().describe('When the wave began, where each wave soaks.'),
     blockedTime: time.optional().describe('Since when only containers that cannot take the image are left.'),
     soakStartTime: time.optional().describe('Since when all of the wave have run well.'),
     haltTime: time.optional().describe('When it halted.'),
     haltReason: z.string().max(128).optional().describe('Why it halted, in one word.'),
     haltMessage: z.string().max(4096).optional().describe('Why it halted, with an example.'),
-    retryToken: z.string().max(253).optional().describe('The value of spec with which it runs.'),
+    retryToken: z.string().max(253).optional().describe('existingContainers.retryToken that this rollout runs with.'),
     gates: z
       .array(
         z.object({
           name: z.string().max(63).describe('Name of the gate.'),
-          holds: z.boolean().describe('Its last answer.'),
-          failures: z.int().min(0).describe('In this soak.'),
+          holds: z.boolean().describe('true: it held when it was asked last.'),
+          failures: z.int().min(0).describe('Failures in this soak.'),
           message: z.string().max(1024).optional().describe('What it answered.'),
           time: time.describe('When it was asked.'),
         }),

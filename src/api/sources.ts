@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cel, digest, secretReference } from './meta.ts';
+import { cel, digest, sourceSecretReference } from './meta.ts';
 
 /** An archive on a web server. */
 export const httpSource = z
@@ -14,10 +14,10 @@ export const httpSource = z
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .describe('SHA-256 of the archive as it is served, 64 lower-case hex digits.'),
-    secretRef: secretReference
+    secretRef: sourceSecretReference
       .optional()
       .describe('Secret with `token` (bearer), or `username` and `password` (basic).'),
-    caRef: secretReference
+    caRef: sourceSecretReference
       .optional()
       .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the server.'),
   })
@@ -49,10 +49,10 @@ export const ociSource = z
       )
       .describe('Registry and repository of the image; a tag is for people, the digest decides.'),
     digest: digest.describe('Digest of the manifest of the image, or of its index.'),
-    pullSecretRef: secretReference
+    pullSecretRef: sourceSecretReference
       .optional()
       .describe('Secret with `.dockerconfigjson`, as for a Pod, or with `username` and `password`.'),
-    caRef: secretReference
+    caRef: sourceSecretReference
       .optional()
       .describe('Secret with `ca.crt`: the authorities that may sign the certificate of the registry.'),
     plainHTTP: z.boolean().optional().describe('The registry is asked without TLS.'),

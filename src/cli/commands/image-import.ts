@@ -108,7 +108,7 @@ function explain({ reason, message }: FetchError, host: string): string {
 
 /** Kubernetes has no say in these: told before somebody wonders. */
 function report(text: string, { defaults, layers, bytes, digest }: ResolvedImage, { err }: Context): void {
-  err.line(`${text} is ${digest}: ${layers} layers, ${mebibytes(bytes)}`);
+  err.line(`${text} is ${digest}: ${layers} ${layers === 1 ? 'layer' : 'layers'}, ${mebibytes(bytes)}`);
   const { command = [], args = [], user = 'root', stopSignal = 'SIGTERM', volumes = [] } = defaults ?? {};
   const runs = [...command, ...args].join(' ');
   err.line(
