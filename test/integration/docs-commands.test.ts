@@ -22,7 +22,7 @@ const elsewhere: [RegExp, string][] = [
 ];
 /** Files that the reader makes in the step before. */
 const files = ['ca.crt', 'cosign.key', 'cosign.password', 'policy.yaml'];
-const made = ['nginx.yaml', 'nginx-v2.yaml', 'shop.yaml'];
+const made = ['nginx.yaml', 'nginx-v2.yaml', 'nginx-v3.yaml', 'image-v2.yaml', 'debian-12-v2.yaml', 'shop.yaml'];
 const mutations = ['apply', 'create', 'patch', 'label', 'annotate', 'taint', 'scale', 'delete', 'set'];
 
 const work = mkdtempSync(join(tmpdir(), 'monoroot-docs-'));
@@ -47,7 +47,7 @@ function things(): object[] {
   });
   const digest = `sha256:${'0'.repeat(64)}`;
   const source = { oci: { reference: `registry.example.com/os/any`, digest } };
-  const versions = [['debian-12', 'v36'], ['nginx', 'v1']] as const; // prettier-ignore
+  const versions = [['debian-12', 'v36'], ['nginx', 'v1'], ['nginx', 'v3']] as const; // prettier-ignore
   return [
     ...versions.map(([os, version]) => named('OSImage', `${os}.${version}`, { os, version, source })),
     ...['debian-12', 'nginx', 'postgresql-15'].map((os) => named('ImageDistribution', os, { image: `${os}:v1` })),
