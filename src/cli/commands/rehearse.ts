@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import { parseReference } from '../../api/images.ts';
 import { quantity } from '../../api/meta.ts';
 import { hostedContainers, osImages } from '../../kube/kinds.ts';
 import { CommandError, UsageError, defineCommand, exitCodes, reportOutput } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
+import { cloneOf } from '../rehearse/clone.ts';
 import { rehearsalOf } from '../rehearse/rehearsal.ts';
 import { runRehearsal } from '../rehearse/run.ts';
 import type { Result } from '../rehearse/run.ts';
@@ -24,12 +26,16 @@ export const rehearse = defineCommand({
     image: { type: 'string', value: 'IMAGE', help: 'the version to try; that of the container by default' },
     node: { type: 'string', value: 'NAME', help: 'run it on this node; any that has the image by default' },
     'data-size': { type: 'string', value: 'SIZE', help: 'most that its empty /data may hold; 1Gi by default' },
+    'clone-data': {
+      type: 'boolean',
+      help: 'a clone of the PersistentVolumeClaim of the container as /data, where the storage can; it is deleted at the end',
+    },
     timeout: { type: 'string', value: 'TIME', help: 'give up after it; 15m by default' },
     'dry-run': { ...dryRunOption['dry-run'], choices: ['none', 'client'], help: 'client: print what would be created' },
     ...reportOutput,
   },
   description: `Creates a HostedContainer for a while: the command, environment, user, mount script, probes and software of this one, on another version and with an
-empty /data. The operator runs and judges it as it would judge the upgrade. It has no labels, so no Service, budget or rollout finds it. It is
+empty /data, or with --clone-data one that begins with what the container has now: a CSI driver makes it, if it can. The operator runs and judges it as it would judge the upgrade. It has no labels, so no Service, budget or rollout finds it. It is
 deleted at the end, and on Ctrl-C. What its command does to other systems it does: it has the Secrets and the addresses of the real one.
 The exit code is 0 when it runs well, 1 when it failed or came to no end.`,
   examples: [
@@ -44,15 +50,14 @@ The exit code is 0 when it runs well, 1 when it failed or came to no end.`,
     const name = containerNamed(text);
     const container = await client.get(hostedContainers, { name, namespace });
     if (!container) throw new CommandError(`There is no HostedContainer ${name} in namespace ${namespace}`);
-    if (container.spec.services)
-      throw new CommandError(
-        `HostedContainer ${name} runs the services of its /data, and a rehearsal has an empty one: nothing would run`,
-      );
+    const isClone = values['clone-data'] === true;
+    expectData(container, isClone);
     const running = container.status?.image ?? container.spec.image;
     const asked = values.image ?? running;
     const image = targetOf(asked, parseReference(container.spec.image).os, await client.list(osImages));
     const suffix = randomBytes(3).toString('hex');
-    const object = rehearsalOf(container, { image, node: values.node, dataSize, suffix });
+    const data = isClone ? await cloneOf(client, container) : { ephemeral: { size: dataSize } };
+    const object = rehearsalOf(container, { image, node: values.node, data, suffix });
     if (dryRunOf(values['dry-run']) !== undefined) {
       context.out.line(structured('yaml', { apiVersion: container.apiVersion, kind: container.kind, ...object }));
       return exitCodes.done;
@@ -64,6 +69,14 @@ The exit code is 0 when it runs well, 1 when it failed or came to no end.`,
     return result.outcome === 'Good' ? exitCodes.done : exitCodes.no;
   },
 });
+
+/** Throws when there would be nothing to run. */
+function expectData({ metadata: { name }, spec }: HostedContainer, isClone: boolean): void {
+  if (spec.services && !isClone)
+    throw new CommandError(
+      `HostedContainer ${name} runs the services of its /data, and a rehearsal has an empty one: nothing would run; --clone-data gives it a clone`,
+    );
+}
 
 function render(name: string, image: string, { outcome, message, node, log }: Result, screen: Screen): string[] {
   const verdict = {

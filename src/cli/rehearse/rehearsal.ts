@@ -7,8 +7,8 @@ export interface Rehearsal {
   image: string;
   /** Run it on this node; any that has the image when undefined. */
   node: string | undefined;
-  /** Most that its empty /data may hold. */
-  dataSize: string;
+  /** Its /data, where the container has one: empty, or a clone. */
+  data: object;
   /** Makes the name another one than that of any rehearsal before. */
   suffix: string;
 }
@@ -18,12 +18,12 @@ const longestName = 63;
 
 /**
  * A container as `container`, on another version, for a while: the operator makes its Pod and judges it, by the rules of a real upgrade.
- * It has no label by which a Service, a budget or a rollout would find it, and a /data of its own that is empty. It goes
+ * It has no label by which a Service, a budget or a rollout would find it, and a /data of its own. It goes
  * when the container that it rehearses goes.
  */
 export function rehearsalOf(container: HostedContainer, rehearsal: Rehearsal): NewObject<HostedContainer> {
   const { metadata, spec } = container;
-  const { image, node, dataSize, suffix } = rehearsal;
+  const { image, node, suffix } = rehearsal;
   const { data, podTemplate, ...rest } = spec;
   const end = `-rehearsal-${suffix}`;
   return {
@@ -41,7 +41,7 @@ export function rehearsalOf(container: HostedContainer, rehearsal: Rehearsal): N
       suspend: false,
       replicas: 1,
       upgrade: { ...spec.upgrade, retryToken: '' },
-      ...(data && { data: { ephemeral: { size: dataSize } } }),
+      ...(data && { data: rehearsal.data }),
       podTemplate: templateOf(podTemplate, node),
     },
   } as NewObject<HostedContainer>;

@@ -1,6 +1,8 @@
 import type { HostedContainer } from '../../api/hostedcontainer.ts';
 import type { NewObject } from '../../kube/client.ts';
 import { hostedContainers } from '../../kube/kinds.ts';
+import { events, persistentVolumeClaims } from '../../kube/resources.ts';
+import { claimNameOf } from '../../pod/claim.ts';
 import { ApiError } from '../../runtime/errors.ts';
 import { linesOf } from '../../runtime/lines.ts';
 import { findCondition } from '../../runtime/conditions.ts';
@@ -52,8 +54,31 @@ async function watch(context: Context, name: ObjectName, signal: AbortSignal): P
     const lines = await readLog(context, name, outcome === 'Bad');
     if (lines.length > 0) log = lines;
     if (outcome !== 'Waiting') return { outcome, message: last, node, log };
+    const refusal = await refusalOfStorage(context, container);
+    if (refusal !== undefined) return { outcome: 'Ended', message: refusal, node, log };
   }
   return { outcome: 'Ended', message: last, node, log };
+}
+
+/** No object says whether a driver can clone; the event of the one that was asked does, as long as there is no volume. */
+async function refusalOfStorage({ cluster }: Context, container: HostedContainer): Promise<string | undefined> {
+  const { client } = cluster();
+  const { namespace = '' } = container.metadata;
+  const name = claimNameOf(container);
+  if (name === undefined || container.spec.data?.claimTemplate === undefined) return undefined;
+  const claim = await client.get(persistentVolumeClaims, { name, namespace });
+  if (!claim || claim.status?.phase === 'Bound') return undefined;
+  const fieldSelector = `regarding.name=${name},reason=ProvisioningFailed`;
+  const [event] = await client.list(events, { namespace, fieldSelector }).catch(unlessForbidden);
+  return (
+    event &&
+    `The storage did not clone the data: ${printable(event.note ?? '')}. Leave --clone-data out to rehearse with an empty /data`
+  );
+}
+
+function unlessForbidden(error: unknown): [] {
+  if (error instanceof ApiError && error.code === 403) return [];
+  throw error;
 }
 
 /** One that has failed with its first version has nothing to go back to: its operator goes on trying, and here that is the end. */

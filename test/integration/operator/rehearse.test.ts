@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { annotations } from '../../../src/api/names.ts';
 import { commands } from '../../../src/cli/commands.ts';
 import type { Host } from '../../../src/cli/host.ts';
 import { hostedContainers, imageDistributions } from '../../../src/kube/kinds.ts';
-import { pods } from '../../../src/kube/resources.ts';
+import { defineResource, events, persistentVolumeClaims, pods } from '../../../src/kube/resources.ts';
+import type { KubeObject } from '../../../src/runtime/object.ts';
 import { runForTest } from '../../fixtures/cli.ts';
 import { eventually } from '../eventually.ts';
 import { openStage } from './stage.ts';
@@ -72,4 +73,75 @@ test('--dry-run=client prints what would be created, without the labels by which
   expect([code, stdout]).toEqual([0, expect.stringMatching(/imagePolicy: Strict/)]);
   expect(stdout).not.toContain('app: shop');
   expect(await all()).toEqual(['shop']);
+});
+
+interface StorageObject extends KubeObject {
+  provisioner?: string;
+  spec?: object;
+}
+const storage = { group: 'storage.k8s.io', version: 'v1', namespaced: false };
+const classes = defineResource<StorageObject>({ ...storage, plural: 'storageclasses', kind: 'StorageClass' });
+const drivers = defineResource<StorageObject>({ ...storage, plural: 'csidrivers', kind: 'CSIDriver' });
+const claimSpec = { accessModes: ['ReadWriteOnce'], storageClassName: 'disks', resources: { requests: { storage: '1Gi' } } }; // prettier-ignore
+const clone = (argv: readonly string[] = []) =>
+  runForTest(['rehearse', 'stateful', '--image', 'v2', '--clone-data', ...argv, '-n', namespace, '--kubeconfig', stage.cluster.kubeconfig], commands); // prettier-ignore
+/** Those that are not deleted; the controller that removes what protects them does not run here. */
+const claims = async () =>
+  (await client.list(persistentVolumeClaims, { namespace })).filter(
+    (it) => it.metadata.deletionTimestamp === undefined,
+  );
+const claimNames = async () => (await claims()).map(({ metadata }) => metadata.name);
+
+describe('a clone of the data', () => {
+  beforeAll(async () => {
+    await client.create(persistentVolumeClaims, { metadata: { name: 'disk', namespace }, spec: claimSpec });
+    await start('stateful', 'os:v1', { data: { claimName: 'disk' } });
+  });
+
+  test('takes a claim that is bound, to a volume of a CSI driver', async () => {
+    expect((await clone()).stderr).toContain('PersistentVolumeClaim disk is Pending: only a bound one can be cloned');
+    const bound = { status: { phase: 'Bound' } };
+    await client.mergePatch(persistentVolumeClaims, { name: 'disk', namespace }, bound, { subresource: 'status' });
+    expect((await clone()).stderr).toContain('its StorageClass disks is gone');
+    await client.create(classes, { metadata: { name: 'disks' }, provisioner: 'disks.example.com' });
+    expect(await clone()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        'its StorageClass disks is of disks.example.com, which is no CSI driver',
+      ) as string,
+    });
+    await client.create(drivers, { metadata: { name: 'disks.example.com' }, spec: {} });
+  });
+
+  test('is a claim of its own that begins with that of the container, and goes with the rehearsal', async () => {
+    const { code } = await clone();
+    expect(code).toBe(0);
+    await eventually(async () => expect(await claimNames()).toEqual(['disk']));
+  });
+
+  test('that the storage refuses ends it at once, with the reason', async () => {
+    behaviours.set('os:v2', 'starting');
+    const running = clone();
+    const made = await eventually(async () => {
+      const found = (await claims()).find(({ metadata }) => metadata.name !== 'disk');
+      expect(found?.spec).toMatchObject({ ...claimSpec, dataSource: { kind: 'PersistentVolumeClaim', name: 'disk' } });
+      return found;
+    });
+    const { name = '' } = made?.metadata ?? {};
+    await client.create(events, {
+      metadata: { name: `${name}.1`, namespace },
+      eventTime: '2026-01-01T00:00:00.000000Z',
+      reportingController: 'disks.example.com',
+      reportingInstance: 'one',
+      action: 'Provision',
+      reason: 'ProvisioningFailed',
+      type: 'Warning',
+      note: 'this driver does not clone volumes',
+      regarding: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace },
+    });
+    const { code, stdout } = await running;
+    expect(stdout).toContain('came to no end: The storage did not clone the data: this driver does not clone volumes');
+    expect(code).toBe(1);
+    await eventually(async () => expect(await claimNames()).toEqual(['disk']));
+  });
 });
