@@ -1,4 +1,5 @@
 import type { HostedContainer } from '../api/hostedcontainer.ts';
+import { tagOf } from '../api/mounts.ts';
 import { annotations, labels, mainContainer } from '../api/names.ts';
 import type { PatchRecord } from '../api/patched.ts';
 import type { Container, Pod } from '../api/kubernetes/objects.ts';
@@ -36,8 +37,11 @@ export function fixedHash(container: HostedContainer, { metadata, spec }: Pod): 
 
 const mainOf = ({ spec }: Pod): Container | undefined => spec.containers.find(({ name }) => name === mainContainer);
 
-/** Only another image makes the kubelet restart the container. */
-export const hasSameImage = (a: Pod, b: Pod): boolean => mainOf(a)?.image === mainOf(b)?.image;
+/**
+ * Only another image makes the kubelet restart the container. It is known by the tag, which names the tree: a webhook may have written
+ * another registry into the Pod, and would do so again.
+ */
+export const hasSameTree = (a: Pod, b: Pod): boolean => tagOf(mainOf(a)?.image ?? '') === tagOf(mainOf(b)?.image ?? '');
 
 /** One Pod made into another in place. */
 export interface PodPatch {

@@ -3,7 +3,7 @@ import { isRestarting, sincePatch } from '../../api/patched.ts';
 import type { PatchRecord } from '../../api/patched.ts';
 import { imageName } from '../../api/images.ts';
 import type { Node, Pod } from '../../api/kubernetes/objects.ts';
-import { hasSameImage } from '../../pod/in-place.ts';
+import { hasSameTree } from '../../pod/in-place.ts';
 import { nodeHasImage } from '../../pod/placement.ts';
 import { buildPod, containerName } from '../../pod/pod.ts';
 import { isDirect } from '../../pod/mode.ts';
@@ -54,7 +54,7 @@ const isOtherwiseDifferent: Rule = ({ from, to }) => {
 };
 
 /** The kubelet would not restart it: a restart that is asked for, or a list of mounts that differs. */
-const wouldNotRestart: Rule = ({ from, to }) => (hasSameImage(from, to) ? 'Replace' : undefined);
+const wouldNotRestart: Rule = ({ from, to }) => (hasSameTree(from, to) ? 'Replace' : undefined);
 
 /** A second patch that takes the first one back might leave the container as it is, and nothing would tell. */
 const isUnderWay: Rule = ({ o, from }) =>

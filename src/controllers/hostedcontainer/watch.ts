@@ -19,7 +19,7 @@ import {
   recordFailure,
   recordSuccess,
 } from './history.ts';
-import { outcomeOf, withoutMounts } from './outcome.ts';
+import { mainStatus, outcomeOf, withoutMounts } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
 import { wayBackOf } from './way-back.ts';
 
@@ -48,7 +48,10 @@ export function trackAttempt(o: Observed, target: Target, status: HostedContaine
     return { ...rest, attempt: followAttempt(before, { ...seen, fingerprint, pod: undefined }) };
   }
   if (!isJudged(target)) return closeTakenBack(rest, target.image, now);
-  const own = pod && pod.metadata.deletionTimestamp === undefined && matchesTarget(pod, target) ? pod : undefined;
+  // As between two Pods no clock runs while the container of before a patch still stops.
+  const isStopping = isRestarting && mainStatus(pod)?.state === undefined;
+  const isOwn = pod && pod.metadata.deletionTimestamp === undefined && matchesTarget(pod, target);
+  const own = isOwn && !isStopping ? pod : undefined;
   if (!own && !before) return status;
   return { ...rest, attempt: followAttempt(before, { ...seen, fingerprint: target.fingerprint, pod: own }) };
 }
