@@ -3,6 +3,9 @@ import { node } from '../../../test/fixtures/builders.ts';
 import { outcomes, reasons, versions, world } from '../../../test/fixtures/upgrading.ts';
 import type { Behaviour, Crash, World } from '../../../test/fixtures/world.ts';
 import type { HostedContainerSpec } from '../../api/hostedcontainer.ts';
+import type { Pod } from '../../api/kubernetes/objects.ts';
+import type { Observed } from './observed.ts';
+import { PodPatches } from './pod-patches.ts';
 
 const plugin = { 'monoroot.dev/direct-mounts': 'true' };
 const nodeWith = (images: readonly string[], name = 'node-1', labels: object = plugin) =>
@@ -103,6 +106,28 @@ describe('what the kubelet reports of the container before', () => {
     expect(w.object.status?.failedImages ?? []).toEqual([]);
     w.pass(3);
     expect(w.object.status?.failedImages?.[0]).toMatchObject({ image: 'os:v2', reason: 'CrashLooping' });
+  });
+
+  test('takes no time of the attempt, however long it takes to stop', () => {
+    const w = running({ ...upgrade({ progressDeadlineSeconds: 30 }) });
+    w.isSlow = true;
+    w.edit({ image: 'os:v2' });
+    w.pass(600, 20);
+    expect(w.object.status).toMatchObject({ image: 'os:v1', lastKnownGoodImage: 'os:v1' });
+    expect(w.object.status?.attempt).toBeUndefined();
+    w.isSlow = false;
+    w.pass(15);
+    expect(w.object.status).toMatchObject({ image: 'os:v2', lastKnownGoodImage: 'os:v2' });
+    expect(kinds(w)).toEqual(['CreatePod', 'PatchPod']);
+  });
+
+  test('costs one write of the status until the container is restarted', () => {
+    const w = running();
+    w.isSlow = true;
+    const before = w.statusWrites;
+    w.edit({ image: 'os:v2' });
+    w.pass(20);
+    expect(w.statusWrites - before).toBe(1);
   });
 
   test('keeps a second upgrade waiting until the first has restarted the container', () => {
@@ -208,6 +233,81 @@ describe('the node of the Pod', () => {
     w.pass(15);
     expect(kinds(w)).toEqual(['CreatePod', 'DeletePod', 'CreatePod']);
   });
+});
+
+test('a registry that a webhook has written into the Pod makes no other image of it: it is replaced where that is asked for', () => {
+  const w = running();
+  const [main] = w.pod?.spec.containers ?? [];
+  if (!w.pod || !main) throw new Error('There is no Pod');
+  const image = main.image.replace('registry/', 'mirror/');
+  w.pod = { ...w.pod, spec: { ...w.pod.spec, containers: [{ ...main, image }] } };
+  w.edit({ restartToken: 'now' });
+  w.pass(15);
+  expect(kinds(w)).toEqual(['CreatePod', 'DeletePod', 'CreatePod']);
+});
+
+test.each<[string, (w: World) => void]>([
+  ['is suspended', (w) => w.edit({ suspend: true })],
+  ['asks for a restart', (w) => w.edit({ restartToken: 'now' })],
+  ['asks for a retry', (w) => w.edit(upgrade({ retryToken: 'now' }))],
+  ['loses its Pod', (w) => w.deletePod()],
+])('a container that %s while it is restarted in its Pod comes to run what it asks for', (_name, change) => {
+  const w = running();
+  w.isSlow = true;
+  w.edit({ image: 'os:v2' });
+  w.pass(3);
+  change(w);
+  w.isSlow = false;
+  w.pass(5);
+  w.edit({ suspend: false });
+  w.pass(30);
+  expect(w.object.status).toMatchObject({ image: 'os:v2', lastKnownGoodImage: 'os:v2' });
+  expect(w.object.status?.failedImages ?? []).toEqual([]);
+  expect([w.condition('Ready'), w.condition('Upgraded')]).toEqual(['True/Running', 'True/UpToDate']);
+});
+
+test('an image that is condemned while the container is restarted on it is left again, in the same Pod', () => {
+  const w = running();
+  const before = uid(w);
+  w.isSlow = true;
+  w.edit({ image: 'os:v2' });
+  w.pass(3);
+  const image = w.images.get('os:v2');
+  if (!image) throw new Error('There is no image');
+  const annotations = { 'monoroot.dev/condemned': 'it fails elsewhere' };
+  w.images.set('os:v2', { ...image, metadata: { ...image.metadata, annotations } });
+  w.pass(3);
+  w.isSlow = false;
+  w.pass(30);
+  expect(w.object.status).toMatchObject({ image: 'os:v1', lastKnownGoodImage: 'os:v1' });
+  expect(uid(w)).toBe(before);
+});
+
+test('a Pod that is evicted before its container is restarted says nothing about the image', () => {
+  const w = running({}, { 'os:v2': 'evicted' });
+  w.edit({ image: 'os:v2' });
+  w.settle();
+  w.behaviours.set('os:v2', 'good');
+  w.pass(120, 5);
+  expect(w.object.status?.failedImages ?? []).toEqual([]);
+  expect(w.object.status).toMatchObject({ image: 'os:v2', lastKnownGoodImage: 'os:v2' });
+});
+
+test('what the cache does not know yet of a patch counts, and what it knows more counts then', () => {
+  const w = running();
+  w.isSlow = true;
+  const from = { ...w.pod, metadata: { ...w.pod?.metadata, resourceVersion: '7' } } as Pod;
+  w.edit({ image: 'os:v2' });
+  w.settle();
+  const action = w.actions.at(-1);
+  if (action?.type !== 'PatchPod') throw new Error('It was not patched');
+  const patches = new PodPatches();
+  patches.add({ ...action.patch, from });
+  const seen = (pod: Pod) =>
+    patches.mark({ container: w.object, pod } as Observed).pod?.metadata.annotations?.['monoroot.dev/image'];
+  expect(seen(from)).toBe('os:v2');
+  expect(seen({ ...from, metadata: { ...from.metadata, resourceVersion: '9' } })).toBe('os:v1');
+  expect(seen(from)).toBe('os:v1');
 });
 
 test('a patch that the API server refuses is no obstacle: the Pod is replaced', () => {

@@ -32,6 +32,8 @@ export interface Behaviour {
   realControllers: boolean;
   /** Nodes whose agents are played by the test itself. */
   ownAgents: Set<string>;
+  /** The node plugin answers everywhere. */
+  directMounts: boolean;
   /** Nothing happens to Pods. */
   kubeletsDown: boolean;
   /** How far the clocks of the kubelets are ahead. */
@@ -101,7 +103,8 @@ async function agents(client: Client, behaviour: Behaviour): Promise<void> {
         ...behaviour.told(`${os}:${version}`),
       };
     });
-    const status = { observedGeneration: store.metadata.generation, images };
+    const plugin = behaviour.directMounts && { directMounts: true };
+    const status = { observedGeneration: store.metadata.generation, images, ...plugin };
     if (sameStatus({ ...store.status, images: store.status?.images ?? [] }, status)) continue;
     await client.applyStatus(nodeStores, { metadata: { name }, status }, { fieldManager: 'monoroot-agent' });
   }
@@ -168,21 +171,28 @@ async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void
   const seen = pod.status?.containerStatuses?.[0]?.state;
   const now = formatTime(new Date(Date.now() + behaviour.skewSeconds * 1000));
   if (how === 'evicted') return evict(client, pod);
-  const common = { name: 'main', image: '', imageID: '' };
+  const [main] = pod.spec.containers;
+  const before = pod.status?.containerStatuses?.[0];
+  // It says by the id which image it runs.
+  const [, tag = ''] = /:([^:@]+)@/.exec(main?.image ?? '') ?? [];
+  const earlier = before?.containerID !== undefined && !before.containerID.startsWith(`c://${tag}-`);
+  const count = (before?.restartCount ?? 0) + (earlier ? 1 : 0);
+  const common = { name: 'main', image: '', imageID: '', containerID: `c://${tag}-${count}`, restartCount: count };
   const terminated = { exitCode: 1, message: 'nginx: unexpected end of file', startedAt: now, finishedAt: now };
   const statuses = {
-    good: { ...common, ready: true, restartCount: 0, state: { running: { startedAt: now } } },
-    starting: { ...common, ready: false, restartCount: 0, state: { waiting: { reason: 'ContainerCreating' } } },
+    good: { ...common, ready: true, state: { running: { startedAt: now } } },
+    starting: { ...common, ready: false, state: { waiting: { reason: 'ContainerCreating' } } },
     crashes: {
       ...common,
       ready: false,
-      restartCount: 5,
+      restartCount: count + 5,
       state: { waiting: { reason: 'CrashLoopBackOff' } },
       lastState: { terminated },
     },
   };
   const next = statuses[how];
   if (
+    !earlier &&
     seen &&
     Object.keys(seen)[0] === Object.keys(next.state)[0] &&
     seen.waiting?.reason === (next.state as typeof seen).waiting?.reason
@@ -190,6 +200,7 @@ async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void
     return;
   const conditions = [{ type: 'Ready', status: how === 'good' ? 'True' : 'False', lastTransitionTime: now }];
   const status = {
+    observedGeneration: pod.metadata.generation,
     phase: how === 'starting' ? 'Pending' : 'Running',
     conditions,
     containerStatuses: [next],

@@ -55,7 +55,8 @@ export async function startOperator(
   const events = createEventRecorder({ sink, reportingController: 'test', reportingInstance: 'test', logger });
   const namespaces = { namespace: systemNamespace, verificationNamespace };
   const caches = createCaches(client, logger, metrics, namespaces, () => Date.now() - seenSecondsAgo * 1000);
-  const scaffolds = { merged: 'localhost/scaffold-merged', split: 'localhost/scaffold-split' };
+  const digest = `sha256:${'f'.repeat(64)}`;
+  const scaffolds = { merged: `localhost/scaffold-merged:1@${digest}`, split: `localhost/scaffold-split:1@${digest}` };
   const settings = { namespace: systemNamespace, verificationNamespace, builderImage: 'localhost/builder', scaffolds };
   const readSecret = secretReader(client, systemNamespace);
   const options = [

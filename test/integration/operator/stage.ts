@@ -66,6 +66,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
     test: (image) => ends.get(`verify ${image}`),
     realControllers: controllers.length > 0,
     ownAgents: new Set(),
+    directMounts: false,
     kubeletsDown: false,
     skewSeconds: 0,
   };
@@ -228,6 +229,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
       reports.clear();
       behaviours.clear();
       ends.clear();
+      behaviour.directMounts = false;
       behaviour.kubeletsDown = false;
       behaviour.skewSeconds = 0;
       behaviour.ownAgents.clear();
