@@ -66,10 +66,9 @@ function waitingOnly({ lastState: _last, state, ...rest }: ContainerStatus): Con
   return state?.waiting ? [{ ...rest, restartCount: 0, state: { waiting: state.waiting } }] : [];
 }
 
-function ofPatched(
-  { lastState, restartCount: all, ...rest }: ContainerStatus,
-  { restarts }: PatchRecord,
-): ContainerStatus {
-  const restartCount = Math.max(0, all - restarts);
-  return { ...rest, restartCount, ...(restartCount > 0 && lastState && { lastState }) };
+function ofPatched({ lastState, restartCount: all, ...rest }: ContainerStatus, patch: PatchRecord): ContainerStatus {
+  const restartCount = Math.max(0, all - patch.restarts);
+  // In the pause before its first restart, which the kubelet makes when it remembers crashes of that image, the last end is its own.
+  const isOwnEnd = rest.state?.waiting !== undefined && lastState?.terminated?.containerID !== patch.containerID;
+  return { ...rest, restartCount, ...(lastState && (restartCount > 0 || isOwnEnd) && { lastState }) };
 }

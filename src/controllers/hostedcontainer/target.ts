@@ -5,6 +5,7 @@ import { imageName, parseReference } from '../../api/images.ts';
 import type { UsableImage } from '../../pod/usable-image.ts';
 import type { Pod } from '../../api/kubernetes/objects.ts';
 import type { Observed } from './observed.ts';
+import { isReady } from './outcome.ts';
 import { findFailure, newest } from './history.ts';
 import { permitted, permittedByName, withSoftware } from './images.ts';
 import { isLastKnownGood, usableBytes, wayBack } from './last-known-good.ts';
@@ -75,7 +76,9 @@ export function keptImage({ container, catalog, pod }: Observed): UsableImage | 
     const { os, version = '' } = parseReference(runs.image);
     const found = permitted(container, catalog, os, version);
     const mustLeave = 'reason' in found && found.reason === 'ImageCondemned';
-    return mustLeave ? good : usableBytes(catalog, runs);
+    if (mustLeave) return good;
+    // No one can judge an image that is withdrawn: while it serves it stays, and if it does not, what is known to be good runs.
+    return usableBytes(catalog, runs) ?? (isReady(pod) ? undefined : good);
   }
   const { os, version } = parseReference(container.spec.image);
   const fallback = version === undefined ? `${os}:${catalog.defaultVersion(os) ?? ''}` : undefined;

@@ -183,3 +183,27 @@ describe('the node in status, where the way back is pinned', () => {
     expect(w.object.status?.lastKnownGoodNode).toBeUndefined();
   });
 });
+
+test.each(['HostPath', 'Direct'] as const)(
+  'an image that is withdrawn in the middle of an attempt: the last known good runs when it does not serve, with %s',
+  (mounts) => {
+    for (const [behaviour, runs] of [
+      ['crashes', 'os:v1'],
+      ['good', 'os:v2'],
+    ] as const) {
+      // prettier-ignore
+      const w = world({ mounts }, { 'os:v2': behaviour });
+      const scaffold = `registry/scaffold:1@sha256:${'f'.repeat(64)}`;
+      w.scaffolds = { merged: scaffold, split: scaffold };
+      w.nodes = [node('node-1', versions, {}, { 'monoroot.dev/direct-mounts': 'true' })];
+      w.settle();
+      w.pass(15);
+      w.edit({ image: 'os:v2', upgrade: { ...w.object.spec.upgrade, maxRestarts: 100 } });
+      w.pass(3);
+      w.images.delete('os:v2');
+      w.pass(30);
+      expect([w.image, w.condition('Ready')]).toEqual([runs, 'True/Running']);
+      expect(w.condition('ImageResolved')).toBe('False/UnknownImage');
+    }
+  },
+);

@@ -166,18 +166,22 @@ function askedNode(pod: Pod): string | undefined {
   return required?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
 }
 
+/** The container that runs, or another one when the Pod has another image by now: its id says which image it runs. */
+function containerOf(pod: Pod): { isOther: boolean; containerID: string; count: number } {
+  const before = pod.status?.containerStatuses?.[0];
+  const [, tag = ''] = /:([^:@]+)@/.exec(pod.spec.containers[0]?.image ?? '') ?? [];
+  const isOther = before?.containerID?.startsWith(`c://${tag}-`) === false;
+  const count = (before?.restartCount ?? 0) + (isOther ? 1 : 0);
+  return { isOther, containerID: `c://${tag}-${count}`, count };
+}
+
 async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void> {
   const how = behaviour.container(pod.metadata.annotations?.[annotations.image] ?? '', pod.metadata.name);
   const seen = pod.status?.containerStatuses?.[0]?.state;
   const now = formatTime(new Date(Date.now() + behaviour.skewSeconds * 1000));
   if (how === 'evicted') return evict(client, pod);
-  const [main] = pod.spec.containers;
-  const before = pod.status?.containerStatuses?.[0];
-  // It says by the id which image it runs.
-  const [, tag = ''] = /:([^:@]+)@/.exec(main?.image ?? '') ?? [];
-  const earlier = before?.containerID !== undefined && !before.containerID.startsWith(`c://${tag}-`);
-  const count = (before?.restartCount ?? 0) + (earlier ? 1 : 0);
-  const common = { name: 'main', image: '', imageID: '', containerID: `c://${tag}-${count}`, restartCount: count };
+  const { isOther, containerID, count } = containerOf(pod);
+  const common = { name: 'main', image: '', imageID: '', containerID, restartCount: count };
   const terminated = { exitCode: 1, message: 'nginx: unexpected end of file', startedAt: now, finishedAt: now };
   const statuses = {
     good: { ...common, ready: true, state: { running: { startedAt: now } } },
@@ -192,7 +196,7 @@ async function run(client: Client, pod: Pod, behaviour: Behaviour): Promise<void
   };
   const next = statuses[how];
   if (
-    !earlier &&
+    !isOther &&
     seen &&
     Object.keys(seen)[0] === Object.keys(next.state)[0] &&
     seen.waiting?.reason === (next.state as typeof seen).waiting?.reason
