@@ -458,6 +458,7 @@ describe('a Pod of tenants, who may create Pods', () => {
 
 describe('a Pod with direct mounts, which the node plugin gives images', () => {
   let tenant: Client;
+  let tenantConnection: Connection;
   let operator: Client;
   const direct = { labels: { 'monoroot.dev/mounts': 'Direct' }, annotations: { 'monoroot.dev/mounts': '{}' } };
   const podWith = (name: string, metadata: object): NewObject<Pod> => ({
@@ -474,7 +475,9 @@ describe('a Pod with direct mounts, which the node plugin gives images', () => {
     const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name };
     const subjects = [{ kind: 'ServiceAccount', name, namespace: system }];
-    const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'update', 'patch'] }];
+    // All that has to do with Pods, as an administrator of a namespace may give.
+    const resources = ['pods', 'pods/status', 'pods/binding', 'bindings', 'pods/ephemeralcontainers', 'pods/resize'];
+    const rules = [{ apiGroups: [''], resources, verbs: ['create', 'update', 'patch'] }];
     for (const [path, body] of [
       ['roles', { metadata: { name }, rules }],
       ['rolebindings', { metadata: { name }, roleRef, subjects }],
@@ -482,6 +485,7 @@ describe('a Pod with direct mounts, which the node plugin gives images', () => {
       await connection.request({ method: 'POST', path: `${rbac}/${path}`, body: JSON.stringify(body) });
     const connected = await Promise.all([name, 'monoroot-operator'].map((it) => connectAs(inject('kubeconfig'), connection, it))); // prettier-ignore
     connections.push(...connected);
+    [tenantConnection] = connected as [Connection, Connection];
     [tenant, operator] = connected.map((it) => createClient(it)) as [Client, Client];
     await eventually(() => tenant.create(pods, podWith('plain', {}), { dryRun: true }));
     // A policy is in force a moment after it is stored.
@@ -518,6 +522,41 @@ describe('a Pod with direct mounts, which the node plugin gives images', () => {
     if (name === 'plain') await tenant.create(pods, podWith('plain', {})).catch(() => undefined);
     const change = (by: Client) => by.mergePatch(pods, { name, namespace }, patch, { dryRun: true });
     expect(await refusal(change(tenant))).toContain(onlyOperator);
+  });
+
+  test.each<[string, string, object]>([
+    ['the label', 'plain', label('Direct').metadata],
+    ['another list of mounts', 'direct', { annotations: { 'monoroot.dev/mounts': '{"os":"a"}' } }],
+    ['no label', 'direct', label(null).metadata],
+  ])('must not get %s through its status', async (_name, name, metadata) => {
+    if (name === 'plain') await tenant.create(pods, podWith('plain', {})).catch(() => undefined);
+    const change = (of: object) =>
+      tenant.mergePatch(pods, { name, namespace }, { metadata: of }, { subresource: 'status', dryRun: true });
+    expect(await refusal(change(metadata))).toContain(onlyOperator);
+    await change({ labels: { team: 'a' } });
+  });
+
+  test.each(['pods/plain/binding', 'bindings'])('must not get the label or a list of mounts through %s', async (of) => {
+    await tenant.create(pods, podWith('plain', {})).catch(() => undefined);
+    const path = `/api/v1/namespaces/${namespace}/${of}`;
+    const target = { apiVersion: 'v1', kind: 'Node', name: 'somewhere' };
+    const bind = (metadata: object) => {
+      const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'plain', ...metadata }, target };
+      return tenantConnection.request({ method: 'POST', path, query: { dryRun: 'All' }, body: JSON.stringify(body) });
+    };
+    expect(await refusal(bind(label('Direct').metadata))).toContain(onlyOperator);
+    expect(await refusal(bind({ annotations: { 'monoroot.dev/mounts': '{}' } }))).toContain(onlyOperator);
+    await bind({ labels: { team: 'a' } });
+  });
+
+  test('gets no other container called main: names are those of one Pod', async () => {
+    const debug = { name: 'main', image: 'x', terminationMessagePolicy: 'File', imagePullPolicy: 'IfNotPresent' };
+    const path = `/api/v1/namespaces/${namespace}/pods/direct/ephemeralcontainers`;
+    const body = JSON.stringify({ spec: { ephemeralContainers: [debug] } });
+    const contentType = 'application/strategic-merge-patch+json';
+    expect(await refusal(tenantConnection.request({ method: 'PATCH', path, body, contentType }))).toContain(
+      'Duplicate',
+    );
   });
 
   test.each<[string, object, string]>([
