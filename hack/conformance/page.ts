@@ -101,13 +101,20 @@ async function seen(page: Page, client: Client, times: number): Promise<string> 
 async function rollOut(client: Client, signal: AbortSignal): Promise<number> {
   const began = performance.now();
   let changes = 0;
+  let pending = 0;
   while (!signal.aborted) {
+    // An API server that cannot is not given more.
+    while (pending > 100) await delay(20);
     const i = (changes * 7 + 2) % size.containers;
     if (i % 5 !== 0) {
       const image = `debian-12:v${37 + (changes % 2)}`;
       const status = { image, assignedImage: image, restarts: changes };
       const name = `shop-${String(i).padStart(5, '0')}`;
-      void client.mergePatch(hostedContainers, { namespace: 'shops', name }, { status }).catch(() => undefined);
+      pending += 1;
+      void client
+        .mergePatch(hostedContainers, { namespace: 'shops', name }, { status })
+        .catch(() => undefined)
+        .finally(() => (pending -= 1));
     }
     changes += 1;
     await delay(Math.max(0, began + (changes * 1000) / Number(rate) - performance.now()));

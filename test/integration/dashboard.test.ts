@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { createConnection } from 'node:net';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { pageAssets } from '../../hack/lib/page.ts';
@@ -13,6 +14,7 @@ import type { Dashboard } from '../../src/cli/dashboard/server.ts';
 import { hostedContainers } from '../../src/kube/kinds.ts';
 import { container } from '../fixtures/builders.ts';
 import { connect, createNamespace, logger } from './environment.ts';
+import { eventually } from './eventually.ts';
 
 // The server of the page with a real API server, asked as a browser and as a stranger would.
 const { connection, client } = connect(inject('kubeconfig'));
@@ -143,6 +145,47 @@ test('the page of one container has its events, and says so when there is none o
     expect(set['object']).toBeUndefined();
     if ((set['events'] as { state: string } | undefined)?.state === 'Live') break;
   }
+});
+
+test('as many pages are open as may be, one more is refused until one is closed, and all are told of a change', async () => {
+  // Streams of tests before may not be over yet.
+  const open = await eventually(async () => {
+    const answers = await Promise.all(Array.from({ length: 64 }, () => ask('/api/stream', own())));
+    if (answers.every(({ statusCode }) => statusCode === 200)) return answers;
+    for (const answer of answers) answer.destroy();
+    throw new Error('Some are refused');
+  });
+  const tooMany = await ask('/api/stream', own());
+  expect(tooMany.statusCode).toBe(503);
+  tooMany.resume();
+  const spec = container({ image: 'debian-12:v1' }).spec;
+  await client.create(hostedContainers, { metadata: { name: 'seen-by-all', namespace }, spec });
+  await Promise.all(
+    open.slice(1).map(async (answer) => {
+      for await (const line of linesOf(answer)) if (line.includes('seen-by-all')) break;
+    }),
+  );
+  open[0]?.destroy();
+  await eventually(async () => {
+    const answer = await ask('/api/stream', own());
+    answer.destroy();
+    expect(answer.statusCode).toBe(200);
+  });
+});
+
+test('who opens a thousand connections gets some of them, and others are answered again', async () => {
+  const sockets = Array.from({ length: 1000 }, () => createConnection(served.port, '127.0.0.1'));
+  let closed = 0;
+  for (const socket of sockets)
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .once('close', () => (closed += 1));
+  // Those that may stay ask nothing, and are closed too.
+  await eventually(() => expect(closed).toBe(1000), 50);
+  const answer = await ask('/');
+  expect(answer.statusCode).toBe(200);
+  answer.resume();
 });
 
 async function* linesOf(answer: IncomingMessage): AsyncGenerator<string> {

@@ -7,6 +7,8 @@ import { keyFor, noKey, refusalOf } from './access.ts';
 import type { Access } from './access.ts';
 import type { Assets } from '../host.ts';
 import { detailsOf } from './details.ts';
+import { createFeed } from './feed.ts';
+import type { Feed } from './feed.ts';
 import type { Live } from './live.ts';
 import { modelOf } from './models/model.ts';
 import { isOwnUser } from './peer.ts';
@@ -33,8 +35,12 @@ export interface Dashboard {
   close: () => Promise<void>;
 }
 
-/** As many pages may be open; each costs what it shows once more. */
+/** As many pages may be open. */
 const mostStreams = 64;
+/** As many connections; more are closed at once, so that who opens thousands takes no more of the memory. */
+const mostConnections = 512;
+/** A connection that asks nothing is closed. */
+const timeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 };
 
 /** Whatever a text may hold, the page loads and runs only what is its own, and tells no one where it was. */
 const headers = {
@@ -63,29 +69,47 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
     time: formatTime(now()),
   });
 
+  /** The feeds of the views that somebody looks at. */
+  const feeds = new Map<string, { feed: Feed; viewers: number; end: () => Promise<void> }>();
+
+  function openFeed(view: View) {
+    const ended = new AbortController();
+    const signal = AbortSignal.any([stop.signal, ended.signal]);
+    let told: () => void = () => undefined;
+    const details = detailsOf(view, live, () => told());
+    const make = () => ({ about: about(), ...modelOf(view, live.scene(), now()), ...details.model() });
+    const subscribe = (changed: () => void) => {
+      told = changed;
+      return live.subscribe(changed);
+    };
+    const running = details.run(signal);
+    const end = () => {
+      ended.abort();
+      return running;
+    };
+    return { feed: createFeed({ make, subscribe }, signal), viewers: 0, end };
+  }
+
   async function answerStream(request: IncomingMessage, response: ServerResponse, view: View): Promise<void> {
     if (streams >= mostStreams) {
       say(response, 503, `${mostStreams} pages are open already; close one`, { 'retry-after': '30' });
       return;
     }
+    const key = JSON.stringify(view);
+    const looked = feeds.get(key) ?? openFeed(view);
+    feeds.set(key, looked);
+    looked.viewers += 1;
     streams += 1;
-    const ended = new AbortController();
-    let told: () => void = () => undefined;
-    const details = detailsOf(view, live, () => told());
     try {
-      const running = details.run(AbortSignal.any([stop.signal, ended.signal]));
-      const subscribe = (changed: () => void) => {
-        told = changed;
-        return live.subscribe(changed);
-      };
-      const model = () => ({ about: about(), ...modelOf(view, live.scene(), now()), ...details.model() });
       const compress = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
-      await stream({ response, compress, model, subscribe }, stop.signal);
-      ended.abort();
-      await running;
+      await stream({ response, compress, feed: looked.feed }, stop.signal);
     } finally {
-      ended.abort();
       streams -= 1;
+      looked.viewers -= 1;
+      if (looked.viewers === 0) {
+        feeds.delete(key);
+        await looked.end();
+      }
     }
   }
 
@@ -126,13 +150,14 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
     else response.writeHead(200, { 'content-type': asset.type }).end(asset.text);
   }
 
-  const server = createServer((request, response) => {
+  const server = createServer(timeouts, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       logger.error({ err: error }, 'Could not answer a request of the page');
       if (response.headersSent) response.destroy();
       else say(response, 500, 'This failed; the log of the server says why');
     });
   });
+  server.maxConnections = mostConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);

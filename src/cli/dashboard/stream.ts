@@ -1,31 +1,28 @@
 import type { ServerResponse } from 'node:http';
 import { createGzip, constants } from 'node:zlib';
-import { deltaOf } from './delta.ts';
-import type { Model } from './delta.ts';
+import { nothing } from './feed.ts';
+import type { Feed } from './feed.ts';
+import { Turn } from './turn.ts';
 
 export interface StreamOptions {
   response: ServerResponse;
   /** The client takes gzip. */
   compress: boolean;
-  /** What is to be shown now. */
-  model: () => Model;
-  /** Calls back at each change, until the returned function is called. */
-  subscribe: (changed: () => void) => () => void;
+  feed: Feed;
+  /** A client that takes nothing for so long is taken for gone. */
+  stalledMilliseconds?: number;
 }
 
-/** Changes are sent together, so often at most. */
-const pauseMilliseconds = 300;
-/** A view that takes long to make is made more seldom: at most this part of the time goes into it. */
-const shareOfTime = 0.2;
-/** A sign of life, which also brings what changes with time alone. */
+/** A sign of life, for who waits for one. */
 const aliveMilliseconds = 5_000;
+const alive = ': alive\n\n';
 
 /**
- * Sends a model and then what changes of it, as server-sent events, until the client goes away or the signal aborts. A client that does
- * not read gets no more until it does, and then all changes at once.
+ * Sends a model and then what changes of it, as server-sent events, until the client goes away or takes nothing, or the signal aborts. A client
+ * that is slow gets no more until it has read, and then all changes at once.
  */
 export async function stream(options: StreamOptions, signal: AbortSignal): Promise<void> {
-  const { response, compress, model, subscribe } = options;
+  const { response, compress, feed, stalledMilliseconds = 30_000 } = options;
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
@@ -40,18 +37,14 @@ export async function stream(options: StreamOptions, signal: AbortSignal): Promi
   response.once('close', () => gone.abort());
   const until = AbortSignal.any([signal, gone.signal]);
   const turn = new Turn();
-  const forget = subscribe(() => turn.next());
-  let sent: Model = {};
+  const forget = feed.subscribe(() => turn.next());
+  let sent = nothing;
   try {
     while (!until.aborted) {
-      const began = performance.now();
-      const now = model();
-      const delta = deltaOf(sent, now);
-      sent = now;
-      const isRead = out.write(delta === undefined ? ': alive\n\n' : `data: ${JSON.stringify(delta)}\n\n`);
-      if (!isRead) await once(out, 'drain', until);
-      const pause = Math.max(pauseMilliseconds, (performance.now() - began) / shareOfTime);
-      await turn.after(pause, aliveMilliseconds, until);
+      const event = feed.event(sent);
+      sent = feed.model();
+      if (!out.write(event ?? alive) && !(await isDrained(out, stalledMilliseconds, until))) return;
+      await turn.after(0, aliveMilliseconds, until);
     }
   } finally {
     forget();
@@ -60,47 +53,14 @@ export async function stream(options: StreamOptions, signal: AbortSignal): Promi
   }
 }
 
-/** Waits for changes, without losing one that comes meanwhile. */
-class Turn {
-  #isDue = false;
-  #wake: (() => void) | undefined;
-
-  next(): void {
-    this.#isDue = true;
-    this.#wake?.();
-  }
-
-  /** Resolves at a change, but not before `least`, and after `most` in any case; milliseconds. */
-  async after(least: number, most: number, signal: AbortSignal): Promise<void> {
-    await rest(least, signal);
-    if (!this.#isDue && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, most);
-        const end = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        this.#wake = end;
-        signal.addEventListener('abort', end, { once: true });
-      });
-      this.#wake = undefined;
-    }
-    this.#isDue = false;
-  }
+/** Whether what was written has been taken within the time. */
+async function isDrained(out: NodeJS.EventEmitter, milliseconds: number, signal: AbortSignal): Promise<boolean> {
+  const turn = new Turn();
+  let drained = false;
+  out.once('drain', () => {
+    drained = true;
+    turn.next();
+  });
+  await turn.after(0, milliseconds, signal);
+  return drained;
 }
-
-const rest = (milliseconds: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    const end = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener('abort', end, { once: true });
-  });
-
-const once = (out: NodeJS.EventEmitter, name: string, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    out.once(name, resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
