@@ -1,6 +1,7 @@
 import { computed } from '@preact/signals';
 import type { ContainerRow, OsCard, State, Trouble, Troubles } from '../cli/dashboard/views.ts';
 import { nodesText, states } from '../cli/dashboard/views.ts';
+import { inOrder, keysOf } from './order.ts';
 import { note, noted, piece, pieces } from './store.ts';
 import { Badge, Card, Chips, Command, Empty, Meter, ObjectLink, Since, Virtual } from './ui.tsx';
 import { count, plural, standingSigns, stateSigns } from './words.ts';
@@ -10,18 +11,10 @@ import { count, plural, standingSigns, stateSigns } from './words.ts';
 const rows = computed(() => {
   const text = noted('q').toLowerCase();
   const state = noted('state');
-  const wanted = pieces<ContainerRow>('c/').filter(
-    (row) =>
-      (state === '' || row.state === state) &&
-      (text === '' ||
-        `${row.namespace}/${row.name} ${row.image ?? row.os} ${row.target ?? ''} ${row.node ?? ''} ${row.reason}`
-          .toLowerCase()
-          .includes(text)),
-  );
-  const order = new Map(states.map((it, index) => [it, index]));
-  const nameOf = (row: ContainerRow) => `${row.namespace}/${row.name}`;
-  return wanted.sort(
-    (a, b) => (order.get(a.state) ?? 0) - (order.get(b.state) ?? 0) || (nameOf(a) < nameOf(b) ? -1 : 1),
+  return inOrder(
+    pieces<ContainerRow>('c/').filter(
+      (row) => (state === '' || row.state === state) && (text === '' || keysOf(row).text.includes(text)),
+    ),
   );
 });
 

@@ -147,7 +147,7 @@ test('the page of one container has its events, and says so when there is none o
   }
 });
 
-test('as many pages are open as may be, one more is refused until one is closed, and all are told of a change', async () => {
+test('as many pages are open as may be, one more is refused until one is closed, and all learn of a change', async () => {
   // Streams of tests before may not be over yet.
   const open = await eventually(async () => {
     const answers = await Promise.all(Array.from({ length: 64 }, () => ask('/api/stream', own())));

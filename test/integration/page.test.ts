@@ -161,6 +161,8 @@ test('the key leaves the address, is sent to this very port alone, and without i
 });
 
 test('a change in the cluster arrives in the page by itself', async () => {
+  // High enough for the list: only rows that can be seen are in the page.
+  await page.setViewportSize({ width: 1280, height: 2000 });
   await open('/?q=shop-00001');
   const list = page.locator('.containers .virtual');
   await list.locator('.row').first().waitFor();
@@ -216,6 +218,7 @@ describe('with the keyboard alone', () => {
     'a filter narrows a list, and arrow keys go from row to row beyond what is drawn',
     { timeout: 180_000 },
     async () => {
+      await page.setViewportSize(large);
       await open('/');
       await tabTo('Filter containers');
       await page.keyboard.type('alpine-3');
@@ -235,6 +238,7 @@ describe('with the keyboard alone', () => {
   );
 
   test('arrow keys go through the cells of a rollout in four directions', async () => {
+    await page.setViewportSize(large);
     await open('/rollouts/debian-12');
     const first = await tabTo(/^shops\//);
     const right = await press('ArrowRight');
@@ -249,6 +253,7 @@ test(
   'when the API server goes away the page says so, and goes on by itself when it is back',
   { timeout: 240_000 },
   async () => {
+    await page.setViewportSize({ width: 1280, height: 2000 });
     await open('/');
     await cluster.killApiServer();
     await page.locator('.alarm.bad').waitFor({ timeout: 90_000 });
