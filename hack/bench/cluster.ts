@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { hostedContainerDefinition } from '../../src/api/hostedcontainer.ts';
 import type { HostedContainer, HostedContainerSpec } from '../../src/api/hostedcontainer.ts';
-import { apiVersion } from '../../src/api/names.ts';
+import { apiVersion, labels } from '../../src/api/names.ts';
 import { createClient } from '../../src/kube/client.ts';
 import type { Client, NewObject } from '../../src/kube/client.ts';
 import { createConnection, loadKubeConfig, userAgent } from '../../src/kube/connection.ts';
@@ -42,10 +42,10 @@ export async function withCluster(bench: (cluster: Bench) => Promise<void>): Pro
   const client = createClient(connection);
   const stop = new AbortController();
   const logger = pino({ level: 'silent' });
-  const labels = { 'pod-security.kubernetes.io/enforce': 'privileged' };
+  const privileged = { 'pod-security.kubernetes.io/enforce': 'privileged' };
   try {
     await removeLeftovers(client);
-    await client.apply(namespaces, { metadata: { name: namespace, labels } }, { fieldManager: 'bench' });
+    await client.apply(namespaces, { metadata: { name: namespace, labels: privileged } }, { fieldManager: 'bench' });
     const podWatch = new Reflector({ name: 'pods', source: client.listWatcher(pods, { namespace }), logger });
     const containerWatch = new Reflector({
       name: 'containers',
@@ -135,13 +135,17 @@ export async function chooseImages(
   return { images: images.map(imageName), node: having[0] };
 }
 
-/** Runs until it is asked to stop, and stops at once; exits with 1 instead in these versions of its image. */
+/** Answers with the name of its Pod and its version until it is asked to stop, and stops at once; exits with 1 instead in these versions of its image. */
 export const service = (...failingVersions: string[]): string[] => [
   busybox,
   'sh',
   '-c',
-  `case " ${failingVersions.join(' ')} " in *" $MONOROOT_VERSION "*) exit 1;; esac; trap "exit 0" TERM; ${busybox} sleep 3600 & wait`,
+  `case ",${failingVersions.join()}," in *",\${MONOROOT_VERSION:-none},"*) exit 1;; esac; trap "exit 0" TERM
+b=${busybox}; $b mkdir -p /tmp/www; echo "$($b hostname) $MONOROOT_VERSION" >/tmp/www/index.html; $b httpd -f -p 8080 -h /tmp/www & wait`,
 ];
+
+/** The page of a {@link service}. */
+export const pageOf = (name: string, image = ''): string => `${name} ${image.split(':')[1] ?? ''}`.trim();
 
 export function hostedContainer(
   name: string,
@@ -157,20 +161,27 @@ export function hostedContainer(
   return { apiVersion, kind: 'HostedContainer', metadata: { name, namespace }, spec: whole };
 }
 
-/** What the HostedContainer is compared with: one volume, an image that is on the node, the same service. */
-export function ordinaryPod(name: string, node: string): NewObject<Pod> {
+/** Is there a node plugin, so that containers on the node can have direct mounts? */
+export async function hasDirectMounts(client: Client, node: string): Promise<boolean> {
+  const has = (await client.get(nodes, { name: node }))?.metadata.labels?.[labels.directMounts] === 'true';
+  if (!has) console.log(`${node} has no node plugin: nothing is measured with direct mounts (docs/direct-mounts.md)`);
+  return has;
+}
+
+/** What the HostedContainer is compared with: an image that is on the node, the same service, and a volume or none. */
+export function ordinaryPod(name: string, node: string, { volume = true } = {}): NewObject<Pod> {
   const spec: Pod['spec'] = {
     nodeSelector: { 'kubernetes.io/hostname': node },
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    volumes: [{ name: 'volume', emptyDir: {} }],
+    ...(volume && { volumes: [{ name: 'volume', emptyDir: {} }] }),
     containers: [
       {
         name: 'main',
         image: 'localhost/monoroot-scaffold-merged:dev',
         imagePullPolicy: 'IfNotPresent',
         command: service(),
-        volumeMounts: [{ name: 'volume', mountPath: '/data' }],
+        ...(volume && { volumeMounts: [{ name: 'volume', mountPath: '/data' }] }),
       },
     ],
   };

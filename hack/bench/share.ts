@@ -1,13 +1,13 @@
 // What containers of one image take together on a node: bytes on disk, page cache, mapped files, memory of their own, for 1, 10
 // and 50 of them and for one of each of two versions; HostedContainers against ordinary Pods of the same Debian as an OCI
-// image, with v2 as a layer on v1 and with v2 as an image of its own. All run nginx and are Ready; each has read all of its
+// image, with v2 as a layer on v1 and with v2 as an image of its own; HostedContainers with direct mounts, where the node has the plugin. All run nginx and are Ready; each has read all of its
 // /usr. Usage: hack/bench/share [--counts 1,10,50] [--node node-1]
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostedContainers } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { startRegistry } from '../lib/registry/registry.ts';
-import { chooseNode, hostedContainer, isReady, namespace, withCluster } from './cluster.ts';
+import { chooseNode, hasDirectMounts, hostedContainer, isReady, namespace, withCluster } from './cluster.ts';
 import type { Bench } from './cluster.ts';
 import { addImage, removeImages } from './containerd.ts';
 import { diskBytes, evict, footprint, podPrefix } from './footprint.ts';
@@ -48,8 +48,8 @@ await withCluster(async (bench) => {
   const reference = (tag: string) => `${registry.nodeAddress}/bench/debian:${tag}`;
   const { client } = bench;
 
-  const hosted: Side = {
-    name: 'HostedContainers',
+  const hosted = (name: string, mounts: 'HostPath' | 'Direct'): Side => ({
+    name,
     async add(version) {
       const sha256 = images[version === 'v1' ? 'v1' : 'v2-flat'].layers[0]?.digest.replace('sha256:', '') ?? '';
       const url = `http://${registry.address}/v2/bench/debian/blobs/sha256:${sha256}`;
@@ -58,13 +58,13 @@ await withCluster(async (bench) => {
       await createImage(client, version, { source: { http: { url, sha256 } }, mountScript, defaults });
       await distribute(client, version, node);
     },
-    start: (name, version) => {
-      const spec = { image: `${os}:${version}`, command: ['/usr/sbin/nginx'], readinessProbe };
-      return client.create(hostedContainers, hostedContainer(name, node, spec));
+    start: (pod, version) => {
+      const spec = { image: `${os}:${version}`, command: ['/usr/sbin/nginx'], readinessProbe, mounts };
+      return client.create(hostedContainers, hostedContainer(pod, node, spec));
     },
-    stop: (name) => client.delete(hostedContainers, { namespace, name }),
+    stop: (pod) => client.delete(hostedContainers, { namespace, name: pod }),
     clear: () => deleteImages(client),
-  };
+  });
   const ordinary = (name: string, tags: Record<string, string>): Side => ({
     name,
     add: (version) => addImage(node, reference(tags[version] ?? '')),
@@ -73,7 +73,8 @@ await withCluster(async (bench) => {
     clear: () => removeImages(node, Object.values(images).map(({ digest }) => digest)), // prettier-ignore
   });
   const sides = [
-    { side: hosted, counts },
+    { side: hosted('HostedContainers', 'HostPath'), counts },
+    ...((await hasDirectMounts(client, node)) ? [{ side: hosted('direct HostedContainers', 'Direct'), counts }] : []),
     { side: ordinary('ordinary Pods', { v1: 'v1', v2: 'v2' }), counts },
     { side: ordinary('ordinary Pods, v2 not on v1', { v1: 'v1', v2: 'v2-flat' }), counts: [1] },
   ];
@@ -156,6 +157,12 @@ function print(rows: readonly Row[]): void {
   const find = (text: string) => rows.find(({ name }) => name === text);
   const disk = (name: string) => find(name)?.disk ?? NaN;
   const most = Math.max(...counts);
+  const own = (name: string) => find(`${name}: ${most} of v1`)?.own;
+  const [ownOfHosted = NaN, ownOfDirect, ownOfPods = NaN] = [
+    'HostedContainers',
+    'direct HostedContainers',
+    'ordinary Pods',
+  ].map(own);
   const [ours, theirs] = ['HostedContainers', 'ordinary Pods'].map((name) => disk(`${name}: ${most} of v1`));
   printResult({
     bench: 'share',
@@ -165,6 +172,8 @@ function print(rows: readonly Row[]): void {
     unit: 'bytes',
     runs: 1,
     count: most,
+    ownMemoryRatio: ownOfHosted / ownOfPods,
+    ...(ownOfDirect !== undefined && { directOwnMemoryRatio: ownOfDirect / ownOfPods }),
     diskToOne: (ours ?? NaN) / disk(`HostedContainers: ${Math.min(...counts)} of v1`),
     pageCacheToOne:
       (find(`HostedContainers: ${most} of v1`)?.pageCache ?? NaN) /

@@ -1,57 +1,94 @@
-// How long a Pod takes from its creation to Ready: that of a HostedContainer against an ordinary Pod with one volume (an
-// emptyDir) whose image is on the node. Both run the same service on the same node, have no probes, and are started in turn.
-// Times are those at which a watch saw the Pod and its condition. Usage: hack/bench/start [--runs 20] [--image debian-12:v2]
+// How long a service takes to its first answer: that of a HostedContainer with either kind of mounts against ordinary Pods with one
+// volume (an emptyDir) and with none, whose image is on the node. All run the same service on the same node, have no probes, and are
+// started in turn. Usage: hack/bench/start [--runs 20] [--image debian-12:v2]
 import { hostedContainers } from '../../src/kube/kinds.ts';
 import { pods } from '../../src/kube/resources.ts';
-import { chooseImages, hostedContainer, isReady, namespace, ordinaryPod, withCluster } from './cluster.ts';
+import { askPods } from './answers.ts';
+import type { Answers } from './answers.ts';
+import {
+  chooseImages,
+  hasDirectMounts,
+  hostedContainer,
+  namespace,
+  ordinaryPod,
+  pageOf,
+  withCluster,
+} from './cluster.ts';
 import type { Bench } from './cluster.ts';
 import { median, printResult, printSides } from './lib.ts';
 import { readOptions } from '../lib/options.ts';
 
 const about = {
   name: 'hack/bench/start',
-  does: 'Start time of the Pod of a HostedContainer against an ordinary Pod with one volume, on one node.',
+  does: 'Time to the first answer of a HostedContainer, with both kinds of mounts, against ordinary Pods, on one node.',
 };
 const options = readOptions(about, { runs: { type: 'string', default: '20' }, image: { type: 'string' } });
 const runs = Number(options.runs);
 
 interface Times {
-  /** From the request to Ready, in milliseconds. */
+  /** From the request to the first answer, in milliseconds. */
   asked: number;
-  /** From the first sight of the Pod to Ready. */
+  /** From the first sight of the Pod to the first answer. */
   pod: number;
+}
+interface Variant {
+  name: string;
+  title: string;
+  page: string;
+  create: () => Promise<unknown>;
+  remove: () => Promise<unknown>;
 }
 
 await withCluster(async (bench) => {
   const { client } = bench;
   const { images, node } = await chooseImages(client, 1, options.image === undefined ? [] : [options.image]);
   const [image = ''] = images;
-  console.log(
-    `Start of a Pod on ${node}, ${runs} times each in turn: HostedContainer on ${image}, ordinary Pod with an emptyDir`,
-  );
-  const ours: Times[] = [];
-  const theirs: Times[] = [];
+  const hosted = (name: string, title: string, spec: object): Variant => ({
+    name,
+    title,
+    page: pageOf(name, image),
+    create: () => client.create(hostedContainers, hostedContainer(name, node, { image, ...spec })),
+    remove: () => client.delete(hostedContainers, { namespace, name }),
+  });
+  const ordinary = (name: string, title: string, volume: boolean): Variant => ({
+    name,
+    title,
+    page: pageOf(name),
+    create: () => client.create(pods, ordinaryPod(name, node, { volume })),
+    remove: () => client.delete(pods, { namespace, name }),
+  });
+  const variants = [
+    hosted('hosted', 'HostedContainer, hostPath', { mounts: 'HostPath' }),
+    ...((await hasDirectMounts(client, node))
+      ? [hosted('direct', 'HostedContainer, direct', { mounts: 'Direct' })]
+      : []),
+    ordinary('ordinary', 'ordinary Pod, a volume', true),
+    ordinary('bare', 'ordinary Pod, no volume', false),
+  ];
+  console.log(`From a request to the first answer on ${node}, ${runs} times each in turn: ${image} and ordinary Pods`);
+  const answers = await askPods(node);
+  const times = new Map(variants.map(({ name }): [string, Times[]] => [name, []]));
   // The first of each warms caches and is not counted.
   for (let i = 0; i <= runs; i++) {
-    const hosted = await start(bench, 'hosted', () =>
-      client.create(hostedContainers, hostedContainer('hosted', node, { image })),
-    );
-    await stop(bench, 'hosted', () => client.delete(hostedContainers, { namespace, name: 'hosted' }));
-    const ordinary = await start(bench, 'ordinary', () => client.create(pods, ordinaryPod('ordinary', node)));
-    await stop(bench, 'ordinary', () => client.delete(pods, { namespace, name: 'ordinary' }));
-    if (i === 0) continue;
-    ours.push(hosted);
-    theirs.push(ordinary);
+    for (const variant of variants) {
+      const took = await start(bench, answers, variant);
+      await variant.remove();
+      await bench.pods.when(variant.name, 'gone', (pod) => pod === undefined);
+      if (i > 0) times.get(variant.name)?.push(took);
+    }
   }
-  const of = (side: readonly Times[], which: keyof Times) => side.map((times) => times[which]);
+  await answers.stop();
+  const of = (name: string, which: keyof Times) => (times.get(name) ?? []).map((it) => it[which]);
   printSides('ms', [
-    { name: 'HostedContainer: Pod created -> Ready', values: of(ours, 'pod') },
-    { name: 'ordinary Pod:    Pod created -> Ready', values: of(theirs, 'pod') },
-    { name: 'HostedContainer: asked for -> Ready', values: of(ours, 'asked') },
-    { name: 'ordinary Pod:    asked for -> Ready', values: of(theirs, 'asked') },
+    ...variants.map(({ name, title }) => ({ name: `${title}: Pod created -> answers`, values: of(name, 'pod') })),
+    ...variants.map(({ name, title }) => ({ name: `${title}: asked for -> answers`, values: of(name, 'asked') })),
   ]);
-  const [mine, other] = [median(of(ours, 'pod')), median(of(theirs, 'pod'))];
-  const ratioFromRequest = median(of(ours, 'asked')) / median(of(theirs, 'asked'));
+  const [mine, other, bare] = ['hosted', 'ordinary', 'bare'].map((name) => median(of(name, 'pod'))) as [
+    number,
+    number,
+    number,
+  ];
+  const direct = of('direct', 'pod');
   printResult({
     bench: 'start',
     ratio: mine / other,
@@ -59,20 +96,23 @@ await withCluster(async (bench) => {
     theirs: other,
     unit: 'ms',
     runs,
-    ratioFromRequest,
+    ratioFromRequest: median(of('hosted', 'asked')) / median(of('ordinary', 'asked')),
+    ratioToNoVolume: mine / bare,
+    noVolume: bare,
+    ...(direct.length > 0 && {
+      directRatio: median(direct) / other,
+      direct: median(direct),
+      directRatioFromRequest: median(of('direct', 'asked')) / median(of('ordinary', 'asked')),
+      directRatioToNoVolume: median(direct) / bare,
+    }),
     image,
   });
 });
 
-async function start(bench: Bench, name: string, ask: () => Promise<unknown>): Promise<Times> {
+async function start(bench: Bench, answers: Answers, { name, page, create }: Variant): Promise<Times> {
   const began = performance.now();
   const seen = bench.pods.when(name, 'created', (pod) => pod !== undefined);
-  const ready = bench.pods.when(name, 'Ready', isReady);
-  await Promise.all([ask(), seen, ready]);
-  return { asked: (await ready) - began, pod: (await ready) - (await seen) };
-}
-
-async function stop(bench: Bench, name: string, ask: () => Promise<unknown>): Promise<void> {
-  await ask();
-  await bench.pods.when(name, 'gone', (pod) => pod === undefined);
+  const answer = answers.first(began, `${name} started`, (it) => it === page);
+  await Promise.all([create(), seen, answer]);
+  return { asked: (await answer) - began, pod: (await answer) - (await seen) };
 }
