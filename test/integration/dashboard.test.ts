@@ -11,8 +11,11 @@ import type { Delta } from '../../src/cli/dashboard/delta.ts';
 import { followFleet } from '../../src/cli/dashboard/live.ts';
 import { serveDashboard } from '../../src/cli/dashboard/server.ts';
 import type { Dashboard } from '../../src/cli/dashboard/server.ts';
+import type { Events } from '../../src/cli/dashboard/views.ts';
 import { hostedContainers } from '../../src/kube/kinds.ts';
+import { events } from '../../src/kube/resources.ts';
 import { container } from '../fixtures/builders.ts';
+import { hostileLog } from '../fixtures/fleet.ts';
 import { connect, createNamespace, logger } from './environment.ts';
 import { eventually } from './eventually.ts';
 
@@ -137,13 +140,25 @@ test('a stream tells of a container that is made, changed and deleted, and of no
   expect(all).not.toContain('canary-of-the-page');
 });
 
-test('the page of one container has its events, and says so when there is none of that name', async () => {
+test('the page of one container has its events, whatever is written in them, and says so when there is none of that name', async () => {
+  await client.create(events, {
+    metadata: { name: 'none.1', namespace },
+    eventTime: '2026-03-01T12:00:00.000000Z',
+    reportingController: 'test',
+    reportingInstance: 'test',
+    action: 'Test',
+    type: 'Normal',
+    reason: 'Turned\u202earound',
+    note: hostileLog,
+    regarding: { kind: 'HostedContainer', name: 'none', namespace },
+  });
   const answer = await ask(`/api/stream/containers/${namespace}/none`, own());
   for await (const line of linesOf(answer)) {
     if (!line.startsWith('data: ')) continue;
+    expect(line).not.toMatch(/\p{Cf}|\\u00/u);
     const { set } = JSON.parse(line.slice('data: '.length)) as Delta;
     expect(set['object']).toBeUndefined();
-    if ((set['events'] as { state: string } | undefined)?.state === 'Live') break;
+    if ((set['events'] as Events | undefined)?.rows.some(({ reason }) => reason.startsWith('Turned'))) break;
   }
 });
 

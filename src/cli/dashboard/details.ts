@@ -66,12 +66,13 @@ function eventsPage(followed: Followed<Event>): Events {
 function eventRow(event: Event): EventRow {
   const { series, deprecatedCount } = event;
   return {
-    type: event.type ?? 'Normal',
-    reason: event.reason ?? '',
+    type: shown(event.type ?? 'Normal'),
+    // Whoever may write events says what they like.
+    reason: shown(event.reason ?? ''),
     note: shown(event.note ?? ''),
     time: timeOf(event),
     count: series?.count ?? deprecatedCount ?? 1,
-    about: event.regarding?.kind ?? '',
+    about: shown(event.regarding?.kind ?? ''),
   };
 }
 

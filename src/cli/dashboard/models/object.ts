@@ -51,7 +51,7 @@ function containerPage(container: HostedContainer): ContainerPage {
     })),
     failed: (status?.failedImages ?? []).map(({ image, reason, message, time, attempts }) => ({
       image,
-      reason,
+      reason: shown(reason),
       message: shown(message),
       time,
       attempts,
