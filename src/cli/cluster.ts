@@ -31,7 +31,7 @@ export interface Cluster {
 /** Throws when the kubeconfig names no cluster; nothing is sent yet. */
 export function openCluster(target: Target, version: string): Cluster {
   const { kubeconfig, as, requestSeconds, ...chosen } = target;
-  const config = loadKubeConfig({ path: kubeconfig, impersonate: as, ...chosen });
+  const config = load({ path: kubeconfig, impersonate: as, ...chosen });
   const connection = createConnection({
     config,
     userAgent: userAgent(version, 'kubectl-monoroot'),
@@ -48,4 +48,13 @@ export function openCluster(target: Target, version: string): Cluster {
     ),
     close: () => connection.close(),
   };
+}
+
+/** What the client library takes when it finds no kubeconfig at all. */
+const guessedServer = 'http://localhost:8080';
+
+function load(source: Parameters<typeof loadKubeConfig>[0]): ReturnType<typeof loadKubeConfig> {
+  const config = loadKubeConfig(source);
+  if (config.getCurrentCluster()?.server !== guessedServer) return config;
+  throw new Error('There is no kubeconfig: name one with --kubeconfig or $KUBECONFIG, or put it into ~/.kube/config');
 }

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { osImages } from '../kube/kinds.ts';
 import { ApiError } from '../runtime/errors.ts';
@@ -146,4 +146,18 @@ test.each([
   ['what a command cannot do', ['show', 'odd'], 'It is odd; choose another'],
 ])('one clear line, and exit code 2, for %s', async (_case, argv, message) => {
   expect(await run(...argv)).toEqual({ code: 2, stdout: '', stderr: `Error: ${message}\n` });
+});
+
+test('without any kubeconfig that is what is said', async () => {
+  const ask = defineCommand({
+    name: ['ask'],
+    summary: 'Ask',
+    run: ({ cluster }) => Promise.resolve(cluster().server === '' ? exitCodes.no : exitCodes.done),
+  });
+  const file = join(mkdtempSync(join(tmpdir(), 'monoroot-cli-')), 'config');
+  onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+  // What the client library makes of no file at all.
+  const config = { clusters: [{ name: 'cluster', cluster: { server: 'http://localhost:8080' } }], contexts: [{ name: 'loaded-context', context: { cluster: 'cluster', user: 'user' } }], users: [{ name: 'user', user: {} }] }; // prettier-ignore
+  writeFileSync(file, JSON.stringify({ ...config, 'current-context': 'loaded-context' }));
+  expect((await runForTest(['ask', '--kubeconfig', file], [ask])).stderr).toMatch(/^Error: There is no kubeconfig: /);
 });

@@ -62,3 +62,15 @@ test('elsewhere progress is a line now and then, and only when it has changed', 
   screen.line('done');
   expect(written()).toBe('3 of 3\ndone\n');
 });
+
+test('what is replaced fits into the terminal, which could not go back to what is above it', () => {
+  const stream = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY: true, columns: 60, rows: 4 });
+  const screen = createScreen(stream);
+  screen.progress('1\n2\n3');
+  screen.progress('1\n2\n3\n4\n5');
+  screen.line('end');
+  const all = String(stream.read());
+  expect(all).toBe(
+    '1\n2\n3\r\x1b[2A\x1b[J1\n2\n... 3 more lines: the terminal is too low for them\r\x1b[2A\x1b[Jend\n',
+  );
+});

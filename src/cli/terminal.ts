@@ -2,7 +2,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import { truncate } from '../runtime/text.ts';
 
 /** A stream that is a terminal or not. */
-export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
 
 /** Where a program for people writes. On a terminal the progress is text that changes; elsewhere some now and then. */
 export interface Screen {
@@ -36,9 +36,9 @@ export function createScreen(stream: Output, now: () => number = () => performan
     progress(text) {
       if (stream.isTTY) {
         clear();
-        shown = text;
         const cut = (line: string) => truncate(line, (stream.columns ?? 80) - 1);
-        stream.write(stripVTControlCharacters(text).split('\n').map(cut).join('\n'));
+        shown = fitting(stripVTControlCharacters(text).split('\n'), stream.rows).map(cut).join('\n');
+        stream.write(shown);
         return;
       }
       if (text === shown || now() - shownAt < quietSeconds) return;
@@ -48,6 +48,13 @@ export function createScreen(stream: Output, now: () => number = () => performan
     },
     paint: (style, text) => styleText(style, text, { stream }),
   };
+}
+
+/** As many lines as the terminal has: what has moved out of it cannot be replaced any more. */
+function fitting(lines: readonly string[], rows: number | undefined): readonly string[] {
+  if (rows === undefined || rows < 2 || lines.length < rows) return lines;
+  const kept = lines.slice(0, rows - 2);
+  return [...kept, `... ${lines.length - kept.length} more lines: the terminal is too low for them`];
 }
 
 /** Writes nothing: for tests, whose output is read only when they fail. */

@@ -17,7 +17,7 @@ export async function showWatching<T extends { lines: readonly string[] }>(
     const answer = await read();
     const text = answer.lines.join('\n');
     if (watch !== true || signal.aborted) {
-      out.line(text);
+      if (text !== '') out.line(text);
       return answer;
     }
     if (stdout.isTTY === true) out.progress(text);

@@ -294,6 +294,21 @@ test('fleet: versions, nodes and containers as the API server has them', async (
   expect(json).toMatchObject([{ os, default: '1', versions: [{ version: '1', running: 0 }, { version: '2' }] }]);
 });
 
+test('tree and fleet: by the name of an operating system, an image or a distribution, and in other formats', async () => {
+  const os = newOs();
+  await createImage(`${os}:1`);
+  const whole = (await run('tree', os)).stdout;
+  expect(whole).toContain(`osimage/${os}.1`);
+  for (const text of [`os/${os}`, `osi/${os}.1`, `${os}:1`, `${os}.1`])
+    expect((await run('tree', text)).stdout, text).toBe(whole);
+  const name = await createDistribution(os);
+  expect((await run('tree', `imgdist/${name}`)).stdout).toBe((await run('tree', os)).stdout);
+  expect(await run('tree', 'imgdist/none')).toMatchObject({ code: 2, stderr: 'Error: There is no image of none\n' });
+  expect((await run('fleet', '--os', os, '-o', 'yaml')).stdout).toMatch(new RegExp(`^- os: ${os}$`, 'm'));
+  const ran = await run('fleet', '--os', 'none');
+  expect(ran).toEqual({ code: 0, stdout: '', stderr: 'There is no image of none\n' });
+});
+
 test('names are completed from the API server', async () => {
   const name = await createDistribution(newOs(), {});
   await createImage(`${name}:2`);

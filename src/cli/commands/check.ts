@@ -3,6 +3,7 @@ import { readFacts } from '../check/facts.ts';
 import { reachFromHere } from '../check/reach.ts';
 import { check as findingsOf } from '../check/rules.ts';
 import type { Finding, Outcome } from '../check/rule.ts';
+import { ApiError } from '../../runtime/errors.ts';
 import { defineCommand, exitCodes, reportOutput } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
 import { printable, table } from '../terminal.ts';
@@ -30,7 +31,15 @@ failure), 1 when one did, 2 when the cluster gave no answer.`,
     const cluster = context.cluster();
     const end = now().getTime() + (values.wait === undefined ? 0 : secondsOf('wait', values.wait) * 1000);
     for (;;) {
-      const facts = await readFacts(cluster);
+      const facts = await readFacts(cluster).catch((error: unknown) => {
+        if (error instanceof ApiError || signal.aborted || now().getTime() >= end) throw error;
+        return undefined;
+      });
+      if (!facts) {
+        out.progress('The API server does not answer yet');
+        await pause(2000, undefined, { signal }).catch(() => undefined);
+        continue;
+      }
       const fromHere = values.sources === true ? await reachFromHere(facts.scene.osImages, context) : undefined;
       const findings = findingsOf({ ...facts, ...(fromHere && { fromHere }) }, now(), values.pre);
       const isGood = !findings.some(({ outcome }) => outcome === 'Failed');
