@@ -5,6 +5,7 @@ import { persistentVolumeClaims, jobs, nodes, pods } from '../../src/kube/resour
 import type { Client } from '../../src/kube/client.ts';
 import { hostedContainers, nodeStores } from '../../src/kube/kinds.ts';
 import { imageName } from '../../src/api/images.ts';
+import { isRestarting } from '../../src/api/patched.ts';
 import { matchesNodeSelector, toleratesTaints } from '../../src/api/kubernetes/selectors.ts';
 import type { Node, NodeSelector, Pod } from '../../src/api/kubernetes/objects.ts';
 import { ApiError } from '../../src/runtime/errors.ts';
@@ -12,7 +13,7 @@ import { keyOf } from '../../src/runtime/object.ts';
 import type { KubeObject, ObjectName } from '../../src/runtime/object.ts';
 import { sameStatus } from '../../src/runtime/status.ts';
 import type { SimulatedApi } from './api.ts';
-import { containerStatus, isTold } from './kubelet.ts';
+import { containerStatus, isTold, restart } from './kubelet.ts';
 import type { Fate, Running } from './kubelet.ts';
 import type { Dice } from './random.ts';
 
@@ -78,10 +79,7 @@ export class SimulatedCluster {
       this.#api
         .all(pods)
         .filter((pod) => pod.spec.nodeName === name)
-        .map(
-          (pod) =>
-            `${pod.metadata.annotations?.[annotations.image] ?? ''} ${pod.metadata.annotations?.[annotations.digest] ?? ''}`,
-        ),
+        .flatMap((pod) => this.#usedBy(pod)),
     );
     const before = store.status?.images ?? [];
     const desired = store.spec.images.flatMap((image): StoredImage[] => {
@@ -95,7 +93,11 @@ export class SimulatedCluster {
     const leaving = before
       .filter((it) => !desired.some((w) => imageName(w) === imageName(it)) && it.state !== 'Deleting')
       .filter((it) => used.has(`${imageName(it)} ${it.digest}`));
-    const status = { observedGeneration: store.metadata.generation, images: [...desired, ...leaving] };
+    const status = {
+      observedGeneration: store.metadata.generation,
+      images: [...desired, ...leaving],
+      directMounts: true,
+    };
     if (sameStatus({ ...store.status, images: before }, status)) return;
     await this.#client.applyStatus(
       nodeStores,
@@ -104,6 +106,14 @@ export class SimulatedCluster {
         fieldManager: fieldManagers.agent,
       },
     );
+  }
+
+  /** `<image> <digest>` of what a Pod uses, as an agent counts it. */
+  #usedBy(pod: Pod): string[] {
+    const { [annotations.image]: image = '', [annotations.digest]: digest = '', [annotations.mountsBefore]: before } = pod.metadata.annotations ?? {}; // prettier-ignore
+    if (before === undefined || !isRestarting(pod)) return [`${image} ${digest}`];
+    const tree = JSON.parse(before) as { os: string; version: string; digest: string };
+    return [`${image} ${digest}`, `${imageName(tree)} ${tree.digest}`];
   }
 
   #fetch(node: string, digest: string, there: StoredImage | undefined): Omit<StoredImage, 'os' | 'version' | 'digest'> {
@@ -215,13 +225,16 @@ export class SimulatedCluster {
 
   async #kubelet(pod: Pod, machine: Machine): Promise<void> {
     const now = this.#now().getTime();
-    const fresh = { boundAt: now, startedAt: undefined, readyAfterSeconds: this.#dice.between(0, 25) };
+    const image = pod.spec.containers[0]?.image ?? '';
+    const fresh = { boundAt: now, startedAt: undefined, readyAfterSeconds: this.#dice.between(0, 25), image };
     const its = this.#running.get(pod.metadata.uid ?? '') ?? { ...fresh, restarts: 0, crashedAt: 0 };
     this.#running.set(pod.metadata.uid ?? '', its);
     if (its.startedAt === undefined && now - its.boundAt < 1000) return;
     its.startedAt ??= now;
+    // Until it has stopped the container of before runs on, and its status is told.
+    if (its.image !== image && this.#dice.chance(0.5)) restart(its, image, now);
     const time = (at: number) => this.#time(machine.skewMilliseconds, at);
-    const fate = this.fateOf(keyOf(pod.metadata), pod.metadata.annotations?.[annotations.digest] ?? '');
+    const fate = this.fateOf(keyOf(pod.metadata), this.#digestOf(pod, its, image));
     const status = containerStatus(its, its.startedAt, fate, now, time);
     if (isTold(pod, status)) return;
     const condition = (type: string, is: boolean) => ({
@@ -231,12 +244,20 @@ export class SimulatedCluster {
     });
     const next = {
       phase: 'Running',
+      observedGeneration: pod.metadata.generation,
       podIP: '10.0.0.1',
       startTime: pod.status?.startTime ?? time(now),
       conditions: [condition('PodScheduled', true), condition('Ready', status.ready)],
       containerStatuses: [status],
     };
     await this.#client.mergePatch(pods, pod.metadata, { status: next }, { subresource: 'status' });
+  }
+
+  /** The bytes that the container runs: those of the Pod, or those that it had before it was patched. */
+  #digestOf(pod: Pod, its: Running, image: string): string {
+    const { [annotations.digest]: now = '', [annotations.mountsBefore]: before } = pod.metadata.annotations ?? {};
+    if (its.image === image || before === undefined) return now;
+    return (JSON.parse(before) as { digest: string }).digest;
   }
 
   /** What the kubelet of the Pod gives of its log. */

@@ -100,12 +100,22 @@ export function applyFields<O extends Owner>(
   return { object: next, leaves: new Set(leaves.keys()), taken };
 }
 
+/** What a JSON pointer is about: a member of an object that is there. */
+function pointedAt(object: Json, pointer: string): { parent: Json; last: string } {
+  const names = pointer.slice(1).split('/').map((it) => it.replaceAll('~1', '/').replaceAll('~0', '~')); // prettier-ignore
+  const last = names.pop() ?? '';
+  return { parent: names.reduce<Json>((at, name) => (at[name] ?? {}) as Json, object), last };
+}
+
 /** RFC 6902, as far as the operator uses it; undefined when a test does not hold. Changes `object`. */
 export function jsonPatch(object: Json, operations: readonly JsonPatchOperation[]): Json | undefined {
   for (const operation of operations) {
-    const names = operation.path.slice(1).split('/');
-    const last = names.pop() ?? '';
-    const parent = names.reduce<Json>((at, name) => (at[name] ?? {}) as Json, object);
+    const { parent, last } = pointedAt(object, operation.path);
+    if (operation.op === 'copy') {
+      const from = pointedAt(object, operation.from);
+      if (from.parent[from.last] === undefined) return undefined;
+      parent[last] = structuredClone(from.parent[from.last]);
+    }
     if (operation.op === 'test' && !isDeepStrictEqual(parent[last], operation.value)) return undefined;
     if (operation.op === 'remove') Reflect.deleteProperty(parent, last);
     if (operation.op === 'add' || operation.op === 'replace')

@@ -1,6 +1,10 @@
 import type { HostedContainer, HostedContainerStatus } from '../../src/api/hostedcontainer.ts';
 import { annotations } from '../../src/api/names.ts';
 import { hostedContainers, imageDistributions, nodeStores, osImages } from '../../src/kube/kinds.ts';
+import { imageName } from '../../src/api/images.ts';
+import type { Pod } from '../../src/api/kubernetes/objects.ts';
+import { isRestarting } from '../../src/api/patched.ts';
+import { pods } from '../../src/kube/resources.ts';
 import { keyOf } from '../../src/runtime/object.ts';
 import { expectValidStatus } from '../../src/runtime/status.ts';
 import type { SimulatedApi, Write } from './api.ts';
@@ -35,6 +39,10 @@ export class Invariants {
     },
     'create Pod': (write) => this.#podMade(write),
     'delete Pod': (write) => this.#podTaken(write),
+    'patch Pod': (write) => {
+      this.#podTaken(write);
+      this.#patchedInPlace(write);
+    },
   };
 
   constructor(api: SimulatedApi, cluster: SimulatedCluster, clusterFaults: boolean) {
@@ -130,6 +138,18 @@ export class Invariants {
     const times = [...(this.#created.get(key) ?? []).filter((time) => now - time < 3_600_000), now];
     this.#created.set(key, times);
     if (times.length > mostPodsAnHour) this.add(`${key}: ${times.length} Pods in an hour`);
+  }
+
+  /** The node has what the container is to start with, and the container before was restarted. */
+  #patchedInPlace({ key, before }: Write): void {
+    const pod = this.#api.all(pods).find(({ metadata }) => keyOf(metadata) === key);
+    const { [annotations.image]: image, [annotations.digest]: digest } = pod?.metadata.annotations ?? {};
+    const store = this.#api.find(nodeStores, { name: pod?.spec.nodeName ?? '' });
+    if (!store?.status?.images.some((it) => imageName(it) === image && it.digest === digest && it.state === 'Ready'))
+      this.add(`${key} is patched to ${image ?? ''}, and ${store?.metadata.name ?? 'its node'} does not have it`);
+    const was = before as Pod | undefined;
+    if (was && isRestarting(was) && was.status?.containerStatuses?.[0]?.state?.running)
+      this.add(`${key} is patched again before its container is restarted`);
   }
 
   /** Distributions are edited after they have moved containers: the limit is that of the moment. */

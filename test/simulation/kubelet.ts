@@ -10,6 +10,16 @@ export interface Running {
   readyAfterSeconds: number;
   restarts: number;
   crashedAt: number;
+  /** What its container was made of. */
+  image: string;
+}
+
+/** The Pod has another image by now: its container is made once more. */
+export function restart(its: Running, image: string, now: number): void {
+  its.image = image;
+  its.restarts += 1;
+  its.startedAt = now;
+  its.crashedAt = 0;
 }
 
 /** The container after one more moment; `its` is brought up to date. `time` gives a time as the kubelet's clock shows it. */
@@ -20,7 +30,8 @@ export function containerStatus(
   now: number,
   time: (at: number) => string,
 ): ContainerStatus {
-  const status = { name: 'main', ready: false, restartCount: its.restarts };
+  const containerID = `c://${its.boundAt}-${its.restarts}`;
+  const status = { name: 'main', ready: false, restartCount: its.restarts, containerID };
   const running = { running: { startedAt: time(startedAt) } };
   if (fate === 'good') return { ...status, ready: now - startedAt >= its.readyAfterSeconds * 1000, state: running };
   if (fate === 'never-ready') return { ...status, state: running };
@@ -31,6 +42,7 @@ export function containerStatus(
   return {
     ...status,
     restartCount: its.restarts,
+    containerID: `c://${its.boundAt}-${its.restarts}`,
     state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } },
     lastState: { terminated: { ...ends[fate], reason: 'Error', startedAt: time(startedAt), finishedAt: time(now) } },
   };
@@ -43,6 +55,7 @@ const ends = {
 
 /** Whether the API server knows this of the Pod already. */
 export function isTold(pod: Pod, { ready, restartCount }: ContainerStatus): boolean {
+  if (pod.status?.observedGeneration !== pod.metadata.generation) return false;
   const was = pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   return was === (ready ? 'True' : 'False') && pod.status?.containerStatuses?.[0]?.restartCount === restartCount;
 }

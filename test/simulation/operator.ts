@@ -63,7 +63,8 @@ export class SimulatedOperator {
     const namespaces = { namespace: systemNamespace, verificationNamespace };
     const caches: Caches = createCaches(client, logger, metrics, namespaces);
     const events = { record: () => undefined, flush: () => Promise.resolve() };
-    const scaffolds = { merged: 'scaffold-merged', split: 'scaffold-split' };
+    const digest = `sha256:${'f'.repeat(64)}`;
+    const scaffolds = { merged: `scaffold-merged@${digest}`, split: `scaffold-split@${digest}` };
     const settings = { ...namespaces, builderImage: 'builder', scaffolds };
     const gates = { readSecret: () => Promise.resolve(undefined) };
     const all = [

@@ -232,6 +232,8 @@ class Simulation {
         progressDeadlineSeconds: 60,
       } as never,
       ...(this.#dice.chance(0.2) && { imagePolicy: 'Strict' as const }),
+      // Half of them, without a throw of the dice.
+      ...(this.#containers % 2 === 0 && { mounts: 'Direct' as const }),
     };
     await this.#people.create(hostedContainers, {
       metadata: { name, namespace, labels: { app: 'web' } },
