@@ -231,7 +231,7 @@ export class SimulatedCluster {
     this.#running.set(pod.metadata.uid ?? '', its);
     if (its.startedAt === undefined && now - its.boundAt < 1000) return;
     its.startedAt ??= now;
-    // Until it has stopped the container of before runs on, and its status is told.
+    // Until it has stopped the container of before runs on, and the status is about it.
     if (its.image !== image && this.#dice.chance(0.5)) restart(its, image, now);
     const time = (at: number) => this.#time(machine.skewMilliseconds, at);
     const fate = this.fateOf(keyOf(pod.metadata), this.#digestOf(pod, its, image));

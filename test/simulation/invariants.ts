@@ -147,8 +147,7 @@ export class Invariants {
     const store = this.#api.find(nodeStores, { name: pod?.spec.nodeName ?? '' });
     if (!store?.status?.images.some((it) => imageName(it) === image && it.digest === digest && it.state === 'Ready'))
       this.add(`${key} is patched to ${image ?? ''}, and ${store?.metadata.name ?? 'its node'} does not have it`);
-    const was = before as Pod | undefined;
-    if (was && isRestarting(was) && was.status?.containerStatuses?.[0]?.state?.running)
+    if (before && stillRunsEarlier(before as Pod))
       this.add(`${key} is patched again before its container is restarted`);
   }
 
@@ -187,6 +186,10 @@ export class Invariants {
 /** It follows, and a rollout has moved it. */
 const isMoved = ({ spec, status }: HostedContainer): boolean =>
   !spec.image.includes(':') && !spec.suspend && status?.assignedTime !== undefined;
+
+/** Its container was not restarted since the last patch, and runs. */
+const stillRunsEarlier = (pod: Pod): boolean =>
+  isRestarting(pod) && pod.status?.containerStatuses?.[0]?.state?.running !== undefined;
 
 function wasReady(pod: object): boolean {
   const { status } = pod as { status?: { conditions?: { type: string; status: string }[] } };
