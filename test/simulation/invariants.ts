@@ -145,9 +145,9 @@ export class Invariants {
     const pod = this.#api.all(pods).find(({ metadata }) => keyOf(metadata) === key);
     const { [annotations.image]: image, [annotations.digest]: digest } = pod?.metadata.annotations ?? {};
     const store = this.#api.find(nodeStores, { name: pod?.spec.nodeName ?? '' });
-    if (!store?.status?.images.some((it) => imageName(it) === image && it.digest === digest && it.state === 'Ready'))
+    if (!store?.status?.images?.some((it) => imageName(it) === image && it.digest === digest && it.state === 'Ready'))
       this.add(`${key} is patched to ${image ?? ''}, and ${store?.metadata.name ?? 'its node'} does not have it`);
-    if (before && stillRunsEarlier(before as Pod))
+    if (before && stillRunsEarlier(before as unknown as Pod))
       this.add(`${key} is patched again before its container is restarted`);
   }
 
