@@ -49,8 +49,9 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/integration/setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          // Several waits for a state, each as long as `waitSeconds` of test/integration/eventually.ts.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

@@ -15,7 +15,7 @@ import { isAlreadyExists } from '../../src/kube/client.ts';
 import { nodeStores } from '../../src/kube/kinds.ts';
 import { namespaces, pods } from '../../src/kube/resources.ts';
 import { connect, createNamespace } from './environment.ts';
-import { eventually } from './eventually.ts';
+import { eventually, waitSeconds } from './eventually.ts';
 
 /** The agent as its own process on a real, small disk: a tmpfs of 64 MiB. */
 
@@ -67,7 +67,7 @@ function createNode() {
     want: (...images: DesiredImage[]) =>
       client.apply(nodeStores, { metadata: { name }, spec: { images } }, { fieldManager: 'test' }),
     /** Waits until the status tells of the images, `<version> <state> <reason>`. */
-    told: (expected: string[], seconds = 30) =>
+    told: (expected: string[], seconds = waitSeconds) =>
       eventually(async () => {
         const { images = [] } = await read();
         expect(images.map((it) => `${it.version} ${it.state} ${it.reason ?? ''}`.trim())).toEqual(expected);
@@ -94,83 +94,75 @@ const retained = (image: DesiredImage): DesiredImage => ({ ...image, retained: t
 const settings = { MIN_FREE: '16Mi', MAX_CONCURRENT_FETCHES: '1' };
 
 describe.skipIf(unable)(unable ? `room (skipped: ${unable})` : 'room', () => {
-  test(
-    'retained images make it, the oldest that no Pod uses first, and no more of them than needed',
-    { timeout: 120_000 },
-    async () => {
-      const node = createNode();
-      const images = [await imageOf('v1', 12), await imageOf('v2', 12), await imageOf('v3', 12)] as const;
-      const [v1, v2, v3] = images;
-      node.start(settings);
-      for (const image of images) {
-        // One after the other, so that it is known which is the oldest.
-        const { images: stored = [] } = await node.read();
-        await node.want(...images.slice(0, images.indexOf(image) + 1));
-        await node.told([...stored.map((it) => `${it.version} Ready`), `${image.version} Ready`]);
-      }
-      const namespace = await createNamespace(client);
-      const hostPath = { path: join(node.root, 'store/os/v1/root/usr'), type: 'Directory' };
-      await client.create(pods, {
-        metadata: { namespace, name: 'user' },
-        spec: {
-          nodeName: node.name,
-          containers: [
-            { name: 'main', image: 'none', volumeMounts: [{ name: 'usr', mountPath: '/usr', readOnly: true }] },
-          ],
-          volumes: [{ name: 'usr', hostPath }],
-        },
-      });
+  test('retained images make it, the oldest that no Pod uses first, and no more of them than needed', async () => {
+    const node = createNode();
+    const images = [await imageOf('v1', 12), await imageOf('v2', 12), await imageOf('v3', 12)] as const;
+    const [v1, v2, v3] = images;
+    node.start(settings);
+    for (const image of images) {
+      // One after the other, so that it is known which is the oldest.
+      const { images: stored = [] } = await node.read();
+      await node.want(...images.slice(0, images.indexOf(image) + 1));
+      await node.told([...stored.map((it) => `${it.version} Ready`), `${image.version} Ready`]);
+    }
+    const namespace = await createNamespace(client);
+    const hostPath = { path: join(node.root, 'store/os/v1/root/usr'), type: 'Directory' };
+    await client.create(pods, {
+      metadata: { namespace, name: 'user' },
+      spec: {
+        nodeName: node.name,
+        containers: [
+          { name: 'main', image: 'none', volumeMounts: [{ name: 'usr', mountPath: '/usr', readOnly: true }] },
+        ],
+        volumes: [{ name: 'usr', hostPath }],
+      },
+    });
 
-      const v4 = await imageOf('v4', 16);
-      await node.want(...[v1, v2, v3].map(retained), v4);
-      // 64 MiB, of which 36 are used and 16 must stay: v2 has to go, v1 is in use, v3 may stay.
-      const waiting = await node.told([
-        'v1 Ready Retained',
-        'v2 Deleting Evicted',
-        'v3 Ready Retained',
-        'v4 Pending NoSpace',
-      ]);
-      expect(waiting[3]?.message).toMatch(
-        /^The archive alone has 16 MiB; 2\d MiB are free, of which 16 MiB must stay free/,
-      );
-      await node.told(['v1 Ready Retained', 'v3 Ready Retained', 'v4 Ready']);
-      expect(node.versions()).toEqual(['v1', 'v3', 'v4']);
-      expect((await node.read()).store?.capacityBytes).toBe(64 * mebibyte);
-      await client.delete(pods, { namespace, name: 'user' }, { gracePeriodSeconds: 0 });
-    },
-  );
+    const v4 = await imageOf('v4', 16);
+    await node.want(...[v1, v2, v3].map(retained), v4);
+    // 64 MiB, of which 36 are used and 16 must stay: v2 has to go, v1 is in use, v3 may stay.
+    const waiting = await node.told([
+      'v1 Ready Retained',
+      'v2 Deleting Evicted',
+      'v3 Ready Retained',
+      'v4 Pending NoSpace',
+    ]);
+    expect(waiting[3]?.message).toMatch(
+      /^The archive alone has 16 MiB; 2\d MiB are free, of which 16 MiB must stay free/,
+    );
+    await node.told(['v1 Ready Retained', 'v3 Ready Retained', 'v4 Ready']);
+    expect(node.versions()).toEqual(['v1', 'v3', 'v4']);
+    expect((await node.read()).store?.capacityBytes).toBe(64 * mebibyte);
+    await client.delete(pods, { namespace, name: 'user' }, { gracePeriodSeconds: 0 });
+  });
 
-  test(
-    'is promised to those that fetch at the same time, with the size that another node reported',
-    { timeout: 60_000 },
-    async () => {
-      const waiting: ServerResponse[] = [];
-      const origin = await serve((_request, response) => {
-        response.writeHead(200, { 'content-length': 1000 }).flushHeaders();
-        waiting.push(response);
-      });
-      const node = createNode();
-      node.start({ ...settings, MAX_CONCURRENT_FETCHES: '2' });
-      const image = (version: string, unpackedBytes: number): DesiredImage => {
-        const source = { http: { url: `${origin}/${version}`, sha256: 'a'.repeat(64) } };
-        return {
-          os: 'os',
-          version,
-          digest: `sha256:${'a'.repeat(64)}`,
-          source,
-          timeoutSeconds: 60,
-          backoffLimit: 3,
-          unpackedBytes,
-        };
+  test('is promised to those that fetch at the same time, with the size that another node reported', async () => {
+    const waiting: ServerResponse[] = [];
+    const origin = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': 1000 }).flushHeaders();
+      waiting.push(response);
+    });
+    const node = createNode();
+    node.start({ ...settings, MAX_CONCURRENT_FETCHES: '2' });
+    const image = (version: string, unpackedBytes: number): DesiredImage => {
+      const source = { http: { url: `${origin}/${version}`, sha256: 'a'.repeat(64) } };
+      return {
+        os: 'os',
+        version,
+        digest: `sha256:${'a'.repeat(64)}`,
+        source,
+        timeoutSeconds: 60,
+        backoffLimit: 3,
+        unpackedBytes,
       };
-      await node.want(image('v1', 30 * mebibyte));
-      await node.told(['v1 Fetching']);
-      await eventually(() => expect(readdirSync(join(node.root, 'staging'))).toHaveLength(1));
-      await node.want(image('v1', 30 * mebibyte), image('v2', 30 * mebibyte), image('v3', 10 * mebibyte));
-      const images = await node.told(['v1 Fetching', 'v2 Pending NoSpace', 'v3 Fetching']);
-      expect(images[1]?.message).toContain('of which 30 MiB are promised to other images and 16 MiB must stay free');
-    },
-  );
+    };
+    await node.want(image('v1', 30 * mebibyte));
+    await node.told(['v1 Fetching']);
+    await eventually(() => expect(readdirSync(join(node.root, 'staging'))).toHaveLength(1));
+    await node.want(image('v1', 30 * mebibyte), image('v2', 30 * mebibyte), image('v3', 10 * mebibyte));
+    const images = await node.told(['v1 Fetching', 'v2 Pending NoSpace', 'v3 Fetching']);
+    expect(images[1]?.message).toContain('of which 30 MiB are promised to other images and 16 MiB must stay free');
+  });
 
   test('a file system that is mounted over the store ends the agent, and the next one works there', async () => {
     const node = createNode();

@@ -17,7 +17,7 @@ import { namespaces, pods, secrets } from '../../src/kube/resources.ts';
 import type { Secret } from '../../src/kube/types.ts';
 import { expectValidStatus } from '../../src/runtime/status.ts';
 import { connect, createNamespace } from './environment.ts';
-import { eventually } from './eventually.ts';
+import { eventually, waitSeconds } from './eventually.ts';
 
 /** The agent as its own process, a real API server, a real web server and a real disk; only the node is a name. */
 
@@ -93,7 +93,7 @@ function createNode(): Node {
     async want(...images) {
       await client.apply(nodeStores, { metadata: { name }, spec: { images } }, { fieldManager: 'test' });
     },
-    told: (expected, seconds = 30) =>
+    told: (expected, seconds = waitSeconds) =>
       eventually(async () => {
         const { images = [] } = (await read()).status ?? {};
         expect(images).toMatchObject([expected]);
@@ -120,7 +120,7 @@ const exited = (agent: ChildProcess) =>
   new Promise((resolve) => agent.once('exit', (code, signal) => resolve(code ?? signal)));
 
 describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent', () => {
-  test('stores what is wanted, tells of it, and stops when it is asked to', { timeout: 90_000 }, async () => {
+  test('stores what is wanted, tells of it, and stops when it is asked to', async () => {
     const origin = await serve((_request, response) => response.end(archive));
     const node = createNode();
     const agent = node.start();
@@ -129,7 +129,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(image).toMatchObject({ layout: { kind: 'merged' }, hasMountScript: false, digest: desired(origin).digest });
     // The digests of contents are added to the manifest after it was published.
     const files = ['attributes', 'image.json', 'manifest', 'root'];
-    await expect.poll(() => node.files('store/debian-12/v1'), { timeout: 20_000 }).toEqual(files);
+    await expect.poll(() => node.files('store/debian-12/v1'), { timeout: waitSeconds * 1000 }).toEqual(files);
     const stored = await eventually(async () => {
       const store = await node.read();
       expect(store.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({
@@ -146,7 +146,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(await end).toBe(0);
   });
 
-  test('tells what is wrong, and goes on when it is fixed', { timeout: 90_000 }, async () => {
+  test('tells what is wrong, and goes on when it is fixed', async () => {
     const origin = await serve((request, response) => {
       if (request.headers.authorization === 'Bearer geheim') response.end(archive);
       else response.writeHead(401).end();
@@ -178,7 +178,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(JSON.stringify(await node.read())).not.toContain('geheim');
   });
 
-  test('fetches nothing that the policy of signatures does not let through', { timeout: 90_000 }, async () => {
+  test('fetches nothing that the policy of signatures does not let through', async () => {
     const asked: (string | undefined)[] = [];
     const origin = await serve((request, response) => {
       asked.push(request.url);
@@ -212,7 +212,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(asked).toHaveLength(1);
   });
 
-  test('that is killed in the middle of a download begins again', { timeout: 90_000 }, async () => {
+  test('that is killed in the middle of a download begins again', async () => {
     const waiting: ServerResponse[] = [];
     let stall = true;
     const origin = await serve((_request, response) => {
@@ -242,7 +242,7 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(waiting).toHaveLength(1);
   });
 
-  test('deletes what is unwanted, but not from under a Pod', { timeout: 150_000 }, async () => {
+  test('deletes what is unwanted, but not from under a Pod', async () => {
     const origin = await serve((_request, response) => response.end(archive));
     const node = createNode();
     node.start();
@@ -263,27 +263,23 @@ describe.skipIf(unable)(unable ? `the agent (skipped: ${unable})` : 'the agent',
     expect(existsSync(hostPath.path)).toBe(true);
 
     await client.delete(pods, { namespace, name: 'user' }, { gracePeriodSeconds: 0 });
-    await node.told({ state: 'Deleting' }, 60);
+    await node.told({ state: 'Deleting' });
     expect(existsSync(hostPath.path)).toBe(true);
-    await eventually(async () => expect((await node.read()).status?.images).toEqual([]), 40);
+    await eventually(async () => expect((await node.read()).status?.images).toEqual([]));
     expect([node.files('store'), node.files('trash')]).toEqual([[], []]);
   });
 
-  test(
-    'replaces an image of the same name and another digest, and never mixes the two',
-    { timeout: 90_000 },
-    async () => {
-      const other = compress('gzip', tar([...rootEntries(), { name: 'usr/other', content: 'x' }]));
-      const origin = await serve((request, response) => response.end(request.url === '/other' ? other : archive));
-      const node = createNode();
-      node.start();
-      await node.want(desired(origin));
-      await node.told({ state: 'Ready' });
-      const digest = `sha256:${sha256(other)}`;
-      await node.want(desired(origin, { digest, source: { http: { url: `${origin}/other`, sha256: sha256(other) } } }));
-      await node.told({ state: 'Pending', reason: 'DigestConflict', digest });
-      await node.told({ state: 'Ready', digest }, 40);
-      expect(node.files('store/debian-12/v1/root/usr')).toContain('other');
-    },
-  );
+  test('replaces an image of the same name and another digest, and never mixes the two', async () => {
+    const other = compress('gzip', tar([...rootEntries(), { name: 'usr/other', content: 'x' }]));
+    const origin = await serve((request, response) => response.end(request.url === '/other' ? other : archive));
+    const node = createNode();
+    node.start();
+    await node.want(desired(origin));
+    await node.told({ state: 'Ready' });
+    const digest = `sha256:${sha256(other)}`;
+    await node.want(desired(origin, { digest, source: { http: { url: `${origin}/other`, sha256: sha256(other) } } }));
+    await node.told({ state: 'Pending', reason: 'DigestConflict', digest });
+    await node.told({ state: 'Ready', digest });
+    expect(node.files('store/debian-12/v1/root/usr')).toContain('other');
+  });
 });

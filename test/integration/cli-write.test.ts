@@ -8,6 +8,7 @@ import { hostedContainers, osImages } from '../../src/kube/kinds.ts';
 import type { DeepPartial } from '../../src/kube/types.ts';
 import { runForTest } from '../fixtures/cli.ts';
 import { connect, createNamespace } from './environment.ts';
+import { waitSeconds } from './eventually.ts';
 
 /** Commands that change containers and images, against a real API server; the status is what an operator would write. */
 
@@ -102,7 +103,7 @@ test('upgrade refuses an image that is not there or is condemned, and says when 
 test('upgrade --wait ends with 0 when it runs well', async () => {
   const { read, run, tell } = await openContainer();
   const waiting = run('upgrade', 'web', '2', '--wait');
-  await expect.poll(async () => (await read()).metadata.generation, { timeout: 30_000 }).toBe(2);
+  await expect.poll(async () => (await read()).metadata.generation, { timeout: waitSeconds * 1000 }).toBe(2);
   await tell({ conditions: [condition('Ready', 'False', 'Starting'), condition('Upgraded', 'Unknown', 'InProgress')] });
   await tell({
     conditions: [condition('Ready', 'True', 'Running', 'It runs'), condition('Upgraded', 'True', 'UpToDate')],
@@ -114,7 +115,7 @@ test('upgrade --wait ends with 0 when it runs well', async () => {
 test('upgrade --wait ends with 1 as soon as it went back, with the end of the log', async () => {
   const { read, run, tell } = await openContainer();
   const waiting = run('upgrade', 'web', '2', '--wait', '--timeout', '5m');
-  await expect.poll(async () => (await read()).metadata.generation, { timeout: 30_000 }).toBe(2);
+  await expect.poll(async () => (await read()).metadata.generation, { timeout: waitSeconds * 1000 }).toBe(2);
   const reverted = condition('Upgraded', 'False', 'Reverted', 'Went back. Last log lines: no such file');
   await tell({ conditions: [condition('Ready', 'True', 'Running'), reverted] });
   const { code, stdout } = await waiting;

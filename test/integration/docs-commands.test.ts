@@ -99,7 +99,7 @@ function fault({ line }: Shown): string | undefined {
   }
 }
 
-test('every command of kubectl is one that kubectl and the API server take', { timeout: 240_000 }, () => {
+test('every command of kubectl is one that kubectl and the API server take', () => {
   const here = lines.filter(({ line }) => !elsewhere.some(([pattern]) => pattern.test(line)));
   expect(here.length).toBeGreaterThan(70);
   const wrong = here.flatMap((it) => {

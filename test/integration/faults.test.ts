@@ -4,7 +4,7 @@ import { startTestCluster } from './apiserver.ts';
 import type { TestCluster } from './apiserver.ts';
 import { connect, createNamespace } from './environment.ts';
 import type { Connected } from './environment.ts';
-import { eventually } from './eventually.ts';
+import { eventually, patience } from './eventually.ts';
 import { follow } from './follower.ts';
 import type { Follower } from './follower.ts';
 import { startTcpProxy } from './tcpproxy.ts';
@@ -42,7 +42,7 @@ async function start(silenceSeconds = 100): Promise<void> {
   remote = connect(cluster.kubeconfig, { url: `https://127.0.0.1:${proxy.port}` });
   const backoff = { initialMilliseconds: 50, maxMilliseconds: 500 };
   follower = follow(remote.client, { namespace }, { silenceSeconds, backoff });
-  await follower.reflector.synced(AbortSignal.timeout(20_000));
+  await follower.reflector.synced(patience());
   // Only a change that arrives proves that the watch has begun.
   await put('kept', '1');
   await eventually(() => expect(follower.contents()).toEqual(['changed=1', 'kept=1', 'removed=1']));
@@ -56,7 +56,7 @@ async function changeAndExpect(): Promise<void> {
 
 /** Deletions too, and nothing about what stayed as it was. */
 async function expectChanged(): Promise<void> {
-  await eventually(() => expect(follower.contents()).toEqual(['added=1', 'changed=2', 'kept=1']), 40);
+  await eventually(() => expect(follower.contents()).toEqual(['added=1', 'changed=2', 'kept=1']));
   expect([...follower.changes].sort()).toEqual(['+added', '-removed', '~changed']);
 }
 

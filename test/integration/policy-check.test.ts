@@ -14,7 +14,7 @@ import type { KubeObject } from '../../src/runtime/object.ts';
 import { startTestCluster } from './apiserver.ts';
 import type { TestCluster } from './apiserver.ts';
 import { connect } from './environment.ts';
-import { eventually } from './eventually.ts';
+import { eventually, patience } from './eventually.ts';
 import { applyManifests, configAs, connectAs, policyBindings } from './manifests.ts';
 import { installCrds } from './setup.ts';
 import { freePort } from '../fixtures/free-port.ts';
@@ -81,38 +81,33 @@ describe('an operator', () => {
   }
   const lease = () => admin.client.get(leases, { namespace: systemNamespace, name: 'monoroot-operator' });
 
-  test(
-    'leads only when the policies hold, says which does not, and goes on when it does',
-    { timeout: 120_000 },
-    async () => {
-      const { page } = await start();
-      await eventually(async () => {
-        const ready = await page('/readyz');
-        expect(ready.status).toBe(500);
-        expect(ready.text).toContain('The policy monoroot-store-read-only does not hold, so Pods can write');
-      }, 40);
-      expect((await page('/metrics')).text).toContain('precondition_met{name="monoroot-store-read-only"} 0');
-      expect(await lease()).toBeUndefined();
-      await applyManifests(admin.client, 'policies.yaml');
-      await eventually(async () => {
-        expect((await page('/readyz')).status).toBe(200);
-        expect(await lease()).toBeDefined();
-      }, 60);
-      expect((await page('/metrics')).text).toContain('precondition_met{name="monoroot-tenant-pods"} 1');
-    },
-  );
+  test('leads only when the policies hold, says which does not, and goes on when it does', async () => {
+    const { page } = await start();
+    await eventually(async () => {
+      const ready = await page('/readyz');
+      expect(ready.status).toBe(500);
+      expect(ready.text).toContain('The policy monoroot-store-read-only does not hold, so Pods can write');
+    });
+    expect((await page('/metrics')).text).toContain('precondition_met{name="monoroot-store-read-only"} 0');
+    expect(await lease()).toBeUndefined();
+    await applyManifests(admin.client, 'policies.yaml');
+    await eventually(async () => {
+      expect((await page('/readyz')).status).toBe(200);
+      expect(await lease()).toBeDefined();
+    });
+    expect((await page('/metrics')).text).toContain('precondition_met{name="monoroot-tenant-pods"} 1');
+  });
 
-  test('finds each policy that is there and denies nothing', { timeout: 60_000 }, async () => {
+  test('finds each policy that is there and denies nothing', async () => {
     await applyManifests(admin.client, 'policies.yaml');
     const connected = await connectAs(cluster.kubeconfig, admin.connection, 'monoroot-operator');
     connections.push(connected);
     const namespaces = { namespace: systemNamespace, verificationNamespace };
     const preconditions = policyPreconditions(createClient(connected), namespaces);
-    const signal = AbortSignal.timeout(50_000);
     for (const { name, check } of preconditions) {
-      await eventually(async () => expect(await check(signal)).toBeUndefined());
+      await eventually(async () => expect(await check(patience())).toBeUndefined());
       await bind(['Warn', 'Audit'])(name);
-      await eventually(async () => expect(await check(signal)).toContain(`The policy ${name} does not hold`));
+      await eventually(async () => expect(await check(patience())).toContain(`The policy ${name} does not hold`));
       await bind(['Deny'])(name);
     }
   });
@@ -124,7 +119,7 @@ describe('an operator', () => {
   });
 });
 
-test('an agent finds that its token speaks for other nodes', { timeout: 60_000 }, async () => {
+test('an agent finds that its token speaks for other nodes', async () => {
   await applyManifests(admin.client, 'policies.yaml');
   await admin.client.create(nodes, { metadata: { name: 'own' } });
   const spec = { serviceAccountName: 'monoroot-agent', nodeName: 'own', containers: [{ name: 'agent', image: 'x' }] };
@@ -132,12 +127,11 @@ test('an agent finds that its token speaks for other nodes', { timeout: 60_000 }
   const connected = await connectAs(cluster.kubeconfig, admin.connection, 'monoroot-agent', { pod });
   connections.push(connected);
   const { check, name } = ownNodePrecondition(createClient(connected), 'own');
-  const signal = AbortSignal.timeout(50_000);
   await admin.client.create(nodeStores, { metadata: { name: 'own' }, spec: { images: [] } });
   await bind(['Audit'])(name);
-  expect(await check(signal)).toBeUndefined();
+  expect(await check(patience())).toBeUndefined();
   await admin.client.create(nodeStores, { metadata: { name: 'other' }, spec: { images: [] } });
-  await eventually(async () => expect(await check(signal)).toContain('speaks for all nodes'));
+  await eventually(async () => expect(await check(patience())).toContain('speaks for all nodes'));
   await bind(['Deny'])(name);
-  await eventually(async () => expect(await check(signal)).toBeUndefined());
+  await eventually(async () => expect(await check(patience())).toBeUndefined());
 });

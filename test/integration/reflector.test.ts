@@ -3,7 +3,7 @@ import { configMaps } from '../../src/kube/resources.ts';
 import type { WatchEvent } from '../../src/runtime/reflector.ts';
 import type { ConfigMap } from '../../src/api/kubernetes/objects.ts';
 import { connect, createNamespace } from './environment.ts';
-import { eventually } from './eventually.ts';
+import { eventually, patience } from './eventually.ts';
 import { follow } from './follower.ts';
 
 const { connection, client } = connect(inject('kubeconfig'));
@@ -34,7 +34,7 @@ test('reads a big collection page by page', async () => {
   expect(await client.list(configMaps, selection)).toHaveLength(1200);
 
   const follower = follow(client, selection);
-  await follower.reflector.synced(AbortSignal.timeout(20_000));
+  await follower.reflector.synced(patience());
   expect(follower.reflector.store.size).toBe(1200);
   expect(follower.lists).toEqual([1200]);
   await follower.stop();
@@ -43,7 +43,7 @@ test('reads a big collection page by page', async () => {
 test('follows changes, tells each once, and keeps objects small and frozen', async () => {
   await put('a', '1');
   const follower = follow(client, small());
-  await follower.reflector.synced(AbortSignal.timeout(20_000));
+  await follower.reflector.synced(patience());
   await put('b', '1');
   await put('a', '2');
   await client.delete(configMaps, { namespace, name: 'b' });
@@ -59,7 +59,7 @@ test('follows changes, tells each once, and keeps objects small and frozen', asy
 
 test('goes on where it was when the server ends a watch, without a new list', async () => {
   const follower = follow(client, small(), { watchSeconds: 1 });
-  await follower.reflector.synced(AbortSignal.timeout(20_000));
+  await follower.reflector.synced(patience());
   for (const value of ['10', '11', '12']) {
     const ends = follower.watchEnds.length;
     await eventually(() => expect(follower.watchEnds.length).toBeGreaterThan(ends));
@@ -78,7 +78,7 @@ test('gets bookmarks, so that a watch of what seldom changes does not fall behin
   const elsewhere = setInterval(() => void put('a', `elsewhere ${count++}`), 200);
   const seen: WatchEvent<ConfigMap>[] = [];
   // The server sends one two seconds before it ends a watch, which is sooner than the usual minute.
-  const watch = await watcher.watch({ resourceVersion, timeoutSeconds: 5, signal: AbortSignal.timeout(20_000) });
+  const watch = await watcher.watch({ resourceVersion, timeoutSeconds: 5, signal: patience() });
   for await (const event of watch) seen.push(event);
   clearInterval(elsewhere);
   const bookmark = seen.at(-1);

@@ -30,35 +30,35 @@ const leftOf = async (image: string): Promise<string[]> => {
   return lists.flat().map(({ kind, metadata }) => `${kind} ${metadata.name}`);
 };
 
-test('real Jobs build and publish an image, and nothing is left when it is deleted', { timeout: 60_000 }, async () => {
+test('real Jobs build and publish an image, and nothing is left when it is deleted', async () => {
   const image = 'real:v1';
   await createImage(image, spec);
   await distribute(image);
-  await until(osImages, 'real.v1', { Built: 'Unknown/Building' }, 40);
+  await until(osImages, 'real.v1', { Built: 'Unknown/Building' });
   ends.set(`build ${image}`, { exitCode: 0, message: built(image) });
-  await until(osImages, 'real.v1', { Built: 'True/Pushed', Verified: 'Unknown/Running' }, 40);
+  await until(osImages, 'real.v1', { Built: 'True/Pushed', Verified: 'Unknown/Running' });
   ends.set(`verify ${image}`, { exitCode: 0, message: '' });
   ends.set(`publish ${image}`, { exitCode: 0, message: published });
-  await until(osImages, 'real.v1', { Published: 'True/Published', Ready: 'True/Stored' }, 40);
+  await until(osImages, 'real.v1', { Published: 'True/Published', Ready: 'True/Stored' });
   expect(await leftOf(image)).toEqual(expect.arrayContaining(['Job build-real.v1', 'Job publish-real.v1']));
   await client.delete(osImages, { name: 'real.v1' });
-  await eventually(async () => expect(await leftOf(image)).toEqual([]), 40);
+  await eventually(async () => expect(await leftOf(image)).toEqual([]));
 });
 
-test('a real Job that fails, fails once', { timeout: 60_000 }, async () => {
+test('a real Job that fails, fails once', async () => {
   const image = 'fails:v1';
   ends.set(`build ${image}`, { exitCode: 1, message: '{"reason":"PackagesFailed","message":"no nginx"}' });
   await createImage(image, spec);
-  await until(osImages, 'fails.v1', { Built: 'False/PackagesFailed', Stalled: 'True/PackagesFailed' }, 40);
+  await until(osImages, 'fails.v1', { Built: 'False/PackagesFailed', Stalled: 'True/PackagesFailed' });
   expect((await leftOf(image)).filter((it) => it.startsWith('Pod'))).toHaveLength(1);
 });
 
-test('a build whose Pod is evicted goes on in another one', { timeout: 60_000 }, async () => {
+test('a build whose Pod is evicted goes on in another one', async () => {
   const image = 'evicted:v1';
   ends.set(`build ${image}`, { exitCode: 137, message: 'Killed', conditions: disrupted });
   await createImage(image, spec);
   const podsOfBuild = async () => (await leftOf(image)).filter((it) => it.startsWith('Pod build-')).length;
-  await eventually(async () => expect(await podsOfBuild()).toBeGreaterThan(1), 40);
+  await eventually(async () => expect(await podsOfBuild()).toBeGreaterThan(1));
   ends.set(`build ${image}`, { exitCode: 0, message: built(image) });
-  await until(osImages, 'evicted.v1', { Built: 'True/Pushed' }, 40);
+  await until(osImages, 'evicted.v1', { Built: 'True/Pushed' });
 });

@@ -28,7 +28,7 @@ async function afterCollection(name: string): Promise<boolean> {
   const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'none', uid: '00000000-0000-0000-0000-000000000000' };
   const spec = claimTemplate;
   await client.create(persistentVolumeClaims, { metadata: { ...marker, ownerReferences: [owner] }, spec });
-  await eventually(async () => expect(await client.get(persistentVolumeClaims, marker)).toBeUndefined(), 30);
+  await eventually(async () => expect(await client.get(persistentVolumeClaims, marker)).toBeUndefined());
   return (await claimOf(name)) !== undefined;
 }
 

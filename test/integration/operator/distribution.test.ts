@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../src/runtime/object.ts';
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { sha256Of } from '../../fixtures/builders.ts';
 import { logger } from '../environment.ts';
-import { eventually } from '../eventually.ts';
+import { eventually, patience } from '../eventually.ts';
 import { nodeNames, objectName, openStage } from './stage.ts';
 
 const stage = await openStage();
@@ -137,7 +137,7 @@ describe('from an image to a default version', () => {
         if (before && now && has(before) && !has(now))
           lost.set(`${resource.kind} ${key}`, Number(now.metadata.resourceVersion));
       });
-      return { synced: reflector.synced(AbortSignal.timeout(20_000)), running: reflector.run(stop.signal) };
+      return { synced: reflector.synced(patience()), running: reflector.run(stop.signal) };
     };
     const watches = [
       seeLoss(nodes, ({ metadata }) => metadata.labels?.['image.monoroot.dev/passing.v1'] !== undefined),
@@ -254,7 +254,7 @@ describe('nodes', () => {
       const found = (await client.get(imageDistributions, { name: 'large.v1' }))?.status?.progress;
       expect(found).toMatchObject({ downloadedBytes: 30, totalBytes: 90 });
       return found;
-    }, 30);
+    });
     expect(Date.parse(progress?.time ?? '')).toBeGreaterThan(0);
 
     // The word of one node is not enough.

@@ -16,6 +16,7 @@ import { findCondition } from '../../../src/runtime/conditions.ts';
 import { missingBinaries } from '../../fixtures/binaries.ts';
 import { sha256Of } from '../../fixtures/builders.ts';
 import { openStage } from './stage.ts';
+import { waitSeconds } from '../eventually.ts';
 
 // A real Flux, with contrib/flux/cluster.yaml, and the real operator on one API server. Its programs are built by hand, as that takes minutes:
 // hack/cluster binaries source-controller kustomize-controller
@@ -88,7 +89,7 @@ async function commit(
   const latest = [...(await kubectl.list(hostedContainers, { namespace: shops })), ...(await kubectl.list(imageDistributions))]; // prettier-ignore
   for (const { metadata } of latest) {
     const seen = () => writes().some((it) => it.name === metadata.name && it.generation === metadata.generation);
-    await expect.poll(seen, { timeout: 30_000 }).toBe(true);
+    await expect.poll(seen, { timeout: waitSeconds * 1000 }).toBe(true);
   }
   const written = writes().filter(({ name, generation }) => !before.has(`${name} ${generation}`)).map((it) => `${it.name} ${it.image} ${it.managers.join('+')}`); // prettier-ignore
   console.log([`${message}: ${said.health}: ${said.message}`, ...written].join('\n  '));

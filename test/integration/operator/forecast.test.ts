@@ -10,7 +10,7 @@ import { hostedContainers, imageDistributions } from '../../../src/kube/kinds.ts
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { createDice } from '../../simulation/random.ts';
 import { logger } from '../environment.ts';
-import { eventually } from '../eventually.ts';
+import { eventually, patience } from '../eventually.ts';
 import { objectName, openStage } from './stage.ts';
 
 /**
@@ -116,7 +116,7 @@ async function watchMoves(os: string, image: string) {
     if (current?.spec.image !== os || assignedImage !== image || moves.has(key)) return;
     moves.set(key, new Date(assignedTime ?? NaN));
   });
-  await containers.synced(AbortSignal.timeout(20_000));
+  await containers.synced(patience());
   return {
     moves,
     stop: async () => {

@@ -4,7 +4,7 @@ import type { NodeStore } from '../../../src/api/nodestore.ts';
 import { isConflict, isNotFound } from '../../../src/kube/client.ts';
 import { imageDistributions, nodeStores } from '../../../src/kube/kinds.ts';
 import { nodes } from '../../../src/kube/resources.ts';
-import { eventually } from '../eventually.ts';
+import { eventually, patience } from '../eventually.ts';
 import { holdFirst } from './held.ts';
 import type { Held } from './held.ts';
 import { startOperator } from './process.ts';
@@ -208,7 +208,7 @@ describe('a node that is deleted and made again under its name', () => {
   test('keeps its status from an agent that has looked at the NodeStore of the one before', async () => {
     await stage.playAgent('n1');
     const agent = createAgentClient(client, 'n1', stage.namespace);
-    const soon = AbortSignal.timeout(30_000);
+    const soon = patience();
     const before = await storeOf('n1');
     const first = { ...before.status, store: { usedBytes: 1, freeBytes: 2 } };
     const revision = await agent.writeStatus(first, before.metadata.resourceVersion, soon);

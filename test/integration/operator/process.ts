@@ -13,6 +13,7 @@ import { createEventRecorder } from '../../../src/runtime/events.ts';
 import { createMetrics } from '../../../src/runtime/metrics.ts';
 import { logger } from '../environment.ts';
 import { connectAs } from '../manifests.ts';
+import { patience } from '../eventually.ts';
 
 /** The operator as src/cmd/operator.ts puts it together, but for the election of a leader. */
 export interface RunningOperator {
@@ -85,7 +86,7 @@ export async function startOperator(
     ...Object.values(caches).map((reflector) => reflector.run(stop.signal)),
     ...controllers.map((controller) => controller.run(stop.signal)),
   ]);
-  await Promise.all(Object.values(caches).map((reflector) => reflector.synced(AbortSignal.timeout(20_000))));
+  await Promise.all(Object.values(caches).map((reflector) => reflector.synced(patience())));
   const keys: Record<string, () => string[]> = {
     osimage: () => caches.images.store.list().map((it) => it.metadata.name),
     imagedistribution: () => caches.distributions.store.list().map((it) => it.metadata.name),

@@ -10,7 +10,7 @@ import type { Pod } from '../../../src/api/kubernetes/objects.ts';
 import { findCondition } from '../../../src/runtime/conditions.ts';
 import { Reflector } from '../../../src/runtime/reflector.ts';
 import { logger } from '../environment.ts';
-import { eventually } from '../eventually.ts';
+import { eventually, patience } from '../eventually.ts';
 import { objectName, openStage } from './stage.ts';
 
 const stage = await openStage();
@@ -58,7 +58,7 @@ async function record() {
   });
   const stop = new AbortController();
   const running = Promise.all([reflector.run(stop.signal), containers.run(stop.signal)]);
-  await Promise.all([reflector, containers].map((it) => it.synced(AbortSignal.timeout(20_000))));
+  await Promise.all([reflector, containers].map((it) => it.synced(patience())));
   let most = 0;
   const assigned = new Map<string, string[]>();
   containers.store.subscribe((key, _old, current) => {
@@ -102,7 +102,7 @@ describe('twenty followers', () => {
     expect(findCondition(waiting?.status?.conditions, 'ImageResolved')?.message).toBe(
       'Follows the default version of fleet, which is v2, and stays at v1 until it is moved. ImageDistribution fleet.v2 moves it there; what the rollout waits for is in its condition RolledOut',
     );
-    const done = await until(imageDistributions, 'fleet.v2', rolledOut, 60);
+    const done = await until(imageDistributions, 'fleet.v2', rolledOut);
     expect(done.status?.containers).toEqual({ following: 20, updated: 20, updating: 0, reverted: 0, unavailable: 0 });
     expect(await imagesOf()).toEqual(['fleet:v2']);
     expect(await recorder.most()).toBeLessThanOrEqual(4);
@@ -136,7 +136,7 @@ describe('twenty followers', () => {
     await good('late', 'fleet:v2');
     await client.delete(hostedContainers, { name: 'late', namespace });
     await client.delete(pods, { name: 'late', namespace });
-    await until(imageDistributions, 'fleet.v2', rolledOut, 60);
+    await until(imageDistributions, 'fleet.v2', rolledOut);
   });
 
   test('cost no write when nothing changes', async () => {
@@ -207,7 +207,7 @@ describe('twenty followers', () => {
     );
     expect(await imagesOf()).toEqual(['fleet:v2']);
     await set('fleet.v3', { retryToken: 'fixed' });
-    await until(imageDistributions, 'fleet.v3', rolledOut, 60);
+    await until(imageDistributions, 'fleet.v3', rolledOut);
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await until(imageDistributions, 'fleet.v2', { RolledOut: 'False/Superseded', Ready: 'True/AllNodes' });
   });
@@ -226,7 +226,7 @@ describe('twenty followers', () => {
     );
     expect(await imagesOf()).toEqual(['fleet:v3']);
     await set('fleet.v4', { windows: null });
-    await until(imageDistributions, 'fleet.v4', rolledOut, 60);
+    await until(imageDistributions, 'fleet.v4', rolledOut);
     expect(await imagesOf()).toEqual(['fleet:v4']);
   });
 
@@ -239,7 +239,7 @@ describe('twenty followers', () => {
       Date.parse(status?.rollout?.estimatedCompletionTime ?? '') - Date.parse(status?.rollout?.startTime ?? '');
     expect(foreseen).toBeGreaterThanOrEqual(3_600_000);
     await roll('fleet:v6', { canary: { count: 1, soakSeconds: 0 } });
-    const done = await until(imageDistributions, 'fleet.v6', rolledOut, 60);
+    const done = await until(imageDistributions, 'fleet.v6', rolledOut);
     expect(done.status?.containers?.updated).toBe(20);
     expect(await imagesOf()).toEqual(['fleet:v6']);
     await until(imageDistributions, 'fleet.v5', { RolledOut: 'False/Superseded' });
@@ -273,7 +273,7 @@ describe('twenty followers', () => {
       await operator.stop();
       await operator.start();
     }
-    await until(imageDistributions, 'fleet.v8', rolledOut, 60);
+    await until(imageDistributions, 'fleet.v8', rolledOut);
     expect(await imagesOf()).toEqual(['fleet:v8']);
     expect(await recorder.most()).toBeLessThanOrEqual(2);
   });

@@ -16,7 +16,7 @@ import { sha256Of } from '../../fixtures/builders.ts';
 import { startTestCluster } from '../apiserver.ts';
 import { startControllerManager } from '../controller-manager.ts';
 import { connect, createNamespace } from '../environment.ts';
-import { eventually } from '../eventually.ts';
+import { eventually, waitSeconds } from '../eventually.ts';
 import { applyManifests } from '../manifests.ts';
 import { installCrds } from '../setup.ts';
 import { startActors } from './actors.ts';
@@ -106,7 +106,7 @@ export async function openStage({ controllers = [] }: { controllers?: readonly s
     resource: Resource<T>,
     name: string,
     wanted: Record<string, string>,
-    seconds = 20,
+    seconds = waitSeconds,
   ): Promise<T> {
     return eventually(async () => {
       const object = await client.get(resource, resource.namespaced ? { name, namespace } : { name });

@@ -123,52 +123,48 @@ describe('a Pod that somebody else deletes', () => {
     return pod?.metadata.uid;
   };
 
-  test(
-    'comes again at once; when it is deleted whenever it comes, after a pause, which restartToken ends',
-    { timeout: 120_000 },
-    async () => {
-      await ask('fought', 'app:v1');
-      await good('fought', 'app:v1');
-      const first = await remove('fought');
-      const again = await eventually(async () => {
-        const pod = await podOf('fought');
-        expect(pod?.metadata.uid).toBeDefined();
-        expect(pod?.metadata.uid).not.toBe(first);
-        return pod;
-      });
-      expect(again?.metadata.deletionTimestamp).toBeUndefined();
-      const made = new Set<string>();
-      const fight = new AbortController();
-      onTestFinished(() => {
-        fight.abort();
-      });
-      const fighter = (async () => {
-        while (!fight.signal.aborted) {
-          const uid = await remove('fought').catch(() => undefined);
-          if (uid !== undefined) made.add(uid);
-        }
-      })();
-      const paused = await until(hostedContainers, 'fought', {
-        Ready: 'False/Interrupted',
-        Reconciling: 'True/Interrupted',
-        Stalled: 'False/NotStalled',
-      });
-      const { runs, writes } = await stage.operator.counts();
-      for (let more = 1; more <= 5; more++) {
-        stage.operator.reconcileAll();
-        await eventually(async () => expect((await stage.operator.counts()).runs).toBeGreaterThanOrEqual(runs + more));
-      }
-      expect((await stage.operator.counts()).writes).toBe(writes);
+  test('comes again at once; when it is deleted whenever it comes, after a pause, which restartToken ends', async () => {
+    await ask('fought', 'app:v1');
+    await good('fought', 'app:v1');
+    const first = await remove('fought');
+    const again = await eventually(async () => {
+      const pod = await podOf('fought');
+      expect(pod?.metadata.uid).toBeDefined();
+      expect(pod?.metadata.uid).not.toBe(first);
+      return pod;
+    });
+    expect(again?.metadata.deletionTimestamp).toBeUndefined();
+    const made = new Set<string>();
+    const fight = new AbortController();
+    onTestFinished(() => {
       fight.abort();
-      await fighter;
-      expect(findCondition(paused.status?.conditions, 'Ready')?.message).toContain('Deleted: Somebody deleted it');
-      expect(paused.status?.failedImages ?? []).toEqual([]);
-      // The one that came at once, and the one after it: the third waits ten seconds.
-      expect(made.size).toBeLessThanOrEqual(2);
-      await ask('fought', 'app:v1', { restartToken: 'now' });
-      await good('fought', 'app:v1');
-    },
-  );
+    });
+    const fighter = (async () => {
+      while (!fight.signal.aborted) {
+        const uid = await remove('fought').catch(() => undefined);
+        if (uid !== undefined) made.add(uid);
+      }
+    })();
+    const paused = await until(hostedContainers, 'fought', {
+      Ready: 'False/Interrupted',
+      Reconciling: 'True/Interrupted',
+      Stalled: 'False/NotStalled',
+    });
+    const { runs, writes } = await stage.operator.counts();
+    for (let more = 1; more <= 5; more++) {
+      stage.operator.reconcileAll();
+      await eventually(async () => expect((await stage.operator.counts()).runs).toBeGreaterThanOrEqual(runs + more));
+    }
+    expect((await stage.operator.counts()).writes).toBe(writes);
+    fight.abort();
+    await fighter;
+    expect(findCondition(paused.status?.conditions, 'Ready')?.message).toContain('Deleted: Somebody deleted it');
+    expect(paused.status?.failedImages ?? []).toEqual([]);
+    // The one that came at once, and the one after it: the third waits ten seconds.
+    expect(made.size).toBeLessThanOrEqual(2);
+    await ask('fought', 'app:v1', { restartToken: 'now' });
+    await good('fought', 'app:v1');
+  });
 });
 
 describe('kubelets whose clocks are wrong', () => {
