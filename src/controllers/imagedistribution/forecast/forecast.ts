@@ -13,7 +13,8 @@ export interface Forecast {
   latest: Simulated;
 }
 
-export type Fleet = Omit<Scenario, 'lives' | 'mostPlans'>;
+/** What is known of the cluster and the rollout, without how containers will live. */
+export type ForecastInput = Omit<Scenario, 'lives' | 'mostPlans'>;
 
 /** A container that exits at once has done so three times by then: the kubelet waits 10 and 20 seconds in between. */
 const threeExitsSeconds = 30;
@@ -21,14 +22,14 @@ const threeExitsSeconds = 30;
 export const mostPlans = 100_000;
 
 /** With the usual times: those that are down now come back. */
-export function simulateTypical(fleet: Fleet, durations: Durations, failing: number, plans: number) {
+export function simulateTypical(input: ForecastInput, durations: Durations, failing: number, plans: number) {
   const lives = {
     upgradeSeconds: (it: HostedContainer) => durations.typical + it.spec.upgrade.minReadySeconds,
     failureSeconds: () => durations.typical + threeExitsSeconds,
     failing,
     heals: true,
   };
-  return simulate({ ...fleet, lives, mostPlans: plans });
+  return simulate({ ...input, lives, mostPlans: plans });
 }
 
 /**
@@ -36,10 +37,10 @@ export function simulateTypical(fleet: Fleet, durations: Durations, failing: num
  * takes the longest, and those that are down fail at their deadline. `failing`: how many of those that are moved first fail.
  * Undefined when the distribution moves no containers.
  */
-export function forecast(fleet: Fleet, durations: Durations, failing = 0): Forecast | undefined {
+export function forecast(input: ForecastInput, durations: Durations, failing = 0): Forecast | undefined {
   const minReady = ({ spec }: HostedContainer) => spec.upgrade.minReadySeconds;
   const earliest = simulate({
-    ...fleet,
+    ...input,
     lives: {
       upgradeSeconds: (it) => durations.least + minReady(it),
       failureSeconds: () => durations.least,
@@ -48,9 +49,9 @@ export function forecast(fleet: Fleet, durations: Durations, failing = 0): Forec
     },
     mostPlans,
   });
-  const typical = simulateTypical(fleet, durations, failing, mostPlans);
+  const typical = simulateTypical(input, durations, failing, mostPlans);
   const latest = simulate({
-    ...fleet,
+    ...input,
     lives: {
       upgradeSeconds: (it) => durations.most + minReady(it),
       failureSeconds: ({ spec }) => durations.most + spec.upgrade.progressDeadlineSeconds,
