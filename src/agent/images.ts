@@ -179,7 +179,7 @@ function planDesired(
     return { status: failedImage(image, failedAttempts), requeueTime: failedAttempts.retryTime };
   if (failedAttempts && ['NoSpace', agentDied].includes(failedAttempts.reason))
     return { status: failedImage(image, failedAttempts) };
-  return { status: pendingImage(image, 'Queued', 'Waits until another image is fetched') };
+  return { status: pendingImage(image, 'Queued', 'Waiting until another image is fetched') };
 }
 
 /** A stored image stays while it is what was published. Else it is removed, and fetched again unless it is only retained. */
@@ -246,8 +246,8 @@ const isSame = (image: DesiredImage, stored: ImageFile) =>
 
 function conflictMessage(image: DesiredImage, stored: ImageFile): string {
   return stored.digest === image.digest
-    ? 'The store holds it with another mount script, which goes as soon as no Pod uses it'
-    : `The store holds ${stored.digest} under this name, which goes as soon as no Pod uses it`;
+    ? 'The store holds it with another mount script; that copy is deleted as soon as no Pod uses it'
+    : `The store holds ${stored.digest} under this name, which is deleted as soon as no Pod uses it`;
 }
 
 function failedAttemptsOf(

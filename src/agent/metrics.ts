@@ -16,12 +16,12 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
   const registers = [registry];
   const bytes = new Counter({
     name: 'monoroot_agent_downloaded_bytes_total',
-    help: 'Bytes of archives downloaded, also of tries that failed',
+    help: 'Bytes of archives downloaded, including failed attempts',
     registers,
   });
   const seconds = new Histogram({
     name: 'monoroot_agent_fetch_duration_seconds',
-    help: 'Time of one try to download, verify, unpack and publish an image',
+    help: 'Time of one attempt to download, verify, unpack and publish an image',
     labelNames: ['result'],
     buckets: [0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900],
     registers,

@@ -29,7 +29,7 @@ export async function runJob({ args, recipeDirectory, answerFile, ports, write }
     return 0;
   } catch (error) {
     const failure = ports.signal.aborted
-      ? new BuildError('Stopped', 'It was stopped before it was done; it can be tried again')
+      ? new BuildError('Stopped', 'The build was stopped before it was done; try again')
       : toBuildError(error);
     write(`Failed: ${failure.reason}: ${failure.message}`);
     await answer(failureAnswer(failure));

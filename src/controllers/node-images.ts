@@ -118,7 +118,7 @@ export function failureOf(store: NodeStore | undefined, image: OSImage): { reaso
   return {
     reason: 'TooManyImages',
     message:
-      'Its NodeStore has no place for one more image: distribute fewer, or such with shorter mount scripts, to this node',
+      'Its NodeStore has no room for one more image: distribute fewer images to this node, or images with shorter mount scripts',
   };
 }
 

@@ -84,7 +84,7 @@ function tooManyImages({ desired, images }: StatusInput): Finding | undefined {
   const missing = desired.filter((image) => left.has(imageName(image)));
   const first = missing[0];
   if (!first) return undefined;
-  const message = `This status has no room for ${missing.length} images, such as ${imageName(first)}, and no Pod gets them here: distribute fewer, or such with shorter defaults, to this node`;
+  const message = `This status has no room for ${missing.length} images, such as ${imageName(first)}, so no Pod can use them here: distribute fewer images to this node, or images with shorter defaults`;
   return { status: 'False', reason: 'TooManyImages', message };
 }
 

@@ -8,7 +8,7 @@ import { truncate } from '../../runtime/text.ts';
 /** What a status says about one image, in each of its states. */
 
 const longestMessage = 1024;
-const retrying = 'Tries again; the last try failed: ';
+const retrying = 'Retrying; the last attempt failed: ';
 const identity = ({ os, version, digest }: DesiredImage | ImageFile) => ({ os, version, digest });
 
 export function pendingImage(image: DesiredImage, reason: string, message: string): StoredImage {
@@ -93,7 +93,7 @@ function eachOnce(defaults: NonNullable<ImageFile['defaults']>): NonNullable<Ima
 
 /** No one asks for it by name; it stays as long as nothing needs its room. */
 export function retainedImage(stored: ImageFile): StoredImage {
-  const message = 'An earlier version that is kept as a way back; it goes when its room is needed and no Pod uses it';
+  const message = 'An earlier version, kept so that containers can go back to it; it is deleted when its space is needed and no Pod uses it';
   return { ...readyImage(stored), reason: 'Retained', message };
 }
 
@@ -111,11 +111,11 @@ export const changedMessage = (difference: string) =>
   truncate(`The tree in the store is not what was published: ${difference}`, longestMessage - 300);
 
 export function deletingImage(stored: ImageFile): StoredImage {
-  const message = 'No one wants it any more and no Pod uses it';
+  const message = 'It is no longer assigned to this node, and no Pod uses it';
   return { ...readyImage(stored), state: 'Deleting', reason: 'NotWanted', message };
 }
 
 export function evictedImage(stored: ImageFile): StoredImage {
-  const message = 'An earlier version that no Pod uses, given up because its room is needed';
+  const message = 'An earlier version that no Pod uses; it is deleted because its space is needed';
   return { ...readyImage(stored), state: 'Deleting', reason: 'Evicted', message };
 }

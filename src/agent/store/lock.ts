@@ -65,8 +65,8 @@ async function patiently(held: Promise<boolean>, file: string, logger: Logger): 
   void held.then(() => over.abort());
   await sleep(soonMilliseconds, over.signal);
   if (over.signal.aborted) return held;
-  logger.warn({ file }, 'Waits for another agent that works on the store of this node; see that only one is deployed');
+  logger.warn({ file }, 'Waiting for another agent that uses the store of this node; check that only one is deployed');
   if (!(await held)) return false;
-  logger.info({ file }, 'Went on, as no other agent works on the store any more');
+  logger.info({ file }, 'Continued: no other agent uses the store any more');
   return true;
 }

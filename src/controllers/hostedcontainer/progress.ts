@@ -25,7 +25,7 @@ const hindered: Rule = ({ input }) => input.blocker;
 
 const what: Record<Action['type'], string> = {
   CreateClaim: 'The PersistentVolumeClaim could not be created',
-  DisownClaim: 'The owner of the PersistentVolumeClaim could not be taken out',
+  DisownClaim: 'The owner reference of the PersistentVolumeClaim could not be removed',
   DeleteClaim: 'The PersistentVolumeClaim could not be deleted',
   HoldForData: 'The finalizer monoroot.dev/data could not be written',
   CreatePod: 'The Pod could not be created',
@@ -56,7 +56,7 @@ const restarted: Rule = ({ input: { observed } }) =>
 /** Whatever the upgrade came to, the Pod is not yet the one that is asked for. */
 const replaced: Rule = ({ input: { observed, target } }) =>
   observed.pod && target.image && !matchesTarget(observed.pod, target)
-    ? { reason: 'InProgress', message: 'The Pod is being replaced by one of the present specification' }
+    ? { reason: 'InProgress', message: 'The Pod is being replaced by one with the current spec' }
     : undefined;
 
 const notReady: Rule = ({ ready }) => (ready.status === 'True' ? undefined : ready);

@@ -163,7 +163,7 @@ export const families: readonly Family[] = [
   },
   {
     name: 'monoroot_rollout_estimated_completion_timestamp_seconds',
-    help: 'When a rollout that goes on will end, as far as the operator foresees, in seconds since 1970',
+    help: 'Expected end of a rollout in progress, in seconds since 1970',
     labels: ['distribution', 'image'],
     samples: (fleet) =>
       rollouts(fleet).flatMap(({ name, rollout: { estimatedCompletionTime: end, image } }) =>

@@ -15,7 +15,7 @@ export type FleetStores = { [K in keyof FleetObjects]: ReadonlyStore<FleetObject
 export const counted = {
   upgrades: {
     name: 'monoroot_upgrades_total',
-    help: 'Attempts to run another image that ended, by what came of them: Succeeded, Failed, Reverted or Superseded',
+    help: 'Finished attempts to run another image, by result: Succeeded, Failed, Reverted or Superseded',
     labelNames: ['os', 'version', 'result', 'reason'],
   },
   duration: {

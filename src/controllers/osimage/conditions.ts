@@ -84,7 +84,7 @@ function notStored({ o: { image, stores } }: Input): Finding | undefined {
     .map((store) => ({ node: store.metadata.name, image: storedImage(store, image) }))
     .find((it) => it.image?.state === 'Failed');
   if (!failed) return undefined;
-  const message = `No node could store it yet. ${failed.node}: ${failed.image?.message ?? ''}`;
+  const message = `No node could store the image yet. ${failed.node}: ${failed.image?.message ?? ''}`;
   return { status: 'False', reason: failed.image?.reason ?? 'Failed', message };
 }
 

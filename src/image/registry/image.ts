@@ -50,7 +50,7 @@ export function parseManifest(bytes: Buffer, architecture: string, level = 1): M
     throw unsupported(`It is no image but an artifact (${of.mediaType || 'no type'})`);
   if (layers.length === 0) throw unsupported('It has no layers');
   if (layers.length > mostLayers)
-    throw unsupported(`It has ${layers.length} layers, and at most ${mostLayers} are known`);
+    throw unsupported(`It has ${layers.length} layers, and at most ${mostLayers} are supported`);
   for (const { mediaType } of layers) {
     if (!layerTypes.test(mediaType)) throw unsupported(`It has a layer of type ${mediaType || '(none)'}`);
   }
