@@ -32,7 +32,7 @@ export default defineConfig({
           include: beside,
           exclude: ['**/node_modules/**', ...machine],
           // On a machine that is busy.
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -40,8 +40,8 @@ export default defineConfig({
           name: 'machine',
           include: machine,
           // Some start many programs, on a machine that may be busy.
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
         },
       },
       {

@@ -8,7 +8,7 @@ import { Container, failure, initOf, whyNoContainers } from '../test/fixtures/sc
 const missing = whyNoContainers();
 if (missing !== undefined) console.warn(`Tests of scaffold/launch are skipped: ${missing}`);
 
-describe.skipIf(missing !== undefined)('mount script', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('mount script', { timeout: 120_000 }, () => {
   test('runs in the filled container as root, and what it writes to $MONOROOT_ENV reaches the command literally', async () => {
     await using container = await Container.create({
       mountScript: `
@@ -145,7 +145,7 @@ describe.skipIf(missing !== undefined)('mount script', { timeout: 30_000 }, () =
   });
 });
 
-describe.skipIf(missing !== undefined)('user', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('user', { timeout: 120_000 }, () => {
   const id = 'uid=$(id -u) gid=$(id -g) groups=$(id -G) $HOME ${USER-none} pid=$$';
   test.each([
     ['', 'uid=0 gid=0 groups=0 /root root pid=1'],
@@ -233,7 +233,7 @@ describe.skipIf(missing !== undefined)('user', { timeout: 30_000 }, () => {
   });
 });
 
-describe.skipIf(missing !== undefined)('command', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('command', { timeout: 120_000 }, () => {
   test.each(['', 'app'])('gets its arguments and its environment as the Pod has them (user "%s")', async (user) => {
     await using container = await Container.create();
     const odd = { 'spring.profiles.active': 'a b\nc', 'x-y': '1', dir: 'mine', name: 'mine', HOME: '/mine' };
@@ -347,7 +347,7 @@ describe.skipIf(missing !== undefined)('command', { timeout: 30_000 }, () => {
   );
 });
 
-describe.skipIf(missing !== undefined)('direct mounts', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('direct mounts', { timeout: 120_000 }, () => {
   test('a container that the node plugin was not asked about does not start its command', async () => {
     await using container = await Container.create();
     const run = container.run(['env'], { MONOROOT_MOUNTS: '{"os":"tiny"}', MONOROOT_DIRECT: 'true' });

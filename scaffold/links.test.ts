@@ -9,7 +9,7 @@ if (missing !== undefined) console.warn(`Tests of scaffold/launch are skipped: $
 
 const temporary = (): string => fs.mkdtempSync(join(tmpdir(), 'monoroot-volume-'));
 
-describe.skipIf(missing !== undefined)('symlinks of the image', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('symlinks of the image', { timeout: 120_000 }, () => {
   const secrets = '/var/run/secrets/kubernetes.io/serviceaccount';
 
   test.each(['/run', '../run'])('lead on where a service account token is mounted: /var/run -> %s', async (target) => {

@@ -26,13 +26,13 @@ beforeAll(() => {
   bundles = made.stdout.trim().split('\n');
 }, 300_000);
 
-/** Waits until the value is there; fails with what was missing after 20 s. */
+/** Waits until the value is there; fails with what was missing after 90 s. */
 const until = async <Value>(what: string, read: () => Value | undefined): Promise<Value> => {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 90_000;
   for (;;) {
     const value = read();
     if (value !== undefined) return value;
-    if (Date.now() > deadline) throw new Error(`${what}: not after 20 s`);
+    if (Date.now() > deadline) throw new Error(`${what}: not after 90 s`);
     await setTimeout(20);
   }
 };
@@ -64,7 +64,7 @@ function file(path: string): string | undefined {
 }
 const temporary = (): string => fs.mkdtempSync(join(tmpdir(), 'monoroot-data-'));
 
-describe.skipIf(missing !== undefined)('image', { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)('image', { timeout: 120_000 }, () => {
   test.each([
     ['distroless-1', '/var/run', '/run'],
     ['alpine-like-1', '/etc/mtab', '../proc/mounts'],
@@ -102,7 +102,7 @@ describe.skipIf(missing !== undefined)('image', { timeout: 60_000 }, () => {
   });
 });
 
-describe.skipIf(missing !== undefined)('services', { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)('services', { timeout: 120_000 }, () => {
   const services = { MONOROOT_SERVICES: 'true' };
   const supervised = [['runit', 'services-1'] as const, ['s6', 'services-2'] as const];
 

@@ -14,7 +14,7 @@ const files = (contents: Record<string, string>) => (root: string) => {
   }
 };
 
-describe.skipIf(missing !== undefined)('tmpfiles.d of the image', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('tmpfiles.d of the image', { timeout: 120_000 }, () => {
   const describeAll = 'for f in "$@"; do [ -L $f ] && readlink $f || stat -c "%F %a %u:%g" $f; done';
 
   test('is done before the mount script, at each start', async () => {
@@ -101,7 +101,7 @@ d /run/%H/x
   });
 });
 
-describe.skipIf(missing !== undefined)('directories of systemd units of the image', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('directories of systemd units of the image', { timeout: 120_000 }, () => {
   const ssh = '[Unit]\nDescription=x\n[Service]\nType=notify\nRuntimeDirectory=sshd\nRuntimeDirectoryMode=0755\n';
   const app =
     '[Service]\nUser=app\nRuntimeDirectory=app app/pool\nRuntimeDirectoryMode=2750\nStateDirectory = app\nLogsDirectory=app:old\nCacheDirectory=app\nCacheDirectoryMode=0700\n';

@@ -60,7 +60,7 @@ const usr = { bin: 'usr/bin', lib: 'usr/lib' };
 const top = { bin: 'bin', lib: 'lib' };
 const half = { bin: 'bin', lib: 'usr/lib' };
 
-describe.skipIf(missing !== undefined || !fs.existsSync(loader))('links on top', { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined || !fs.existsSync(loader))('links on top', { timeout: 120_000 }, () => {
   test.each<[string, { bin: string; lib: string }, string[]]>([
     ['Debian', usr, ['bin -> usr/bin', 'sbin -> usr/sbin', 'lib -> usr/lib', 'lib64 -> usr/lib64', 'usr/lib64 -> lib']],
     [

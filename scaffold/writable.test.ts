@@ -63,7 +63,7 @@ const allAttributes = (root: string): void => {
 const listEtc = (path: string): string[] =>
   describeTree(path).filter((line) => !/^\.\/(hosts|hostname|resolv\.conf) /.test(line));
 
-describe.skipIf(missing !== undefined)('writable directories', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('writable directories', { timeout: 120_000 }, () => {
   test('are filled with owner, mode, time, links and special files of the defaults', async () => {
     await using container = await Container.create({ image: allKindsOfFile });
     expect(container.run(['true'])).toMatchObject({ status: 0, stderr: '', terminationLog: '' });
@@ -203,7 +203,7 @@ describe.skipIf(missing !== undefined)('writable directories', { timeout: 30_000
   });
 });
 
-describe.skipIf(noAttributes !== undefined)('attributes of the defaults', { timeout: 30_000 }, () => {
+describe.skipIf(noAttributes !== undefined)('attributes of the defaults', { timeout: 120_000 }, () => {
   const image = allAttributes;
   test('are kept: file capabilities, ACLs and extended attributes', async () => {
     await using container = await Container.create({ image, volumes: { '/var/lib/db': temporary() } });
@@ -237,7 +237,7 @@ describe.skipIf(noAttributes !== undefined)('attributes of the defaults', { time
   });
 });
 
-describe.skipIf(missing !== undefined)('time zone', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('time zone', { timeout: 120_000 }, () => {
   test('is set for programs that read files and for those that read TZ', async () => {
     await using container = await Container.create();
     expect(
@@ -277,7 +277,7 @@ describe.skipIf(missing !== undefined)('time zone', { timeout: 30_000 }, () => {
   });
 });
 
-describe.skipIf(missing !== undefined)('a writable path', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('a writable path', { timeout: 120_000 }, () => {
   test('that is a link in the image is refused, with the directory that it should name', async () => {
     await using container = await Container.create({
       image: (root) => {
@@ -294,7 +294,7 @@ describe.skipIf(missing !== undefined)('a writable path', { timeout: 30_000 }, (
   });
 });
 
-describe.skipIf(missing !== undefined)('volumes of the image', { timeout: 30_000 }, () => {
+describe.skipIf(missing !== undefined)('volumes of the image', { timeout: 120_000 }, () => {
   test('that cannot be written to are named', async () => {
     await using container = await Container.create();
     const volumes = '/var/lib:/usr/share/app:/opt/app';

@@ -82,7 +82,7 @@ mkdir usr/private; printf x >usr/private/file; chown -R 1000:1000 usr/private; c
 printf x >usr/bin/setgid; chown 5:33 usr/bin/setgid; chmod 6755 usr/bin/setgid
 `;
 
-describe.skipIf(unable)(unable ? `a Job (skipped: ${unable})` : 'a Job', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `a Job (skipped: ${unable})` : 'a Job', { timeout: 120_000 }, () => {
   const registry = useRegistry();
 
   const recipe = (build: Partial<Build>) => recipeOf({ repository: `${registry.host}/os`, ...build });

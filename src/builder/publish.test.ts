@@ -22,7 +22,7 @@ function keyPair(directory = temporaryDirectory()) {
   return { key: readFileSync(join(directory, 'cosign.key'), 'utf8'), publicFile: join(directory, 'cosign.pub') };
 }
 
-describe.skipIf(unable)(unable ? `a publication (skipped: ${unable})` : 'a publication', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `a publication (skipped: ${unable})` : 'a publication', { timeout: 120_000 }, () => {
   const registry = useRegistry();
 
   let count = 0;

@@ -11,7 +11,7 @@ import { createPrograms } from './programs.ts';
 
 const unable = whyNoChroot() ?? whyNoContainers();
 
-describe.skipIf(unable)(unable ? `the sandbox (skipped: ${unable})` : 'the sandbox', { timeout: 30_000 }, () => {
+describe.skipIf(unable)(unable ? `the sandbox (skipped: ${unable})` : 'the sandbox', { timeout: 120_000 }, () => {
   const tree = (change: (root: string) => void = () => undefined) => {
     const root = makeTree(join(temporaryDirectory(), 'root'));
     change(root);

@@ -18,7 +18,7 @@ import { publish } from './publish.ts';
 const unable = whyNoBuilding() ?? whyNoUnpacking();
 const title = 'what is published';
 
-describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { timeout: 120_000 }, () => {
   const registry = useRegistry();
 
   test.each([

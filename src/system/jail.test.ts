@@ -131,7 +131,7 @@ function jailOf(work: (typeof kinds)[number]['work'], tree: string, directory: s
 
 const lines = ({ output }: Ended) => output.split('\n').filter((line) => line !== '');
 
-describe.skipIf(unable)(unable ? `a jail (skipped: ${unable})` : 'a jail', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `a jail (skipped: ${unable})` : 'a jail', { timeout: 120_000 }, () => {
   test('lets programs do their work', async () => {
     const { root } = scene();
     const archive = tar(rootEntries());

@@ -9,7 +9,7 @@ const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${p
 const missing = ['busybox', 'zstd', 'flock'].filter((program) => !has(program));
 if (missing.length > 0) console.warn(`Tests of hack/osimages are skipped: they need ${missing.join(', ')}`);
 
-describe.skipIf(missing.length > 0)('hack/osimages tiny', { timeout: 30_000 }, () => {
+describe.skipIf(missing.length > 0)('hack/osimages tiny', { timeout: 120_000 }, () => {
   let cache = '';
   beforeAll(() => {
     cache = mkdtempSync(join(tmpdir(), 'monoroot-osimages-'));

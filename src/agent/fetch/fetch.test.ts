@@ -328,9 +328,9 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         await fetchImage(${JSON.stringify(image)}, ports, new AbortController().signal);`;
       const agent = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
       const file = join(ports.paths.staging, 'debian-12.v1.x/tree/usr/lib/20');
-      const deadline = Date.now() + 20_000;
+      const deadline = Date.now() + 90_000;
       while (!(await stat(file).catch(() => undefined))) {
-        if (Date.now() > deadline) throw new Error('Nothing was unpacked within 20 s');
+        if (Date.now() > deadline) throw new Error('Nothing was unpacked within 90 s');
         await setTimeout(20);
       }
       agent.kill('SIGKILL');

@@ -417,7 +417,7 @@ describe.skipIf(unable)(unable ? `a hostile archive (skipped: ${unable})` : 'a h
     });
     const tree = join(ports.paths.staging, 'debian-12.v1.id1/tree');
     const pid = await childCalled('bsdtar');
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + 90_000;
     while ((await readlink(`/proc/${pid}/root`)) !== tree) {
       if (Date.now() > deadline) throw new Error(`The root of bsdtar is ${await readlink(`/proc/${pid}/root`)}`);
       await setTimeout(10);
@@ -446,14 +446,14 @@ function manyLinks(count: number): TarEntry[] {
 
 /** The process that was started by this one. */
 async function childCalled(name: string): Promise<number> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 90_000;
   for (;;) {
     for (const pid of readdirSync('/proc').filter((it) => /^\d+$/.test(it))) {
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
       const [, comm, parent] = /\((.*)\) \S (\d+)/.exec(stat) ?? [];
       if (comm === name && Number(parent) === process.pid) return Number(pid);
     }
-    if (Date.now() > deadline) throw new Error(`There was no ${name} within 20 s`);
+    if (Date.now() > deadline) throw new Error(`There was no ${name} within 90 s`);
     await setTimeout(10);
   }
 }

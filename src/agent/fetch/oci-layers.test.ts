@@ -6,7 +6,7 @@ import type { TarEntry } from '../../../test/fixtures/agent/archive.ts';
 import { rootLayer } from '../../../test/fixtures/agent/registry.ts';
 import { unable, fetched, reasonFor, file, directory, gone, useRegistry } from '../../../test/fixtures/agent/oci.ts';
 
-describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI image', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI image', { timeout: 120_000 }, () => {
   useRegistry();
 
   describe('with whiteouts', () => {

@@ -23,7 +23,7 @@ import {
   useRegistry,
 } from '../../../test/fixtures/agent/oci.ts';
 
-describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI image', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI image', { timeout: 120_000 }, () => {
   useRegistry();
 
   describe('in a registry that wants a login', () => {

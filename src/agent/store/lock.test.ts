@@ -25,7 +25,7 @@ function locks() {
     return { done, stop: () => stop.abort() };
   };
   const seen = async (part: string) => {
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 90_000;
     while (!events.some((it) => it.includes(part))) {
       if (Date.now() > deadline) throw new Error(`${part} is not in ${events.join('; ')}`);
       await setTimeout(10);

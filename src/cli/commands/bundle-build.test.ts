@@ -32,7 +32,7 @@ const image = (build: object, spec: object = {}) => ({
   spec: { os: 'tiny', version: 'v1', source: { build: { repository: 'localhost/os', ...build } }, ...spec },
 });
 
-describe.skipIf(unable)(unable ? `bundle build (skipped: ${unable})` : 'bundle build', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `bundle build (skipped: ${unable})` : 'bundle build', { timeout: 120_000 }, () => {
   test('writes bundle, SHA-256 and list of packages of an OSImage, and says what to apply', async () => {
     const from = await serveBase(baseArchive());
     const files = [{ path: '/etc/motd', content: 'hello\n' }];

@@ -45,7 +45,7 @@ test.each([
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(said) as string });
 });
 
-describe('an image in a registry', { timeout: 30_000 }, () => {
+describe('an image in a registry', { timeout: 120_000 }, () => {
   let registry: TestRegistry & { stop: () => Promise<void> };
   let digest = '';
   const directory = mkdtempSync(join(tmpdir(), 'monoroot-import-'));

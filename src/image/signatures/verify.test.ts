@@ -94,7 +94,7 @@ async function outcome(oci: OciSource, setting: Setting): Promise<string> {
 }
 
 const title = 'an image whose repository must be signed';
-describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `${title} (skipped: ${unable})` : title, { timeout: 120_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'monoroot-registry-'));
   beforeAll(async () => {
     shared = await startRegistry(binaryDirectory(), home);

@@ -37,7 +37,7 @@ function endless(): Buffer {
 }
 const size = { key: 'size', value: Buffer.from('1000000000000') };
 
-describe.skipIf(unable)(unable ? `unpacking (skipped: ${unable})` : 'unpacking', { timeout: 60_000 }, () => {
+describe.skipIf(unable)(unable ? `unpacking (skipped: ${unable})` : 'unpacking', { timeout: 120_000 }, () => {
   test.each(both)('$kind bytes are restored, and no pipe stays open', async ({ decompressor, pack }) => {
     const root = temporaryDirectory();
     const unpacking = await startUnpacking(root, decompressor, new AbortController().signal);
@@ -52,7 +52,7 @@ describe.skipIf(unable)(unable ? `unpacking (skipped: ${unable})` : 'unpacking',
     const stop = new AbortController();
     const unpacking = await startUnpacking(temporaryDirectory(), decompressor, stop.signal);
     await unpacking.write(pack(endless()));
-    await expect.poll(() => unpacking.unpackedBytes(), { timeout: 30_000 }).toBeGreaterThan(0);
+    await expect.poll(() => unpacking.unpackedBytes(), { timeout: 90_000 }).toBeGreaterThan(0);
     stop.abort(new Error('stopped'));
     await expect(unpacking.finish()).rejects.toThrow('stopped');
     expect(openPipes()).toEqual([]);
