@@ -321,7 +321,7 @@ describe.skipIf(unable)(unable ? `fetching (skipped: ${unable})` : 'fetching', (
         const { DiskReservations } = await import(${module('../../image/disk/reservations.ts')});
         const { readSpace } = await import(${module('../../image/disk/space.ts')});
         const paths = ${JSON.stringify(ports.paths)};
-        const reservations = new DiskReservations(() => readSpace(paths.staging), { percent: 15 });
+        const reservations = new DiskReservations(() => readSpace(paths.staging), { bytes: 2 ** 20 });
         const signatures = { policyFile: '/nonexistent/policy.yaml' };
         const http = { reach: { localSources: ['127.0.0.1'] } };
         const ports = { paths, reservations, architecture: 'amd64', signatures, http, now: () => new Date(), uniqueId: () => 'x', readSecret: async () => undefined };
