@@ -93,7 +93,8 @@ function eachOnce(defaults: NonNullable<ImageFile['defaults']>): NonNullable<Ima
 
 /** No one asks for it by name; it stays as long as nothing needs its room. */
 export function retainedImage(stored: ImageFile): StoredImage {
-  const message = 'An earlier version, kept so that containers can go back to it; it is deleted when its space is needed and no Pod uses it';
+  const message =
+    'An earlier version, kept so that containers can go back to it; it is deleted when its space is needed and no Pod uses it';
   return { ...readyImage(stored), reason: 'Retained', message };
 }
 
