@@ -58,6 +58,13 @@ build_flags() {
   esac
 }
 
+# compiler_flags MODULE: coredns has no debugging information, which the linker leaves out of all anyway. The others get the same with their
+# next version: a change of flags has everybody build them again.
+compiler_flags() { [ "$1" != coredns ] || printf -- '-gcflags=all=-dwarf=false'; }
+
+# package_of MODULE: what is built: the tools that its go.mod names, or a program of its own.
+package_of() { if [ -f "$MODULES/$1/main.go" ]; then printf .; else printf tool; fi; }
+
 is_gitops() { [[ " ${GITOPS_MODULES[*]} " == *" $1 "* ]]; }
 
 is_static() { [[ " ${STATIC_MODULES[*]} ${GITOPS_MODULES[*]} " == *" $1 "* ]]; }
@@ -66,7 +73,9 @@ module_dir() {
   local hash
   hash=$({
     cat "$MODULES/$1/go.mod" "$MODULES/$1/go.sum"
+    [ "$(package_of "$1")" = tool ] || cat "$MODULES/$1/main.go"
     build_flags "$1"
+    compiler_flags "$1"
     go env GOARCH
     ! is_static "$1" || echo static
   } | sha256sum)
@@ -86,15 +95,27 @@ build_module() {
   mv "$new" "$2"
 }
 
+# build_memory: how many MiB each compiler and the linker may use before they collect garbage, which is much of the work for large packages.
+# It is a soft limit: half of the free memory for as many compilers as run at once, and at most 2 GiB.
+build_memory() {
+  local kib=$((4 * 1024 * 1024)) mib
+  [ ! -r /proc/meminfo ] || kib=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+  mib=$((kib / 2048 / $(getconf _NPROCESSORS_ONLN)))
+  if [ "$mib" -lt 512 ]; then mib=512; elif [ "$mib" -gt 2048 ]; then mib=2048; fi
+  printf '%d\n' "$mib"
+}
+
 run_go_build() {
-  local module=$1 out=$2 log=$3 began=$SECONDS next=$((SECONDS + 10)) cgo='' pid last
+  local module=$1 out=$2 log=$3 began=$SECONDS next=$((SECONDS + 10)) cgo='' flags pid last
   ! is_static "$module" || cgo=0
+  mapfile -t flags < <(compiler_flags "$module")
   say "Building $module (log: $log)"
   (
     cd "$MODULES/$module" || exit
     [ -z "$cgo" ] || export CGO_ENABLED=$cgo
     ! is_gitops "$module" || export GOFLAGS=-trimpath
-    exec go build -v -mod=readonly -ldflags "$(build_flags "$module")" -o "$out/" tool
+    export GOGC=off GOMEMLIMIT="$(build_memory)MiB"
+    exec go build -v -mod=readonly "${flags[@]}" -ldflags "$(build_flags "$module")" -o "$out/" "$(package_of "$module")"
   ) >"$log" 2>&1 8>&- 9>&- &
   pid=$!
   # The shell makes background commands deaf to Ctrl-C.
