@@ -11,12 +11,22 @@ ensure_images() {
   # The parent of a Pod's processes: waits, reaps, and ends when it is asked to. A shell does all that.
   [ -f "$IMAGES/pause.oci.tar" ] || pack_program pause "$PAUSE_IMAGE" "$(command -v busybox)" \
     '["/busybox", "sh", "-c", "trap \"exit 0\" TERM INT; while :; do /busybox sleep 1000000 & wait $!; done"]'
-  [ "$IMAGES/coredns.oci.tar" -nt "$(readlink -f "$BIN/coredns")" ] || pack_program coredns "$COREDNS_IMAGE" "$BIN/coredns" '["/coredns"]'
+  ensure_program_image coredns "$COREDNS_IMAGE"
 }
 
 ensure_registry_image() {
   mkdir -p "$IMAGES"
-  [ "$IMAGES/registry.oci.tar" -nt "$(readlink -f "$BIN/registry")" ] || pack_program registry "$REGISTRY_IMAGE" "$BIN/registry" '["/registry"]'
+  ensure_program_image registry "$REGISTRY_IMAGE"
+}
+
+# ensure_program_image PROGRAM IMAGE: packs it when it is another build than the one in the archive. Their times say nothing of that: an archive
+# is as new as its last load, and a program as its build.
+ensure_program_image() {
+  local build
+  build=$(readlink -f "$BIN/$1")
+  [ ! -f "$IMAGES/$1.oci.tar" ] || [ "$(cat "$IMAGES/.$1.build" 2>/dev/null)" != "$build" ] || return 0
+  pack_program "$1" "$2" "$BIN/$1" "[\"/$1\"]"
+  printf '%s\n' "$build" >"$IMAGES/.$1.build"
 }
 
 # pack_program FILE IMAGE PROGRAM ENTRYPOINT-JSON: an OCI archive of an image that holds one static program.
