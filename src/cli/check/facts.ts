@@ -21,6 +21,7 @@ export const policyNames = [
   'monoroot-tenant-pods',
   'monoroot-operator-fields',
   'monoroot-operator-objects',
+  'monoroot-operator-pods',
 ] as const;
 
 /** What the user may not read is `denied`. */
