@@ -135,6 +135,24 @@ test.each<[string, string, Partial<ClusterFacts>]>([
   expect(check({ ...healthy, ...changes }, now).find((it) => it.id === id)).toMatchObject({ outcome: 'Ok' });
 });
 
+test('what is about objects that may not be listed is skipped, too', () => {
+  const scene = { ...healthy.scene, unseen: ['hostedcontainers', 'nodestores'] };
+  const skipped = check({ ...healthy, scene }, now).filter(({ outcome }) => outcome === 'Skipped');
+  expect(skipped.map(({ id, message }) => `${id}: ${message}`)).toEqual([
+    'sources: It may not be read: you may not list nodestores',
+    'room: It may not be read: you may not list nodestores',
+    'quotas: It may not be read: you may not list hostedcontainers',
+  ]);
+});
+
+test('a Service is not asked from here: only the cluster knows its name', () => {
+  const fromHere = ['files.shop.svc:8080', 'files.shop.svc'].map((host) => ({ image: 'os:v1', host, problem: 'UnreachableSource: ENOTFOUND' })); // prettier-ignore
+  expect(check({ ...healthy, fromHere }, now).find(({ id }) => id === 'sources-from-here')).toMatchObject({
+    outcome: 'Ok',
+    message: 'All sources are Services, which only the cluster knows',
+  });
+});
+
 test('servers are asked from here only where that is asked for', () => {
   const { fromHere: _fromHere, ...facts } = healthy;
   expect(check(facts, now).map(({ id }) => id)).not.toContain('sources-from-here');

@@ -5,30 +5,32 @@ import type { OSImage } from '../../api/osimage.ts';
 import { memoryProblem } from '../../pod/validate.ts';
 import { isSuspended } from '../../pod/suspended.ts';
 import type { KubeObject } from '../../runtime/object.ts';
-import type { LimitRange, ResourceQuota } from './facts.ts';
-import { ok, reading, some, warning } from './rule.ts';
-import type { Rule } from './rule.ts';
+import type { ClusterFacts, LimitRange, ResourceQuota } from './facts.ts';
+import { ok, reading, seeing, some, warning } from './rule.ts';
+import type { Finding, Rule } from './rule.ts';
 
 /** What namespaces with containers allow their Pods. */
 export const quotas: Rule = {
   id: 'quotas',
   isBefore: false,
-  find: ({ quotas: all, limitRanges, scene }) =>
-    reading(all, (found) =>
-      reading(limitRanges, (ranges) => {
-        const byNamespace = Map.groupBy(scene.containers, ({ metadata }) => metadata.namespace ?? '');
-        const problems = [...byNamespace].flatMap(([namespace, containers]) => {
-          const of = { namespace, containers: containers.filter((it) => !isSuspended(it)), images: scene.osImages };
-          const within = <T extends KubeObject>(objects: readonly T[]) =>
-            objects.filter(({ metadata }) => metadata.namespace === namespace);
-          return problemsOf({ ...of, quotas: within(found), ranges: within(ranges) });
-        });
-        return problems.length > 0
-          ? warning(problems.join('; '), 'kubectl describe resourcequota,limitrange -n NAMESPACE')
-          : ok(`No quota or LimitRange is in the way of containers, in ${byNamespace.size} namespaces`);
-      }),
-    ),
+  find: (facts) => seeing(facts, ['hostedcontainers'], () => findQuotas(facts)),
 };
+
+const findQuotas = ({ quotas: all, limitRanges, scene }: ClusterFacts): Omit<Finding, 'id'> =>
+  reading(all, (found) =>
+    reading(limitRanges, (ranges) => {
+      const byNamespace = Map.groupBy(scene.containers, ({ metadata }) => metadata.namespace ?? '');
+      const problems = [...byNamespace].flatMap(([namespace, containers]) => {
+        const of = { namespace, containers: containers.filter((it) => !isSuspended(it)), images: scene.osImages };
+        const within = <T extends KubeObject>(objects: readonly T[]) =>
+          objects.filter(({ metadata }) => metadata.namespace === namespace);
+        return problemsOf({ ...of, quotas: within(found), ranges: within(ranges) });
+      });
+      return problems.length > 0
+        ? warning(problems.join('; '), 'kubectl describe resourcequota,limitrange -n NAMESPACE')
+        : ok(`No quota or LimitRange is in the way of containers, in ${byNamespace.size} namespaces`);
+    }),
+  );
 
 interface Namespace {
   namespace: string;

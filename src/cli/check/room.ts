@@ -3,29 +3,31 @@ import { parseQuantity } from '../../api/kubernetes/quantity.ts';
 import type { NodeStore } from '../../api/nodestore.ts';
 import { mebibytes } from '../terminal.ts';
 import type { ClusterFacts } from './facts.ts';
-import { failed, ok, some, warning } from './rule.ts';
-import type { Rule } from './rule.ts';
+import { failed, ok, seeing, some, warning } from './rule.ts';
+import type { Finding, Rule } from './rule.ts';
 
 /** Room in the stores: for what nodes have to fetch, and for one more version. */
 export const room: Rule = {
   id: 'room',
   isBefore: false,
-  find: ({ scene, agents }) => {
-    const stores = scene.nodeStores;
-    const full = stores.filter(({ status }) => status?.images?.some(({ state, reason }) => state !== 'Ready' && reason === 'NoSpace')); // prettier-ignore
-    const hint = 'kubectl monoroot nodes; docs/runbooks/MonorootStoreNearlyFull.md';
-    if (full.length > 0)
-      return failed(`An image does not fit into the store of ${some(full.map(({ metadata }) => metadata.name))}`, hint);
-    const kept = minFreeOf(agents);
-    const tight = stores.flatMap((store) => {
-      const missing = missingFor(store, kept);
-      return missing === undefined ? [] : [`${store.metadata.name} (${missing})`];
-    });
-    if (tight.length > 0) return warning(`One more version may not fit on ${some(tight)}`, hint);
-    const known = stores.filter(({ status }) => status?.store !== undefined).length;
-    return ok(known === 0 ? 'No agent has reported its disk yet' : `${known} stores have room for one more version`);
-  },
+  find: (facts) => seeing(facts, ['nodestores'], () => findTight(facts)),
 };
+
+function findTight({ scene, agents }: ClusterFacts): Omit<Finding, 'id'> {
+  const stores = scene.nodeStores;
+  const full = stores.filter(({ status }) => status?.images?.some(({ state, reason }) => state !== 'Ready' && reason === 'NoSpace')); // prettier-ignore
+  const hint = 'kubectl monoroot nodes; docs/runbooks/MonorootStoreNearlyFull.md';
+  if (full.length > 0)
+    return failed(`An image does not fit into the store of ${some(full.map(({ metadata }) => metadata.name))}`, hint);
+  const kept = minFreeOf(agents);
+  const tight = stores.flatMap((store) => {
+    const missing = missingFor(store, kept);
+    return missing === undefined ? [] : [`${store.metadata.name} (${missing})`];
+  });
+  if (tight.length > 0) return warning(`One more version may not fit on ${some(tight)}`, hint);
+  const known = stores.filter(({ status }) => status?.store !== undefined).length;
+  return ok(known === 0 ? 'No agent has reported its disk yet' : `${known} stores have room for one more version`);
+}
 
 /** What the agents keep free, as their DaemonSet says. */
 function minFreeOf(agents: ClusterFacts['agents']): string {

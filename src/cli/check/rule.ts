@@ -36,3 +36,13 @@ export const reading = <T>(answer: Answer<T>, rule: (found: T) => Omit<Finding, 
 
 export const some = (names: readonly string[]) =>
   `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
+
+/** Asks a rule only when the objects of these kinds could be listed. */
+export const seeing = (
+  { scene }: Pick<ClusterFacts, 'scene'>,
+  plurals: readonly string[],
+  rule: () => Omit<Finding, 'id'>,
+): Omit<Finding, 'id'> => {
+  const hidden = plurals.filter((it) => scene.unseen.includes(it));
+  return hidden.length === 0 ? rule() : reading<never>({ denied: `you may not list ${hidden.join(', ')}` }, rule);
+};

@@ -1,8 +1,9 @@
 import { imageName } from '../../api/images.ts';
 import type { StoredImage } from '../../api/nodestore.ts';
 import type { Scene } from '../scene/scene.ts';
-import { failed, ok, some, warning } from './rule.ts';
-import type { Rule } from './rule.ts';
+import type { ClusterFacts } from './facts.ts';
+import { failed, ok, seeing, some, warning } from './rule.ts';
+import type { Finding, Rule } from './rule.ts';
 
 /** Why an agent cannot have an image that are about the server, the way to it, or the login; others are about the image. */
 const ofServers: ReadonlySet<string> = new Set([
@@ -30,22 +31,24 @@ interface Trouble {
 export const sources: Rule = {
   id: 'sources',
   isBefore: false,
-  find: ({ scene }) => {
-    const hosts = new Set(scene.nodeStores.flatMap(({ spec }) => spec.images.map(({ source }) => hostOf(source))));
-    const troubles = Map.groupBy(troublesOf(scene), ({ host, reason }) => `${host}: ${reason}`);
-    if (troubles.size > 0) {
-      const said = [...troubles].map(([what, all]) => `${what} on ${some(namesOf(all, 'node'))} (${some(namesOf(all, 'image'))})`); // prettier-ignore
-      const [first] = [...troubles.values()].flat();
-      const isPartial = [...troubles.values()].flat().every(({ isServed }) => isServed);
-      return (isPartial ? warning : failed)(
-        said.join('; '),
-        `kubectl monoroot why ${first?.image ?? ''} tells what the server said`,
-      );
-    }
-    if (hosts.size === 0) return ok('No node has to fetch an image');
-    return ok(`No agent has trouble with ${some([...hosts].sort())}, as of its last fetch`);
-  },
+  find: (facts) => seeing(facts, ['nodestores'], () => findTrouble(facts)),
 };
+
+function findTrouble({ scene }: ClusterFacts): Omit<Finding, 'id'> {
+  const hosts = new Set(scene.nodeStores.flatMap(({ spec }) => spec.images.map(({ source }) => hostOf(source))));
+  const troubles = Map.groupBy(troublesOf(scene), ({ host, reason }) => `${host}: ${reason}`);
+  if (troubles.size > 0) {
+    const said = [...troubles].map(([what, all]) => `${what} on ${some(namesOf(all, 'node'))} (${some(namesOf(all, 'image'))})`); // prettier-ignore
+    const [first] = [...troubles.values()].flat();
+    const isPartial = [...troubles.values()].flat().every(({ isServed }) => isServed);
+    return (isPartial ? warning : failed)(
+      said.join('; '),
+      `kubectl monoroot why ${first?.image ?? ''} tells what the server said`,
+    );
+  }
+  if (hosts.size === 0) return ok('No node has to fetch an image');
+  return ok(`No agent has trouble with ${some([...hosts].sort())}, as of its last fetch`);
+}
 
 const namesOf = (troubles: readonly Trouble[], key: 'node' | 'image') => [...new Set(troubles.map((it) => it[key]))];
 
@@ -85,16 +88,23 @@ export const sourcesFromHere: Rule = {
   id: 'sources-from-here',
   isBefore: false,
   isAsked: ({ fromHere }) => fromHere !== undefined,
-  find: ({ fromHere = [] }) => {
+  find: ({ fromHere: all = [] }) => {
+    const fromHere = all.filter(({ host }) => !isOfCluster(host));
     const silent = fromHere.filter(({ problem }) => problem !== undefined);
     if (silent.length > 0)
       return failed(
         silent.map(({ image, problem }) => `${image}: ${problem ?? ''}`).join('; '),
         'nodes may see another network and have other logins: sources says what they see',
       );
-    if (fromHere.length === 0) return ok('There is no source to ask');
+    if (fromHere.length === 0)
+      return ok(
+        all.length === 0 ? 'There is no source to ask' : 'All sources are Services, which only the cluster knows',
+      );
     return ok(
       `${some(fromHere.map(({ host }) => host).filter((it, i, all) => all.indexOf(it) === i))} answer from here`,
     );
   },
 };
+
+/** A name that only the DNS of the cluster knows. */
+const isOfCluster = (host: string): boolean => /\.svc(\.|:|$)/.test(host);

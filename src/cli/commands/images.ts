@@ -1,7 +1,7 @@
 import { imageName } from '../../api/images.ts';
 import { defineCommand, exitCodes, objectOutput, watchOption } from '../command.ts';
 import { isStructured, structured } from '../output.ts';
-import { readScene } from '../scene/scene.ts';
+import { readScene, warnOfUnseen } from '../scene/scene.ts';
 import { table } from '../terminal.ts';
 import { imageRows } from '../views/images.ts';
 import { showWatching } from '../watch.ts';
@@ -22,6 +22,7 @@ more space. NODES: that have all of it, of those that should. CONTAINERS: that r
     const { client } = context.cluster();
     const read = async () => {
       const scene = await readScene(client, undefined);
+      warnOfUnseen(scene, context);
       return values.os === undefined
         ? scene
         : { ...scene, osImages: scene.osImages.filter(({ spec }) => spec.os === values.os) };

@@ -1,7 +1,7 @@
 import { parseReference } from '../../api/images.ts';
 import { CommandError, defineCommand, exitCodes, watchOption } from '../command.ts';
 import { parseObjectRef } from '../names.ts';
-import { readScene } from '../scene/scene.ts';
+import { readScene, warnOfUnseen } from '../scene/scene.ts';
 import type { Scene } from '../scene/scene.ts';
 import { treeLines } from '../views/tree.ts';
 import { showWatching } from '../watch.ts';
@@ -23,6 +23,7 @@ export const tree = defineCommand({
     const { client } = context.cluster();
     await showWatching(context, values.watch, async () => {
       const scene = await readScene(client, values.namespace);
+      warnOfUnseen(scene, context);
       const os = osOf(text, scene);
       const lines = treeLines(scene, os, context.now());
       if (lines.length === 0)

@@ -26,14 +26,19 @@ export function renderPlan(foreseen: Foreseen, warnings: readonly string[], now:
 }
 
 function steps({ forecast: { typical }, subject, lacking, distributionSeconds }: Foreseen, now: Date): string[][] {
-  const at = (time: Date, what: string) => [formatTime(time), span((time.getTime() - now.getTime()) / 1000), what];
+  const at = (time: Date, what: string) => [formatTime(time), time < now ? '-' : span((time.getTime() - now.getTime()) / 1000), what]; // prettier-ignore
   const distributed = new Date(now.getTime() + distributionSeconds * 1000);
   const closed = typical.closed.map(({ from, to }) => ({ time: from, what: `no window is open; the next one opens in ${span((to.getTime() - from.getTime()) / 1000)}` })); // prettier-ignore
   const events = [
     ...typical.batches.map((batch) => ({ time: batch.time, what: describe(batch) })),
     ...closed,
     ...(typical.haltTime
-      ? [{ time: typical.haltTime, what: `it halts: ${printable(typical.message).slice(0, 120)}` }]
+      ? [
+          {
+            time: typical.haltTime,
+            what: `${typical.haltTime < now ? 'it has halted' : 'it halts'}: ${printable(typical.message).slice(0, 120)}`,
+          },
+        ]
       : []),
   ].sort((a, b) => a.time.getTime() - b.time.getTime());
   return [
@@ -49,7 +54,7 @@ function describe({ wave, containers, image, back }: Batch): string {
   const names =
     containers.length === 1 ? first : containers.length === 2 ? `${first} and ${second ?? ''}` : `${first} and ${containers.length - 1} more`; // prettier-ignore
   if (back) return `${names} cannot take it, and gets ${image} back until it is tried again`;
-  const who = wave === 0 ? (containers.length === 1 ? 'canary' : `${containers.length} canaries`) : `wave ${wave}, ${containers.length} containers`; // prettier-ignore
+  const who = wave === 0 ? (containers.length === 1 ? 'canary' : `${containers.length} canaries`) : `wave ${wave}, ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}`; // prettier-ignore
   return `${who}: ${names}`;
 }
 
@@ -62,6 +67,8 @@ function shortened(rows: string[][]): string[][] {
 function endOf({ forecast: { earliest, typical, latest } }: Foreseen, now: Date): string {
   const after = (time: Date) => span((time.getTime() - now.getTime()) / 1000);
   if (typical.batches.length === 0 && typical.reason === 'RolledOut') return 'Nothing is left to move.';
+  if (typical.haltTime !== undefined && typical.haltTime < now)
+    return 'It has halted, and moves no further container. To foresee another image: --image IMAGE';
   if (typical.reason !== 'RolledOut')
     return `It ends with ${typical.reason} after ${after(typical.endTime)}, ${touched(typical)} containers touched.`;
   const bounds = [earliest, latest].map((it) => (it.reason === 'RolledOut' ? formatTime(it.endTime) : it.reason));

@@ -44,6 +44,15 @@ export async function readScene(client: Client, namespace: string | undefined): 
   return { osImages: images, distributions, nodeStores: stores, containers, unseen: unseen.sort() };
 }
 
+/** Says, once, what the user may not list: what is shown is not all there is. */
+export function warnOfUnseen({ unseen }: Scene, context: { err: { line: (text: string) => void } }): void {
+  if (unseen.length === 0 || told.has(context)) return;
+  told.add(context);
+  context.err.line(`You may not list ${unseen.join(', ')}: what they would tell is missing`);
+}
+/** A view that is watched is read again and again. */
+const told = new WeakSet<object>();
+
 /** The objects of a kind in a scene. */
 export function objectsOf(scene: Scene, kind: KindName): readonly MonorootObject[] {
   switch (kind) {
