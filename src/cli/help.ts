@@ -6,7 +6,9 @@ import type { Command, Option, Options } from './command.ts';
 export const programName = 'kubectl monoroot';
 
 const widest = 110;
-const wrap = (text: string, width: number) => new Help().boxWrap(text, width);
+/** Narrower text is not wrapped. */
+const narrowest = 20;
+const wrap = (text: string, width: number) => Object.assign(new Help(), { minWidthToWrap: narrowest }).boxWrap(text, width); // prettier-ignore
 
 /** Help of one command, or of all that begin with these words, in lines of at most `columns` characters. */
 export function helpFor(words: readonly string[], commands: readonly Command[], columns = 80): string {
@@ -23,7 +25,7 @@ function overview(commands: readonly Command[], width: number): string {
   return [
     `Usage: ${programName} COMMAND [OPTIONS]`,
     '',
-    'Inspect and control Monoroot images, rollouts and containers.',
+    wrap('Inspect and control Monoroot images, rollouts and containers.', width),
     '',
     'Commands:',
     ...columnsOf(rows, width),
@@ -65,9 +67,9 @@ export const usage = ({ name, positionals = [] }: Command): string => [...name, 
 
 /** Two columns, of which the second is wrapped; a name that is too long has a line of its own. */
 function columnsOf(rows: readonly (readonly [string, string])[], width: number): string[] {
-  const first = Math.min(38, Math.max(0, ...rows.map(([name]) => name.length)) + 2);
+  const first = Math.min(38, Math.max(16, width - 42), Math.max(0, ...rows.map(([name]) => name.length)) + 2);
   return rows.flatMap(([name, text]) => {
-    const lines = wrap(text, Math.max(24, width - first - 2)).split('\n');
+    const lines = wrap(text, Math.max(narrowest, width - first - 2)).split('\n');
     const isLong = name.length > first - 2;
     const texts = lines.map((line, i) => `  ${(i === 0 && !isLong ? name : '').padEnd(first)}${line}`);
     return isLong ? [`  ${name}`, ...texts] : texts;

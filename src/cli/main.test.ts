@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { osImages } from '../kube/kinds.ts';
 import { ApiError } from '../runtime/errors.ts';
+import { commands as allCommands } from './commands.ts';
+import { helpFor } from './help.ts';
 import { CommandError, defineCommand, exitCodes, outputOption } from './command.ts';
 import { runForTest } from '../../test/fixtures/cli.ts';
 
@@ -160,4 +162,9 @@ test('without any kubeconfig that is what is said', async () => {
   const config = { clusters: [{ name: 'cluster', cluster: { server: 'http://localhost:8080' } }], contexts: [{ name: 'loaded-context', context: { cluster: 'cluster', user: 'user' } }], users: [{ name: 'user', user: {} }] }; // prettier-ignore
   writeFileSync(file, JSON.stringify({ ...config, 'current-context': 'loaded-context' }));
   expect((await runForTest(['ask', '--kubeconfig', file], [ask])).stderr).toMatch(/^Error: There is no kubeconfig: /);
+});
+
+test.each([60, 72, 80])('the list of commands fits into %i columns', (columns) => {
+  const lines = helpFor([], allCommands, columns).split('\n');
+  expect(lines.filter((line) => line.length > columns)).toEqual([]);
 });
