@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { lstat, mkdir, open, opendir, readFile, readlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -13,34 +14,45 @@ import { errorCode } from './errors.ts';
 const mostLinks = 40;
 const absent = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
 
-/** The one walk: undefined when it leads through too many links, or to nothing though it must exist. */
-async function lead(
-  root: string,
-  path: string,
-  { follow, mustExist }: { follow: boolean; mustExist: boolean },
-): Promise<string | undefined> {
-  const todo = parts(path);
-  const done: string[] = [];
+/** What a walk asks of each place that it comes to. */
+interface Question {
+  /** What is there; undefined when nothing is. */
+  look: (place: string) => Promise<Stats | undefined>;
+  /** Whether the walk ends there. Links that are followed are not asked about. */
+  stops: (stat: Stats | undefined) => boolean;
+  /** Whether the last part is followed when it is a link; those before it always are. */
+  follow: boolean;
+}
+interface WalkEnd {
+  /** The parts of the place where the walk ended: no link is among those before the last. */
+  place: readonly string[];
+  /** What the question stopped at, and the parts of the path after it; unset when the walk came to the end of the path. */
+  stopped?: { stat: Stats | undefined; rest: readonly string[] };
+}
+
+/** The one walk along a path of the tree; undefined when it leads through more than 40 links. `..` at the top stays at the top. */
+export async function walkInside(root: string, path: string, question: Question): Promise<WalkEnd | undefined> {
+  const rest = parts(path);
+  const place: string[] = [];
   let links = 0;
-  for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
+  for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
     if (part === '..') {
-      done.pop();
+      place.pop();
       continue;
     }
-    const here = join(root, ...done, part);
-    const isFollowed = todo.length > 0 || follow;
-    const stat = isFollowed || mustExist ? await orAbsent(lstat(here)) : undefined;
-    if (!stat && mustExist) return undefined;
-    if (!isFollowed || stat?.isSymbolicLink() !== true) {
-      done.push(part);
+    const here = join(root, ...place, part);
+    const stat = await question.look(here);
+    if (stat?.isSymbolicLink() === true && (question.follow || rest.length > 0)) {
+      if (++links > mostLinks) return undefined;
+      const target = await readlink(here);
+      if (target.startsWith('/')) place.length = 0;
+      rest.unshift(...parts(target));
       continue;
     }
-    if (++links > mostLinks) return undefined;
-    const target = await readlink(here);
-    if (target.startsWith('/')) done.length = 0;
-    todo.unshift(...parts(target));
+    place.push(part);
+    if (question.stops(stat)) return { place, stopped: { stat, rest } };
   }
-  return join(root, ...done);
+  return { place };
 }
 
 const parts = (path: string) => path.split('/').filter((part) => part !== '' && part !== '.');
@@ -54,19 +66,23 @@ async function orAbsent<T>(result: Promise<T>): Promise<T | undefined> {
   }
 }
 
+const lookAt = (place: string) => orAbsent(lstat(place));
+
 /**
  * Where a path of the tree at `root` really is. Links on the way are followed inside of the tree; the last part is not followed unless
  * asked for, and need not exist. Throws when it leads through more than 40 links.
  */
 export async function resolveInside(root: string, path: string, { follow = false } = {}): Promise<string> {
-  const found = await lead(root, path, { follow, mustExist: false });
-  if (found === undefined) throw new Error(`${path} leads through more than ${mostLinks} links`);
-  return found;
+  const end = await walkInside(root, path, { look: lookAt, stops: () => false, follow });
+  if (!end) throw new Error(`${path} leads through more than ${mostLinks} links`);
+  return join(root, ...end.place);
 }
 
 /** Where a path of the tree leads, with all links followed; undefined when nothing is there. */
-export const findInside = (root: string, path: string): Promise<string | undefined> =>
-  lead(root, path, { follow: true, mustExist: true });
+export async function findInside(root: string, path: string): Promise<string | undefined> {
+  const end = await walkInside(root, path, { look: lookAt, stops: (stat) => !stat, follow: true });
+  return !end || end.stopped ? undefined : join(root, ...end.place);
+}
 
 /** A regular file of the tree, open for reading; undefined when there is none. The caller closes it. */
 export async function openInside(root: string, path: string): Promise<FileHandle | undefined> {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { LiteralDefaults } from '../../api/osimage.ts';
-import { resolveInside } from './top.ts';
+import { resolveInContainer } from './top.ts';
 
 /** What a container runtime searches when an image says nothing. */
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -10,7 +10,7 @@ export async function hasOwnProgram(root: string, defaults: LiteralDefaults | un
   const [program = ''] = [...(defaults?.command ?? []), ...(defaults?.args ?? [])];
   if (program === '') return false;
   for (const path of placesOf(program, defaults)) {
-    const place = await resolveInside(root, path.slice(1));
+    const place = await resolveInContainer(root, path.slice(1));
     if (place?.type === 'file') return true;
   }
   return false;

@@ -1,6 +1,7 @@
-import { lstat, readlink } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { FetchError } from '../failure.ts';
 import { firstNames } from '../../system/files.ts';
+import { walkInside } from '../../system/rooted-path.ts';
 
 /** One entry on top of a root file system. */
 export interface TopEntry {
@@ -19,8 +20,6 @@ export interface Resolved {
   type: 'directory' | 'file';
 }
 
-/** As many as the kernel follows. */
-const mostLinks = 40;
 /** A link into them may lead to what only the running container has. */
 const writable = new Set(['etc', 'var', 'tmp', 'run']);
 
@@ -42,7 +41,7 @@ export async function readTop(root: string): Promise<TopEntry[]> {
   }
   // OSTree keeps what /etc begins as in /usr/etc, and makes /etc of it when a system is deployed.
   if (!entries.some(({ name }) => name === 'etc')) {
-    const target = await resolveInside(root, 'usr/etc');
+    const target = await resolveInContainer(root, 'usr/etc');
     if (target?.type === 'directory') entries.push({ name: 'etc', type: 'link', target });
   }
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -54,7 +53,7 @@ function tooMany(): FetchError {
 }
 
 async function follow(root: string, name: string): Promise<Pick<TopEntry, 'target' | 'likeMerged'>> {
-  const [target, merged] = await Promise.all([resolveInside(root, name), resolveInside(root, `usr/${name}`)]);
+  const [target, merged] = await Promise.all([resolveInContainer(root, name), resolveInContainer(root, `usr/${name}`)]);
   if (!target) return {};
   return { target, likeMerged: target.path === merged?.path };
 }
@@ -63,28 +62,15 @@ async function follow(root: string, name: string): Promise<Pick<TopEntry, 'targe
  * Where a path leads when the tree is the root, as for a process in the container: every link is followed, and `..` on top stays
  * on top. Undefined when there is nothing, unless it would be in a directory that containers can write to.
  */
-export async function resolveInside(root: string, path: string): Promise<Resolved | undefined> {
-  let [rest, done, links] = [parts(path), [] as string[], 0];
-  while (rest.length > 0) {
-    const [part = '', ...after] = rest;
-    const here = [...done, part].join('/');
-    const stat = part === '..' ? undefined : await lstat(`${root}/${here}`).catch(() => undefined);
-    if (part === '..') done = done.slice(0, -1);
-    else if (!stat) return madeLater([...done, ...rest]);
-    else if (stat.isSymbolicLink()) {
-      if (++links > mostLinks) return undefined;
-      const target = await readlink(`${root}/${here}`);
-      if (target.startsWith('/')) done = [];
-      rest = [...parts(target), ...after];
-      continue;
-    } else if (stat.isDirectory()) done.push(part);
-    else return stat.isFile() && after.length === 0 ? { path: here, type: 'file' } : undefined;
-    rest = after;
-  }
-  return done.length === 0 ? undefined : { path: done.join('/'), type: 'directory' };
+export async function resolveInContainer(root: string, path: string): Promise<Resolved | undefined> {
+  const look = (place: string) => lstat(place).catch(() => undefined);
+  const end = await walkInside(root, path, { look, stops: (stat) => stat?.isDirectory() !== true, follow: true });
+  if (!end) return undefined;
+  const { place, stopped } = end;
+  if (!stopped) return place.length === 0 ? undefined : { path: place.join('/'), type: 'directory' };
+  if (!stopped.stat) return madeLater([...place, ...stopped.rest]);
+  return stopped.stat.isFile() && stopped.rest.length === 0 ? { path: place.join('/'), type: 'file' } : undefined;
 }
-
-const parts = (path: string) => path.split('/').filter((part) => part !== '' && part !== '.');
 
 /** What is not in the image may be made by the running system, where it can write. */
 function madeLater(path: readonly string[]): Resolved | undefined {

@@ -1,5 +1,5 @@
 import { writablePath } from '../../api/kubernetes/podfields.ts';
-import { resolveInside } from './top.ts';
+import { resolveInContainer } from './top.ts';
 
 /** Overlays in any case, or none that could be: the runtime's, the customer's, and /usr, which stays as the image has it. */
 const apart = new Set(['etc', 'var', 'tmp', 'run', 'usr', 'dev', 'proc', 'sys', 'data', 'sw', '.monoroot']);
@@ -14,7 +14,7 @@ export async function mountableVolumes(root: string, volumes: readonly string[])
   for (const path of volumes) {
     const inside = path.slice(1);
     if (!writablePath.safeParse(path).success || apart.has(inside.split('/')[0] ?? '')) continue;
-    const place = await resolveInside(root, inside);
+    const place = await resolveInContainer(root, inside);
     const isThere = place?.type === 'directory' && place.path === inside;
     if (isThere || (!place && !inside.includes('/'))) found.push(path);
   }
