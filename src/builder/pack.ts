@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
@@ -9,7 +8,9 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Recipe } from '../api/buildrun.ts';
 import type { LiteralDefaults } from '../api/osimage.ts';
-import { programEnvironment, readLines } from '../system/programs.ts';
+import { exitOf, readLines, startProgram } from '../system/programs.ts';
+import type { Exit } from '../system/programs.ts';
+import { errorCode } from '../system/errors.ts';
 import { because } from './failure.ts';
 import { FailedProgram, howEnded } from './programs.ts';
 
@@ -108,30 +109,24 @@ async function packWith(names: string[], file: string, epoch: number, signal: Ab
   return { file, digest: digest(compressed), diffId: digest(plain), bytes };
 }
 
-function start([command = '', ...args]: readonly string[], stdin: 'ignore' | 'pipe', signal: AbortSignal) {
-  const child = spawn(command, args, {
-    stdio: [stdin, 'pipe', 'pipe'],
-    env: programEnvironment,
-    signal,
-    killSignal: 'SIGKILL',
-  });
+function start(program: readonly string[], stdin: 'ignore' | 'pipe', signal: AbortSignal) {
+  const child = startProgram(program, { stdio: [stdin, 'pipe', 'pipe'], signal });
   const { stdout, stderr } = child as { stdout: Readable; stderr: Readable };
-  const lines: string[] = [];
-  const ended = new Promise<void>((resolve, reject) => {
-    child.once('error', (error) => reject(failure(error, command)));
-    const complaints = readLines(stderr, (line) => lines.push(line));
-    child.once('close', (code, by) => {
-      void complaints.then(() =>
-        code === 0 ? resolve() : reject(new FailedProgram(command, howEnded(code, by), lines)),
-      );
-    });
-  });
-  return { child, output: stdout, ended };
+  return { child, output: stdout, ended: goodEnd(program[0] ?? '', exitOf(child), stderr) };
 }
 
-function failure(error: Error, command: string): Error {
-  return 'code' in error && error.code === 'ENOENT' ? new FailedProgram(command, 'is not there', [], true) : error;
+async function goodEnd(command: string, exit: Promise<Exit>, stderr: Readable): Promise<void> {
+  const lines: string[] = [];
+  const complaints = readLines(stderr, (line) => lines.push(line));
+  const { code, signal } = await exit.catch((error: unknown) => {
+    throw failure(error, command);
+  });
+  await complaints;
+  if (code !== 0) throw new FailedProgram(command, howEnded(code, signal), lines);
 }
+
+const failure = (error: unknown, command: string): unknown =>
+  errorCode(error) === 'ENOENT' ? new FailedProgram(command, 'is not there', [], true) : error;
 
 function through(hash: Hash, count: (length: number) => void = () => undefined): Transform {
   return new Transform({

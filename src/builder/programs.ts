@@ -1,8 +1,7 @@
 import { constants } from 'node:os';
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { basename } from 'node:path';
-import { programEnvironment, readLines } from '../system/programs.ts';
+import { exitOf, programEnvironment, readLines, startProgram } from '../system/programs.ts';
 
 export interface RunOptions {
   /** Besides what all programs get. */
@@ -54,14 +53,14 @@ export interface ProgramPorts {
 
 /** Runs real programs. */
 export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
-  const start = ([command = '', ...args]: readonly string[], { cwd, input, env: own }: RunOptions) => {
+  const start = (program: readonly string[], { cwd, input, env: own }: RunOptions) => {
     signal.throwIfAborted();
-    const child = spawn(command, args, {
+    const child = startProgram(program, {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...programEnvironment, ...env, ...own },
       // A group of its own, without a terminal: so that nothing can ask, and all that it starts can be killed.
       detached: true,
-      ...(cwd !== undefined && { cwd }),
+      cwd,
     });
     child.stdin?.on('error', () => undefined).end(input);
     return child;
@@ -82,14 +81,11 @@ export function createPrograms({ tell, signal, env }: ProgramPorts): Programs {
     const kill = () => (options.endsItsOwn ? child.kill('SIGTERM') : killGroup(child));
     signal.addEventListener('abort', kill);
     try {
-      const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
-        child.once('error', reject);
-        child.once('close', (code, by) => resolve([code, by]));
-      });
+      const ended = exitOf(child);
       const { stdout, stderr } = child;
       if (!stdout || !stderr) throw new Error('There are no pipes');
       const output = collect ? readAll(stdout, collect) : readLines(stdout, keep);
-      const [[code, by]] = await Promise.all([ended, output, readLines(stderr, keep)]);
+      const [{ code, signal: by }] = await Promise.all([ended, output, readLines(stderr, keep)]);
       signal.throwIfAborted();
       if (code !== 0) throw new FailedProgram(command, howEnded(code, by), lines);
     } catch (error) {

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { sandboxMountPath } from '../api/buildrun.ts';
-import { programEnvironment } from '../system/programs.ts';
+import { programEnvironment, startProgram } from '../system/programs.ts';
 import { startUnpacking } from '../image/unpack/pipeline.ts';
 import { placeInside } from '../system/rooted-path.ts';
 import type { BuilderPorts, Chroot } from './ports.ts';
@@ -75,10 +75,10 @@ async function moveAll(from: string, to: string): Promise<void> {
 /** What comes from there is like any archive of a stranger: it is unpacked in the jail of archives. */
 async function unpackFrom(pipe: string, root: string, signal: AbortSignal): Promise<void> {
   const unpacking = await startUnpacking(root, undefined, signal);
-  const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'], env: programEnvironment, signal });
+  const reader = startProgram(['cat', pipe], { stdio: ['ignore', 'pipe', 'inherit'], signal });
   // `signal` itself reports an end by the signal.
   reader.on('error', () => undefined);
-  for await (const piece of reader.stdout) await unpacking.write(piece as Uint8Array);
+  for await (const piece of reader.stdout as Readable) await unpacking.write(piece as Uint8Array);
   await unpacking.finish();
 }
 

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import process from 'node:process';
@@ -16,7 +14,7 @@ import { readSpace } from '../image/disk/space.ts';
 import { removeTree } from '../system/files.ts';
 import type { Jail } from '../system/jail.ts';
 import { nodeBytes, programsBeside } from '../system/node.ts';
-import { commandOf, programEnvironment } from '../system/programs.ts';
+import { exitOf, programEnvironment, startProgram } from '../system/programs.ts';
 import { makeScratch } from '../agent/store/scratch.ts';
 
 /**
@@ -44,9 +42,8 @@ async function inspectInJail(image: string): Promise<number> {
     const programs = programsBeside(import.meta.filename.endsWith('.ts'));
     const jail: Jail = { work: 'inspect', directory: entry, scratch, programs, memoryBytes: nodeBytes };
     const program = [process.execPath, ...process.execArgv, import.meta.filename, image, entry, scratch];
-    const [command, ...args] = commandOf(program, { jail });
-    const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...programEnvironment } });
-    const [code] = (await once(child, 'close')) as [number | null];
+    const env = { ...process.env, ...programEnvironment };
+    const { code } = await exitOf(startProgram(program, { stdio: 'inherit', env, jail }));
     return code ?? 1;
   } finally {
     await removeTree(scratch);

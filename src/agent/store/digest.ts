@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../runtime/lines.ts';
 import { nodeBytes, programsBeside } from '../../system/node.ts';
 import type { Jail } from '../../system/jail.ts';
-import { commandOf, programEnvironment, readLines } from '../../system/programs.ts';
+import { exitOf, readLines, startProgram } from '../../system/programs.ts';
 import { together } from '../../runtime/together.ts';
 import { isWorthReading } from './compare.ts';
 import type { Sorter } from './sorter.ts';
@@ -23,20 +22,16 @@ const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-
  */
 export async function addDigested(entry: string, files: Sorter, to: Sorter, signal: AbortSignal): Promise<void> {
   const jail: Jail = { work: 'read', directory: entry, programs: programsBeside(isSource), memoryBytes: nodeBytes };
-  const [command, ...args] = commandOf([...node, program], { idle: true, jail });
-  const child = spawn(command, args, { cwd: entry, env: programEnvironment, signal, killSignal: 'SIGKILL' });
+  const child = startProgram([...node, program], { cwd: entry, signal, idle: true, jail });
   let complaint = '';
   const complaints = readLines(child.stderr, (line) => (complaint = line)).catch(() => undefined);
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
+  const ended = exitOf(child);
   ended.catch(() => undefined);
   // Why it does not read any more is reported by its end.
   child.stdin.on('error', () => undefined);
   try {
     await together(ask(files, child.stdin, ended), collect(files, child.stdout.setEncoding('latin1'), to));
-    const code = await ended;
+    const { code } = await ended;
     if (code !== 0) throw new Error(`exit code ${code ?? 'none'}`);
   } catch (error) {
     await complaints;

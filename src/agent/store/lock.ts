@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { sleep } from '../../runtime/time.ts';
-import { programEnvironment, readLines } from '../../system/programs.ts';
+import { readLines, startProgram } from '../../system/programs.ts';
 import type { StorePaths } from './paths.ts';
 
 /** How long it may take to get a lock that no one has. */
@@ -26,7 +25,7 @@ export async function withStoreLock(
 ): Promise<void> {
   await mkdir(root, { recursive: true, mode: 0o700 });
   const file = join(root, 'lock');
-  const child = spawn('flock', ['--no-fork', file, 'cat'], { stdio: 'pipe', env: programEnvironment });
+  const child = startProgram(['flock', '--no-fork', file, 'cat'], {});
   // Why it does not read any more is reported by its end.
   child.stdin.on('error', () => undefined);
   let complaint = '';

@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { linesOf } from '../../runtime/lines.ts';
 import type { Jail } from '../../system/jail.ts';
-import { commandOf, programEnvironment, readLines } from '../../system/programs.ts';
+import { goodExitOf, programEnvironment, startProgram } from '../../system/programs.ts';
 import { Turns } from './turns.ts';
 
 /** Characters that are sorted in memory: as many as an ordinary image has. */
@@ -123,17 +122,11 @@ class Spilled {
   private constructor({ scratch, signal, idle = false }: SorterOptions, output: FileHandle) {
     const sort = ['sort', '--parallel=1', '-S', sortMemory, '-T', scratch];
     const jail: Jail = { work: 'sort', directory: scratch, memoryBytes: 64 * 1024 * 1024 };
-    const [command, ...args] = commandOf(sort, { idle, jail });
     // By bytes, whatever the names are.
     const env = { ...programEnvironment, LC_ALL: 'C' };
-    this.#child = spawn(command, args, {
-      stdio: ['pipe', output.fd, 'pipe'],
-      env,
-      signal,
-      killSignal: 'SIGKILL',
-    });
+    this.#child = startProgram(sort, { stdio: ['pipe', output.fd, 'pipe'], env, signal, idle, jail });
     this.#output = output;
-    this.#ended = this.#follow();
+    this.#ended = goodExitOf(this.#child, 'sort');
     // Told when it is asked for.
     this.#ended.catch(() => undefined);
     // Why it does not read any more is reported by its end.
@@ -174,15 +167,5 @@ class Spilled {
 
   get #input(): Writable {
     return this.#child.stdin as Writable;
-  }
-
-  async #follow(): Promise<void> {
-    let last = '';
-    const ended = new Promise<number | null>((resolve, reject) => {
-      this.#child.once('error', reject);
-      this.#child.once('close', resolve);
-    });
-    const [code] = await Promise.all([ended, readLines(this.#child.stderr as Readable, (line) => (last = line))]);
-    if (code !== 0) throw new Error(`sort ended with ${code ?? this.#child.signalCode ?? 'an error'}: ${last}`);
   }
 }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { close, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -6,9 +5,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
-import { jailed } from '../../system/jail.ts';
 import type { Jail } from '../../system/jail.ts';
-import { programEnvironment, readLines } from '../../system/programs.ts';
+import { readLines, startProgram } from '../../system/programs.ts';
 import type { Decompressor } from './compression.ts';
 import { diagnose, isHarmless, isSummary } from './diagnose.ts';
 import type { Ending } from './diagnose.ts';
@@ -161,13 +159,7 @@ export function start(
   stdout: 'ignore' | 'pipe' | number | Writable,
   signal: AbortSignal,
 ): ChildProcess {
-  const [launcher, ...args] = jailed(command, jail);
-  return spawn(launcher, args, {
-    stdio: [stdin, stdout, 'pipe'],
-    env: programEnvironment,
-    signal,
-    killSignal: 'SIGKILL',
-  });
+  return startProgram(command, { stdio: [stdin, stdout, 'pipe'], signal, jail });
 }
 
 /** Waits for a program and keeps its first and its last complaint. It never rejects. */
