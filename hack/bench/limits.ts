@@ -264,8 +264,10 @@ async function measureAll(): Promise<void> {
     const result = await runLimits(program, life, deployed, print, stop.signal).finally(stopServer);
     const problem = problemOf(result);
     failed ||= problem !== undefined;
-    console.log(`  ${problem ?? 'passed'}`);
-    rows.push([name, ...figures(result)]);
+    const row = [name, ...figures(result)];
+    // The table comes at the end, which a run that is ended does not reach.
+    console.log(`  ${problem ?? 'passed'}; ${row.slice(1, 7).map((it, i) => `${rows[0]?.[i + 1] ?? ''} ${it}`).join(', ')}`); // prettier-ignore
+    rows.push(row);
     execFileSync('rm', ['-rf', own]);
   }
 }
