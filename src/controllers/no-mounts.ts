@@ -12,9 +12,12 @@ export const lastExit = (pod: Pod | undefined): ContainerState['terminated'] =>
 /** Of `launch` when it gives up. */
 export const launchExitCode = 125;
 
+/** What `launch` and an interruption call it, which is no reason of a condition of an OSImage. */
+export const noMountsReason = 'NoMounts';
+
 /** Its last run ended because the node plugin was not there: the image is not to blame. Only a Pod with direct mounts can say so. */
 export const hadNoMounts = (pod: Pod | undefined): boolean => {
   const { exitCode, message = '' } = lastExit(pod) ?? {};
   const isDirect = pod?.metadata.labels?.[labels.mounts] === mountModes.direct;
-  return isDirect && exitCode === launchExitCode && message.startsWith('monoroot: NoMounts: ');
+  return isDirect && exitCode === launchExitCode && message.startsWith(`monoroot: ${noMountsReason}: `);
 };

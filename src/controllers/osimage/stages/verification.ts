@@ -3,7 +3,7 @@ import type { Interruption } from '../../../api/interruption.ts';
 import type { OSImage, OSImageStatus } from '../../../api/osimage.ts';
 import { labels } from '../../../api/names.ts';
 import type { MountMode } from '../../../pod/mode.ts';
-import { hadNoMounts } from '../../no-mounts.ts';
+import { hadNoMounts, noMountsReason } from '../../no-mounts.ts';
 import { stageObjectName } from './build-job.ts';
 import type { Pod } from '../../../api/kubernetes/objects.ts';
 import { verificationPod } from './verification-pod.ts';
@@ -134,7 +134,7 @@ function hasRun(pod: Pod): boolean {
 const madeWithoutMounts: Rule = (test) =>
   hadNoMounts(test.pod)
     ? replacePod(test, {
-        reason: 'NoMounts',
+        reason: noMountsReason,
         message: 'The container was made without its mounts: see that monoroot-mounts runs on its node',
       })
     : undefined;
