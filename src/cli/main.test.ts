@@ -21,6 +21,16 @@ const commands = [
       if (positionals[0] === 'refused') {
         throw new ApiError({ code: 404, reason: 'NotFound', message: 'imagedistributions "refused" not found' });
       }
+      const refusals: Record<string, ApiError> = {
+        expired: new ApiError({ code: 401, reason: 'Unauthorized', message: 'Unauthorized' }),
+        uninstalled: new ApiError({
+          code: 404,
+          reason: 'Unknown',
+          message: 'The API server answered 404: 404 page not found',
+        }),
+      };
+      const refusal = refusals[positionals[0] ?? ''];
+      if (refusal) throw refusal;
       if (positionals[0] === 'odd') throw new CommandError('It is odd; choose another');
       context.out.line(`${positionals.join(' ')} ${values.output ?? 'text'} ${values.all ?? false}`);
       return Promise.resolve(exitCodes.no);
@@ -144,6 +154,16 @@ test.each([
     'a refusal of the API server',
     ['show', 'refused'],
     'The API server refused it: imagedistributions "refused" not found (NotFound)',
+  ],
+  [
+    'a token that has expired',
+    ['show', 'expired'],
+    'The API server refused it: Unauthorized. It does not know who asks: log in again, the token or the certificate of the kubeconfig may have expired',
+  ],
+  [
+    'a cluster without Monoroot',
+    ['show', 'uninstalled'],
+    'The API server does not know the kinds of Monoroot: is it installed in this cluster? See --context',
   ],
   ['what a command cannot do', ['show', 'odd'], 'It is odd; choose another'],
 ])('one clear line, and exit code 2, for %s', async (_case, argv, message) => {

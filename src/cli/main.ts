@@ -52,10 +52,20 @@ function targetOf({ values }: Given<Options>): Target {
   return { kubeconfig, context, cluster, user, as, namespace, requestSeconds };
 }
 
+/** A refusal with the words of the API server, and what to do where it is not the object that is at fault. */
+function explainRefusal({ code, message, reason }: ApiError): string {
+  const said = `The API server refused it: ${message === reason ? reason : `${message} (${reason})`}`;
+  if (code === 401)
+    return `${said}. It does not know who asks: log in again, the token or the certificate of the kubeconfig may have expired`;
+  if (code === 404 && /page not found|the requested resource/.test(message))
+    return 'The API server does not know the kinds of Monoroot: is it installed in this cluster? See --context';
+  return said;
+}
+
 /** One line that says what happened; what no one foresaw has the words of the program. */
 function explain(error: unknown): string {
   if (error instanceof UsageError || error instanceof CommandError) return error.message;
-  if (error instanceof ApiError) return `The API server refused it: ${error.message} (${error.reason})`;
+  if (error instanceof ApiError) return explainRefusal(error);
   if (error instanceof Error && 'code' in error && 'path' in error) return error.message;
   if (error instanceof Error && 'code' in error) {
     return `${error.message || String(error.code)}; is this the right cluster, and does it answer? See --kubeconfig and --context`;
