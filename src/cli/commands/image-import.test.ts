@@ -84,7 +84,7 @@ describe('an image in a registry', { timeout: 120_000 }, () => {
     expect(distribution).toMatchObject({ metadata: { name: 'nginx' }, spec: { image: 'nginx:v1' } });
     osImageDefinition.spec.parse(image?.spec);
     imageDistributionDefinition.spec.parse(distribution?.spec);
-    expect(ran.stderr).toContain(`${reference} is ${digest}: 1 layers`);
+    expect(ran.stderr).toContain(`${reference} is ${digest}: 1 layer`);
     expect(ran.stderr).toContain('It runs nginx, as www-data, until SIGQUIT');
     expect(ran.stderr).toContain('Its volumes become writable where that is possible: /srv');
   });
