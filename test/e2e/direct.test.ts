@@ -126,6 +126,10 @@ test('a containerd and agents that start again disturb nothing, and what starts 
   expect(await inside(name, 'grep -c "^overlay /etc" /proc/self/mounts')).toBe('1');
 });
 
+/** It runs on the image: after a revert `Upgraded` says that, and no more that it is up to date. */
+const serves = (wanted: string) =>
+  untilContainer(name, `serves ${wanted}`, (c) => has(c, 'Ready', 'True/Running') && c.status?.image === wanted);
+
 /** What stays when only the container of a Pod is restarted. */
 const identity = async () => {
   const pod = await podOf();
@@ -161,7 +165,7 @@ test('while the plugin is away nothing starts without its mounts, and once it is
   const waiting = await untilContainer(name, 'waits for its mounts', (c) => has(c, 'Ready', 'False/NoMounts'), 90);
   expect(has(waiting, 'Stalled', 'False/NotStalled')).toBe(true);
   await install();
-  await upToDate(name, better);
+  await serves(better);
   expect(await inside(name, 'test -e /etc/new || echo fresh')).toBe('fresh');
 });
 
@@ -201,7 +205,7 @@ test(
     expect(await labelOf()).toBeUndefined();
     await install();
     await nowhere(null);
-    await upToDate(name, better);
+    await serves(better);
     expect(await page(name)).toContain(better);
   },
 );
@@ -210,6 +214,6 @@ test('the other mode takes one restart', async () => {
   await patchContainer(name, { mounts: 'HostPath' });
   const pod = () => kubectl.get(pods, here);
   await expect.poll(async () => ((await pod())?.spec.volumes ?? []).length, { timeout: 60_000 }).toBeGreaterThan(5);
-  await upToDate(name, better);
+  await serves(better);
   expect((await pod())?.metadata.labels?.['monoroot.dev/mounts']).toBeUndefined();
 });

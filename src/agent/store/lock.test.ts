@@ -45,7 +45,7 @@ test('one works at a time; the other waits, says so, and goes on', async () => {
   const one = lock('one');
   await seen('one has it');
   const other = lock('other');
-  await seen('Waits for another agent');
+  await seen('Waiting for another agent');
   one.stop();
   await one.done;
   await seen('other has it');
@@ -53,9 +53,9 @@ test('one works at a time; the other waits, says so, and goes on', async () => {
   await other.done;
   expect(events.map((it) => it.replace(/[;,].*/, ''))).toEqual([
     'one has it',
-    'Waits for another agent that works on the store of this node',
+    'Waiting for another agent that uses the store of this node',
     'one stops',
-    ...['Went on', 'other has it', 'other stops'],
+    ...['Continued: no other agent uses the store any more', 'other has it', 'other stops'],
   ]);
 });
 
@@ -85,7 +85,7 @@ test('a holder that is killed leaves nothing behind', async () => {
   });
   await once(killed.stdout, 'data');
   const other = lock('other');
-  await seen('Waits for another agent');
+  await seen('Waiting for another agent');
   killed.kill('SIGKILL');
   await seen('other has it');
   other.stop();
