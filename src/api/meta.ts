@@ -56,8 +56,8 @@ export const quantity = z
   .regex(/^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P|m)?$/);
 const secretName = z.string().min(1).max(253);
 export const secretReference = z
-  .object({ name: secretName.describe('Name of a Secret in the namespace of the operator, monoroot-system.') })
-  .describe('A Secret in the namespace of the operator, monoroot-system.');
+  .object({ name: secretName.describe('Name of a Secret in the namespace of the operator.') })
+  .describe('A Secret in the namespace of the operator.');
 /** A Secret that agents read to fetch an image, or, for the base of a build, one that the kubelet mounts into the Job. */
 export const sourceSecretReference = z
   .object({
