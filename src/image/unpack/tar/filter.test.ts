@@ -209,6 +209,12 @@ describe('the filter before bsdtar', () => {
     expect(refusal(writeRecords('x', short)).message).toContain('cannot be read, or more than 100000');
     const half = writeRecords('x', short.slice(0, 50_001));
     expect(refusal(Buffer.concat([half, half])).message).toContain('cannot be read, or more than 100000');
+
+    const empty = writeRecords('x', []);
+    const endless = Buffer.concat([file('usr/a'), ...Array.from({ length: 17 }, () => empty), file('usr/b')]);
+    expect(refusal(endless).message).toContain('after "usr/a": more than 16 headers come before one entry');
+    const most = Buffer.concat([...Array.from({ length: 16 }, () => empty), file('usr/b')]);
+    expect(entriesOf(filtered(most, 100_000)).map(({ path }) => path)).toEqual(['usr/b']);
   });
 
   test('has directories restored again that came twice or late, unless something else has taken their place', () => {

@@ -27,7 +27,7 @@ export const streamEnd = Buffer.alloc(1024);
 
 /**
  * Makes of any tar stream one that bsdtar restores as it is meant: ACLs that are written as extended attributes become ACLs,
- * global records count, paths through links lead to where the links do. Entries to which none of this applies pass as they
+ * global records count, paths through links lead to where the links do, and what several headers say is said once. Entries to which none of this applies pass as they
  * are. Throws UnsupportedArchive for what would be lost otherwise.
  */
 export function filterTar({ kind, below, isBelow, leaveOut = () => false }: FilterOptions): TarFilter {
@@ -95,7 +95,7 @@ type Place = ReturnType<typeof placeOf>;
 
 function rewritten(entry: TarEntry, place: Place, records: readonly PaxRecord[]): readonly Buffer[] {
   const header = !hasBody(entry) && entry.size > 0 ? withoutBody(entry.header) : entry.header;
-  if (records === entry.records && !place.isMoved && !entry.isGlobal)
+  if (records === entry.records && !place.isMoved && !entry.isGlobal && !entry.isDisputed)
     return header === entry.header ? entry.head : [...entry.head.slice(0, -1), header];
   const names = isRenamed(entry, place) ? named(entry, place.path, place.link, records) : records;
   return names.length === 0 ? [header] : [writeRecords('x', names), header];

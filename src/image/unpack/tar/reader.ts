@@ -13,11 +13,13 @@ export interface TarEntry {
   /** Bytes that the archive has of it: of a file with holes fewer than it is long. */
   size: number;
   isDirectory: boolean;
-  /** Of its pax headers, the last one of a key counts. */
+  /** Of its pax header and of the global ones; the last one of a key counts. */
   records: readonly PaxRecord[];
   /** Whether headers before its own give it another name, or records that hold for all entries something else. */
   isLong: boolean;
   isGlobal: boolean;
+  /** Several headers come before its own: programs differ in which of them they believe. */
+  isDisputed: boolean;
   /** Its own header. */
   header: Buffer;
   /** All blocks up to its body, as they came. */
@@ -49,6 +51,8 @@ export class TarReader {
   #pendingBody = 0;
   #meta: Meta | undefined;
   #head: Buffer[] = [];
+  /** Headers before the entry that comes, without global ones. */
+  #headers = 0;
   /** Bytes of the headers before the entry that comes. */
   #headBytes = 0;
   #records: PaxRecord[] = [];
@@ -150,7 +154,11 @@ export class TarReader {
       throw new FetchError('UnsupportedArchive', `${message}; pack it with fewer extended attributes`);
     }
     this.#meta = { kind, size, left: size, pieces: [] };
-    if (kind !== 'g') this.#head.push(Buffer.from(block));
+    if (kind !== 'g') {
+      this.#head.push(Buffer.from(block));
+      this.#headers += 1;
+      if (this.#headers > mostHeaders) throw this.#corrupt(`more than ${mostHeaders} headers come before one entry`);
+    }
     this.#body = size + paddingOf(size);
     if (this.#body === 0) this.#takeMeta(this.#meta);
   }
@@ -170,7 +178,8 @@ export class TarReader {
     const records = readRecords(body);
     if (!records || this.#records.length + records.length > mostRecords)
       throw this.#corrupt(`it has pax records that cannot be read, or more than ${mostRecords}`);
-    if (kind === 'x') this.#records = [...this.#records, ...records];
+    // Of several the last one counts, alone: so GNU tar and bsdtar read it.
+    if (kind === 'x') this.#records = records;
     else if (this.#options.kind === 'archive') {
       const kept = records.filter(({ key }) => key !== 'comment');
       this.#globals = merge(this.#globals, kept).filter(({ value }) => value.length > 0);
@@ -200,6 +209,7 @@ export class TarReader {
       records,
       isLong: this.#longPath !== undefined || this.#longLink !== undefined,
       isGlobal: this.#globals.length > 0,
+      isDisputed: this.#headers > 1,
       header: block,
       head: [...this.#head, block],
     };
@@ -210,7 +220,7 @@ export class TarReader {
     this.#last = entry.path;
     const pieces = this.#options.entry(entry);
     this.#head = [];
-    this.#headBytes = 0;
+    this.#headBytes = this.#headers = 0;
     this.#records = [];
     this.#longPath = this.#longLink = undefined;
     this.#kept = pieces !== undefined;
@@ -245,6 +255,9 @@ export class TarReader {
 
 /** Of all headers before an entry. An entry has one with records, and two with names. */
 const mostHeadBytes = mostRecordBytes + 2 * mostNameBytes;
+
+/** Before one entry. Programs write three at most: records, a long name and a long link; one without a body takes memory, too. */
+const mostHeaders = 16;
 
 const readDigits = (text: string): number | undefined => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined);
 
