@@ -91,7 +91,7 @@ describe.skipIf(unable)(unable ? `an OCI image (skipped: ${unable})` : 'an OCI i
         expect(await fetchImage(wantedOci(oci), ports, signal)).toMatchObject({ digest });
       }
       expect(new Set(server.asked)).toEqual(
-        new Set(['GET repository:os:pull as u', 'POST repository:os:pull as u', 'GET repository:os:pull as nobody']),
+        new Set(['GET repository:os:pull as u', 'POST repository:os:pull as u', 'GET repository:os:pull as anonymous']),
       );
     });
 
