@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { node, osImage } from '../../../test/fixtures/builders.ts';
 import { World } from '../../../test/fixtures/world.ts';
 import type { ContainerStatus, Pod } from '../../api/kubernetes/objects.ts';
+import { sincePatch } from '../../api/patched.ts';
 import { followAttempt } from './attempt.ts';
 import { exits, withoutMounts } from './outcome.ts';
 
@@ -43,6 +44,18 @@ describe('a container that was made while the node plugin was away', () => {
     ['only says so, without direct mounts', undefined, pod({ state: { terminated } }, { labels: {} }), true],
   ])('%s', (_name, expected, of, isThere) => {
     expect(withoutMounts(of, [isThere ? withPlugin : base])).toBe(expected);
+  });
+
+  test('is replaced by the restarts that the kubelet has counted, also those before an upgrade in place', () => {
+    const annotations = { 'monoroot.dev/patched': JSON.stringify({ containerID: 'containerd://before', restarts: 4 }) };
+    const stored = pod(
+      { restartCount: 5, containerID: 'containerd://now', lastState: { terminated }, state: backOff },
+      { annotations },
+    );
+    const of = sincePatch(stored);
+    expect(of.status?.containerStatuses?.[0]?.restartCount).toBe(1);
+    expect(withoutMounts(of, [withPlugin])).toBe('Wait');
+    expect(withoutMounts(of, [withPlugin], undefined, stored)).toBe('Replace');
   });
 
   test('waits when it was made after the time since which the plugin is said to answer', () => {

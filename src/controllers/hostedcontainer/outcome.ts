@@ -72,16 +72,21 @@ const longBackOff = 2;
 
 /**
  * The container waits for the node plugin. `Replace`: the plugin is there again, and the kubelet would wait longer and longer
- * until it tries again; its first tries come soon enough.
+ * until it tries again; its first tries come soon enough. It remembers restarts beyond a patch in place, so `stored` is the Pod with all of them.
  */
-export function withoutMounts(pod: Pod, nodes: readonly Node[], since?: string): 'Wait' | 'Replace' | undefined {
+export function withoutMounts(
+  pod: Pod,
+  nodes: readonly Node[],
+  since?: string,
+  stored = pod,
+): 'Wait' | 'Replace' | undefined {
   const status = mainStatus(pod);
   if (podEnd(pod) || status?.state?.running !== undefined || !hadNoMounts(pod)) return undefined;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
   const isSaid = node?.metadata.labels?.[labels.directMounts] === 'true' && nodeAnswers(pod, nodes);
   // The label goes only after the container has shown it.
   const isThere = isSaid && !contradictsPlugin(pod, since);
-  return isThere && (status?.restartCount ?? 0) >= longBackOff ? 'Replace' : 'Wait';
+  return isThere && (mainStatus(stored)?.restartCount ?? 0) >= longBackOff ? 'Replace' : 'Wait';
 }
 
 /** Exits so far: restarts, and the exit that no restart has followed yet, unless it is the end of the whole Pod for another reason. */

@@ -70,7 +70,7 @@ const mountsSeconds = 5;
 /** The right Pod is there: an attempt is judged, and a Pod that ended is replaced. */
 export function watchPod(o: Observed, target: Target, pod: Pod, before: HostedContainerStatus): Decision {
   const { image } = target;
-  const waits = withoutMounts(pod, o.nodes, o.directMountsTime);
+  const waits = withoutMounts(pod, o.nodes, o.directMountsTime, o.stored);
   if (waits === 'Wait') return { actions: [], status: before, requeueAfterSeconds: mountsSeconds };
   if (waits === 'Replace') {
     // A plugin that registers and never answers must not cost a Pod every few seconds.
