@@ -191,6 +191,17 @@ describe('the filter before bsdtar', () => {
     expect(refusal(header).message).toMatch(/of "usr\/a": its (?:mode|user|group|size|time) is no number/);
   });
 
+  test.each([
+    ['a file', file('usr/a', 'x'.repeat(512))],
+    ['records', records('x', { comment: 'c'.repeat(400) })],
+  ])('refuses a size after a zero byte, which programs read in two ways, of %s', (_of, bytes) => {
+    const hidden = Buffer.concat([bytes.subarray(0, 512), file('usr/hidden'), file('usr/b')]);
+    hidden.write('\x0000000001000', 124, 'latin1');
+    sign(hidden);
+    expect(refusal(hidden)).toMatchObject({ reason: 'CorruptArchive' });
+    expect(refusal(hidden).message).toContain('is no number');
+  });
+
   test('refuses a link without a target', () => {
     const link = tar([{ name: 'h', type: 'hardlink', link: '' }]);
     expect(refusal(link).message).toContain('of "h": it is a link to nothing');

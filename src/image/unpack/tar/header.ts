@@ -112,9 +112,12 @@ const numbers = [
   { name: 'time', at: 136, length: 12 },
 ];
 
-/** Blank, octal digits up to a space or a zero byte, or a number in base 256. */
+/**
+ * Blank, octal digits up to a space or a zero byte, or a number in base 256. Digits after a zero byte are none: GNU tar reads them, for
+ * bsdtar the field is 0, so a size would hide entries from one of the two.
+ */
 const isNumber = (field: Buffer): boolean =>
-  ((field[0] ?? 0) & 0x80) !== 0 || /^[ \0]*(?:[0-7]+(?:[ \0].*)?)?$/s.test(field.toString('latin1'));
+  ((field[0] ?? 0) & 0x80) !== 0 || /^(?:[ \0]*| *[0-7]+(?:[ \0].*)?)$/s.test(field.toString('latin1'));
 
 /** Octal digits, or a large number in base 256, of which the first bit is set. */
 function readNumber(field: Buffer): number | undefined {

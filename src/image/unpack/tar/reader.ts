@@ -144,8 +144,9 @@ export class TarReader {
     else this.#takeEntry(header, block);
   }
 
-  #beginMeta(kind: Meta['kind'], { size }: Header, block: Buffer): void {
+  #beginMeta(kind: Meta['kind'], { size, broken }: Header, block: Buffer): void {
     const most = kind === 'x' || kind === 'g' ? mostRecordBytes : mostNameBytes;
+    if (broken !== undefined) throw this.#corrupt(`the ${broken} of a header is no number`);
     if (size === undefined) throw this.#corrupt('a header has no size');
     this.#headBytes += size;
     if (size > most || this.#headBytes > mostHeadBytes) {
