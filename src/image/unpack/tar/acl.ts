@@ -43,14 +43,25 @@ export function underMode(text: string, mode: number): string {
 const lettersOf = (rights: number): string =>
   ['r', 'w', 'x'].map((letter, bit) => ((rights & (4 >> bit)) === 0 ? '-' : letter)).join('');
 
-/** The first user or group that a text of an ACL names without a number; undefined when there is none. */
-export function nameWithoutNumber(text: string): string | undefined {
-  for (const line of text.split(/[,\n]/)) {
+/** The users and groups that a text of an ACL names: the name, and the number where the text has one. */
+function namedIn(text: string): { name: string; id: string | undefined }[] {
+  return text.split(/[,\n]/).flatMap((line) => {
     const [kind = '', name = '', , id = ''] = line
       .trim()
       .replace(/^default:/, '')
       .split(':');
-    if (/^(?:u|user|g|group)$/.test(kind) && name !== '' && !/^[0-9]+$/.test(name) && !/^[0-9]+$/.test(id)) return name;
-  }
-  return undefined;
+    if (!/^(?:u|user|g|group)$/.test(kind) || name === '') return [];
+    return [{ name, id: [id, name].find((it) => /^[0-9]+$/.test(it)) }];
+  });
 }
+
+/** The first user or group that a text of an ACL names without a number; undefined when there is none. */
+export const nameWithoutNumber = (text: string): string | undefined =>
+  namedIn(text).find(({ id }) => id === undefined)?.name;
+
+/** bsdtar gives what a larger number has to the user or group of this one. */
+const largestId = 2 ** 31 - 1;
+
+/** The first number of a user or group that bsdtar would take for another; undefined when there is none. */
+export const numberTooLarge = (text: string): string | undefined =>
+  namedIn(text).find(({ id }) => Number(id) > largestId)?.id;

@@ -1,5 +1,5 @@
 import { FetchError } from '../../failure.ts';
-import { aclText, nameWithoutNumber, underMode } from './acl.ts';
+import { aclText, nameWithoutNumber, numberTooLarge, underMode } from './acl.ts';
 import { valueOf } from './pax.ts';
 import type { PaxRecord } from './pax.ts';
 import { quoted } from './text.ts';
@@ -107,7 +107,10 @@ function storeAcl(attribute: Attribute): PaxRecord[] {
 }
 
 function checkNames(path: string, text: string | undefined): void {
-  const name = text === undefined ? undefined : nameWithoutNumber(text);
+  if (text === undefined) return;
+  const id = numberTooLarge(text);
+  if (id !== undefined) refuse({ name: 'an ACL', path }, `which names the user or group ${id}, above 2147483647`);
+  const name = nameWithoutNumber(text);
   if (name === undefined) return;
   const message = `The ACL of ${quoted(path)} names ${quoted(name)} without its number, as GNU tar writes it with --acls alone`;
   throw new FetchError(
@@ -116,7 +119,7 @@ function checkNames(path: string, text: string | undefined): void {
   );
 }
 
-function refuse({ name, path }: Attribute, why: string): never {
+function refuse({ name, path }: Pick<Attribute, 'name' | 'path'>, why: string): never {
   const message = `${quoted(path)} has ${name}, ${why}; without it somebody could have more rights`;
   throw new FetchError('UnsupportedArchive', `${message}; remove it before the image is packed, or pack without it`);
 }

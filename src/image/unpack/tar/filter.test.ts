@@ -202,6 +202,15 @@ describe('the filter before bsdtar', () => {
     expect(refusal(hidden).message).toContain('is no number');
   });
 
+  test.each([
+    ['SCHILY.acl.access', 'user::rw-,user:web:rwx:2147483648,group::r--,mask::rwx,other::r--'],
+    ['SCHILY.acl.default', 'user::rw-\ngroup:4294967294:rwx\ngroup::r--\nmask::rwx\nother::r--'],
+  ])('refuses an ACL in %s of a number that bsdtar makes another of', (key, text) => {
+    const refused = refusal(Buffer.concat([records('x', { [key]: text }), file('usr/a')]));
+    expect(refused.reason).toBe('UnsupportedArchive');
+    expect(refused.message).toMatch(/^"usr\/a" has an ACL, which names the user or group \d+, above 2147483647; /);
+  });
+
   test('refuses a link without a target', () => {
     const link = tar([{ name: 'h', type: 'hardlink', link: '' }]);
     expect(refusal(link).message).toContain('of "h": it is a link to nothing');
